@@ -1,0 +1,216 @@
+"""The only door to C: tables of what there is, and programs of native steps that run without the GIL."""
+
+import numpy as np
+
+from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
+from libc.stdint cimport int64_t, uintptr_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+def operations():
+    """dict: operation name -> (number, size of its arguments, {field: (kind, offset, shape text)})."""
+    cdef const fs_op_info *info
+    cdef int op = 0, i
+    kinds = {FS_FIELD_IN: "in", FS_FIELD_OUT: "out", FS_FIELD_INT: "int", FS_FIELD_NUM: "num"}
+    found = {}
+    while True:
+        info = fs_op_table(op)
+        if info == NULL:
+            return found
+        fields = {}
+        for i in range(info.field_count):
+            fields[info.fields[i].name.decode()] = (
+                kinds[info.fields[i].kind], info.fields[i].offset, info.fields[i].shape.decode())
+        found[info.name.decode()] = (op, info.args_size, fields)
+        op += 1
+
+
+def activation_kinds():
+    """dict: activation name -> the kernels' number for it."""
+    found = {}
+    while fs_activation_name(len(found)) != NULL:
+        found[fs_activation_name(len(found)).decode()] = len(found)
+    return found
+
+
+def isa_names():
+    """Instruction sets compiled in, best first, as (name, whether this machine supports it)."""
+    found = []
+    while fs_isa_name(len(found)) != NULL:
+        found.append((fs_isa_name(len(found)).decode(), bool(fs_isa_supported(len(found)))))
+    return found
+
+
+def select_isa(str name):
+    """Makes `name` ("" for the best) the active instruction set; False where it is unknown or not supported."""
+    return fs_select_isa(name.encode()) == 0
+
+
+def active_isa():
+    return fs_active_isa().decode()
+
+
+def kernel_name(int op):
+    return fs_kernel_name(op).decode()
+
+
+def has_openmp():
+    return bool(fs_has_openmp())
+
+
+def recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units):
+    return fs_recurrent_scratch(op, batch, timesteps, inputs, units)
+
+
+def recurrent_plan(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads):
+    cdef char text[128]
+    fs_recurrent_plan_text(op, batch, timesteps, inputs, units, threads, text)
+    return text.decode()
+
+
+def use_blas():
+    """Hands SciPy's sgemm to the core. Called by the layers that need it: importing it costs 0.15 s."""
+    from scipy.linalg import cython_blas
+    capsule = cython_blas.__pyx_capi__["sgemm"]
+    fs_set_sgemm(<fs_sgemm_fn> PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
+
+
+cdef struct Patch:
+    int64_t where   # byte offset of a pointer within the block of arguments
+    int64_t which   # number of the array bound to it at run time; -1 for the arena
+    int64_t offset  # byte offset within that array
+
+
+cdef class Segment:
+    """Native steps that run one after the other in one call without the GIL. Immutable; any thread may run it.
+
+    steps: list of (op number, with_next, {field: (byte offset, value)}) where a value is an int for an integer field,
+    a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
+    """
+
+    cdef fs_step *steps
+    cdef char *arguments
+    cdef Patch *patches
+    cdef int64_t step_count, patch_count, arguments_size
+    cdef object constants  # keeps the arrays alive that arguments point to
+    cdef int64_t *starts   # byte offset of each step's arguments
+
+    def __cinit__(self, steps):
+        cdef const fs_op_info *info
+        cdef int64_t total = 0, where, i = 0, patch = 0
+        self.step_count = len(steps)
+        sizes = []
+        patches = 0
+        for op, _, fields in steps:
+            info = fs_op_table(op)
+            sizes.append((info.args_size + 15) // 16 * 16)
+            total += sizes[-1]
+            patches += sum(isinstance(value, tuple) for _, _, value in fields)
+        self.arguments_size = total
+        self.steps = <fs_step *> calloc(max(1, self.step_count), sizeof(fs_step))
+        self.starts = <int64_t *> calloc(max(1, self.step_count), sizeof(int64_t))
+        self.arguments = <char *> calloc(1, max(1, total))
+        self.patches = <Patch *> calloc(max(1, patches), sizeof(Patch))
+        if not (self.steps and self.starts and self.arguments and self.patches):
+            raise MemoryError()
+        self.constants = []
+        total = 0
+        for (op, with_next, fields), size in zip(steps, sizes):
+            self.steps[i].op = op
+            self.steps[i].with_next = with_next
+            self.starts[i] = total
+            for kind, offset, value in fields:
+                where = total + <int64_t> offset
+                if kind == "int":
+                    (<int64_t *> (self.arguments + where))[0] = value
+                elif kind == "num":
+                    (<float *> (self.arguments + where))[0] = value
+                elif isinstance(value, tuple):
+                    self.patches[patch] = Patch(where, value[0], value[1])
+                    patch += 1
+                elif value is not None:
+                    self.constants.append(value)
+                    (<uintptr_t *> (self.arguments + where))[0] = <uintptr_t> cnp.PyArray_DATA(value)
+            total += size
+            i += 1
+        self.patch_count = patch
+
+    def __dealloc__(self):
+        free(self.steps)
+        free(self.starts)
+        free(self.arguments)
+        free(self.patches)
+
+
+cdef class Workspace:
+    """What one run of a program writes to: an arena for intermediate arrays, and per segment resolved arguments."""
+
+    cdef readonly object arena     # uint8 array
+    cdef char *base
+    cdef list blocks               # bytes objects with each segment's arguments and steps
+
+    def __cinit__(self, int64_t arena_size, list segments):
+        cdef Segment segment
+        cdef char *arguments
+        cdef fs_step *steps
+        cdef int64_t i
+        buffer = np.empty(arena_size + 64, np.uint8)
+        start = -buffer.ctypes.data % 64
+        self.arena = buffer[start:start + arena_size]
+        self.base = <char *> cnp.PyArray_DATA(self.arena)
+        self.blocks = []
+        for item in segments:
+            if item is None:
+                self.blocks.append(None)
+                continue
+            segment = item
+            block = np.empty(segment.arguments_size + segment.step_count * sizeof(fs_step) + 16, np.uint8)
+            arguments = <char *> cnp.PyArray_DATA(block)
+            steps = <fs_step *> (arguments + segment.arguments_size)
+            memcpy(arguments, segment.arguments, segment.arguments_size)
+            memcpy(steps, segment.steps, segment.step_count * sizeof(fs_step))
+            for i in range(segment.step_count):
+                steps[i].args = arguments + segment.starts[i]
+            for i in range(segment.patch_count):
+                if segment.patches[i].which < 0:
+                    (<void **> (arguments + segment.patches[i].where))[0] = self.base + segment.patches[i].offset
+            self.blocks.append(block)
+
+    def run(self, Segment segment, int64_t index, list bound, int threads):
+        """Runs a segment on arrays `bound`. None, or (step, position, value) of the step that failed."""
+        cdef char *arguments = <char *> cnp.PyArray_DATA(self.blocks[index])
+        cdef fs_step *steps = <fs_step *> (arguments + segment.arguments_size)
+        cdef fs_failure failure
+        cdef int64_t i
+        cdef int status
+        cdef Patch *patch
+        for i in range(segment.patch_count):
+            patch = &segment.patches[i]
+            if patch.which >= 0:
+                (<void **> (arguments + patch.where))[0] = (
+                    <char *> cnp.PyArray_DATA(<cnp.ndarray> bound[patch.which]) + patch.offset)
+        with nogil:
+            status = fs_run(steps, segment.step_count, threads, &failure)
+        if status:
+            return failure.step, failure.position, failure.value
+        return None
+
+
+cdef extern from *:
+    """
+    #if defined(__clang__)
+    #define FS_COMPILER "clang " __clang_version__
+    #else
+    #define FS_COMPILER "gcc " __VERSION__
+    #endif
+    """
+    const char *FS_COMPILER
+
+
+def compiler():
+    return FS_COMPILER.decode()

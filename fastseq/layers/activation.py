@@ -1,0 +1,35 @@
+"""Activation layer, and how any layer applies an activation; see https://keras.io/api/layers/core_layers/activation/."""
+
+import numpy as np
+
+from fastseq import activations
+from fastseq.layers.base import Layer
+
+
+def apply_activation(p, layer, activation, x):
+    """Adds the steps of `activation`, built in (native) or the user's function on NumPy arrays, to the program."""
+    spec = activations.native_spec(activation)
+    if spec is not None:
+        return p.activation(spec, x)
+
+    def call(array):
+        return np.ascontiguousarray(activation(array), np.float32)
+
+    example = call(np.zeros(x.shape, np.float32))
+    return p.python(f"{layer.name} activation", call, [x], [example])[0]
+
+
+class Activation(Layer):
+    """Applies an activation function: a Keras name, a `fastseq.activations` function or your own on NumPy arrays."""
+
+    supports_masking = True
+
+    def __init__(self, activation, **kwargs):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+
+    def emit(self, p, inputs):
+        return apply_activation(p, self, self.activation, p.float32(inputs))
+
+    def get_config(self):
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}

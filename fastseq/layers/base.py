@@ -1,0 +1,375 @@
+"""The base of every layer: weights, config, and the three ways of calling it (eager, symbolic, inside a program).
+
+A layer says what it computes in one method:
+
+- a native layer defines `emit(self, p, <call arguments>)`, which adds native steps to the program `p`. Tensors are
+  `program.Slot`s there, with a concrete shape, a dtype and perhaps a mask.
+- a user's layer defines `call(self, <call arguments>)` on NumPy arrays, as in Keras. In a model it becomes a step that
+  takes the GIL back.
+
+See https://keras.io/api/layers/base_layer/ for the public surface.
+"""
+
+import inspect
+import warnings
+import weakref
+
+import numpy as np
+
+from fastseq import arrays, constraints, initializers, nest, regularizers
+from fastseq.graph import KerasTensor, Node, is_symbolic
+from fastseq.layers import calling
+from fastseq.naming import auto_name
+from fastseq.program import ProgramCache
+from fastseq.variable import Variable
+
+
+class Layer:
+    """Base class of layers; subclass it to write your own.
+
+    Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older
+    input_shape=, input_dim=, batch_input_shape= and weights=.
+    A subclass defines `call` on NumPy arrays and, where it has weights, `build(input_shape)` with `add_weight`;
+    `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras.
+
+    Raises ValueError for an unknown keyword argument and for a dtype other than float32.
+    """
+
+    supports_masking = False
+    # Arguments of Keras that change nothing in the result: accepted, and kept in the config where they were given.
+    _inert_arguments = ()
+
+    def __new__(cls, *args, **kwargs):
+        layer = super().__new__(cls)
+        object.__setattr__(layer, "_constructor_arguments", (args, kwargs))
+        object.__setattr__(layer, "_children", {})
+        return layer
+
+    def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None, **kwargs):
+        if not isinstance(trainable, bool):
+            raise ValueError(f"`trainable` must be a boolean, got {trainable!r}.")
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(f"`name` must be a string without '/', got {name!r}.")
+        self.name = name or auto_name(type(self).__name__)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.dtype_policy = calling.dtype_policy(dtype, self.name)
+        self.autocast = autocast
+        self._trainable = trainable
+        self._input_shape_arg = calling.pop_input_shape(kwargs)
+        self._initial_weights = kwargs.pop("weights", None)
+        self._inert = {key: kwargs.pop(key) for key in self._inert_arguments if key in kwargs}
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
+        self.built = False
+        self.input_spec = None
+        self._build_shape = None
+        self._variables = []
+        self._inbound_nodes = []
+        self._packed = {}
+        self._programs = ProgramCache()
+        self._users = weakref.WeakSet([self._programs])
+        self._is_python = type(self).call is not Layer.call
+        self._signature = calling.call_signature(self)
+
+    # ---- weights -------------------------------------------------------------------------------------------------
+
+    def add_weight(
+        self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
+        constraint=None, aggregation="none", overwrite_with_gradient=False, name=None,
+    ):  # fmt: skip
+        """Adds a weight and returns its `Variable`.
+
+        shape: tuple of int; initializer: as `fastseq.initializers.get` takes it (default: glorot_uniform).
+        Raises ValueError for a dtype other than float32 and for a shape with unknown or negative sizes.
+        """
+        if dtype is not None and str(np.dtype(dtype)) != "float32":
+            raise ValueError(f"Layer '{self.name}': weights are float32, got dtype={dtype}.")
+        if aggregation not in (None, "none") or overwrite_with_gradient:
+            raise ValueError(f"Layer '{self.name}': aggregation and overwrite_with_gradient have no meaning on one CPU.")
+        shape = () if shape is None else tuple(shape)
+        if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in shape):
+            raise ValueError(f"Layer '{self.name}': a weight needs a known shape, got {shape}.")
+        initializer = initializers.get(initializer or "glorot_uniform")
+        variable = Variable(
+            initializer(shape), name or auto_name("variable"), trainable, owner=self, initializer=initializer,
+            regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
+        )  # fmt: skip
+        self._variables.append(variable)
+        return variable
+
+    def __setattr__(self, key, value):
+        # Layers held in attributes, or in lists and dicts in attributes, are sublayers: their weights are ours.
+        if key != "_inbound_nodes" and not isinstance(value, (np.ndarray, str)):
+            found = [leaf for leaf in nest.flatten(value) if isinstance(leaf, Layer)]
+            if found:
+                self._children[key] = found
+            else:
+                self._children.pop(key, None)
+        object.__setattr__(self, key, value)
+
+    def _sublayers(self):
+        """Layers this layer holds, each once, in the order they were set."""
+        return list(dict.fromkeys(layer for group in self._children.values() for layer in group))
+
+    @property
+    def weights(self):
+        """All variables, trainable ones of this layer first, then its sublayers'."""
+        own = [v for v in self._variables if v.trainable] + [v for v in self._variables if not v.trainable]
+        nested = [v for layer in self._sublayers() for v in layer.weights]
+        return list(dict.fromkeys(own + nested))
+
+    variables = weights
+
+    @property
+    def trainable(self):
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value):
+        self._trainable = bool(value)
+        for layer in self._sublayers():
+            layer.trainable = value
+
+    @property
+    def trainable_weights(self):
+        if not self.trainable:
+            return []
+        own = [v for v in self._variables if v.trainable]
+        return list(dict.fromkeys(own + [v for layer in self._sublayers() for v in layer.trainable_weights]))
+
+    @property
+    def non_trainable_weights(self):
+        trainable = set(map(id, self.trainable_weights))
+        return [v for v in self.weights if id(v) not in trainable]
+
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    def get_weights(self):
+        """Copies of the weights, a list of float32 arrays in the order of `weights`."""
+        return [variable.numpy() for variable in self.weights]
+
+    def set_weights(self, weights):
+        """Replaces the weights by arrays of the same shapes, in the order of `get_weights`; ValueError otherwise."""
+        variables = self.weights
+        if len(variables) != len(weights):
+            raise ValueError(
+                f"Layer '{self.name}' has {len(variables)} weights, set_weights got a list of {len(weights)}."
+                + ("" if self.built else " The layer is not built yet: call it once, or build(input_shape).")
+            )
+        weights = [np.asarray(value) for value in weights]
+        for variable, value in zip(variables, weights):
+            if variable.shape != value.shape:
+                raise ValueError(
+                    f"Layer '{self.name}': weight '{variable.name}' has shape {variable.shape}, got {value.shape}."
+                )
+        for variable, value in zip(variables, weights):
+            variable.assign(value)
+
+    def count_params(self):
+        """Number of values in the weights. Raises ValueError before the layer is built."""
+        if not self.built:
+            raise ValueError(f"Layer '{self.name}' is not built yet, so it has no weights to count.")
+        return sum(int(np.prod(v.shape)) for v in self.weights)
+
+    def saved_tree(self):
+        """Where Keras 3 keeps this layer's variables in a weights file: {"vars": [...], "children": {name: tree}}."""
+        own = [v for v in self._variables if v.trainable] + [v for v in self._variables if not v.trainable]
+        children = {}
+        for key, value in self._children.items():
+            attribute = getattr(self, key)
+            if isinstance(attribute, Layer):
+                children[key] = attribute.saved_tree()
+            else:
+                children[key] = {"layers": value}
+        return {"vars": own, "children": children}
+
+    @property
+    def path(self):
+        return self.name
+
+    def packed(self, key, make):
+        """`make()`, kept under `key` until a weight changes: weights in the layout a kernel wants are made once."""
+        if key not in self._packed:
+            self._packed[key] = make()
+        return self._packed[key]
+
+    def _weights_changed(self):
+        self._packed = {}
+        for cache in list(self._users):
+            cache.clear()
+
+    # ---- building ------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape):
+        """Makes the weights for inputs of `input_shape` (batch size first). Layers without weights need not define it."""
+        self.built = True
+
+    def _build_once(self, shapes):
+        """shapes: dict of the tensor arguments' shapes by name, the first argument's first."""
+        if self.built:
+            return
+        names = [n for n in inspect.signature(self.build).parameters if n.endswith("_shape")]
+        matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
+        if len(names) > 1 and matching:
+            self.build(**matching)
+        else:
+            self.build(next(iter(shapes.values())))
+        self._build_shape = matching if len(names) > 1 and matching else next(iter(shapes.values()))
+        self._after_build()
+
+    def _after_build(self):
+        self.built = True
+        if self._initial_weights is not None:
+            self.set_weights(self._initial_weights)
+            self._initial_weights = None
+
+    def get_build_config(self):
+        if self._build_shape is None:
+            return None
+        return {"shapes_dict": self._build_shape} if isinstance(self._build_shape, dict) else {
+            "input_shape": self._build_shape
+        }
+
+    def build_from_config(self, config):
+        if not config or self.built:
+            return
+        if "input_shape" in config:
+            self.build(calling.tuples(config["input_shape"]))
+            self._build_shape = calling.tuples(config["input_shape"])
+        elif "shapes_dict" in config:
+            shapes = {key: calling.tuples(value) for key, value in config["shapes_dict"].items()}
+            self.build(**shapes)
+            self._build_shape = shapes
+        else:
+            return
+        self._after_build()
+
+    # ---- calling -------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args, **kwargs):
+        arguments = calling.bind(self, args, kwargs)
+        if is_symbolic(arguments):
+            return self._call_symbolic(arguments)
+        arguments = calling.convert(self, arguments)
+        if self._is_python:
+            return calling.run_python(self, arguments)
+        return self._programs.run(self, arguments)
+
+    def call(self, *args, **kwargs):
+        """What the layer computes, on NumPy arrays. A subclass overrides it; here it runs the native layer."""
+        arguments = calling.bind(self, args, kwargs)
+        return self._programs.run(self, calling.convert(self, arguments))
+
+    def _call_symbolic(self, arguments):
+        outputs = self.compute_output_spec(**arguments)
+        Node(self, arguments, outputs)
+        return outputs
+
+    def compute_output_spec(self, *args, **kwargs):
+        """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed. Builds the layer."""
+        arguments = calling.bind(self, args, kwargs)
+        shapes = calling.tensor_shapes(arguments)
+        calling.check_input_spec(self, next(iter(arguments.values())))
+        self._build_once(shapes)
+        dtype = self._output_dtype(arguments)
+        names = [n for n in inspect.signature(self.compute_output_shape).parameters if n.endswith("_shape")]
+        matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
+        if len(names) > 1 and matching:
+            output_shape = self.compute_output_shape(**matching)
+        else:
+            output_shape = self.compute_output_shape(next(iter(shapes.values())))
+        return nest.map_shapes(lambda shape: KerasTensor(shape, dtype), output_shape)
+
+    def _output_dtype(self, arguments):
+        return "float32"
+
+    def _argument_dtypes(self, name):
+        """The dtype the argument `name` is converted to, a list of them for its leaves, or None to keep its kind."""
+        return None
+
+    @property
+    def _masks_are_kept(self):
+        return self.supports_masking or type(self).compute_mask is not Layer.compute_mask
+
+    def compute_output_shape(self, input_shape):
+        """Output shape (or a list of them) for an input shape; None stands for an unknown size.
+
+        A user's layer that does not define it is run on zeros to find out.
+        """
+        if self._is_python:
+            return calling.infer_output_shape(self, input_shape)
+        return tuple(input_shape)
+
+    def trace(self, p, arguments):
+        """Adds this layer's work to the program `p`; `arguments` are bound call arguments with Slots as tensors."""
+        calling.check_input_spec(self, next(iter(arguments.values())))
+        self._build_once(calling.tensor_shapes(arguments))
+        self._users.add(p.cache)
+        arguments, previous_mask = calling.fill_masks_and_training(self, p, arguments)
+        outputs = self.emit(p, **arguments)
+        flat = nest.flatten(outputs)
+        if any(mask is not None for mask in nest.flatten(previous_mask)) and not self._masks_are_kept:
+            warnings.warn(
+                f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. "
+                "However, this layer does not support masking and will therefore destroy the mask information.",
+                stacklevel=2,
+            )
+        elif self._masks_are_kept and not all(slot.mask is not None for slot in flat):
+            masks = nest.flatten(self.emit_mask(p, next(iter(arguments.values())), previous_mask))
+            outputs = nest.pack_like(outputs, [
+                slot.with_mask(slot.mask or mask) for slot, mask in zip(flat, masks + [None] * (len(flat) - len(masks)))
+            ])  # fmt: skip
+        return outputs
+
+    def emit(self, p, *args, **kwargs):
+        """Adds the steps of this layer to the program `p` and returns the Slots of its outputs."""
+        return calling.emit_python(self, p, kwargs)
+
+    def emit_mask(self, p, inputs, mask):
+        """The output's mask as a Slot (or a list of them), from the inputs' Slots and masks."""
+        if self._is_python and type(self).compute_mask is not Layer.compute_mask:
+            return calling.emit_python_mask(self, p, inputs, mask)
+        return mask
+
+    def compute_mask(self, inputs, previous_mask=None):
+        """The output's mask (bool array, a list of them, or None) for arrays `inputs` and their masks."""
+        return calling.run_mask(self, inputs, previous_mask)
+
+    # ---- config --------------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        config = {"name": self.name, "trainable": self.trainable, "dtype": calling.dtype_config(self.dtype_policy)}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        config.update(self._inert)
+        if type(self).get_config is Layer.get_config:
+            config.update(calling.automatic_config(self))
+        return config
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    @property
+    def dtype(self):
+        return "float32"
+
+    compute_dtype = variable_dtype = dtype
+
+    @property
+    def losses(self):
+        """Always empty: penalties only matter while training."""
+        return []
+
+    @property
+    def input(self):
+        """The symbolic input of the layer's only call. Raises AttributeError where there is none or several."""
+        return calling.only_node(self).arguments[next(iter(self._signature.parameters))]
+
+    @property
+    def output(self):
+        return calling.only_node(self).outputs
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"

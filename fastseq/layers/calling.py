@@ -1,0 +1,323 @@
+"""How a layer's call arguments become what the layer gets: binding, conversion, masks, `training`, Python layers."""
+
+import inspect
+import threading
+
+import numpy as np
+
+from fastseq import arrays, nest
+from fastseq.graph import KerasTensor
+from fastseq.program import Slot
+
+_TENSORS = (np.ndarray, Slot, KerasTensor)
+_context = threading.local()  # .training: the `training` of the Python layer whose call() is running
+
+
+# ---- constructor arguments -----------------------------------------------------------------------------------------
+
+
+def dtype_policy(dtype, layer_name):
+    """The name of the policy `dtype`. Raises ValueError for all but float32, the one type the kernels compute in."""
+    if isinstance(dtype, dict):
+        dtype = dtype.get("config", {}).get("name")
+    name = getattr(dtype, "name", dtype)
+    if name is None:
+        return "float32"
+    if not isinstance(name, str):
+        name = np.dtype(name).name
+    if name != "float32":
+        raise ValueError(f"Layer '{layer_name}': dtype={name!r} is not supported, fastseq computes in float32.")
+    return "float32"
+
+
+def dtype_config(name):
+    return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": None}
+
+
+def pop_input_shape(kwargs):
+    """The full batch shape that Keras 1 and 2 spellings in `kwargs` give, or None; takes them out of `kwargs`."""
+    batch_shape = kwargs.pop("batch_input_shape", None)
+    shape = kwargs.pop("input_shape", None)
+    dim = kwargs.pop("input_dim", None)
+    length = kwargs.pop("input_length", None)
+    batch_size = kwargs.pop("batch_size", None)
+    if batch_shape is not None:
+        return tuple(batch_shape)
+    if shape is None and dim is not None:
+        shape = (dim,) if length is None else (length, dim)
+    if shape is None:
+        return None
+    return (batch_size, *((shape,) if isinstance(shape, int) else shape))
+
+
+def tuples(shape):
+    """A shape, or a nest of shapes, that came from JSON: lists of sizes become tuples."""
+    return None if shape is None else nest.map_shapes(tuple, shape)
+
+
+def automatic_config(layer):
+    """Constructor arguments of a user's layer that defines no get_config, where they are plain values."""
+    if type(layer).__init__ is inspect.getattr_static(_base_layer(), "__init__"):
+        return {}
+    args, kwargs = layer._constructor_arguments
+    bound = inspect.signature(type(layer).__init__).bind(layer, *args, **kwargs)
+    config = {}
+    for key, value in list(bound.arguments.items())[1:]:
+        kind = inspect.signature(type(layer).__init__).parameters[key].kind
+        entries = value if kind is inspect.Parameter.VAR_KEYWORD else {key: value}
+        for name, item in entries.items() if isinstance(entries, dict) else []:
+            if not _is_plain(item):
+                raise NotImplementedError(
+                    f"Layer '{layer.name}' ({type(layer).__name__}) has the constructor argument '{name}' of type "
+                    f"{type(item).__name__}: define get_config() and from_config() so that it can be saved."
+                )
+            config[name] = item
+    return config
+
+
+def _is_plain(value):
+    return all(leaf is None or isinstance(leaf, (str, int, float, bool)) for leaf in nest.flatten(value))
+
+
+def _base_layer():
+    from fastseq.layers.base import Layer
+
+    return Layer
+
+
+# ---- binding -------------------------------------------------------------------------------------------------------
+
+
+def call_signature(layer):
+    """Signature of `call` for a Python layer, of `emit` without its program for a native one."""
+    if layer._is_python:
+        return inspect.signature(layer.call)
+    signature = inspect.signature(layer.emit)
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def bind(layer, args, kwargs):
+    """dict of call arguments by name, in the order of the signature, without defaults."""
+    parameters = layer._signature.parameters
+    if "training" in kwargs and "training" not in parameters:
+        # Keras hands `training` to every layer; one that behaves the same either way has no such parameter.
+        kwargs = {key: value for key, value in kwargs.items() if key != "training"}
+    try:
+        bound = layer._signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"Layer '{layer.name}' ({type(layer).__name__}): {error}.") from None
+    arguments = {}
+    for key, value in bound.arguments.items():
+        kind = parameters[key].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            arguments.update(value)
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            raise TypeError(f"Layer '{layer.name}': call(*args) is not supported, name the arguments of call.")
+        else:
+            arguments[key] = value
+    if not arguments:
+        raise TypeError(f"Layer '{layer.name}' ({type(layer).__name__}) was called without an input.")
+    return arguments
+
+
+def _is_mask_name(name):
+    return name == "mask" or name.endswith("_mask")
+
+
+def convert(layer, arguments):
+    """`arguments` with every array-like leaf as an array that the kernels take; attached masks stay attached."""
+    return {
+        name: value if name == "training" else nest.map_structure(_Converter(layer, name), value)
+        for name, value in arguments.items()
+    }
+
+
+class _Converter:
+    """Called for the leaves of one argument in turn."""
+
+    def __init__(self, layer, name):
+        self.who = f"Layer '{layer.name}' ({type(layer).__name__})"
+        self.dtypes = "bool" if _is_mask_name(name) else layer._argument_dtypes(name)
+        self.count = 0
+
+    def __call__(self, leaf):
+        dtype = self.dtypes[self.count] if isinstance(self.dtypes, list) and self.count < len(self.dtypes) else None
+        dtype = self.dtypes if isinstance(self.dtypes, str) else dtype
+        self.count += 1
+        if leaf is None or isinstance(leaf, (bool, int, float, str)):
+            if self.count == 1 and leaf is not None and self.dtypes is None and not isinstance(leaf, str):
+                raise ValueError(f"{self.who} takes arrays, got {leaf!r} of type {type(leaf).__name__}.")
+            return leaf
+        mask = arrays.mask_of(leaf)
+        if dtype == "bool" and getattr(leaf, "dtype", None) is not None and leaf.dtype.kind not in "biuf":
+            raise TypeError(f"{self.who} takes a boolean mask, got dtype {leaf.dtype}.")
+        array = arrays.standardize(leaf, self.who, dtype)
+        return array if mask is None else arrays.with_mask(array, arrays.standardize(mask, self.who, "bool"))
+
+
+def tensor_shapes(arguments):
+    """Shapes of the arguments that hold tensors, by argument name: a tuple, or a nest of tuples; masks left out."""
+    shapes = {}
+    for name, value in arguments.items():
+        leaves = nest.flatten(value)
+        if not _is_mask_name(name) and any(isinstance(leaf, _TENSORS) for leaf in leaves):
+            shapes[name] = nest.map_structure(lambda t: None if t is None else tuple(t.shape), value)
+    if not shapes:
+        raise ValueError("A layer call needs at least one tensor argument.")
+    return shapes
+
+
+def check_input_spec(layer, inputs):
+    """Raises ValueError where the first argument does not fit `layer.input_spec`."""
+    spec = layer.input_spec
+    if spec is not None:
+        spec.check(layer.name, inputs)
+
+
+# ---- masks and training --------------------------------------------------------------------------------------------
+
+
+def _slot_masks(value):
+    return nest.map_structure(lambda t: getattr(t, "mask", None) if isinstance(t, Slot) else arrays.mask_of(t), value)
+
+
+def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
+    """Fills `mask`, `<argument>_mask` and `training` as Keras does; returns (arguments, mask of the first argument)."""
+    parameters = layer._signature.parameters
+    arguments = dict(arguments)
+    if "training" in parameters and arguments.get("training") is None:
+        arguments.pop("training", None)
+        if p is not None and p.training is not None:
+            arguments["training"] = p.training
+    tensor_names = list(tensor_shapes(arguments))
+    for name in tensor_names:
+        mask_name = "mask" if len(tensor_names) == 1 else f"{name}_mask"
+        if mask_name in parameters and arguments.get(mask_name) is None:
+            masks = masks_of(arguments[name])
+            if any(mask is not None for mask in nest.flatten(masks)):
+                arguments[mask_name] = masks
+    previous = arguments.get("mask")
+    if previous is None:
+        previous = masks_of(next(iter(arguments.values())))
+    return arguments, previous
+
+
+# ---- Python layers -------------------------------------------------------------------------------------------------
+
+
+def current_training():
+    return getattr(_context, "training", None)
+
+
+class _Training:
+    """Makes `training` known to the layers that a Python layer's call() calls."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __enter__(self):
+        self.before = current_training()
+        _context.training = self.before if self.value is None else self.value
+
+    def __exit__(self, *exception):
+        _context.training = self.before
+
+
+def _checked_results(layer, results):
+    def check(result):
+        array = np.asarray(result)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"Layer '{layer.name}': call() returned dtype {array.dtype}, not real numbers.")
+        return arrays.standardize(array, f"call() of layer '{layer.name}'")
+
+    return nest.map_structure(check, results)
+
+
+def run_python(layer, arguments):
+    """Eager call of a layer that defines call()."""
+    check_input_spec(layer, next(iter(arguments.values())))
+    layer._build_once(tensor_shapes(arguments))
+
+    class Outer:
+        training = current_training()
+
+    arguments, previous = fill_masks_and_training(layer, Outer, arguments, _slot_masks)
+    with _Training(arguments.get("training")):
+        raw = layer.call(**arguments)
+    results = _checked_results(layer, raw)
+    if layer._masks_are_kept:
+        masks = layer.compute_mask(next(iter(arguments.values())), previous)
+        flat = nest.flatten(results)
+        masks = nest.flatten(masks) + [None] * len(flat)
+        results = nest.pack_like(results, [arrays.with_mask(array, mask) for array, mask in zip(flat, masks)])
+    return results
+
+
+def _zeros(value):
+    return nest.map_structure(
+        lambda t: np.zeros(t.shape, t.dtype) if isinstance(t, (Slot, KerasTensor)) else t, value
+    )
+
+
+def emit_python(layer, p, arguments):
+    """One step that calls `layer.call` with arrays. The results' shapes and dtypes come from a call on zeros."""
+    names = list(arguments)
+    flat = nest.flatten(list(arguments.values()))
+    slots = [leaf for leaf in flat if isinstance(leaf, Slot)]
+    structure = list(arguments.values())
+
+    def call(*values):
+        values = iter(values)
+        filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
+        filled = dict(zip(names, filled))
+        with _Training(filled.get("training")):
+            return _checked_results(layer, layer.call(**filled))
+
+    example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
+    outputs = p.python(layer.name, call, slots, nest.flatten(example))
+    return nest.pack_like(example, outputs)
+
+
+def emit_python_mask(layer, p, inputs, mask):
+    """compute_mask of a Python layer as a step of its own; None where it returns None for an all-True mask."""
+    structure = [inputs, mask]
+    slots = [leaf for leaf in nest.flatten(structure) if isinstance(leaf, Slot)]
+
+    def compute(*values):
+        values = iter(values)
+        filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
+        masks = layer.compute_mask(*filled)
+        return nest.map_structure(lambda m: None if m is None else np.ascontiguousarray(m, bool), masks)
+
+    example = compute(*[(np.ones if slot.dtype == "bool" else np.zeros)(slot.shape, slot.dtype) for slot in slots])
+    flat = nest.flatten(example)
+    if all(leaf is None for leaf in flat):
+        return example
+    if any(leaf is None for leaf in flat):
+        raise ValueError(f"Layer '{layer.name}': compute_mask() must return masks for all outputs or for none.")
+    return nest.pack_like(example, p.python(f"{layer.name} mask", compute, slots, flat))
+
+
+def run_mask(layer, inputs, mask):
+    """compute_mask on arrays, through the layer's emit_mask."""
+    if layer._is_python:
+        return mask
+    arguments = convert(layer, {next(iter(layer._signature.parameters)): inputs, "mask": mask})
+    return layer._programs.run(layer, arguments, masks_only=True)
+
+
+def infer_output_shape(layer, input_shape):
+    """Output shapes of a Python layer, by calling it on zeros twice: sizes that follow an unknown size are unknown."""
+    found = []
+    for size in (2, 3):
+        inputs = nest.map_shapes(lambda s, n=size: np.zeros([n if d is None else d for d in s], np.float32), input_shape)
+        found.append(_checked_results(layer, layer.call(inputs)))
+    first, second = (nest.flatten(result) for result in found)
+    shapes = [tuple(a if a == b else None for a, b in zip(x.shape, y.shape)) for x, y in zip(first, second)]
+    return nest.pack_like(found[0], shapes) if nest.is_nested(found[0]) else shapes[0]
+
+
+def only_node(layer):
+    if len(layer._inbound_nodes) != 1:
+        raise AttributeError(f"Layer '{layer.name}' was called {len(layer._inbound_nodes)} times symbolically, not once.")
+    return layer._inbound_nodes[0]

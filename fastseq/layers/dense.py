@@ -1,0 +1,98 @@
+"""Dense: y = activation(x kernel + bias) over the last axis; see https://keras.io/api/layers/core_layers/dense/."""
+
+import numpy as np
+
+from fastseq import activations, constraints, initializers, packing, regularizers
+from fastseq.layers.activation import apply_activation
+from fastseq.layers.base import Layer
+from fastseq.layers.input_spec import InputSpec
+from fastseq.program import ACTIVATION_KINDS
+
+
+class Dense(Layer):
+    """Keras's Dense, on inputs of any rank from 2: (..., I) float32 -> (..., units) float32.
+
+    Arguments as in Keras, without lora_rank and quantization_config, which raise.
+    Raises ValueError for units below 1 and for an input whose last size is unknown or has changed since it was built.
+    """
+
+    def __init__(
+        self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
+        kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
+        bias_constraint=None, lora_rank=None, lora_alpha=None, quantization_config=None, **kwargs,
+    ):  # fmt: skip
+        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units <= 0:
+            raise ValueError(f"Dense: `units` must be a positive integer, got {units!r}.")
+        for name, value in (("lora_rank", lora_rank), ("quantization_config", quantization_config)):
+            if value is not None:
+                raise ValueError(f"Dense: {name}={value!r} is not supported, merge or dequantize the model in Keras.")
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = int(units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.bias = None
+        self.input_spec = InputSpec(min_ndim=2)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if input_shape[-1] is None:
+            raise ValueError(f"Layer '{self.name}' needs a known last dimension, got input shape {input_shape}.")
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units), self.kernel_initializer, name="kernel",
+            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+        )  # fmt: skip
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.units,), self.bias_initializer, name="bias",
+                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
+            )  # fmt: skip
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def _packed_weights(self):
+        return packing.pack_dense(self.kernel._value, None if self.bias is None else self.bias._value)
+
+    def emit(self, p, inputs):
+        x = p.float32(inputs)
+        packed = self.packed("dense", self._packed_weights)
+        spec = activations.native_spec(self.activation)
+        # An activation of single elements happens in the product's registers; a row-wise one is a step of its own.
+        fused = spec is not None and ACTIVATION_KINDS[spec[0]] < ACTIVATION_KINDS["softmax"]
+        parameters = [*(spec[1] if fused else ()), 0.0, 0.0, 0.0]
+        y = p.new((*x.shape[:-1], self.units))
+        p.step(
+            "dense", x=x, y=y, **packed, rows=x.size // x.shape[-1] if x.size else 0, inputs=x.shape[-1],
+            units=self.units, x_stride=x.shape[-1], y_stride=self.units,
+            activation=ACTIVATION_KINDS[spec[0]] if fused else 0,
+            p0=parameters[0], p1=parameters[1], p2=parameters[2],
+        )  # fmt: skip
+        return y if fused else apply_activation(p, self, self.activation, y)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+        }
+
+
+def reference_dense(x, kernel, bias=None, activation=None):
+    """The naive twin, in the dtype of its arrays: x (..., I), kernel (I, N), bias (N,)."""
+    y = x @ kernel
+    return activations.get(activation)(y if bias is None else y + bias)

@@ -1,0 +1,49 @@
+"""What a layer accepts as input; see https://keras.io/api/layers/base_layer/ (InputSpec)."""
+
+from fastseq import nest
+
+
+class InputSpec:
+    """Constraints on one input.
+
+    ndim, min_ndim: number of dimensions; axes: dict of axis -> size. One spec stands for one tensor.
+    """
+
+    def __init__(self, dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, name=None):
+        self.dtype = dtype
+        self.shape = None if shape is None else tuple(shape)
+        self.ndim = len(shape) if shape is not None else ndim
+        self.max_ndim = max_ndim
+        self.min_ndim = min_ndim
+        self.axes = {int(axis): size for axis, size in (axes or {}).items()}
+        self.name = name
+
+    def check(self, layer_name, inputs):
+        """Raises ValueError that names the layer, what it got and what it wants."""
+        leaves = nest.flatten(inputs)
+        if len(leaves) != 1:
+            raise ValueError(f"Layer '{layer_name}' takes 1 input, got {len(leaves)}.")
+        if not hasattr(leaves[0], "shape"):
+            raise ValueError(f"Layer '{layer_name}' takes an array, got {leaves[0]!r} of type {type(leaves[0]).__name__}.")
+        shape = tuple(leaves[0].shape)
+        ndim = len(shape)
+        got = f"of layer '{layer_name}' is incompatible with the layer"
+        if self.ndim is not None and ndim != self.ndim:
+            raise ValueError(f"Input {got}: expected ndim={self.ndim}, found ndim={ndim}. Full shape received: {shape}")
+        if self.min_ndim is not None and ndim < self.min_ndim:
+            raise ValueError(
+                f"Input {got}: expected min_ndim={self.min_ndim}, found ndim={ndim}. Full shape received: {shape}"
+            )
+        if self.max_ndim is not None and ndim > self.max_ndim:
+            raise ValueError(
+                f"Input {got}: expected max_ndim={self.max_ndim}, found ndim={ndim}. Full shape received: {shape}"
+            )
+        for axis, size in self.axes.items():
+            if size is not None and shape[axis] not in (size, None):
+                raise ValueError(
+                    f"Input {got}: expected axis {axis} of input shape to have value {size}, "
+                    f"but received input with shape {shape}"
+                )
+        for expected, size in zip(self.shape or (), shape):
+            if None not in (expected, size) and expected != size:
+                raise ValueError(f"Input {got}: expected shape={self.shape}, found shape={shape}")

@@ -1,0 +1,74 @@
+"""Builds the C core, one static library per instruction set, and the one Cython extension that links them.
+
+Nothing is compiled for the machine it is built on: each instruction set is in a file of its own with its own flags,
+and the library chooses when it is loaded.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+ROOT = Path(__file__).parent
+HEADERS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "src_c").rglob("*.h"))
+# -ffp-contract=off: a multiply and an add become one fused operation where the source says so and nowhere else, so
+# that every instruction set computes the same bits.
+COMMON = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fPIC"]
+ISA_FLAGS = {
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512"],
+    "avx2": ["-mavx2", "-mfma"],
+    "neon": [],
+    "scalar": [],
+}
+X86 = platform.machine().lower() in ("x86_64", "amd64")
+ARM64 = platform.machine().lower() in ("aarch64", "arm64")
+
+
+def openmp_flags():
+    """Flags of the compiler's OpenMP, or none where a test program does not build: then there is one thread."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+    for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder, "probe.c")
+            source.write_text("#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n")
+            command = [*compiler, str(source), "-o", str(Path(folder, "probe")), *flags]
+            if subprocess.run(command, capture_output=True, check=False).returncode == 0:
+                return flags
+    print("fastseq: no OpenMP with this compiler, building for one thread", file=sys.stderr)
+    return []
+
+
+def library(name, sources, flags):
+    return name, {"sources": sources, "cflags": COMMON + flags, "obj_deps": {"": HEADERS}}
+
+
+isas = ["scalar"] + (["avx2", "avx512"] if X86 else ["neon"] if ARM64 else [])
+openmp = openmp_flags()
+core = [f"src_c/{name}.c" for name in ("cpu_features", "dispatch", "parallel", "plan")]
+# The core comes last: the linker resolves each library's names from those after it.
+libraries = [library("fastseq_core", core, [flag for flag in openmp if flag != "-lomp"])]
+libraries += [library(f"fastseq_{isa}", [f"src_c/isa/isa_{isa}.c"], ISA_FLAGS[isa]) for isa in isas]
+
+native = Extension(
+    "fastseq._native",
+    ["fastseq/_native.pyx"],
+    include_dirs=["src_c", numpy.get_include()],
+    # The core and the kernels name each other, so the core stands on both sides.
+    libraries=["fastseq_core", *(f"fastseq_{isa}" for isa in isas), "fastseq_core", "m"],
+    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+    extra_compile_args=["-O2", "-std=gnu11"],
+    extra_link_args=openmp,
+    depends=HEADERS,
+)
+
+setup(
+    libraries=libraries,
+    ext_modules=cythonize([native], compiler_directives={"language_level": "3"}, show_all_warnings=True),
+)

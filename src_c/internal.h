@@ -1,0 +1,51 @@
+/* What the C files share and Cython does not see. */
+#ifndef FS_INTERNAL_H
+#define FS_INTERNAL_H
+#include "fastseq.h"
+
+/* Most rows that threads share when each owns units: their flags stand on each thread's stack. */
+#define FS_SHARED_ROWS 256
+
+typedef struct fs_barrier fs_barrier;
+
+/* The share of a step that one thread does: rows [row_lo, row_hi), and panels (or groups of them) [unit_lo, unit_hi).
+   Only with a barrier do several threads work on the same rows. */
+typedef struct {
+    int64_t row_lo, row_hi, unit_lo, unit_hi;
+    fs_barrier *barrier;
+    fs_failure *failure;
+} fs_share;
+
+typedef int (*fs_kernel_fn)(const void *args, const fs_share *share);
+
+/* How to divide a step: `rows` independent rows of `row_work` multiply-adds each, or `units` panels of all rows. */
+typedef struct {
+    int64_t rows, units;
+    double row_work;
+    int by_units; /* threads share rows but own units, and meet at a barrier `meets` times */
+    int meets;
+} fs_extent;
+
+typedef struct {
+    const char *name;
+    const char *const *kernel_names; /* by fs_op_id */
+    const fs_kernel_fn *kernels;     /* by fs_op_id */
+} fs_isa;
+
+extern const fs_isa *fs_isa_active;
+extern fs_sgemm_fn fs_sgemm;
+
+int fs_cpu_has(const char *isa);
+
+void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
+int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
+
+void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
+struct fs_barrier {
+    int arrived;
+    int generation;
+    int threads;
+    char apart[52]; /* a cache line of its own */
+};
+void fs_barrier_wait(fs_barrier *barrier);
+#endif

@@ -1,0 +1,144 @@
+/* What works element by element, on arrays of any strides: copies, sums, products, activations. */
+
+static int fs_copy(const fs_copy_args *a, const fs_share *share)
+{
+    const char *x = a->x;
+    char *y = a->y;
+    int dense = a->x4 == 1 && a->y4 == 1;
+    for (int64_t i0 = share->row_lo; i0 < share->row_hi; i0++)
+        for (int64_t i1 = 0; i1 < a->n1; i1++)
+            for (int64_t i2 = 0; i2 < a->n2; i2++)
+                for (int64_t i3 = 0; i3 < a->n3; i3++) {
+                    const char *from = x + (i0 * a->x0 + i1 * a->x1 + i2 * a->x2 + i3 * a->x3) * a->size;
+                    char *to = y + (i0 * a->y0 + i1 * a->y1 + i2 * a->y2 + i3 * a->y3) * a->size;
+                    if (dense)
+                        __builtin_memcpy(to, from, (size_t)(a->n4 * a->size));
+                    else if (a->size == 4)
+                        for (int64_t i4 = 0; i4 < a->n4; i4++)
+                            ((uint32_t *)to)[i4 * a->y4] = ((const uint32_t *)from)[i4 * a->x4];
+                    else
+                        for (int64_t i4 = 0; i4 < a->n4; i4++)
+                            to[i4 * a->y4] = from[i4 * a->x4];
+                }
+    return 0;
+}
+
+FS_INLINE vf fs_binary_vector(int kind, vf a, vf b)
+{
+    switch (kind) {
+    case FS_ADD:
+        return v_add(a, b);
+    case FS_SUBTRACT:
+        return v_sub(a, b);
+    case FS_MULTIPLY:
+        return v_mul(a, b);
+    case FS_DIVIDE:
+        return v_div(a, b);
+    /* A NaN on either side comes through, as in NumPy and TensorFlow. */
+    case FS_MAXIMUM:
+        return v_select(v_isnan(a), a, v_max(a, b));
+    case FS_MINIMUM:
+        return v_select(v_isnan(a), a, v_min(a, b));
+    default: /* FS_PRELU */
+        return v_select(v_ge(a, v_zero()), a, v_mul(a, b));
+    }
+}
+
+/* One row of n elements; strides of 0 or 1 go by vectors, others element by element. */
+FS_INLINE void fs_binary_row(int kind, float *y, const float *a, int64_t a_apart, const float *b, int64_t b_apart,
+                             int64_t n)
+{
+    int64_t i = 0;
+    if (a_apart <= 1 && b_apart <= 1 && a_apart >= 0 && b_apart >= 0)
+        for (; i + VLEN <= n; i += VLEN) {
+            vf left = a_apart ? v_load(a + i) : v_bcast(a);
+            vf right = b_apart ? v_load(b + i) : v_bcast(b);
+            v_store(y + i, fs_binary_vector(kind, left, right));
+        }
+    for (; i < n; i++)
+        v_store_part(y + i, 1, fs_binary_vector(kind, v_bcast(a + i * a_apart), v_bcast(b + i * b_apart)));
+}
+
+static int fs_binary(const fs_binary_args *s, const fs_share *share)
+{
+    for (int64_t i0 = share->row_lo; i0 < share->row_hi; i0++)
+        for (int64_t i1 = 0; i1 < s->n1; i1++)
+            for (int64_t i2 = 0; i2 < s->n2; i2++)
+                for (int64_t i3 = 0; i3 < s->n3; i3++) {
+                    const float *a = s->a + i0 * s->a0 + i1 * s->a1 + i2 * s->a2 + i3 * s->a3;
+                    const float *b = s->b + i0 * s->b0 + i1 * s->b1 + i2 * s->b2 + i3 * s->b3;
+                    float *y = s->y + (((i0 * s->n1 + i1) * s->n2 + i2) * s->n3 + i3) * s->n4;
+                    fs_binary_row((int)s->kind, y, a, s->a4, b, s->b4, s->n4);
+                }
+    return 0;
+}
+
+static int fs_affine(const fs_affine_args *a, const fs_share *share)
+{
+    (void)share;
+    int64_t i = 0;
+    for (; i + VLEN <= a->count; i += VLEN)
+        v_store(a->y + i, v_fma(v_load(a->x + i), v_set1(a->scale), v_set1(a->shift)));
+    int left = (int)(a->count - i);
+    if (left)
+        v_store_part(a->y + i, left, v_fma(v_load_part(a->x + i, left), v_set1(a->scale), v_set1(a->shift)));
+    return 0;
+}
+
+static int fs_activation(const fs_activation_args *a, const fs_share *share)
+{
+    const float p[3] = {a->p0, a->p1, a->p2};
+    fs_act_array((int)a->kind, p, a->y + share->row_lo, a->x + share->row_lo, share->row_hi - share->row_lo);
+    return 0;
+}
+
+static int fs_row_activation(const fs_row_activation_args *a, const fs_share *share)
+{
+    int64_t n_out = a->kind == FS_ACT_GLU ? a->n / 2 : a->n;
+    for (int64_t i = share->row_lo; i < share->row_hi; i++) {
+        float *scratch = a->scratch ? a->scratch + i * 3 * a->n : NULL;
+        if (a->inner == 1) {
+            fs_row_apply((int)a->kind, a->y + i * n_out, a->x + i * a->n, a->n, scratch);
+            continue;
+        }
+        for (int64_t j = 0; j < a->inner; j++) {
+            float *row = scratch + a->n;
+            for (int64_t k = 0; k < a->n; k++)
+                row[k] = a->x[(i * a->n + k) * a->inner + j];
+            fs_row_apply((int)a->kind, row, row, a->n, scratch);
+            for (int64_t k = 0; k < n_out; k++)
+                a->y[(i * n_out + k) * a->inner + j] = row[k];
+        }
+    }
+    return 0;
+}
+
+static int fs_normalize(const fs_normalize_args *a, const fs_share *share)
+{
+    (void)share;
+    for (int64_t i = 0; i < a->outer; i++)
+        for (int64_t j = 0; j < a->inner; j++) {
+            const float *x = a->x + i * a->n * a->inner + j;
+            float *y = a->y + i * a->n * a->inner + j;
+            float sum = 0;
+            for (int64_t k = 0; k < a->n; k++)
+                sum += x[k * a->inner] * x[k * a->inner];
+            float scale = 1.0f / __builtin_sqrtf(sum > a->epsilon ? sum : a->epsilon);
+            for (int64_t k = 0; k < a->n; k++)
+                y[k * a->inner] = x[k * a->inner] * scale;
+        }
+    return 0;
+}
+
+static int fs_matmul(const fs_matmul_args *a, const fs_share *share)
+{
+    (void)share;
+    int m = (int)a->m, n = (int)a->n, k = (int)a->k;
+    float one = 1.0f, zero = 0.0f;
+    char plain = 'n';
+    /* BLAS is column-major, so row-major y = a b is y' = b' a' to it. */
+    for (int64_t i = 0; i < a->batch; i++)
+        fs_sgemm(&plain, &plain, &n, &m, &k, &one, (float *)a->b + i * a->k * a->n, &n, (float *)a->a + i * a->m * a->k,
+                 &k, &zero, a->y + i * a->m * a->n, &n);
+    return 0;
+}

@@ -1,0 +1,135 @@
+/* Any recurrent cell, row by row, with the weights as Keras keeps them: for what the fast kernels leave out, that is
+   activations over a whole row of units (softmax) and dropout factors per gate while training. */
+
+typedef struct {
+    float *x_part, *h_part; /* (G, H) sums of the input and of the recurrent product */
+    float *h, *c, *product, *scratch; /* (H,), scratch (3, H) */
+} fs_general_row;
+
+/* sums (gates, H) += value k of `row` times its factors, times kernel (count, all_gates, H) from gate `first` on. */
+static void fs_general_product(float *sums, const float *row, const float *factors, int64_t factor_gates,
+                               int64_t factor_apart, const float *kernel, int64_t count, int64_t units,
+                               int64_t all_gates, int64_t first, int64_t gates)
+{
+    for (int64_t k = 0; k < count; k++)
+        for (int64_t g = first; g < first + gates; g++) {
+            float value = row[k];
+            if (factors)
+                value *= factors[(factor_gates > 1 ? g : 0) * factor_apart + k];
+            const float *w = kernel + (k * all_gates + g) * units;
+            float *to = sums + g * units;
+            int64_t u = 0;
+            for (; u + VLEN <= units; u += VLEN)
+                v_store(to + u, v_fma(v_set1(value), v_load(w + u), v_load(to + u)));
+            if (u < units) {
+                int n = (int)(units - u);
+                v_store_part(to + u, n, v_fma(v_set1(value), v_load_part(w + u, n), v_load_part(to + u, n)));
+            }
+        }
+}
+
+static void fs_general_activate(int64_t kind, const float *p, float *row, int64_t units, float *scratch)
+{
+    if (kind >= FS_ACT_FIRST_ROWWISE)
+        fs_row_apply((int)kind, row, row, units, scratch);
+    else
+        fs_act_array((int)kind, p, row, row, units);
+}
+
+static void fs_general_step(const fs_recurrent_general_args *a, const fs_general_row *w, int64_t row, const float *x)
+{
+    const float act[3] = {a->a0, a->a1, a->a2}, rec[3] = {a->r0, a->r1, a->r2};
+    int64_t H = a->units, cell = a->cell;
+    int64_t gates = cell == FS_CELL_LSTM ? 4 : cell == FS_CELL_SIMPLE_RNN ? 1 : 3;
+    int gru = cell == FS_CELL_GRU || cell == FS_CELL_GRU_RESET_BEFORE;
+    /* A GRU that resets after the product keeps it apart from the input's, with a bias of its own. */
+    float *h_part = gru ? w->h_part : w->x_part;
+    for (int64_t u = 0; u < gates * H; u++) {
+        w->x_part[u] = a->bias ? a->bias[u] : 0.0f;
+        if (gru)
+            w->h_part[u] = a->bias && cell == FS_CELL_GRU ? a->bias[gates * H + u] : 0.0f;
+    }
+    const float *x_factors = a->x_dropout ? a->x_dropout + row * a->inputs : NULL;
+    const float *h_factors = a->h_dropout ? a->h_dropout + row * H : NULL;
+    fs_general_product(w->x_part, x, x_factors, a->x_masks, a->batch * a->inputs, a->kernel, a->inputs, H, gates, 0,
+                       gates);
+    int64_t at_once = cell == FS_CELL_GRU_RESET_BEFORE ? 2 : gates;
+    fs_general_product(h_part, w->h, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H, gates, 0, at_once);
+    if (cell == FS_CELL_SIMPLE_RNN) {
+        fs_general_activate(a->activation, act, w->x_part, H, w->scratch);
+        for (int64_t u = 0; u < H; u++)
+            w->h[u] = w->x_part[u];
+    } else if (cell == FS_CELL_LSTM) {
+        float *in = w->x_part, *forget = in + H, *candidate = forget + H, *out = candidate + H;
+        fs_general_activate(a->recurrent_activation, rec, in, H, w->scratch);
+        fs_general_activate(a->recurrent_activation, rec, forget, H, w->scratch);
+        fs_general_activate(a->activation, act, candidate, H, w->scratch);
+        fs_general_activate(a->recurrent_activation, rec, out, H, w->scratch);
+        for (int64_t u = 0; u < H; u++)
+            w->product[u] = w->c[u] = forget[u] * w->c[u] + in[u] * candidate[u];
+        fs_general_activate(a->activation, act, w->product, H, w->scratch);
+        for (int64_t u = 0; u < H; u++)
+            w->h[u] = out[u] * w->product[u];
+    } else {
+        float *z = w->x_part, *reset = z + H, *candidate = reset + H;
+        for (int64_t u = 0; u < 2 * H; u++)
+            z[u] += w->h_part[u];
+        fs_general_activate(a->recurrent_activation, rec, z, H, w->scratch);
+        fs_general_activate(a->recurrent_activation, rec, reset, H, w->scratch);
+        if (cell == FS_CELL_GRU) {
+            for (int64_t u = 0; u < H; u++)
+                candidate[u] += reset[u] * w->h_part[2 * H + u];
+        } else {
+            for (int64_t u = 0; u < H; u++)
+                w->product[u] = reset[u] * w->h[u];
+            fs_general_product(w->x_part, w->product, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H,
+                               gates, 2, 1);
+        }
+        fs_general_activate(a->activation, act, candidate, H, w->scratch);
+        for (int64_t u = 0; u < H; u++)
+            w->h[u] = z[u] * w->h[u] + (1.0f - z[u]) * candidate[u];
+    }
+}
+
+static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_share *share)
+{
+    int64_t H = a->units;
+    for (int64_t row = share->row_lo; row < share->row_hi; row++) {
+        float *own = a->scratch + row * 14 * H;
+        fs_general_row w = {
+            .x_part = own,
+            .h_part = own + 4 * H,
+            .h = own + 8 * H,
+            .c = own + 9 * H,
+            .product = own + 10 * H,
+            .scratch = own + 11 * H,
+        };
+        int seen = 0, active = 1;
+        for (int64_t u = 0; u < H; u++) {
+            w.h[u] = a->h0 ? a->h0[row * H + u] : 0.0f;
+            w.c[u] = a->c0 ? a->c0[row * H + u] : 0.0f;
+        }
+        for (int64_t t = 0; t < a->timesteps; t++) {
+            active = !a->mask || a->mask[row * a->mask_row + t * a->mask_time];
+            if (active) {
+                fs_general_step(a, &w, row, a->x + row * a->x_row + t * a->x_time);
+                seen = 1;
+            }
+            if (!a->sequences)
+                continue;
+            float *y = a->y + row * a->y_row + t * a->y_time;
+            int given = active || (seen && !a->zero_masked);
+            for (int64_t u = 0; u < H; u++)
+                y[u] = given ? w.h[u] : 0.0f;
+        }
+        for (int64_t u = 0; u < H; u++) {
+            if (!a->sequences)
+                a->y[row * a->y_row + u] = seen && (active || !a->zero_masked) ? w.h[u] : 0.0f;
+            if (a->hn)
+                a->hn[row * H + u] = w.h[u];
+            if (a->cn)
+                a->cn[row * H + u] = w.c[u];
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,182 @@
+/* Every operation a program step can be, with its arguments, once. The lists below become
+   - the args structs that kernels read (fs_<op>_args),
+   - the field tables by which Cython fills them by name (dispatch.c),
+   - the kernel declarations of every ISA (kernel_list.h).
+   IN and OUT rows give a pointer's element type, name and shape; INT rows are int64_t, NUM rows float.
+   B batch, T timesteps, I inputs, H units; P = ceil(H / 16) panels of 16 units; G gates. */
+#ifndef FS_OPS_H
+#define FS_OPS_H
+#include <stdint.h>
+
+#define FS_PANEL 16 /* units that stand side by side in packed weights, on every ISA */
+
+#define FS_OPS(OP)                                                                                                     \
+    OP(DENSE, dense)                                                                                                   \
+    OP(LSTM, lstm)                                                                                                     \
+    OP(GRU, gru)                                                                                                       \
+    OP(GRU_RESET_BEFORE, gru_reset_before)                                                                             \
+    OP(SIMPLE_RNN, simple_rnn)                                                                                         \
+    OP(RECURRENT_GENERAL, recurrent_general)                                                                           \
+    OP(CHECK_IDS, check_ids)                                                                                           \
+    OP(EMBEDDING, embedding)                                                                                           \
+    OP(CAST, cast)                                                                                                     \
+    OP(COPY, copy)                                                                                                     \
+    OP(ACTIVATION, activation)                                                                                         \
+    OP(ROW_ACTIVATION, row_activation)                                                                                 \
+    OP(BINARY, binary)                                                                                                 \
+    OP(AFFINE, affine)                                                                                                 \
+    OP(MASKING, masking)                                                                                               \
+    OP(MASK_LOGIC, mask_logic)                                                                                         \
+    OP(RANDOM, random)                                                                                                 \
+    OP(MATMUL, matmul)                                                                                                 \
+    OP(NORMALIZE, normalize)
+
+/* y = activation(x w + bias) */
+#define FS_DENSE_ARGS(IN, OUT, INT, NUM)                                                                               \
+    IN(float, x, "(rows, inputs), rows x_stride apart")                                                                \
+    IN(float, w, "packed, groups of up to 4 panels: [inputs][panels][16] each")                                        \
+    IN(float, bias, "(P, 16)")                                                                                          \
+    OUT(float, y, "(rows, units), rows y_stride apart")                                                                \
+    INT(rows) INT(inputs) INT(units) INT(x_stride) INT(y_stride)                                                       \
+    INT(activation) NUM(p0) NUM(p1) NUM(p2)
+
+/* The recurrent layers. Strides are in floats; a negative one walks backwards, from a pointer to the last element. */
+#define FS_RECURRENT_ARGS(IN, OUT, INT, NUM)                                                                           \
+    IN(float, x, "(B, T, I), strides x_row, x_time, 1")                                                                \
+    IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null: 0 keeps the state")                               \
+    IN(float, h0, "(B, H) or null for zeros")                                                                          \
+    IN(float, c0, "(B, H) or null; LSTM")                                                                              \
+    IN(float, w_x, "packed input kernel: [P][I][G][16]")                                                               \
+    IN(float, w_h, "packed recurrent kernel: [P][H][G][16]")                                                           \
+    IN(float, w_c, "packed candidate kernel [P][H][16] of a GRU that resets before the product, else null")            \
+    IN(float, bias, "[P][G or 4][16]")                                                                                 \
+    OUT(float, y, "(B, T, H), strides y_row, y_time, 1; (B, H) without sequences")                                     \
+    OUT(float, hn, "(B, H) or null")                                                                                   \
+    OUT(float, cn, "(B, H) or null; LSTM")                                                                             \
+    OUT(float, scratch, "fs_recurrent_scratch() floats")                                                               \
+    INT(batch) INT(timesteps) INT(inputs) INT(units)                                                                   \
+    INT(x_row) INT(x_time) INT(mask_row) INT(mask_time) INT(y_row) INT(y_time)                                         \
+    INT(sequences) INT(zero_masked)                                                                                    \
+    INT(activation) NUM(a0) NUM(a1) NUM(a2)                                                                            \
+    INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
+
+#define FS_LSTM_ARGS FS_RECURRENT_ARGS
+#define FS_GRU_ARGS FS_RECURRENT_ARGS
+#define FS_GRU_RESET_BEFORE_ARGS FS_RECURRENT_ARGS
+#define FS_SIMPLE_RNN_ARGS FS_RECURRENT_ARGS
+
+/* Any recurrent layer with anything the kernels above leave out: row-wise activations (softmax over the units), and
+   dropout masks per gate. Plain weights, gate after gate. */
+#define FS_RECURRENT_GENERAL_ARGS(IN, OUT, INT, NUM)                                                                   \
+    IN(float, x, "(B, T, I), strides x_row, x_time, 1")                                                                \
+    IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null")                                                  \
+    IN(float, h0, "(B, H) or null for zeros")                                                                          \
+    IN(float, c0, "(B, H) or null; LSTM")                                                                              \
+    IN(float, kernel, "(I, G H)")                                                                                      \
+    IN(float, recurrent_kernel, "(H, G H)")                                                                            \
+    IN(float, bias, "(G H,), or (2, G H) for a GRU that resets after, or null")                                        \
+    IN(float, x_dropout, "(x_masks, B, I) factors of the inputs, one per gate or one for all, or null")                \
+    IN(float, h_dropout, "(h_masks, B, H) factors of the state, one per gate or one for all, or null")                 \
+    OUT(float, y, "(B, T, H), strides y_row, y_time, 1; (B, H) without sequences")                                     \
+    OUT(float, hn, "(B, H) or null")                                                                                   \
+    OUT(float, cn, "(B, H) or null; LSTM")                                                                             \
+    OUT(float, scratch, "(B, 14, H)")                                                                                  \
+    INT(cell) INT(batch) INT(timesteps) INT(inputs) INT(units)                                                         \
+    INT(x_row) INT(x_time) INT(mask_row) INT(mask_time) INT(y_row) INT(y_time)                                         \
+    INT(sequences) INT(zero_masked) INT(x_masks) INT(h_masks)                                                          \
+    INT(activation) NUM(a0) NUM(a1) NUM(a2)                                                                            \
+    INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
+
+/* Fails, with the position and the id, where an id is outside [0, limit). */
+#define FS_CHECK_IDS_ARGS(IN, OUT, INT, NUM) IN(int32_t, ids, "(count,)") INT(count) INT(limit)
+
+/* y[i] = table[ids[i]] */
+#define FS_EMBEDDING_ARGS(IN, OUT, INT, NUM)                                                                           \
+    IN(int32_t, ids, "(count,), checked")                                                                              \
+    IN(float, table, "(rows, width)")                                                                                  \
+    OUT(float, y, "(count, width)")                                                                                    \
+    INT(count) INT(width)
+
+/* kind: FS_CAST_* */
+#define FS_CAST_ARGS(IN, OUT, INT, NUM) IN(void, x, "(count,)") OUT(void, y, "(count,)") INT(count) INT(kind)
+
+/* y = x for any strides, in elements of `size` bytes (1 or 4). Dimensions that are not there have size 1. */
+#define FS_COPY_ARGS(IN, OUT, INT, NUM)                                                                                \
+    IN(void, x, "(n0, n1, n2, n3, n4) with strides x0..x4")                                                            \
+    OUT(void, y, "(n0, n1, n2, n3, n4) with strides y0..y4")                                                           \
+    INT(size) INT(n0) INT(n1) INT(n2) INT(n3) INT(n4)                                                                  \
+    INT(x0) INT(x1) INT(x2) INT(x3) INT(x4) INT(y0) INT(y1) INT(y2) INT(y3) INT(y4)
+
+#define FS_ACTIVATION_ARGS(IN, OUT, INT, NUM)                                                                          \
+    IN(float, x, "(count,)") OUT(float, y, "(count,), may be x")                                                       \
+    INT(count) INT(kind) NUM(p0) NUM(p1) NUM(p2)
+
+/* A row-wise activation along the middle axis. */
+#define FS_ROW_ACTIVATION_ARGS(IN, OUT, INT, NUM)                                                                      \
+    IN(float, x, "(outer, n, inner)")                                                                                  \
+    OUT(float, y, "(outer, n, inner); (outer, n/2, inner) for glu")                                                    \
+    OUT(float, scratch, "(outer, 3, n) where inner > 1 or for sparsemax, else null")                                   \
+    INT(outer) INT(n) INT(inner) INT(kind)
+
+/* y = a op b, broadcast by strides of 0. */
+#define FS_BINARY_ARGS(IN, OUT, INT, NUM)                                                                              \
+    IN(float, a, "(n0, n1, n2, n3, n4) with strides a0..a4")                                                           \
+    IN(float, b, "(n0, n1, n2, n3, n4) with strides b0..b4")                                                           \
+    OUT(float, y, "(n0, n1, n2, n3, n4), contiguous; may be a")                                                        \
+    INT(kind) INT(n0) INT(n1) INT(n2) INT(n3) INT(n4)                                                                  \
+    INT(a0) INT(a1) INT(a2) INT(a3) INT(a4) INT(b0) INT(b1) INT(b2) INT(b3) INT(b4)
+
+/* y = x * scale + shift */
+#define FS_AFFINE_ARGS(IN, OUT, INT, NUM)                                                                              \
+    IN(float, x, "(count,)") OUT(float, y, "(count,), may be x") INT(count) NUM(scale) NUM(shift)
+
+/* mask = any(x != value, last axis); y = x where mask, else 0 */
+#define FS_MASKING_ARGS(IN, OUT, INT, NUM)                                                                             \
+    IN(float, x, "(rows, width)") OUT(float, y, "(rows, width)") OUT(uint8_t, mask, "(rows,)")                         \
+    INT(rows) INT(width) NUM(value)
+
+/* kind: FS_MASK_*; b is null for the kinds that read one array */
+#define FS_MASK_LOGIC_ARGS(IN, OUT, INT, NUM)                                                                          \
+    IN(void, a, "(count,) bytes, or int32 for nonzero_i32, float for nonzero_f32")                                     \
+    IN(uint8_t, b, "(count,) or null") OUT(uint8_t, y, "(count,)") INT(count) INT(kind)
+
+/* Random numbers from a counter: y depends on seed, the state's count and the position, not on threads. */
+#define FS_RANDOM_ARGS(IN, OUT, INT, NUM)                                                                              \
+    OUT(uint32_t, state, "(2,): seed and a count that every call advances")                                            \
+    OUT(float, y, "(count,)") INT(count) INT(kind) NUM(p0) NUM(p1)
+
+/* y = a b for each of a batch, through BLAS */
+#define FS_MATMUL_ARGS(IN, OUT, INT, NUM)                                                                              \
+    IN(float, a, "(batch, m, k)") IN(float, b, "(batch, k, n)") OUT(float, y, "(batch, m, n)")                         \
+    INT(batch) INT(m) INT(k) INT(n)
+
+/* y = x / sqrt(max(sum of squares along the middle axis, epsilon)) */
+#define FS_NORMALIZE_ARGS(IN, OUT, INT, NUM)                                                                           \
+    IN(float, x, "(outer, n, inner)") OUT(float, y, "(outer, n, inner)") INT(outer) INT(n) INT(inner) NUM(epsilon)
+
+enum fs_cast_kind { FS_CAST_F32_I32, FS_CAST_I32_F32, FS_CAST_U8_F32, FS_CAST_U8_I32, FS_CAST_I32_U8, FS_CAST_F32_U8 };
+enum fs_binary_kind { FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU };
+enum fs_mask_kind { FS_MASK_AND, FS_MASK_OR, FS_MASK_NOT, FS_MASK_NONZERO_I32, FS_MASK_NONZERO_F32 };
+enum fs_random_kind { FS_RANDOM_KEEP, FS_RANDOM_NORMAL };
+enum fs_cell { FS_CELL_LSTM, FS_CELL_GRU, FS_CELL_GRU_RESET_BEFORE, FS_CELL_SIMPLE_RNN };
+
+#define FS_STRUCT_IN(type, name, shape) const type *name;
+#define FS_STRUCT_OUT(type, name, shape) type *name;
+#define FS_STRUCT_INT(name) int64_t name;
+#define FS_STRUCT_NUM(name) float name;
+#define FS_STRUCT(upper, lower)                                                                                        \
+    typedef struct {                                                                                                   \
+        FS_##upper##_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)                                   \
+    } fs_##lower##_args;
+typedef struct {
+    FS_RECURRENT_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
+} fs_recurrent_args; /* the four recurrent ops share one layout */
+FS_OPS(FS_STRUCT)
+
+enum fs_op_id {
+#define FS_OP_ID(upper, lower) FS_OP_##upper,
+    FS_OPS(FS_OP_ID)
+#undef FS_OP_ID
+        FS_OP_COUNT
+};
+#endif

@@ -1,0 +1,123 @@
+/* How work is divided: what each op's rows and units are, when threads own units instead of rows, when the input
+   product is hoisted. Every choice that depends on shapes is made here. */
+#include "internal.h"
+#include <stdio.h>
+
+static int64_t panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
+
+static int gates_of(int op) { return op == FS_OP_LSTM ? 4 : op == FS_OP_SIMPLE_RNN ? 4 : 3; }
+
+/* Panels as the kernel walks them: SimpleRNN has one gate and takes four panels in the place of four gates. */
+static int64_t unit_blocks(int op, int64_t units)
+{
+    return op == FS_OP_SIMPLE_RNN ? (panels(units) + 3) / 4 : panels(units);
+}
+
+/* Input sums of one block of timesteps, in floats: they stay in L2 beside the weights. */
+#define FS_HOIST_FLOATS (64 * 1024)
+/* With more rows than this the input product costs no extra reading of weights, and hoisting only adds stores. */
+#define FS_HOIST_MAX_ROWS 16
+
+/* Timesteps whose input sums are computed ahead as one product, 0 for none: then x is multiplied within the step. */
+int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates)
+{
+    if (batch == 0 || batch > FS_HOIST_MAX_ROWS || timesteps < 2 || inputs == 0)
+        return 0;
+    int64_t steps = FS_HOIST_FLOATS / (batch * panels(units) * FS_PANEL * gates);
+    if (steps < 2)
+        steps = 2;
+    return steps < timesteps ? steps : timesteps;
+}
+
+/* h twice (before and after the step), c or what else a cell keeps, one flag byte per row, hoisted sums. */
+int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
+{
+    int64_t width = (op == FS_OP_SIMPLE_RNN ? 4 * unit_blocks(op, units) : panels(units)) * FS_PANEL;
+    int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, gates_of(op));
+    int64_t sums = op == FS_OP_SIMPLE_RNN ? width : width * gates_of(op);
+    return batch * width * 4 + (batch + 3) / 4 + hoist * batch * sums + 64;
+}
+
+static void recurrent_extent(int op, const fs_recurrent_args *a, int threads, fs_extent *extent)
+{
+    int64_t gates = op == FS_OP_SIMPLE_RNN ? 1 : gates_of(op);
+    extent->rows = a->batch;
+    extent->units = unit_blocks(op, a->units);
+    extent->row_work = (double)a->timesteps * (double)(a->inputs + a->units + 16) * (double)(panels(a->units) * 16 * gates);
+    /* Few rows: a thread of its own units keeps its share of the weights in its own L2. From four rows a thread on,
+       rows are independent and need no meetings. */
+    if (threads > 1 && a->batch < 4 * (int64_t)threads && a->batch <= FS_SHARED_ROWS) {
+        extent->by_units = 1;
+        extent->meets = (int)(a->timesteps < 1000000 ? a->timesteps : 1000000) * (op == FS_OP_GRU_RESET_BEFORE ? 2 : 1);
+    }
+}
+
+void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
+{
+    *extent = (fs_extent){.rows = 1, .units = 1, .row_work = 1};
+    switch (op) {
+    case FS_OP_DENSE: {
+        const fs_dense_args *a = args;
+        extent->rows = a->rows;
+        extent->units = (panels(a->units) + 3) / 4;
+        extent->row_work = (double)(a->inputs + 16) * (double)(panels(a->units) * 16);
+        extent->by_units = a->rows < 4 * (int64_t)threads;
+        break;
+    }
+    case FS_OP_LSTM:
+    case FS_OP_GRU:
+    case FS_OP_GRU_RESET_BEFORE:
+    case FS_OP_SIMPLE_RNN:
+        recurrent_extent(op, args, threads, extent);
+        break;
+    case FS_OP_RECURRENT_GENERAL: {
+        const fs_recurrent_general_args *a = args;
+        extent->rows = a->batch;
+        extent->row_work = (double)a->timesteps * (double)(a->inputs + a->units) * (double)a->units * 16;
+        break;
+    }
+    case FS_OP_EMBEDDING: {
+        const fs_embedding_args *a = args;
+        extent->rows = a->count;
+        extent->row_work = (double)a->width * 2;
+        break;
+    }
+    case FS_OP_ACTIVATION: {
+        const fs_activation_args *a = args;
+        extent->rows = a->count;
+        extent->row_work = 20;
+        break;
+    }
+    case FS_OP_ROW_ACTIVATION: {
+        const fs_row_activation_args *a = args;
+        extent->rows = a->outer;
+        extent->row_work = (double)(a->n * a->inner) * 30;
+        break;
+    }
+    case FS_OP_BINARY: {
+        const fs_binary_args *a = args;
+        extent->rows = a->n0;
+        extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
+        break;
+    }
+    case FS_OP_COPY: {
+        const fs_copy_args *a = args;
+        extent->rows = a->n0;
+        extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
+        break;
+    }
+    default: /* small, or (matmul) threaded inside BLAS */
+        break;
+    }
+}
+
+void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
+                            char *text)
+{
+    fs_recurrent_args a = {.batch = batch, .timesteps = timesteps, .inputs = inputs, .units = units};
+    fs_extent extent;
+    fs_extent_of(op, &a, threads, &extent);
+    int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, gates_of(op));
+    snprintf(text, 128, "threads own %s; input product %s", extent.by_units ? "units" : "rows",
+             hoist ? "hoisted" : "within the step");
+}

@@ -1,0 +1,82 @@
+/* The words of the kernels for x86-64 with AVX-512 F, BW, VL, DQ: 16 floats per vector. */
+#ifndef FS_SIMD_WORDS
+#define FS_SIMD_WORDS
+#include <immintrin.h>
+#include <stdint.h>
+
+#define FS_ISA avx512
+#define FS_HAS_FMA 1
+#define VLEN 16
+#define FS_INLINE static inline __attribute__((always_inline, unused))
+
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+
+FS_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+FS_INLINE void v_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+
+/* 0 <= n <= VLEN; lanes from n on read as 0 and are never touched in memory. */
+FS_INLINE vm v_first(int n) { return (vm)((1u << n) - 1u); }
+FS_INLINE vf v_load_part(const float *p, int n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
+FS_INLINE void v_store_part(float *p, int n, vf a) { _mm512_mask_storeu_ps(p, v_first(n), a); }
+
+FS_INLINE vf v_set1(float a) { return _mm512_set1_ps(a); }
+FS_INLINE vf v_bcast(const float *p) { return _mm512_set1_ps(*p); }
+FS_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
+
+FS_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+FS_INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+FS_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+FS_INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+FS_INLINE vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+FS_INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }   /* a * b + c */
+FS_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); } /* c - a * b */
+
+/* a < b ? a : b and a > b ? a : b: b if either is NaN, so a constant goes first to let NaN data through. */
+FS_INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+FS_INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+
+FS_INLINE vf v_as_float(vi a) { return _mm512_castsi512_ps(a); }
+FS_INLINE vi v_as_int(vf a) { return _mm512_castps_si512(a); }
+FS_INLINE vi vi_set1(int32_t a) { return _mm512_set1_epi32(a); }
+FS_INLINE vi vi_add(vi a, vi b) { return _mm512_add_epi32(a, b); }
+FS_INLINE vi vi_sub(vi a, vi b) { return _mm512_sub_epi32(a, b); }
+FS_INLINE vi vi_and(vi a, vi b) { return _mm512_and_si512(a, b); }
+FS_INLINE vi vi_or(vi a, vi b) { return _mm512_or_si512(a, b); }
+FS_INLINE vi vi_shl(vi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+FS_INLINE vi vi_shr(vi a, int n) { return _mm512_srai_epi32(a, (unsigned)n); } /* keeps the sign */
+FS_INLINE vi vi_shru(vi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
+FS_INLINE vf v_from_int(vi a) { return _mm512_cvtepi32_ps(a); }
+
+FS_INLINE vf v_abs(vf a) { return _mm512_andnot_ps(_mm512_set1_ps(-0.0f), a); }
+FS_INLINE vf v_neg(vf a) { return _mm512_xor_ps(_mm512_set1_ps(-0.0f), a); }
+/* 0xD8: sign ? s : m, bit by bit, in one instruction. */
+FS_INLINE vf v_copysign(vf m, vf s)
+{
+    vi bits = _mm512_ternarylogic_epi32(v_as_int(m), v_as_int(s), vi_set1((int32_t)0x80000000u), 0xD8);
+    return v_as_float(bits);
+}
+
+FS_INLINE vm v_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+FS_INLINE vm v_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+FS_INLINE vm v_gt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ); }
+FS_INLINE vm v_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
+FS_INLINE vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+FS_INLINE vm v_isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+FS_INLINE vf v_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); } /* m ? a : b */
+
+/* Denormals count as zero between begin and end: one decaying state would make every later step 18 times slower. */
+FS_INLINE unsigned v_ftz_begin(void)
+{
+    unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040u);
+    __asm__ volatile("" ::: "memory");
+    return old;
+}
+FS_INLINE void v_ftz_end(unsigned old)
+{
+    __asm__ volatile("" ::: "memory");
+    _mm_setcsr(old);
+}
+#endif

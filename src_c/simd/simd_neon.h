@@ -1,0 +1,102 @@
+/* The words of the kernels for aarch64 (Advanced SIMD, always with FMA): 4 floats per vector. */
+#ifndef FS_SIMD_WORDS
+#define FS_SIMD_WORDS
+#include <arm_neon.h>
+#include <stdint.h>
+
+#define FS_ISA neon
+#define FS_HAS_FMA 1
+#define VLEN 4
+#define FS_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float32x4_t vf;
+typedef int32x4_t vi;
+typedef uint32x4_t vm; /* all bits of a lane set or none */
+
+FS_INLINE vf v_load(const float *p) { return vld1q_f32(p); }
+FS_INLINE void v_store(float *p, vf a) { vst1q_f32(p, a); }
+FS_INLINE vf v_set1(float a) { return vdupq_n_f32(a); }
+FS_INLINE vf v_bcast(const float *p) { return vld1q_dup_f32(p); }
+FS_INLINE vf v_zero(void) { return vdupq_n_f32(0.0f); }
+
+/* 0 <= n <= VLEN; lanes from n on read as 0 and are never touched in memory. */
+FS_INLINE vf v_load_part(const float *p, int n)
+{
+    vf a = v_zero();
+    if (n >= VLEN)
+        return v_load(p);
+    if (n > 0)
+        a = vld1q_lane_f32(p, a, 0);
+    if (n > 1)
+        a = vld1q_lane_f32(p + 1, a, 1);
+    if (n > 2)
+        a = vld1q_lane_f32(p + 2, a, 2);
+    return a;
+}
+FS_INLINE void v_store_part(float *p, int n, vf a)
+{
+    if (n >= VLEN) {
+        v_store(p, a);
+        return;
+    }
+    if (n > 0)
+        vst1q_lane_f32(p, a, 0);
+    if (n > 1)
+        vst1q_lane_f32(p + 1, a, 1);
+    if (n > 2)
+        vst1q_lane_f32(p + 2, a, 2);
+}
+
+FS_INLINE vf v_add(vf a, vf b) { return vaddq_f32(a, b); }
+FS_INLINE vf v_sub(vf a, vf b) { return vsubq_f32(a, b); }
+FS_INLINE vf v_mul(vf a, vf b) { return vmulq_f32(a, b); }
+FS_INLINE vf v_div(vf a, vf b) { return vdivq_f32(a, b); }
+FS_INLINE vf v_sqrt(vf a) { return vsqrtq_f32(a); }
+FS_INLINE vf v_fma(vf a, vf b, vf c) { return vfmaq_f32(c, a, b); }  /* a * b + c */
+FS_INLINE vf v_fnma(vf a, vf b, vf c) { return vfmsq_f32(c, a, b); } /* c - a * b */
+
+/* a < b ? a : b and a > b ? a : b: b if either is NaN, so a constant goes first to let NaN data through.
+   FMIN and FMAX would return NaN for either operand and order the zeros, unlike x86. */
+FS_INLINE vf v_min(vf a, vf b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+FS_INLINE vf v_max(vf a, vf b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+
+FS_INLINE vf v_as_float(vi a) { return vreinterpretq_f32_s32(a); }
+FS_INLINE vi v_as_int(vf a) { return vreinterpretq_s32_f32(a); }
+FS_INLINE vi vi_set1(int32_t a) { return vdupq_n_s32(a); }
+FS_INLINE vi vi_add(vi a, vi b) { return vaddq_s32(a, b); }
+FS_INLINE vi vi_sub(vi a, vi b) { return vsubq_s32(a, b); }
+FS_INLINE vi vi_and(vi a, vi b) { return vandq_s32(a, b); }
+FS_INLINE vi vi_or(vi a, vi b) { return vorrq_s32(a, b); }
+FS_INLINE vi vi_shl(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(n)); }
+FS_INLINE vi vi_shr(vi a, int n) { return vshlq_s32(a, vdupq_n_s32(-n)); } /* keeps the sign */
+FS_INLINE vi vi_shru(vi a, int n)
+{
+    return vreinterpretq_s32_u32(vshlq_u32(vreinterpretq_u32_s32(a), vdupq_n_s32(-n)));
+}
+FS_INLINE vf v_from_int(vi a) { return vcvtq_f32_s32(a); }
+
+FS_INLINE vf v_abs(vf a) { return vabsq_f32(a); }
+FS_INLINE vf v_neg(vf a) { return vnegq_f32(a); }
+FS_INLINE vf v_copysign(vf m, vf s) { return vbslq_f32(vdupq_n_u32(0x80000000u), s, m); }
+
+FS_INLINE vm v_lt(vf a, vf b) { return vcltq_f32(a, b); }
+FS_INLINE vm v_le(vf a, vf b) { return vcleq_f32(a, b); }
+FS_INLINE vm v_gt(vf a, vf b) { return vcgtq_f32(a, b); }
+FS_INLINE vm v_ge(vf a, vf b) { return vcgeq_f32(a, b); }
+FS_INLINE vm v_eq(vf a, vf b) { return vceqq_f32(a, b); }
+FS_INLINE vm v_isnan(vf a) { return vmvnq_u32(vceqq_f32(a, a)); }
+FS_INLINE vf v_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); } /* m ? a : b */
+
+/* Denormals count as zero between begin and end (FPCR.FZ). */
+FS_INLINE unsigned v_ftz_begin(void)
+{
+    uint64_t old;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" ::"r"(old | (UINT64_C(1) << 24)) : "memory");
+    return (unsigned)old;
+}
+FS_INLINE void v_ftz_end(unsigned old)
+{
+    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)old) : "memory");
+}
+#endif

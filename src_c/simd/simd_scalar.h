@@ -1,0 +1,127 @@
+/* The words of the kernels for any CPU, in the compiler's own vectors of 4 floats (SSE2 on x86-64). No FMA: results
+   may differ in the last bits from the other ISAs. */
+#ifndef FS_SIMD_WORDS
+#define FS_SIMD_WORDS
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+#define FS_ISA scalar
+#define FS_HAS_FMA 0
+#define VLEN 4
+#define FS_INLINE static inline __attribute__((always_inline, unused))
+
+typedef float vf __attribute__((vector_size(16)));
+typedef int32_t vi __attribute__((vector_size(16)));
+typedef uint32_t fs_vu __attribute__((vector_size(16)));
+typedef vi vm; /* all bits of a lane set or none */
+
+FS_INLINE vf v_load(const float *p)
+{
+    vf a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+FS_INLINE void v_store(float *p, vf a) { memcpy(p, &a, sizeof a); }
+FS_INLINE vf v_set1(float a) { return (vf){a, a, a, a}; }
+FS_INLINE vf v_bcast(const float *p) { return v_set1(*p); }
+FS_INLINE vf v_zero(void) { return (vf){0.0f, 0.0f, 0.0f, 0.0f}; }
+
+/* 0 <= n <= VLEN; lanes from n on read as 0 and are never touched in memory. */
+FS_INLINE vf v_load_part(const float *p, int n)
+{
+    return (vf){n > 0 ? p[0] : 0.0f, n > 1 ? p[1] : 0.0f, n > 2 ? p[2] : 0.0f, n > 3 ? p[3] : 0.0f};
+}
+FS_INLINE void v_store_part(float *p, int n, vf a)
+{
+    if (n > 0)
+        p[0] = a[0];
+    if (n > 1)
+        p[1] = a[1];
+    if (n > 2)
+        p[2] = a[2];
+    if (n > 3)
+        p[3] = a[3];
+}
+
+FS_INLINE vf v_as_float(vi a) { return (vf)a; }
+FS_INLINE vi v_as_int(vf a) { return (vi)a; }
+FS_INLINE vi vi_set1(int32_t a) { return (vi){a, a, a, a}; }
+/* Unsigned inside: integer sums wrap. */
+FS_INLINE vi vi_add(vi a, vi b) { return (vi)((fs_vu)a + (fs_vu)b); }
+FS_INLINE vi vi_sub(vi a, vi b) { return (vi)((fs_vu)a - (fs_vu)b); }
+FS_INLINE vi vi_and(vi a, vi b) { return a & b; }
+FS_INLINE vi vi_or(vi a, vi b) { return a | b; }
+FS_INLINE vi vi_shl(vi a, int n) { return (vi)((fs_vu)a << n); }
+FS_INLINE vi vi_shr(vi a, int n) { return a >> n; } /* keeps the sign */
+FS_INLINE vi vi_shru(vi a, int n) { return (vi)((fs_vu)a >> n); }
+FS_INLINE vf v_from_int(vi a) { return (vf){(float)a[0], (float)a[1], (float)a[2], (float)a[3]}; }
+
+FS_INLINE vm v_lt(vf a, vf b) { return a < b; }
+FS_INLINE vm v_le(vf a, vf b) { return a <= b; }
+FS_INLINE vm v_gt(vf a, vf b) { return a > b; }
+FS_INLINE vm v_ge(vf a, vf b) { return a >= b; }
+FS_INLINE vm v_eq(vf a, vf b) { return a == b; }
+FS_INLINE vm v_isnan(vf a) { return a != a; }
+FS_INLINE vf v_select(vm m, vf a, vf b) { return (vf)(((vi)a & m) | ((vi)b & ~m)); } /* m ? a : b */
+
+FS_INLINE vf v_add(vf a, vf b) { return a + b; }
+FS_INLINE vf v_sub(vf a, vf b) { return a - b; }
+FS_INLINE vf v_mul(vf a, vf b) { return a * b; }
+FS_INLINE vf v_div(vf a, vf b) { return a / b; }
+FS_INLINE vf v_sqrt(vf a)
+{
+#if defined(__SSE2__)
+    return _mm_sqrt_ps(a);
+#else
+    return (vf){sqrtf(a[0]), sqrtf(a[1]), sqrtf(a[2]), sqrtf(a[3])};
+#endif
+}
+FS_INLINE vf v_fma(vf a, vf b, vf c) { return a * b + c; }  /* rounds twice */
+FS_INLINE vf v_fnma(vf a, vf b, vf c) { return c - a * b; } /* rounds twice */
+
+/* a < b ? a : b and a > b ? a : b: b if either is NaN, so a constant goes first to let NaN data through. */
+#if defined(__SSE2__)
+FS_INLINE vf v_min(vf a, vf b) { return _mm_min_ps(a, b); }
+FS_INLINE vf v_max(vf a, vf b) { return _mm_max_ps(a, b); }
+#else
+FS_INLINE vf v_min(vf a, vf b) { return v_select(a < b, a, b); }
+FS_INLINE vf v_max(vf a, vf b) { return v_select(a > b, a, b); }
+#endif
+
+FS_INLINE vf v_abs(vf a) { return (vf)((vi)a & vi_set1(0x7fffffff)); }
+FS_INLINE vf v_neg(vf a) { return -a; }
+FS_INLINE vf v_copysign(vf m, vf s) { return (vf)(((vi)m & vi_set1(0x7fffffff)) | ((vi)s & ~vi_set1(0x7fffffff))); }
+
+/* Denormals count as zero between begin and end, where the CPU has a switch for it that we know. */
+FS_INLINE unsigned v_ftz_begin(void)
+{
+#if defined(__SSE2__)
+    unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040u);
+    __asm__ volatile("" ::: "memory");
+    return old;
+#elif defined(__aarch64__)
+    uint64_t old;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" ::"r"(old | (UINT64_C(1) << 24)) : "memory");
+    return (unsigned)old;
+#else
+    return 0;
+#endif
+}
+FS_INLINE void v_ftz_end(unsigned old)
+{
+#if defined(__SSE2__)
+    __asm__ volatile("" ::: "memory");
+    _mm_setcsr(old);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)old) : "memory");
+#else
+    (void)old;
+#endif
+}
+#endif
