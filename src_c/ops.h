@@ -25,6 +25,7 @@
     OP(ROW_ACTIVATION, row_activation)                                                                                 \
     OP(BINARY, binary)                                                                                                 \
     OP(AFFINE, affine)                                                                                                 \
+    OP(SELECT, select)                                                                                                 \
     OP(MASKING, masking)                                                                                               \
     OP(MASK_LOGIC, mask_logic)                                                                                         \
     OP(RANDOM, random)                                                                                                 \
@@ -115,20 +116,29 @@
 #define FS_ROW_ACTIVATION_ARGS(IN, OUT, INT, NUM)                                                                      \
     IN(float, x, "(outer, n, inner)")                                                                                  \
     OUT(float, y, "(outer, n, inner); (outer, n/2, inner) for glu")                                                    \
-    OUT(float, scratch, "(outer, 3, n) where inner > 1 or for sparsemax, else null")                                   \
+    OUT(float, scratch, "(outer, 3, n) where inner > 1 and for log_softmax, sparsemax")                                \
     INT(outer) INT(n) INT(inner) INT(kind)
 
-/* y = a op b, broadcast by strides of 0. */
+/* y = a op b, broadcast by strides of 0; on int32_t for the kinds FS_*_I32, else on float. */
 #define FS_BINARY_ARGS(IN, OUT, INT, NUM)                                                                              \
-    IN(float, a, "(n0, n1, n2, n3, n4) with strides a0..a4")                                                           \
-    IN(float, b, "(n0, n1, n2, n3, n4) with strides b0..b4")                                                           \
-    OUT(float, y, "(n0, n1, n2, n3, n4), contiguous; may be a")                                                        \
+    IN(void, a, "(n0, n1, n2, n3, n4) with strides a0..a4")                                                            \
+    IN(void, b, "(n0, n1, n2, n3, n4) with strides b0..b4")                                                            \
+    OUT(void, y, "(n0, n1, n2, n3, n4), contiguous; may be a")                                                         \
     INT(kind) INT(n0) INT(n1) INT(n2) INT(n3) INT(n4)                                                                  \
     INT(a0) INT(a1) INT(a2) INT(a3) INT(a4) INT(b0) INT(b1) INT(b2) INT(b3) INT(b4)
 
 /* y = x * scale + shift */
 #define FS_AFFINE_ARGS(IN, OUT, INT, NUM)                                                                              \
     IN(float, x, "(count,)") OUT(float, y, "(count,), may be x") INT(count) NUM(scale) NUM(shift)
+
+/* y = mask ? a : b, broadcast by strides of 0; elements of 4 bytes. */
+#define FS_SELECT_ARGS(IN, OUT, INT, NUM)                                                                              \
+    IN(uint8_t, mask, "(n0, n1, n2, n3, n4) with strides m0..m4")                                                      \
+    IN(void, a, "(n0, n1, n2, n3, n4) with strides a0..a4")                                                            \
+    IN(void, b, "(n0, n1, n2, n3, n4) with strides b0..b4")                                                            \
+    OUT(void, y, "(n0, n1, n2, n3, n4), contiguous")                                                                   \
+    INT(n0) INT(n1) INT(n2) INT(n3) INT(n4) INT(m0) INT(m1) INT(m2) INT(m3) INT(m4)                                    \
+    INT(a0) INT(a1) INT(a2) INT(a3) INT(a4) INT(b0) INT(b1) INT(b2) INT(b3) INT(b4)
 
 /* mask = any(x != value, last axis); y = x where mask, else 0 */
 #define FS_MASKING_ARGS(IN, OUT, INT, NUM)                                                                             \
@@ -155,7 +165,10 @@
     IN(float, x, "(outer, n, inner)") OUT(float, y, "(outer, n, inner)") INT(outer) INT(n) INT(inner) NUM(epsilon)
 
 enum fs_cast_kind { FS_CAST_F32_I32, FS_CAST_I32_F32, FS_CAST_U8_F32, FS_CAST_U8_I32, FS_CAST_I32_U8, FS_CAST_F32_U8 };
-enum fs_binary_kind { FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU };
+enum fs_binary_kind {
+    FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU,
+    FS_ADD_I32, FS_SUBTRACT_I32, FS_MULTIPLY_I32, FS_MAXIMUM_I32, FS_MINIMUM_I32
+};
 enum fs_mask_kind { FS_MASK_AND, FS_MASK_OR, FS_MASK_NOT, FS_MASK_NONZERO_I32, FS_MASK_NONZERO_F32 };
 enum fs_random_kind { FS_RANDOM_KEEP, FS_RANDOM_NORMAL };
 enum fs_cell { FS_CELL_LSTM, FS_CELL_GRU, FS_CELL_GRU_RESET_BEFORE, FS_CELL_SIMPLE_RNN };

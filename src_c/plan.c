@@ -100,6 +100,12 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
         break;
     }
+    case FS_OP_SELECT: {
+        const fs_select_args *a = args;
+        extent->rows = a->n0;
+        extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
+        break;
+    }
     case FS_OP_COPY: {
         const fs_copy_args *a = args;
         extent->rows = a->n0;

@@ -59,16 +59,62 @@ FS_INLINE void fs_binary_row(int kind, float *y, const float *a, int64_t a_apart
         v_store_part(y + i, 1, fs_binary_vector(kind, v_bcast(a + i * a_apart), v_bcast(b + i * b_apart)));
 }
 
+/* One row of n integers, that wrap around where they do not fit, as in NumPy and TensorFlow. */
+FS_INLINE void fs_binary_row_i32(int kind, int32_t *y, const int32_t *a, int64_t a_apart, const int32_t *b,
+                                 int64_t b_apart, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int32_t left = a[i * a_apart], right = b[i * b_apart];
+        switch (kind) {
+        case FS_ADD_I32:
+            y[i] = (int32_t)((uint32_t)left + (uint32_t)right);
+            break;
+        case FS_SUBTRACT_I32:
+            y[i] = (int32_t)((uint32_t)left - (uint32_t)right);
+            break;
+        case FS_MULTIPLY_I32:
+            y[i] = (int32_t)((uint32_t)left * (uint32_t)right);
+            break;
+        case FS_MAXIMUM_I32:
+            y[i] = left > right ? left : right;
+            break;
+        default: /* FS_MINIMUM_I32 */
+            y[i] = left < right ? left : right;
+        }
+    }
+}
+
 static int fs_binary(const fs_binary_args *s, const fs_share *share)
 {
     for (int64_t i0 = share->row_lo; i0 < share->row_hi; i0++)
         for (int64_t i1 = 0; i1 < s->n1; i1++)
             for (int64_t i2 = 0; i2 < s->n2; i2++)
                 for (int64_t i3 = 0; i3 < s->n3; i3++) {
-                    const float *a = s->a + i0 * s->a0 + i1 * s->a1 + i2 * s->a2 + i3 * s->a3;
-                    const float *b = s->b + i0 * s->b0 + i1 * s->b1 + i2 * s->b2 + i3 * s->b3;
-                    float *y = s->y + (((i0 * s->n1 + i1) * s->n2 + i2) * s->n3 + i3) * s->n4;
-                    fs_binary_row((int)s->kind, y, a, s->a4, b, s->b4, s->n4);
+                    int64_t a = i0 * s->a0 + i1 * s->a1 + i2 * s->a2 + i3 * s->a3;
+                    int64_t b = i0 * s->b0 + i1 * s->b1 + i2 * s->b2 + i3 * s->b3;
+                    int64_t y = (((i0 * s->n1 + i1) * s->n2 + i2) * s->n3 + i3) * s->n4;
+                    if (s->kind >= FS_ADD_I32)
+                        fs_binary_row_i32((int)s->kind, (int32_t *)s->y + y, (const int32_t *)s->a + a, s->a4,
+                                          (const int32_t *)s->b + b, s->b4, s->n4);
+                    else
+                        fs_binary_row((int)s->kind, (float *)s->y + y, (const float *)s->a + a, s->a4,
+                                      (const float *)s->b + b, s->b4, s->n4);
+                }
+    return 0;
+}
+
+static int fs_select(const fs_select_args *s, const fs_share *share)
+{
+    for (int64_t i0 = share->row_lo; i0 < share->row_hi; i0++)
+        for (int64_t i1 = 0; i1 < s->n1; i1++)
+            for (int64_t i2 = 0; i2 < s->n2; i2++)
+                for (int64_t i3 = 0; i3 < s->n3; i3++) {
+                    const uint8_t *m = s->mask + i0 * s->m0 + i1 * s->m1 + i2 * s->m2 + i3 * s->m3;
+                    const uint32_t *a = (const uint32_t *)s->a + i0 * s->a0 + i1 * s->a1 + i2 * s->a2 + i3 * s->a3;
+                    const uint32_t *b = (const uint32_t *)s->b + i0 * s->b0 + i1 * s->b1 + i2 * s->b2 + i3 * s->b3;
+                    uint32_t *y = (uint32_t *)s->y + (((i0 * s->n1 + i1) * s->n2 + i2) * s->n3 + i3) * s->n4;
+                    for (int64_t i4 = 0; i4 < s->n4; i4++)
+                        y[i4] = m[i4 * s->m4] ? a[i4 * s->a4] : b[i4 * s->b4];
                 }
     return 0;
 }
@@ -120,10 +166,11 @@ static int fs_normalize(const fs_normalize_args *a, const fs_share *share)
         for (int64_t j = 0; j < a->inner; j++) {
             const float *x = a->x + i * a->n * a->inner + j;
             float *y = a->y + i * a->n * a->inner + j;
-            float sum = 0;
+            /* In double: one chain of float additions lost to TensorFlow's tree of them. A NaN makes the row NaN. */
+            double sum = 0;
             for (int64_t k = 0; k < a->n; k++)
-                sum += x[k * a->inner] * x[k * a->inner];
-            float scale = 1.0f / __builtin_sqrtf(sum > a->epsilon ? sum : a->epsilon);
+                sum += (double)x[k * a->inner] * (double)x[k * a->inner];
+            float scale = (float)(1.0 / __builtin_sqrt(sum < (double)a->epsilon ? (double)a->epsilon : sum));
             for (int64_t k = 0; k < a->n; k++)
                 y[k * a->inner] = x[k * a->inner] * scale;
         }
@@ -133,12 +180,14 @@ static int fs_normalize(const fs_normalize_args *a, const fs_share *share)
 static int fs_matmul(const fs_matmul_args *a, const fs_share *share)
 {
     (void)share;
-    int m = (int)a->m, n = (int)a->n, k = (int)a->k;
+    int m = (int)a->m, n = (int)a->n, k = (int)a->k, k_apart = k > 0 ? k : 1;
+    if (m == 0 || n == 0) /* BLAS prints an error for rows of no elements */
+        return 0;
     float one = 1.0f, zero = 0.0f;
     char plain = 'n';
     /* BLAS is column-major, so row-major y = a b is y' = b' a' to it. */
     for (int64_t i = 0; i < a->batch; i++)
         fs_sgemm(&plain, &plain, &n, &m, &k, &one, (float *)a->b + i * a->k * a->n, &n, (float *)a->a + i * a->m * a->k,
-                 &k, &zero, a->y + i * a->m * a->n, &n);
+                 &k_apart, &zero, a->y + i * a->m * a->n, &n);
     return 0;
 }

@@ -94,13 +94,13 @@ FS_BY_ROWS(fs_gru_candidate_block, fs_run_state)
 
 static int fs_gru(const fs_gru_args *args, const fs_share *share)
 {
-    static const fs_cell_kernel cell = {fs_sum3_block_table, {fs_gru_block_table}, 1, 3, 1};
+    static const fs_cell_kernel cell = {fs_sum3_block_table, {fs_gru_block_table}, 1, 3, 1, 0};
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }
 
 static int fs_gru_reset_before(const fs_gru_reset_before_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
-        fs_sum3_block_table, {fs_gru_gates_block_table, fs_gru_candidate_block_table}, 2, 3, 1};
+        fs_sum3_block_table, {fs_gru_gates_block_table, fs_gru_candidate_block_table}, 2, 3, 1, 0};
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }

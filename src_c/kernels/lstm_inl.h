@@ -36,6 +36,6 @@ FS_BY_ROWS(fs_lstm_block, fs_run_state)
 
 static int fs_lstm(const fs_lstm_args *args, const fs_share *share)
 {
-    static const fs_cell_kernel cell = {fs_sum4_block_table, {fs_lstm_block_table}, 1, 4, 1};
+    static const fs_cell_kernel cell = {fs_sum4_block_table, {fs_lstm_block_table}, 1, 4, 1, 1};
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }

@@ -25,6 +25,7 @@ typedef struct {
     int phase_count;
     int gates;        /* of w_x, and vectors a block owns in `sums` */
     int block_panels; /* panels in a block: 1, or 4 where one gate stands for four panels */
+    int has_c;        /* `kept` is a state that comes in as c0 and goes out as cn */
 } fs_cell_kernel;
 
 FS_INLINE float *fs_h_now(const fs_run_state *s, int32_t row)
@@ -216,7 +217,8 @@ static int fs_recurrence(const fs_recurrent_args *a, const fs_share *share, cons
     for (int64_t row = share->row_lo; row < share->row_hi; row++) {
         run.flags[row] = 0;
         fs_load_state(fs_h_now(&run, (int32_t)row), a->h0 ? a->h0 + row * a->units : NULL, lo, hi, padded);
-        fs_load_state(run.kept + row * run.width, a->c0 ? a->c0 + row * a->units : NULL, lo, hi, padded);
+        if (cell->has_c)
+            fs_load_state(run.kept + row * run.width, a->c0 ? a->c0 + row * a->units : NULL, lo, hi, padded);
     }
     for (run.step = 0; run.step < a->timesteps; run.step++) {
         if (hoist && run.step % hoist == 0) {
@@ -243,7 +245,7 @@ static int fs_recurrence(const fs_recurrent_args *a, const fs_share *share, cons
             fs_copy_units(a->y + row * a->y_row, (run.flags[row] & FS_SEEN) && !masked_zero ? h : NULL, lo, hi);
         if (a->hn)
             fs_copy_units(a->hn + row * a->units, h, lo, hi);
-        if (a->cn)
+        if (cell->has_c && a->cn)
             fs_copy_units(a->cn + row * a->units, run.kept + row * run.width, lo, hi);
     }
     return 0;

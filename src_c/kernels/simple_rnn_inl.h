@@ -20,6 +20,6 @@ FS_BY_ROWS(fs_simple_rnn_block, fs_run_state)
 
 static int fs_simple_rnn(const fs_simple_rnn_args *args, const fs_share *share)
 {
-    static const fs_cell_kernel cell = {fs_sum4_block_table, {fs_simple_rnn_block_table}, 1, 4, 4};
+    static const fs_cell_kernel cell = {fs_sum4_block_table, {fs_simple_rnn_block_table}, 1, 4, 4, 0};
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }
