@@ -1,0 +1,126 @@
+"""Keras's weight constraints: called on an array, they return one that obeys. https://keras.io/api/layers/constraints/
+
+Results have the dtype and shape of a floating input. Norms are those of the vectors along ``axis`` (an int, or several
+of them): 0 for a Dense kernel (inputs, units) constrains the incoming weights of every unit.
+"""
+
+import inspect
+
+import numpy as np
+
+from fastseq import backend
+from fastseq.naming import to_snake_case
+from fastseq.saving import serialization
+
+
+class Constraint:
+    """Base class of constraints: a subclass defines ``__call__(w)``, which returns an array, and ``get_config``."""
+
+    def __call__(self, w):
+        return w
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class MaxNorm(Constraint):
+    """Scales vectors longer than ``max_value`` down to that norm. Srivastava et al., 2014, "Dropout"."""
+
+    def __init__(self, max_value=2, axis=0):
+        self.max_value = max_value
+        self.axis = axis
+
+    def __call__(self, w):
+        w, norms = _with_norms(w, self.axis)
+        return w * (np.clip(norms, 0, self.max_value) / (backend.epsilon() + norms))
+
+    def get_config(self):
+        return {"max_value": self.max_value, "axis": self.axis}
+
+
+class NonNeg(Constraint):
+    """Sets negative weights to zero."""
+
+    def __call__(self, w):
+        return np.maximum(w, 0)
+
+
+class UnitNorm(Constraint):
+    """Scales every vector to norm 1."""
+
+    def __init__(self, axis=0):
+        self.axis = axis
+
+    def __call__(self, w):
+        w, norms = _with_norms(w, self.axis)
+        return w / (backend.epsilon() + norms)
+
+    def get_config(self):
+        return {"axis": self.axis}
+
+
+class MinMaxNorm(Constraint):
+    """Moves norms by ``rate`` (1 is all the way) towards the range from ``min_value`` to ``max_value``."""
+
+    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+        self.min_value = min_value
+        self.max_value = max_value
+        self.rate = rate
+        self.axis = axis
+
+    def __call__(self, w):
+        w, norms = _with_norms(w, self.axis)
+        wanted = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
+        return w * (wanted / (backend.epsilon() + norms))
+
+    def get_config(self):
+        return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
+
+
+def _with_norms(w, axis):
+    w = np.asarray(w)
+    w = w if w.dtype.kind == "f" else w.astype(np.float32)
+    # A list of axes comes out of a JSON config, where NumPy wants a tuple.
+    axis = tuple(axis) if isinstance(axis, list) else axis
+    return w, np.sqrt(np.sum(np.square(w), axis=axis, keepdims=True))
+
+
+_CLASSES = (Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm)
+ALL_OBJECTS_DICT = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
+}
+max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+
+
+def serialize(constraint):
+    """The config dict of a constraint."""
+    return serialization.serialize_keras_object(constraint)
+
+
+def deserialize(config, custom_objects=None):
+    """The constraint of a config dict, or the object of a name."""
+    return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
+
+
+def get(identifier):
+    """A constraint from its name, config dict, class, or any callable; None is None.
+
+    Raises:
+        ValueError: no such constraint.
+    """
+    if identifier is None:
+        return None
+    found = deserialize(identifier) if isinstance(identifier, (dict, str)) else identifier
+    if inspect.isclass(found):
+        found = found()
+    if callable(found):
+        return found
+    raise ValueError(
+        f"Could not interpret constraint identifier: {identifier}. "
+        "The built-in ones are max_norm, min_max_norm, non_neg, unit_norm."
+    )

@@ -1,0 +1,31 @@
+"""The two errors fastseq raises about a model file or a model config. Both are ``ValueError``."""
+
+
+class FileFormatError(ValueError):
+    """A model file cannot be read: truncated, contradictory, or not a model file at all.
+
+    Args:
+        reason: what is wrong, as one sentence.
+        path: the file, when known.
+        layer: name of the layer whose part of the file is wrong, when known.
+
+    The three are kept as attributes, and the message names every one that is known.
+    """
+
+    def __init__(self, reason, path=None, layer=None):
+        self.reason = reason
+        self.path = path
+        self.layer = layer
+        super().__init__(reason, path, layer)
+
+    def __str__(self):
+        where = []
+        if self.path is not None:
+            where.append(f"file '{self.path}'")
+        if self.layer is not None:
+            where.append(f"layer '{self.layer}'")
+        return f"{', '.join(where)}: {self.reason}" if where else str(self.reason)
+
+
+class UnsupportedError(ValueError):
+    """A config is well formed but asks for something fastseq cannot do with Keras's numbers."""

@@ -1,0 +1,154 @@
+"""Keras's weight penalties: called on an array, they return a float. https://keras.io/api/layers/regularizers/"""
+
+import inspect
+import math
+
+import numpy as np
+
+from fastseq.naming import to_snake_case
+from fastseq.saving import serialization
+
+
+class Regularizer:
+    """Base class of regularizers: a subclass defines ``__call__(x)``, which returns a float, and ``get_config``."""
+
+    def __call__(self, x):
+        return 0.0
+
+    def get_config(self):
+        raise NotImplementedError(f"{type(self).__name__} does not define get_config().")
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class L1L2(Regularizer):
+    """``l1 * sum(|x|) + l2 * sum(x^2)``. Raises ValueError for a factor that is negative or not finite."""
+
+    def __init__(self, l1=0.0, l2=0.0):
+        self.l1 = _factor(0.0 if l1 is None else l1, "l1")
+        self.l2 = _factor(0.0 if l2 is None else l2, "l2")
+
+    def __call__(self, x):
+        penalty = 0.0
+        # A factor of zero keeps an infinite weight out of the sum, where 0 * inf would be nan.
+        if self.l1 != 0.0:
+            penalty += self.l1 * _sum(np.abs(x))
+        if self.l2 != 0.0:
+            penalty += self.l2 * _sum(_square(x))
+        return penalty
+
+    def get_config(self):
+        return {"l1": self.l1, "l2": self.l2}
+
+
+class L1(Regularizer):
+    """``l1 * sum(|x|)``. Raises ValueError for a factor that is negative or not finite."""
+
+    def __init__(self, l1=0.01):
+        self.l1 = _factor(0.01 if l1 is None else l1, "l1")
+
+    def __call__(self, x):
+        return self.l1 * _sum(np.abs(x))
+
+    def get_config(self):
+        return {"l1": self.l1}
+
+
+class L2(Regularizer):
+    """``l2 * sum(x^2)``. Raises ValueError for a factor that is negative or not finite."""
+
+    def __init__(self, l2=0.01):
+        self.l2 = _factor(0.01 if l2 is None else l2, "l2")
+
+    def __call__(self, x):
+        return self.l2 * _sum(_square(x))
+
+    def get_config(self):
+        return {"l2": self.l2}
+
+
+class OrthogonalRegularizer(Regularizer):
+    """``factor`` times the mean absolute cosine between every two rows, or columns, of a matrix.
+
+    Args:
+        factor: non-negative number.
+        mode: "rows" or "columns".
+
+    Raises:
+        ValueError: an invalid factor or mode, or a call on an array that is no matrix.
+    """
+
+    def __init__(self, factor=0.01, mode="rows"):
+        self.factor = _factor(factor, "factor")
+        if mode not in ("rows", "columns"):
+            raise ValueError(f"`mode` should be 'rows' or 'columns'. Received: mode={mode}")
+        self.mode = mode
+
+    def __call__(self, x):
+        x = np.asarray(x, dtype=np.float64)
+        if x.ndim != 2:
+            raise ValueError(f"OrthogonalRegularizer takes matrices. Received: inputs.shape={x.shape}")
+        vectors = x if self.mode == "rows" else x.T
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        vectors = vectors / np.where(norms == 0, 1, norms)
+        products = np.abs(vectors @ vectors.T)
+        np.fill_diagonal(products, 0)
+        size = len(vectors)
+        # One vector has no pair: 0 / 0, which Keras answers with nan too.
+        with np.errstate(invalid="ignore"):
+            return float(self.factor * 0.5 * np.sum(products) / np.float64(size * (size - 1) / 2))
+
+    def get_config(self):
+        return {"factor": self.factor, "mode": self.mode}
+
+
+def _sum(x):
+    return float(np.sum(x, dtype=np.float64))
+
+
+def _square(x):
+    return np.square(x, dtype=np.float64)
+
+
+def _factor(value, name):
+    if not isinstance(value, (float, int)) or not math.isfinite(value) or value < 0:
+        raise ValueError(f"`{name}` should be a non-negative number. Received: {name}={value}")
+    return float(value)
+
+
+_CLASSES = (Regularizer, L1, L2, L1L2, OrthogonalRegularizer)
+ALL_OBJECTS_DICT = {
+    **{cls.__name__: cls for cls in _CLASSES},
+    **{to_snake_case(cls.__name__): cls for cls in _CLASSES},
+    # The name of the public function, which Keras 2 took as a string too.
+    "l1_l2": L1L2,
+}
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+
+
+def serialize(regularizer):
+    """The config dict of a regularizer."""
+    return serialization.serialize_keras_object(regularizer)
+
+
+def deserialize(config, custom_objects=None):
+    """The regularizer of a config dict, or the object of a name."""
+    return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
+
+
+def get(identifier):
+    """A regularizer from its name, config dict, class, or any callable; None is None.
+
+    Raises:
+        ValueError: no such regularizer.
+    """
+    if identifier is None:
+        return None
+    found = deserialize(identifier) if isinstance(identifier, (dict, str)) else identifier
+    if inspect.isclass(found):
+        found = found()
+    if callable(found):
+        return found
+    raise ValueError(f"Could not interpret regularizer identifier: {identifier}. Names are l1, l2, l1_l2.")

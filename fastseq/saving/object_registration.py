@@ -1,0 +1,75 @@
+"""Names under which users' classes and functions are found again when a config is read.
+
+Same functions, arguments and order of look-up as in https://keras.io/api/models/model_saving_apis/serialization_utils/
+"""
+
+import inspect
+import threading
+
+_registered_objects = {}
+_registered_names = {}
+_state = threading.local()
+
+
+class CustomObjectScope:
+    """Within ``with CustomObjectScope({name: object}):``, configs find these objects, in this thread only.
+
+    As in Keras, an inner scope replaces an outer one until it ends.
+    """
+
+    def __init__(self, custom_objects):
+        self.custom_objects = custom_objects or {}
+        self._outer = []
+
+    def __enter__(self):
+        self._outer.append(scope_objects())
+        _state.scope = dict(self.custom_objects)
+        return self
+
+    def __exit__(self, *exception):
+        _state.scope = self._outer.pop()
+
+
+custom_object_scope = CustomObjectScope
+
+
+def scope_objects():
+    """The objects of the scope this thread is in; an empty dict outside of any."""
+    return getattr(_state, "scope", {})
+
+
+def get_custom_objects():
+    """The live dict of registered objects, ``"package>name"`` -> object, without those of scopes."""
+    return _registered_objects
+
+
+def register_keras_serializable(package="Custom", name=None):
+    """Decorator that registers a class or function under ``"package>name"``; ``name`` is its own name by default.
+
+    Raises:
+        ValueError: a class without a ``get_config()`` method.
+    """
+
+    def register(target):
+        if inspect.isclass(target) and not hasattr(target, "get_config"):
+            raise ValueError(f"Cannot register the class {target.__name__}: it has no get_config() method.")
+        registered_name = f"{package}>{target.__name__ if name is None else name}"
+        _registered_objects[registered_name] = target
+        _registered_names[target] = registered_name
+        return target
+
+    return register
+
+
+def get_registered_name(obj):
+    """The name ``obj`` was registered under, or else its ``__name__``."""
+    name = _registered_names.get(obj)
+    return obj.__name__ if name is None else name
+
+
+def get_registered_object(name, custom_objects=None, module_objects=None):
+    """The object of this name, or None: from the current scope, the registered ones, then the two dicts given."""
+    for table in (scope_objects(), _registered_objects, custom_objects, module_objects):
+        if table and name in table:
+            return table[name]
+    return None
