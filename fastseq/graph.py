@@ -45,7 +45,9 @@ class Node:
         self.layer = layer
         self.arguments = arguments
         self.outputs = outputs
-        self.input_tensors = [t for t in nest.flatten(arguments) if isinstance(t, KerasTensor)]
+        # In the order of the arguments, not of their names: the order of a model's layers hangs on it.
+        leaves = [leaf for value in arguments.values() for leaf in nest.flatten(value)]
+        self.input_tensors = [leaf for leaf in leaves if isinstance(leaf, KerasTensor)]
         self.output_tensors = nest.flatten(outputs)
         self.index = len(layer._inbound_nodes)
         layer._inbound_nodes.append(self)

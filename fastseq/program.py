@@ -23,7 +23,20 @@ _CASTS = {
     ("float32", "bool"): 5,
 }
 _MASK_KINDS = {"and": 0, "or": 1, "not": 2, "nonzero_int32": 3, "nonzero_float32": 4}
-_BINARY_KINDS = {"add": 0, "subtract": 1, "multiply": 2, "divide": 3, "maximum": 4, "minimum": 5, "prelu": 6}
+_BINARY_KINDS = {
+    name: number
+    for number, name in enumerate(
+        ("add", "subtract", "multiply", "divide", "maximum", "minimum", "prelu")
+        + ("add_int32", "subtract_int32", "multiply_int32", "maximum_int32", "minimum_int32")
+    )
+}
+
+
+call_context = threading.local()  # .training: the `training` of the Python layer whose call() is running
+
+
+def current_training():
+    return getattr(call_context, "training", None)
 
 
 class _Buffer:
@@ -52,7 +65,7 @@ class Slot:
 
     @property
     def size(self):
-        return int(np.prod(self.shape, dtype=np.int64))
+        return _product(self.shape)
 
     @property
     def itemsize(self):
@@ -81,9 +94,34 @@ def _strides(shape):
     return strides[::-1]
 
 
+def _product(shape):
+    return int(np.prod(shape, dtype=np.int64))
+
+
 def _padded(values, fill):
     """Five entries, what is missing filled in at the front."""
     return [fill] * (5 - len(values)) + list(values)
+
+
+def _broadcast(*shapes):
+    """(NumPy's broadcast shape, five sizes, five strides per operand), with dimensions that belong together merged."""
+    shape = np.broadcast_shapes(*shapes)
+    operands = []
+    for own in shapes:
+        own = (1,) * (len(shape) - len(own)) + tuple(own)
+        operands.append([0 if size == 1 else stride for size, stride in zip(own, _strides(own))])
+    sizes, merged = [], []
+    for size, strides in zip(shape, zip(*operands)):
+        if sizes and all(before == after * size for before, after in zip(merged[-1], strides)):
+            sizes[-1] *= size
+            merged[-1] = strides
+        else:
+            sizes.append(size)
+            merged.append(strides)
+    if len(sizes) > 5:
+        raise ValueError(f"Broadcasting {' with '.join(map(str, shapes))} takes {len(sizes)} dimensions, more than 5.")
+    per_operand = list(zip(*merged)) if merged else [()] * len(shapes)
+    return shape, _padded(sizes, 1), [_padded(strides, 0) for strides in per_operand]
 
 
 class Builder:
@@ -99,16 +137,21 @@ class Builder:
         self.steps = []
         self.inputs = []
 
+    def use(self, layer):
+        """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""
+        if self.cache is not None:
+            layer._users.add(self.cache)
+
     # ---- slots ---------------------------------------------------------------------------------------------------
 
     def input(self, shape, dtype):
-        buffer = _Buffer("input", int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize, number=len(self.inputs))
+        buffer = _Buffer("input", _product(shape) * np.dtype(dtype).itemsize, number=len(self.inputs))
         self.inputs.append(buffer)
         return Slot(buffer, shape, dtype)
 
     def new(self, shape, dtype="float32"):
         """Room for a result."""
-        return Slot(_Buffer("arena", int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize), shape, dtype)
+        return Slot(_Buffer("arena", _product(shape) * np.dtype(dtype).itemsize), shape, dtype)
 
     def constant(self, array):
         """A slot of fixed values; the program keeps `array` (contiguous float32, int32, uint32 or bool) alive."""
@@ -173,28 +216,53 @@ class Builder:
         self.copy(source, result, sizes, strides, _strides(sizes))
         return result
 
-    def binary(self, kind, a, b, shape=None):
-        """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu."""
-        shape = np.broadcast_shapes(a.shape, b.shape) if shape is None else shape
-        result = self.new(shape)
-        operands = []
-        for slot in (a, b):
-            own = (1,) * (len(shape) - len(slot.shape)) + slot.shape
-            operands.append([0 if size == 1 else stride for size, stride in zip(own, _strides(own))])
-        sizes, left, right = [], [], []
-        for size, p, q in zip(shape, *operands):
-            if sizes and left[-1] == p * size and right[-1] == q * size:
-                sizes[-1] *= size
-                left[-1], right[-1] = p, q
-            else:
-                sizes.append(size)
-                left.append(p)
-                right.append(q)
-        if len(sizes) > 5:
-            raise ValueError(f"Broadcasting over {len(sizes)} dimensions is not supported, 5 are.")
-        n, p, q = _padded(sizes, 1), _padded(left, 0), _padded(right, 0)
+    def transpose(self, slot, order):
+        """A copy of `slot` with its axes in another order, as np.transpose; no mask."""
+        strides = _strides(slot.shape)
+        return self.contiguous_copy(slot, [slot.shape[axis] for axis in order], [strides[axis] for axis in order])
+
+    def broadcast(self, slot, shape):
+        """A copy of `slot` in a shape it broadcasts to."""
+        own = (1,) * (len(shape) - len(slot.shape)) + slot.shape
+        return self.contiguous_copy(slot, shape, [0 if n == 1 else s for n, s in zip(own, _strides(own))])
+
+    def concatenate(self, slots, axis):
+        """`slots`, of one dtype and alike in all but `axis`, one after the other along it."""
+        axis %= len(slots[0].shape)
+        total = sum(slot.shape[axis] for slot in slots)
+        shape = slots[0].shape
+        outer, inner = _product(shape[:axis]), _product(shape[axis + 1 :])
+        result = self.new((*shape[:axis], total, *shape[axis + 1 :]), slots[0].dtype)
+        start = 0
+        for slot in slots:
+            width = slot.shape[axis] * inner
+            self.copy(slot, result.at(start), (outer, width), (width, 1), (total * inner, 1))
+            start += width
+        return result
+
+    def binary(self, kind, a, b):
+        """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu.
+
+        Both are float32, or both int32, which has no divide and no prelu.
+        """
+        assert a.dtype == b.dtype
+        number = _BINARY_KINDS[kind if a.dtype == "float32" else f"{kind}_{a.dtype}"]
+        shape, n, (p, q) = _broadcast(a.shape, b.shape)
+        result = self.new(shape, a.dtype)
         self.step(
-            "binary", a=a, b=b, y=result, kind=_BINARY_KINDS[kind], n0=n[0], n1=n[1], n2=n[2], n3=n[3], n4=n[4],
+            "binary", a=a, b=b, y=result, kind=number, n0=n[0], n1=n[1], n2=n[2], n3=n[3], n4=n[4],
+            a0=p[0], a1=p[1], a2=p[2], a3=p[3], a4=p[4], b0=q[0], b1=q[1], b2=q[2], b3=q[3], b4=q[4],
+        )  # fmt: skip
+        return result
+
+    def select(self, mask, a, b):
+        """`a` where the bool `mask` holds, else `b`, with NumPy's broadcasting; both float32 or both int32."""
+        assert a.dtype == b.dtype != "bool" == mask.dtype
+        shape, n, (m, p, q) = _broadcast(mask.shape, a.shape, b.shape)
+        result = self.new(shape, a.dtype)
+        self.step(
+            "select", mask=mask, a=a, b=b, y=result, n0=n[0], n1=n[1], n2=n[2], n3=n[3], n4=n[4],
+            m0=m[0], m1=m[1], m2=m[2], m3=m[3], m4=m[4],
             a0=p[0], a1=p[1], a2=p[2], a3=p[3], a4=p[4], b0=q[0], b1=q[1], b2=q[2], b3=q[3], b4=q[4],
         )  # fmt: skip
         return result
@@ -223,14 +291,14 @@ class Builder:
             self.step("activation", x=x, y=result, count=x.size, kind=kind, p0=p[0], p1=p[1], p2=p[2])
             return result
         axis %= len(x.shape)
-        outer, n, inner = (int(np.prod(part, dtype=np.int64)) for part in (x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]))
+        outer, n, inner = (_product(part) for part in (x.shape[:axis], x.shape[axis : axis + 1], x.shape[axis + 1 :]))
         shape = list(x.shape)
         if name == "glu":
             if n % 2:
                 raise ValueError(f"glu halves axis {axis}, which has the odd size {n}.")
             shape[axis] //= 2
         result = self.new(shape)
-        scratch = self.new((outer, 3, n)) if inner > 1 or name == "sparsemax" else None
+        scratch = self.new((outer, 3, n)) if inner > 1 or name in ("log_softmax", "sparsemax") else None
         self.step("row_activation", x=x, y=result, scratch=scratch, outer=outer, n=n, inner=inner, kind=kind)
         return result
 
@@ -415,7 +483,7 @@ class ProgramCache:
 
     def run(self, layer, arguments, masks_only=False):
         """Results of `layer` for bound, converted call arguments; a result's mask rides on it (arrays.MaskedArray)."""
-        found, key = [], [masks_only, runtime.active_isa()]
+        found, key = [], [masks_only, runtime.active_isa(), current_training()]
         for name, value in arguments.items():
             key.append(name)
             _collect(value, found, key)
@@ -432,7 +500,7 @@ class ProgramCache:
 
     def program(self, layer, arguments):
         """The Program for such arguments."""
-        found, key = [], [False, runtime.active_isa()]
+        found, key = [], [False, runtime.active_isa(), current_training()]
         for name, value in arguments.items():
             key.append(name)
             _collect(value, found, key)
@@ -453,8 +521,6 @@ class ProgramCache:
         return entry
 
     def _make(self, layer, arguments, masks_only):
-        from fastseq.layers.calling import current_training
-
         training = arguments.get("training")
         builder = Builder(self, current_training() if training is None else training)
         traced = {

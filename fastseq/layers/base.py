@@ -21,6 +21,7 @@ from fastseq.graph import KerasTensor, Node, is_symbolic
 from fastseq.layers import calling
 from fastseq.naming import auto_name
 from fastseq.program import ProgramCache
+from fastseq.saving.loading import initial_value
 from fastseq.variable import Variable
 
 
@@ -91,7 +92,7 @@ class Layer:
             raise ValueError(f"Layer '{self.name}': a weight needs a known shape, got {shape}.")
         initializer = initializers.get(initializer or "glorot_uniform")
         variable = Variable(
-            initializer(shape), name or auto_name("variable"), trainable, owner=self, initializer=initializer,
+            initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self, initializer=initializer,
             regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
         )  # fmt: skip
         self._variables.append(variable)
@@ -215,7 +216,7 @@ class Layer:
             self.build(**matching)
         else:
             self.build(next(iter(shapes.values())))
-        self._build_shape = matching if len(names) > 1 and matching else next(iter(shapes.values()))
+        self._build_shape = matching if len(matching) > 1 else next(iter(shapes.values()))
         self._after_build()
 
     def _after_build(self):
@@ -305,9 +306,13 @@ class Layer:
         """Adds this layer's work to the program `p`; `arguments` are bound call arguments with Slots as tensors."""
         calling.check_input_spec(self, next(iter(arguments.values())))
         self._build_once(calling.tensor_shapes(arguments))
-        self._users.add(p.cache)
+        p.use(self)
         arguments, previous_mask = calling.fill_masks_and_training(self, p, arguments)
+        if "mask" not in self._signature.parameters:
+            arguments.pop("mask", None)  # of an explicit compute_mask()
+        outer, p.layer_name = p.layer_name, self.name
         outputs = self.emit(p, **arguments)
+        p.layer_name = outer
         flat = nest.flatten(outputs)
         if any(mask is not None for mask in nest.flatten(previous_mask)) and not self._masks_are_kept:
             warnings.warn(
@@ -364,12 +369,12 @@ class Layer:
 
     @property
     def input(self):
-        """The symbolic input of the layer's only call. Raises AttributeError where there is none or several."""
-        return calling.only_node(self).arguments[next(iter(self._signature.parameters))]
+        """The symbolic input of the layer's first call, or a list of them. Raises AttributeError where there is none."""
+        return calling.ends_of_first_call(self, "input_tensors")
 
     @property
     def output(self):
-        return calling.only_node(self).outputs
+        return calling.ends_of_first_call(self, "output_tensors")
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -1,16 +1,14 @@
 """How a layer's call arguments become what the layer gets: binding, conversion, masks, `training`, Python layers."""
 
 import inspect
-import threading
 
 import numpy as np
 
 from fastseq import arrays, nest
 from fastseq.graph import KerasTensor
-from fastseq.program import Slot
+from fastseq.program import Slot, call_context, current_training
 
 _TENSORS = (np.ndarray, Slot, KerasTensor)
-_context = threading.local()  # .training: the `training` of the Python layer whose call() is running
 
 
 # ---- constructor arguments -----------------------------------------------------------------------------------------
@@ -19,7 +17,10 @@ _context = threading.local()  # .training: the `training` of the Python layer wh
 def dtype_policy(dtype, layer_name):
     """The name of the policy `dtype`. Raises ValueError for all but float32, the one type the kernels compute in."""
     if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name")
+        config = dtype.get("config")
+        if not isinstance(config, dict) or not isinstance(config.get("name"), str):
+            raise ValueError(f"Layer '{layer_name}': {dtype!r} is no dtype policy.")
+        dtype = config["name"]
     name = getattr(dtype, "name", dtype)
     if name is None:
         return "float32"
@@ -205,10 +206,6 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
 # ---- Python layers -------------------------------------------------------------------------------------------------
 
 
-def current_training():
-    return getattr(_context, "training", None)
-
-
 class _Training:
     """Makes `training` known to the layers that a Python layer's call() calls."""
 
@@ -217,10 +214,10 @@ class _Training:
 
     def __enter__(self):
         self.before = current_training()
-        _context.training = self.before if self.value is None else self.value
+        call_context.training = self.before if self.value is None else self.value
 
     def __exit__(self, *exception):
-        _context.training = self.before
+        call_context.training = self.before
 
 
 def _checked_results(layer, results):
@@ -300,7 +297,7 @@ def emit_python_mask(layer, p, inputs, mask):
 
 def run_mask(layer, inputs, mask):
     """compute_mask on arrays, through the layer's emit_mask."""
-    if layer._is_python:
+    if layer._is_python or not layer._masks_are_kept:
         return mask
     arguments = convert(layer, {next(iter(layer._signature.parameters)): inputs, "mask": mask})
     return layer._programs.run(layer, arguments, masks_only=True)
@@ -317,7 +314,9 @@ def infer_output_shape(layer, input_shape):
     return nest.pack_like(found[0], shapes) if nest.is_nested(found[0]) else shapes[0]
 
 
-def only_node(layer):
-    if len(layer._inbound_nodes) != 1:
-        raise AttributeError(f"Layer '{layer.name}' was called {len(layer._inbound_nodes)} times symbolically, not once.")
-    return layer._inbound_nodes[0]
+def ends_of_first_call(layer, name):
+    """`input_tensors` or `output_tensors` of the layer's first symbolic call, as Keras: one tensor, or a list of them."""
+    if not layer._inbound_nodes:
+        raise AttributeError(f"Layer '{layer.name}' has never been called symbolically and has no {name} yet.")
+    tensors = getattr(layer._inbound_nodes[0], name)
+    return tensors[0] if len(tensors) == 1 else list(tensors)

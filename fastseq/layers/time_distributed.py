@@ -1,0 +1,103 @@
+"""TimeDistributed wrapper; see https://keras.io/api/layers/recurrent_layers/time_distributed/."""
+
+from fastseq import nest
+from fastseq.layers.base import Layer
+from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+
+class TimeDistributed(Layer):
+    """Applies a layer or a model to every timestep of (B, T, ...).
+
+    The timesteps become rows of one batch, (B T, ...), without a copy, so TimeDistributed(Dense(n)) and Dense(n) run
+    the same kernel on the same memory. A layer that keeps states between calls is run timestep after timestep.
+    Raises ValueError for inputs of fewer than 3 dimensions, for T = 0, and for a mask that does not fit.
+    """
+
+    supports_masking = True
+
+    def __init__(self, layer, **kwargs):
+        if not isinstance(layer, Layer):
+            raise ValueError(f"TimeDistributed takes a layer, got {layer!r}.")
+        super().__init__(**kwargs)
+        self.layer = layer
+
+    def _inner_shape(self, input_shape):
+        if not isinstance(input_shape, (tuple, list)) or len(input_shape) < 3:
+            raise ValueError(
+                f"Layer '{self.name}' (TimeDistributed) takes inputs of at least 3 dimensions, got shape {input_shape}."
+            )
+        return (input_shape[0], *input_shape[2:])
+
+    def build(self, input_shape):
+        self.layer._build_once({next(iter(self.layer._signature.parameters)): self._inner_shape(input_shape)})
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        inner = self.layer.compute_output_shape(self._inner_shape(input_shape))
+        return nest.map_shapes(lambda shape: (shape[0], input_shape[1], *shape[1:]), inner)
+
+    def emit(self, p, inputs, training=None, mask=None):
+        batch, time, *rest = inputs.shape
+        if time == 0:
+            raise ValueError(f"Layer '{self.name}' needs at least one timestep, got an input of shape {inputs.shape}.")
+        if mask is not None and tuple(mask.shape[:2]) != (batch, time):
+            raise ValueError(
+                f"Layer '{self.name}' takes a mask that starts with (batch, timesteps) = {(batch, time)}, "
+                f"got {mask.shape}."
+            )
+        if _keeps_states(self.layer):
+            return self._emit_steps(p, inputs, training, mask)
+        rows = None if mask is None else mask.reshaped((batch * time, *mask.shape[2:]))
+        outputs = self._trace_inner(p, inputs.reshaped((batch * time, *rest)), training, rows)
+        return nest.map_structure(lambda slot: slot.reshaped((batch, time, *slot.shape[1:])), outputs)
+
+    def _trace_inner(self, p, inputs, training, mask):
+        parameters = self.layer._signature.parameters
+        arguments = {next(iter(parameters)): inputs}
+        if training is not None and "training" in parameters:
+            arguments["training"] = training
+        if mask is not None and "mask" in parameters:
+            arguments["mask"] = mask
+        return self.layer.trace(p, arguments)
+
+    def _emit_steps(self, p, inputs, training, mask):
+        batch, time, *rest = inputs.shape
+        size = _row_size(rest)
+        found = []
+        for t in range(time):
+            x = p.contiguous_copy(inputs.at(t * size), (batch, size), (time * size, 1)).reshaped((batch, *rest))
+            width = None if mask is None else _row_size(mask.shape[2:])
+            rows = None
+            if mask is not None:
+                rows = p.contiguous_copy(mask.at(t * width), (batch, width), (time * width, 1))
+                rows = rows.reshaped((batch, *mask.shape[2:]))
+            found.append(self._trace_inner(p, x, training, rows))
+        flat = [nest.flatten(outputs) for outputs in found]
+        stacked = []
+        for slots in zip(*flat):
+            shape = slots[0].shape[1:]
+            width = _row_size(shape)
+            y = p.new((batch, time, *shape), slots[0].dtype)
+            for t, slot in enumerate(slots):
+                p.copy(slot, y.at(t * width), (batch, width), (width, 1), (time * width, 1))
+            stacked.append(y)
+        return nest.pack_like(found[0], stacked)
+
+    def get_config(self):
+        return {**super().get_config(), "layer": serialize_keras_object(self.layer)}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        return cls(deserialize_keras_object(config.pop("layer"), custom_objects=custom_objects), **config)
+
+
+def _row_size(shape):
+    size = 1
+    for length in shape:
+        size *= length
+    return size
+
+
+def _keeps_states(layer):
+    return getattr(layer, "stateful", False) or any(_keeps_states(inner) for inner in layer._sublayers())

@@ -1,0 +1,34 @@
+"""One place for what all tests share: quiet TensorFlow, one instruction set and thread count before and after a test."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import pytest
+
+pytest.register_assert_rewrite("layer_check", "recurrent_tests")
+
+import numpy as np
+from hypothesis import HealthCheck, settings
+
+from fastseq import runtime
+
+# Timings vary on shared machines, so examples have no deadline; the seed is fixed so that CI repeats.
+settings.register_profile("fastseq", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+settings.load_profile("fastseq")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def same_runtime():
+    isa, threads = runtime.active_isa(), runtime.get_num_threads()
+    yield
+    runtime.force_isa(isa)
+    runtime.set_num_threads(threads)
