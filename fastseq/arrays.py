@@ -1,4 +1,4 @@
-"""What comes in from the caller: any array-like becomes a C-contiguous, aligned, native-endian array the kernels take."""
+"""What comes in from the caller: any array-like becomes a contiguous, aligned, native-endian array."""
 
 import numpy as np
 
@@ -39,7 +39,8 @@ def standardize(value, who, dtype=None):
     array = value if type(value) is np.ndarray else np.asarray(value)
     kind = array.dtype.kind
     if kind not in "fiub":
-        raise TypeError(f"{who} takes arrays of real numbers, got dtype {array.dtype} (of type {type(value).__name__}).")
+        given = f"dtype {array.dtype} (of type {type(value).__name__})"
+        raise TypeError(f"{who} takes arrays of real numbers, got {given}.")
     if dtype is None:
         dtype = {"f": "float32", "b": "bool"}.get(kind, "int32")
     if dtype == "int32" and kind in "iu" and not np.can_cast(array.dtype, np.int32) and array.size:

@@ -27,7 +27,7 @@ def pack_groups(matrix, full=False):
 
     The last group holds only the panels it needs, or with `full` 4 like the others.
     """
-    rows, units = matrix.shape
+    units = matrix.shape[1]
     count = panels(units)
     count = -(-count // 4) * 4 if full else count
     packed = pack_gates(np.pad(matrix, ((0, 0), (0, count * PANEL - units))), 1)  # [count][K][1][16]

@@ -38,6 +38,8 @@ extern fs_sgemm_fn fs_sgemm;
 int fs_cpu_has(const char *isa);
 
 void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
+int fs_threads_for(const fs_extent *extent, int threads); /* how many of `threads` pay */
+int fs_worth_a_thread(const fs_extent *extent);           /* to run beside another step */
 int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
 
 void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
@@ -45,7 +47,8 @@ struct fs_barrier {
     int arrived;
     int generation;
     int threads;
-    char apart[52]; /* a cache line of its own */
+    int sleepers;
+    char apart[48]; /* a cache line of its own */
 };
 void fs_barrier_wait(fs_barrier *barrier);
 #endif

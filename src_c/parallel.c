@@ -2,6 +2,12 @@
    One parallel region per step, however many timesteps it has. Built without OpenMP, everything runs on one thread. */
 #include "internal.h"
 #include <sched.h>
+#ifdef __linux__
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #ifdef _OPENMP
 #include <omp.h>
 #include <pthread.h>
@@ -14,11 +20,6 @@
 #else
 #define FS_PAUSE() ((void)0)
 #endif
-
-/* Starting a region costs about 2 us: a thread wants this many multiply-adds (about 4 us) to be worth it. */
-#define FS_MIN_WORK_PER_THREAD 250e3
-/* A meeting at the barrier costs about 0.3 us: between two of them a thread wants this many (about 1 us). */
-#define FS_MIN_WORK_PER_MEETING 40e3
 
 int fs_has_openmp(void)
 {
@@ -63,20 +64,46 @@ void fs_parallel(int threads, void (*body)(void *context, int thread, int thread
     body(context, 0, 1);
 }
 
-/* Spins, for the threads of one region that all have a core; where they do not, it gives the core away. */
+/* Waiting for the others: by spinning while they are at it (a meeting takes 0.3 us), and asleep when one of them does
+   not come, because the system has given its core to somebody else: a core that sleeps here can take it in. */
+#define FS_SPINS 2000
+
+static void sleep_until_changed(fs_barrier *barrier, int generation)
+{
+#ifdef __linux__
+    __atomic_add_fetch(&barrier->sleepers, 1, __ATOMIC_SEQ_CST);
+    syscall(SYS_futex, &barrier->generation, FUTEX_WAIT_PRIVATE, generation, NULL, NULL, 0);
+    __atomic_sub_fetch(&barrier->sleepers, 1, __ATOMIC_SEQ_CST);
+#else
+    (void)barrier, (void)generation;
+    sched_yield();
+#endif
+}
+
+static void wake_sleepers(fs_barrier *barrier)
+{
+#ifdef __linux__
+    if (__atomic_load_n(&barrier->sleepers, __ATOMIC_SEQ_CST))
+        syscall(SYS_futex, &barrier->generation, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+    (void)barrier;
+#endif
+}
+
 void fs_barrier_wait(fs_barrier *barrier)
 {
     int generation = __atomic_load_n(&barrier->generation, __ATOMIC_RELAXED);
     if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == barrier->threads) {
         __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_SEQ_CST);
+        wake_sleepers(barrier);
         return;
     }
     for (int spins = 0; __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation; spins++) {
-        if (spins < 4000)
+        if (spins < FS_SPINS)
             FS_PAUSE();
         else
-            sched_yield();
+            sleep_until_changed(barrier, generation);
     }
 }
 
@@ -85,7 +112,6 @@ typedef struct {
     const fs_step *step;
     fs_extent extent;
     fs_barrier barrier;
-    int wanted;
 } fs_job;
 
 typedef struct {
@@ -138,22 +164,6 @@ static void region_body(void *context, int thread, int threads)
     }
 }
 
-static int worthwhile(const fs_extent *extent, int threads)
-{
-    double work = (double)extent->rows * extent->row_work;
-    double per_thread = work / FS_MIN_WORK_PER_THREAD;
-    int wanted = per_thread < threads ? (int)per_thread : threads;
-    if (extent->by_units) {
-        double per_meeting = work / (extent->meets ? extent->meets : 1) / FS_MIN_WORK_PER_MEETING;
-        if (per_meeting < wanted)
-            wanted = (int)per_meeting;
-    }
-    int64_t parts = extent->by_units ? extent->units : extent->rows;
-    if (parts < wanted)
-        wanted = (int)parts;
-    return wanted < 1 ? 1 : wanted;
-}
-
 int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
 {
     for (int64_t i = 0; i < count; i++) {
@@ -165,13 +175,10 @@ int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure
             int share = region.job_count == 2 && threads > 1 ? threads / 2 : threads;
             job->step = &steps[i + j];
             fs_extent_of(job->step->op, job->step->args, share, &job->extent);
-            job->wanted = worthwhile(&job->extent, share);
-            wanted += job->wanted;
+            wanted += fs_threads_for(&job->extent, share);
         }
-        if (region.job_count == 2) {
-            double work = region.jobs[0].extent.rows * region.jobs[0].extent.row_work;
-            wanted = work < FS_MIN_WORK_PER_THREAD || threads < 2 ? 1 : wanted;
-        }
+        if (region.job_count == 2 && (threads < 2 || !fs_worth_a_thread(&region.jobs[0].extent)))
+            wanted = 1;
         if (wanted > 1)
             fs_parallel(wanted, region_body, &region);
         else

@@ -117,6 +117,30 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     }
 }
 
+/* Starting a region costs about 2 us, and far more on a busy machine: a thread wants this many multiply-adds (about 5 us)
+   to be worth it. */
+#define FS_MIN_WORK_PER_THREAD 600e3
+/* A meeting at the barrier costs about 0.3 us: between two of them a thread wants this many (about 1 us). */
+#define FS_MIN_WORK_PER_MEETING 40e3
+
+int fs_worth_a_thread(const fs_extent *extent)
+{
+    return (double)extent->rows * extent->row_work >= FS_MIN_WORK_PER_THREAD;
+}
+
+int fs_threads_for(const fs_extent *extent, int threads)
+{
+    double work = (double)extent->rows * extent->row_work;
+    double most = work / FS_MIN_WORK_PER_THREAD;
+    if (extent->by_units && extent->meets) {
+        double by_meetings = work / extent->meets / FS_MIN_WORK_PER_MEETING;
+        most = by_meetings < most ? by_meetings : most;
+    }
+    int64_t parts = extent->by_units ? extent->units : extent->rows;
+    most = (double)parts < most ? (double)parts : most;
+    return most >= threads ? threads : most < 1 ? 1 : (int)most;
+}
+
 void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                             char *text)
 {
@@ -124,6 +148,9 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
     fs_extent extent;
     fs_extent_of(op, &a, threads, &extent);
     int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, gates_of(op));
-    snprintf(text, 128, "threads own %s; input product %s", extent.by_units ? "units" : "rows",
-             hoist ? "hoisted" : "within the step");
+    int used = fs_threads_for(&extent, threads);
+    char team[64] = "1 thread";
+    if (used > 1)
+        snprintf(team, sizeof team, "%d threads that own %s", used, extent.by_units ? "units" : "rows");
+    snprintf(text, 128, "%s; input product %s", team, hoist ? "hoisted" : "within the step");
 }

@@ -54,3 +54,6 @@ REGISTRY = {
         *(SpatialDropout1D, Subtract, TimeDistributed),
     )
 }
+
+__all__ = ["REGISTRY", "Input", "InputSpec", "Layer", *REGISTRY]
+__all__ += ["add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract"]

@@ -16,7 +16,7 @@ import weakref
 
 import numpy as np
 
-from fastseq import arrays, constraints, initializers, nest, regularizers
+from fastseq import constraints, initializers, nest, regularizers
 from fastseq.graph import KerasTensor, Node, is_symbolic
 from fastseq.layers import calling
 from fastseq.naming import auto_name
@@ -86,14 +86,14 @@ class Layer:
         if dtype is not None and str(np.dtype(dtype)) != "float32":
             raise ValueError(f"Layer '{self.name}': weights are float32, got dtype={dtype}.")
         if aggregation not in (None, "none") or overwrite_with_gradient:
-            raise ValueError(f"Layer '{self.name}': aggregation and overwrite_with_gradient have no meaning on one CPU.")
+            raise ValueError(f"Layer '{self.name}': aggregation and overwrite_with_gradient are not supported.")
         shape = () if shape is None else tuple(shape)
         if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in shape):
             raise ValueError(f"Layer '{self.name}': a weight needs a known shape, got {shape}.")
         initializer = initializers.get(initializer or "glorot_uniform")
         variable = Variable(
-            initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self, initializer=initializer,
-            regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
+            initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self,
+            initializer=initializer, regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
         )  # fmt: skip
         self._variables.append(variable)
         return variable
@@ -191,9 +191,11 @@ class Layer:
 
     def packed(self, key, make):
         """`make()`, kept under `key` until a weight changes: weights in the layout a kernel wants are made once."""
-        if key not in self._packed:
-            self._packed[key] = make()
-        return self._packed[key]
+        # Into the dict that was there before: a weight that changes meanwhile puts a new one in its place.
+        packed = self._packed
+        if key not in packed:
+            packed[key] = make()
+        return packed[key]
 
     def _weights_changed(self):
         self._packed = {}
@@ -203,7 +205,7 @@ class Layer:
     # ---- building ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape):
-        """Makes the weights for inputs of `input_shape` (batch size first). Layers without weights need not define it."""
+        """Makes the weights for inputs of `input_shape`, batch size first. Layers without weights need no build."""
         self.built = True
 
     def _build_once(self, shapes):
@@ -228,9 +230,11 @@ class Layer:
     def get_build_config(self):
         if self._build_shape is None:
             return None
-        return {"shapes_dict": self._build_shape} if isinstance(self._build_shape, dict) else {
-            "input_shape": self._build_shape
-        }
+        return (
+            {"shapes_dict": self._build_shape}
+            if isinstance(self._build_shape, dict)
+            else {"input_shape": self._build_shape}
+        )
 
     def build_from_config(self, config):
         if not config or self.built:
@@ -263,8 +267,13 @@ class Layer:
         return self._programs.run(self, calling.convert(self, arguments))
 
     def _call_symbolic(self, arguments):
+        # Imported here: models are made of layers.
+        from fastseq.models import mask_ops
+
+        arguments = mask_ops.fill_masks(self, arguments)
         outputs = self.compute_output_spec(**arguments)
         Node(self, arguments, outputs)
+        mask_ops.mark_outputs(self, arguments, outputs)
         return outputs
 
     def compute_output_spec(self, *args, **kwargs):
@@ -369,7 +378,7 @@ class Layer:
 
     @property
     def input(self):
-        """The symbolic input of the layer's first call, or a list of them. Raises AttributeError where there is none."""
+        """The symbolic input of the first call, or a list of them. Raises AttributeError where there is none."""
         return calling.ends_of_first_call(self, "input_tensors")
 
     @property

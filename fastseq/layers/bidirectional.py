@@ -171,7 +171,7 @@ class Bidirectional(Layer):
             result = layer.trace(p, arguments)
             y, *last = result if isinstance(result, (list, tuple)) else [result]
             if layer is self.backward_layer and self.return_sequences:
-                batch, time, units = y.shape
+                _, time, units = y.shape
                 y = p.contiguous_copy(y.at((time - 1) * units), y.shape, (time * units, -units, 1))
             outputs.append(y)
             final += last

@@ -5,8 +5,8 @@ import inspect
 import numpy as np
 
 from fastseq import arrays, nest
+from fastseq.builder import Slot, call_context, current_training
 from fastseq.graph import KerasTensor
-from fastseq.program import Slot, call_context, current_training
 
 _TENSORS = (np.ndarray, Slot, KerasTensor)
 
@@ -251,9 +251,7 @@ def run_python(layer, arguments):
 
 
 def _zeros(value):
-    return nest.map_structure(
-        lambda t: np.zeros(t.shape, t.dtype) if isinstance(t, (Slot, KerasTensor)) else t, value
-    )
+    return nest.map_structure(lambda t: np.zeros(t.shape, t.dtype) if isinstance(t, (Slot, KerasTensor)) else t, value)
 
 
 def emit_python(layer, p, arguments):
@@ -307,7 +305,7 @@ def infer_output_shape(layer, input_shape):
     """Output shapes of a Python layer, by calling it on zeros twice: sizes that follow an unknown size are unknown."""
     found = []
     for size in (2, 3):
-        inputs = nest.map_shapes(lambda s, n=size: np.zeros([n if d is None else d for d in s], np.float32), input_shape)
+        inputs = nest.map_shapes(lambda s, n=size: np.zeros([d or n for d in s], np.float32), input_shape)
         found.append(_checked_results(layer, layer.call(inputs)))
     first, second = (nest.flatten(result) for result in found)
     shapes = [tuple(a if a == b else None for a, b in zip(x.shape, y.shape)) for x, y in zip(first, second)]
@@ -315,7 +313,7 @@ def infer_output_shape(layer, input_shape):
 
 
 def ends_of_first_call(layer, name):
-    """`input_tensors` or `output_tensors` of the layer's first symbolic call, as Keras: one tensor, or a list of them."""
+    """`input_tensors` or `output_tensors` of the layer's first symbolic call: one tensor, or a list of them."""
     if not layer._inbound_nodes:
         raise AttributeError(f"Layer '{layer.name}' has never been called symbolically and has no {name} yet.")
     tensors = getattr(layer._inbound_nodes[0], name)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from fastseq import activations, constraints, initializers, packing, regularizers
+from fastseq.builder import ACTIVATION_KINDS
 from fastseq.layers.activation import apply_activation
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
-from fastseq.program import ACTIVATION_KINDS
 
 
 class Dense(Layer):

@@ -24,7 +24,7 @@ class InputSpec:
         if len(leaves) != 1:
             raise ValueError(f"Layer '{layer_name}' takes 1 input, got {len(leaves)}.")
         if not hasattr(leaves[0], "shape"):
-            raise ValueError(f"Layer '{layer_name}' takes an array, got {leaves[0]!r} of type {type(leaves[0]).__name__}.")
+            raise ValueError(f"Layer '{layer_name}' takes an array, got {leaves[0]!r}.")
         shape = tuple(leaves[0].shape)
         ndim = len(shape)
         got = f"of layer '{layer_name}' is incompatible with the layer"

@@ -9,7 +9,8 @@ from fastseq.layers.recurrent import Recurrent, reference_recurrence
 class LSTM(Recurrent):
     """Keras's LSTM, gates in the order i f c o. States: h and c, (B, units) each.
 
-    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b);  c' = f c + i g,  h' = o activation(c').
+    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b);
+    c' = f c + i g,  h' = o activation(c').
     """
 
     cell = "lstm"

@@ -8,9 +8,9 @@ native kernel; with the user's own Python activation it runs on its NumPy twin.
 import numpy as np
 
 from fastseq import _native, activations, constraints, initializers, packing, regularizers
+from fastseq.builder import ACTIVATION_KINDS, OPERATIONS
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
-from fastseq.program import ACTIVATION_KINDS, OPERATIONS
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
 
@@ -161,7 +161,7 @@ class Recurrent(Layer):
         """
         batch, time, inputs = sequences.shape
         if time == 0:
-            raise ValueError(f"Layer '{self.name}' needs at least one timestep, got an input of shape {sequences.shape}.")
+            raise ValueError(f"Layer '{self.name}' needs at least one timestep, got inputs of shape {sequences.shape}.")
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
         if mask is not None and mask.shape != (batch, time):
             raise ValueError(
@@ -230,11 +230,7 @@ class Recurrent(Layer):
         if initial_state is None:
             if not self.stateful:
                 return [None] * self.state_count
-            if self.states[0].shape[0] != batch:
-                raise ValueError(
-                    f"Layer '{self.name}' is stateful with batch size {self.states[0].shape[0]}, got a batch of {batch}."
-                )
-            return [p.constant(state) for state in self.states]
+            return self._kept_slots(p, batch)
         slots = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
         if len(slots) != self.state_count:
             raise ValueError(f"Layer '{self.name}' takes {self.state_count} initial states, got {len(slots)}.")
@@ -245,13 +241,16 @@ class Recurrent(Layer):
                 )
         return [p.float32(slot) for slot in slots]
 
+    def _kept_slots(self, p, batch):
+        """The states of a stateful layer: the program reads and writes the layer's own memory."""
+        size = self.states[0].shape[0]
+        if size != batch:
+            raise ValueError(f"Layer '{self.name}' is stateful with batch size {size}, got a batch of {batch}.")
+        return [p.constant(state) for state in self.states]
+
     def _final_slots(self, p, batch):
         if self.stateful:
-            if self.states[0].shape[0] != batch:
-                raise ValueError(
-                    f"Layer '{self.name}' is stateful with batch size {self.states[0].shape[0]}, got a batch of {batch}."
-                )
-            return [p.constant(state) for state in self.states]
+            return self._kept_slots(p, batch)
         return [p.new((batch, self.units)) if self.return_state else None for _ in range(self.state_count)]
 
     def _mask_count(self):
@@ -277,7 +276,8 @@ class Recurrent(Layer):
         kernel, recurrent_kernel, bias = self._arrays()
         fields |= {
             "kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias,
-            "x_dropout": x_dropout, "h_dropout": h_dropout, "x_masks": self._mask_count(), "h_masks": self._mask_count(),
+            "x_dropout": x_dropout, "h_dropout": h_dropout,
+            "x_masks": self._mask_count(), "h_masks": self._mask_count(),
             "cell": _CELL_NUMBERS[self._operation()], "scratch": p.new((fields["batch"], 14, self.units)),
         }  # fmt: skip
         return lambda with_next=False: p.step("recurrent_general", with_next=with_next, **fields)
@@ -373,3 +373,12 @@ def reference_recurrence(step, x, states, mask=None, go_backwards=False, zero_ou
         states = [np.where(keep, value, old) for value, old in zip(new, states)]
         outputs.append(output)
     return np.stack(outputs, axis=1), list(states)
+
+
+def __getattr__(name):
+    # Keras 1 and 2 had the layers themselves in this module; they import it, so they are looked up when asked for.
+    if name in ("GRU", "LSTM", "SimpleRNN"):
+        from fastseq import layers
+
+        return getattr(layers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,300 @@
+"""A program in the making: slots for arrays, and the steps that layers add.
+
+What a step is called and what arguments it has stands in src_c/ops.h; this module only reads it.
+"""
+
+import threading
+
+import numpy as np
+
+from fastseq import _native
+
+OPERATIONS = _native.operations()
+ACTIVATION_KINDS = _native.activation_kinds()
+_CASTS = {
+    ("float32", "int32"): 0,
+    ("int32", "float32"): 1,
+    ("bool", "float32"): 2,
+    ("bool", "int32"): 3,
+    ("int32", "bool"): 4,
+    ("float32", "bool"): 5,
+}
+_MASK_KINDS = {"and": 0, "or": 1, "not": 2, "nonzero_int32": 3, "nonzero_float32": 4}
+_BINARY_KINDS = {
+    name: number
+    for number, name in enumerate(
+        ("add", "subtract", "multiply", "divide", "maximum", "minimum", "prelu")
+        + ("add_int32", "subtract_int32", "multiply_int32", "maximum_int32", "minimum_int32")
+    )
+}
+
+
+call_context = threading.local()  # .training: the `training` of the Python layer whose call() is running
+
+
+def current_training():
+    return getattr(call_context, "training", None)
+
+
+class _Buffer:
+    """Memory behind slots. kind: "input", "output" (bound at each run), "arena", or "constant"."""
+
+    def __init__(self, kind, nbytes, array=None, number=None):
+        self.kind = kind
+        self.nbytes = nbytes
+        self.array = array
+        self.number = number
+        self.first = self.last = None  # steps that use it, for arena buffers
+        self.offset = None
+
+
+class Slot:
+    """A contiguous array inside a program: shape (ints), dtype "float32", "int32" or "bool", and perhaps a mask."""
+
+    __slots__ = ("buffer", "dtype", "mask", "offset", "shape")
+
+    def __init__(self, buffer, shape, dtype, offset=0, mask=None):
+        self.buffer = buffer
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.offset = offset
+        self.mask = mask
+
+    @property
+    def size(self):
+        return _product(self.shape)
+
+    @property
+    def itemsize(self):
+        return np.dtype(self.dtype).itemsize
+
+    def with_mask(self, mask):
+        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask)
+
+    def reshaped(self, shape):
+        """The same memory in another shape; no mask."""
+        return Slot(self.buffer, shape, self.dtype, self.offset)
+
+    def at(self, elements):
+        """The same memory from an element on, for steps that walk it by strides of their own."""
+        return Slot(self.buffer, self.shape, self.dtype, self.offset + elements * self.itemsize)
+
+    def __repr__(self):
+        return f"<Slot {self.shape} {self.dtype} {self.buffer.kind}>"
+
+
+def _strides(shape):
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return strides[::-1]
+
+
+def _product(shape):
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def _padded(values, fill):
+    """Five entries, what is missing filled in at the front."""
+    return [fill] * (5 - len(values)) + list(values)
+
+
+def _broadcast(*shapes):
+    """(NumPy's broadcast shape, five sizes, five strides per operand), with dimensions that belong together merged."""
+    shape = np.broadcast_shapes(*shapes)
+    operands = []
+    for own in shapes:
+        own = (1,) * (len(shape) - len(own)) + tuple(own)
+        operands.append([0 if size == 1 else stride for size, stride in zip(own, _strides(own))])
+    sizes, merged = [], []
+    for size, strides in zip(shape, zip(*operands)):
+        if sizes and all(before == after * size for before, after in zip(merged[-1], strides)):
+            sizes[-1] *= size
+            merged[-1] = strides
+        else:
+            sizes.append(size)
+            merged.append(strides)
+    if len(sizes) > 5:
+        raise ValueError(f"Broadcasting {' with '.join(map(str, shapes))} takes {len(sizes)} dimensions, more than 5.")
+    per_operand = list(zip(*merged)) if merged else [()] * len(shapes)
+    return shape, _padded(sizes, 1), [_padded(strides, 0) for strides in per_operand]
+
+
+class Builder:
+    """A program in the making; layers add their steps to it.
+
+    training: the call's `training`, or None; cache: the ProgramCache it is made for.
+    """
+
+    def __init__(self, cache=None, training=None):
+        self.cache = cache
+        self.training = training
+        self.layer_name = None
+        self.steps = []
+        self.inputs = []
+
+    def use(self, layer):
+        """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""
+        if self.cache is not None:
+            layer._users.add(self.cache)
+
+    # ---- slots ---------------------------------------------------------------------------------------------------
+
+    def input(self, shape, dtype):
+        buffer = _Buffer("input", _product(shape) * np.dtype(dtype).itemsize, number=len(self.inputs))
+        self.inputs.append(buffer)
+        return Slot(buffer, shape, dtype)
+
+    def new(self, shape, dtype="float32"):
+        """Room for a result."""
+        return Slot(_Buffer("arena", _product(shape) * np.dtype(dtype).itemsize), shape, dtype)
+
+    def constant(self, array):
+        """A slot of fixed values; the program keeps `array` (contiguous float32, int32, uint32 or bool) alive."""
+        array = np.ascontiguousarray(array)
+        return Slot(_Buffer("constant", array.nbytes, array=array), array.shape, array.dtype.name)
+
+    # ---- steps ---------------------------------------------------------------------------------------------------
+
+    def step(self, operation, failure=None, with_next=False, first=False, **fields):
+        """Adds a native step, its arguments by the names of src_c/ops.h.
+
+        A Slot or None goes to a pointer; a NumPy array is a constant. failure(position, value) makes the exception
+        when the step fails. with_next: runs beside the next step. first: runs before everything, for checks of inputs.
+        """
+        _, _, known = OPERATIONS[operation]
+        missing, unknown = set(known) - set(fields), set(fields) - set(known)
+        if missing or unknown:
+            raise TypeError(f"step {operation}: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        entry = {"op": operation, "fields": fields, "failure": failure, "with_next": with_next, "name": self.layer_name}
+        self.steps.insert(0, entry) if first else self.steps.append(entry)
+
+    def python(self, name, function, inputs, examples):
+        """Adds a step that calls `function(*arrays)` under the GIL; it returns arrays like `examples`."""
+        outputs = [self.new(example.shape, example.dtype.name) for example in examples]
+        self.steps.append({"op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name})
+        return outputs
+
+    def cast(self, slot, dtype):
+        if slot.dtype == dtype:
+            return slot
+        result = self.new(slot.shape, dtype)
+        self.step("cast", x=slot, y=result, count=slot.size, kind=_CASTS[slot.dtype, dtype])
+        return result.with_mask(slot.mask)
+
+    def float32(self, slot):
+        return self.cast(slot, "float32")
+
+    def copy(self, source, target, shape, source_strides, target_strides):
+        """target = source over `shape` (at most 5 dimensions), strides in elements."""
+        if source.dtype == "bool" or target.dtype == "bool":
+            assert source.dtype == target.dtype
+        n, x, y = _padded(shape, 1), _padded(source_strides, 0), _padded(target_strides, 0)
+        self.step(
+            "copy", x=source, y=target, size=source.itemsize,
+            n0=n[0], n1=n[1], n2=n[2], n3=n[3], n4=n[4],
+            x0=x[0], x1=x[1], x2=x[2], x3=x[3], x4=x[4], y0=y[0], y1=y[1], y2=y[2], y3=y[3], y4=y[4],
+        )  # fmt: skip
+
+    def contiguous_copy(self, source, shape, source_strides):
+        """A new slot of `shape`, read from `source` by strides; dimensions that belong together are merged first."""
+        result = self.new(shape, source.dtype)
+        sizes, strides = [], []
+        for size, stride in zip(shape, source_strides):
+            if sizes and strides[-1] == stride * size:
+                sizes[-1] *= size
+                strides[-1] = stride
+            else:
+                sizes.append(size)
+                strides.append(stride)
+        if len(sizes) > 5:
+            raise ValueError(f"Arrays of {len(shape)} dimensions in this order are not supported, 5 are.")
+        self.copy(source, result, sizes, strides, _strides(sizes))
+        return result
+
+    def transpose(self, slot, order):
+        """A copy of `slot` with its axes in another order, as np.transpose; no mask."""
+        strides = _strides(slot.shape)
+        return self.contiguous_copy(slot, [slot.shape[axis] for axis in order], [strides[axis] for axis in order])
+
+    def broadcast(self, slot, shape):
+        """A copy of `slot` in a shape it broadcasts to."""
+        own = (1,) * (len(shape) - len(slot.shape)) + slot.shape
+        return self.contiguous_copy(slot, shape, [0 if n == 1 else s for n, s in zip(own, _strides(own))])
+
+    def concatenate(self, slots, axis):
+        """`slots`, of one dtype and alike in all but `axis`, one after the other along it."""
+        axis %= len(slots[0].shape)
+        total = sum(slot.shape[axis] for slot in slots)
+        shape = slots[0].shape
+        outer, inner = _product(shape[:axis]), _product(shape[axis + 1 :])
+        result = self.new((*shape[:axis], total, *shape[axis + 1 :]), slots[0].dtype)
+        start = 0
+        for slot in slots:
+            width = slot.shape[axis] * inner
+            self.copy(slot, result.at(start), (outer, width), (width, 1), (total * inner, 1))
+            start += width
+        return result
+
+    def binary(self, kind, a, b):
+        """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu.
+
+        Both are float32, or both int32, which has no divide and no prelu.
+        """
+        assert a.dtype == b.dtype
+        number = _BINARY_KINDS[kind if a.dtype == "float32" else f"{kind}_{a.dtype}"]
+        shape, n, (p, q) = _broadcast(a.shape, b.shape)
+        result = self.new(shape, a.dtype)
+        self.step(
+            "binary", a=a, b=b, y=result, kind=number, n0=n[0], n1=n[1], n2=n[2], n3=n[3], n4=n[4],
+            a0=p[0], a1=p[1], a2=p[2], a3=p[3], a4=p[4], b0=q[0], b1=q[1], b2=q[2], b3=q[3], b4=q[4],
+        )  # fmt: skip
+        return result
+
+    def select(self, mask, a, b):
+        """`a` where the bool `mask` holds, else `b`, with NumPy's broadcasting; both float32 or both int32."""
+        assert a.dtype == b.dtype != "bool" == mask.dtype
+        shape, n, (m, p, q) = _broadcast(mask.shape, a.shape, b.shape)
+        result = self.new(shape, a.dtype)
+        self.step(
+            "select", mask=mask, a=a, b=b, y=result, n0=n[0], n1=n[1], n2=n[2], n3=n[3], n4=n[4],
+            m0=m[0], m1=m[1], m2=m[2], m3=m[3], m4=m[4],
+            a0=p[0], a1=p[1], a2=p[2], a3=p[3], a4=p[4], b0=q[0], b1=q[1], b2=q[2], b3=q[3], b4=q[4],
+        )  # fmt: skip
+        return result
+
+    def affine(self, x, scale, shift):
+        result = self.new(x.shape)
+        self.step("affine", x=x, y=result, count=x.size, scale=scale, shift=shift)
+        return result
+
+    def mask_logic(self, kind, a, b=None):
+        """kind: and, or, not; nonzero (of int32 or float32)."""
+        kind = f"nonzero_{a.dtype}" if kind == "nonzero" else kind
+        result = self.new(a.shape, "bool")
+        self.step("mask_logic", a=a, b=b, y=result, count=a.size, kind=_MASK_KINDS[kind])
+        return result
+
+    def activation(self, spec, x, axis=-1):
+        """`x` through a built-in activation. spec: (kernel name, parameters), see activations.native_spec."""
+        name, parameters = spec
+        if name == "linear":
+            return x
+        p = [*parameters, 0.0, 0.0, 0.0][:3]
+        kind = ACTIVATION_KINDS[name]
+        if kind < ACTIVATION_KINDS["softmax"]:
+            result = self.new(x.shape)
+            self.step("activation", x=x, y=result, count=x.size, kind=kind, p0=p[0], p1=p[1], p2=p[2])
+            return result
+        axis %= len(x.shape)
+        outer, n, inner = (_product(part) for part in (x.shape[:axis], x.shape[axis : axis + 1], x.shape[axis + 1 :]))
+        shape = list(x.shape)
+        if name == "glu":
+            if n % 2:
+                raise ValueError(f"glu halves axis {axis}, which has the odd size {n}.")
+            shape[axis] //= 2
+        result = self.new(shape)
+        scratch = self.new((outer, 3, n)) if inner > 1 or name in ("log_softmax", "sparsemax") else None
+        self.step("row_activation", x=x, y=result, scratch=scratch, outer=outer, n=n, inner=inner, kind=kind)
+        return result

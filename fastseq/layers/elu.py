@@ -1,0 +1,20 @@
+"""ELU layer; see https://keras.io/api/layers/activation_layers/elu/ and Clevert et al. 2015, arXiv 1511.07289."""
+
+from fastseq.layers.base import Layer
+
+
+class ELU(Layer):
+    """x above 0, alpha * (exp(x) - 1) below; float32, any shape."""
+
+    supports_masking = True
+
+    def __init__(self, alpha=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.alpha = alpha
+        self.built = True
+
+    def emit(self, p, inputs):
+        return p.activation(("elu", (self.alpha,)), p.float32(inputs))
+
+    def get_config(self):
+        return {**super().get_config(), "alpha": self.alpha}

@@ -1,0 +1,24 @@
+"""Identity layer; see https://keras.io/api/layers/core_layers/identity/."""
+
+from fastseq import nest
+from fastseq.graph import KerasTensor
+from fastseq.layers.base import Layer
+
+
+class Identity(Layer):
+    """Returns its input, an array of any shape and dtype or a nest of them."""
+
+    supports_masking = True
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def compute_output_spec(self, inputs):
+        return nest.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), inputs)
+
+    def emit(self, p, inputs):
+        return inputs
