@@ -1,3 +1,55 @@
-"""fastseq runs trained Keras sequence models on CPUs, without TensorFlow."""
+"""fastseq runs trained Keras sequence models on CPUs, without TensorFlow.
+
+    import fastseq
+
+    model = fastseq.load_model("model.keras")
+    probabilities = model.predict(ids)
+
+The names, arguments and meanings are those of Keras 3.15: see https://keras.io/api/.
+"""
 
 __version__ = "0.1.0"
+
+from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
+from fastseq.errors import FileFormatError, UnsupportedError
+from fastseq.graph import KerasTensor
+from fastseq.layers.base import Layer
+from fastseq.layers.input_layer import Input
+from fastseq.models import Model, Sequential
+from fastseq.runtime import (
+    active_isa,
+    available_isas,
+    get_num_threads,
+    num_threads,
+    set_num_threads,
+    show_config,
+)
+from fastseq.saving import from_keras, load_model
+from fastseq.variable import Variable
+
+__all__ = [
+    "FileFormatError",
+    "Input",
+    "KerasTensor",
+    "Layer",
+    "Model",
+    "Sequential",
+    "UnsupportedError",
+    "Variable",
+    "active_isa",
+    "activations",
+    "available_isas",
+    "backend",
+    "constraints",
+    "from_keras",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "load_model",
+    "models",
+    "num_threads",
+    "regularizers",
+    "saving",
+    "set_num_threads",
+    "show_config",
+]

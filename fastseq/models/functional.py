@@ -1,0 +1,369 @@
+"""Functional: a model from symbolic inputs and outputs. https://keras.io/guides/functional_api/"""
+
+import warnings
+
+import numpy as np
+
+from fastseq import arrays, nest
+from fastseq.graph import KerasTensor, Node
+from fastseq.layers.input_layer import Input, InputLayer
+from fastseq.models import mask_ops
+from fastseq.models.graph_map import Graph, sorted_nodes
+from fastseq.models.model import Model
+
+
+class Functional(Model):
+    """A graph of layer calls between KerasTensors; made by `Model(inputs, outputs)`.
+
+    inputs, outputs: a KerasTensor, or a list, tuple or dict of them, nested as wanted.
+    Raises ValueError for values that are no KerasTensors, for outputs that the inputs do not lead to, and for two
+    layers of one name.
+    """
+
+    # Masks travel with the outputs of the layers inside.
+    supports_masking = True
+
+    def __init__(self, inputs, outputs, name=None, trainable=None, **kwargs):
+        super(Model, self).__init__(name=name, **kwargs)
+        for what, structure in (("inputs", inputs), ("outputs", outputs)):
+            flat = nest.flatten(structure)
+            for tensor in flat:
+                if not isinstance(tensor, KerasTensor) or tensor._keras_history is None:
+                    raise ValueError(
+                        f"All `{what}` values must be KerasTensors from `Input` or a layer call. Received "
+                        f"{tensor!r} of type {type(tensor).__name__}."
+                    )
+            if not flat:
+                raise ValueError(f"`{what}` argument cannot be empty.")
+        if isinstance(inputs, dict):
+            for key, tensor in inputs.items():
+                if isinstance(tensor, KerasTensor) and tensor.name != key:
+                    warnings.warn(
+                        f"The key '{key}' of `inputs` differs from the name of its tensor, '{tensor.name}'. "
+                        f"Change the tensor's name with `Input(..., name='{key}')`.",
+                        stacklevel=3,
+                    )
+        if not all(isinstance(tensor._keras_history[0], InputLayer) for tensor in nest.flatten(inputs)):
+            inputs, outputs = _on_new_inputs(inputs, outputs)
+        # One object that is neither list nor dict: the layers are found through `layers`, not as attributes.
+        self._structure = _Structure(inputs, outputs)
+        self._graph = Graph(self._structure.inputs, self._structure.outputs)
+        self._structure.check_outputs(self._graph)
+        self._plan = _Plan(self._graph, self._structure)
+        self.output_names = [tensor._keras_history[0].name for tensor in self.outputs]
+        self.input_names = [tensor._keras_history[0].name for tensor in self.inputs]
+        self.built = True
+        if trainable is not None:
+            self.trainable = trainable
+
+    # ---- what it is made of --------------------------------------------------------------------------------------
+
+    @property
+    def layers(self):
+        """The layers in Keras's order: by their distance to the outputs, the farthest first. A new list."""
+        return [layer for layer in self._graph.layers if not isinstance(layer, mask_ops.MaskOperation)]
+
+    @layers.setter
+    def layers(self, _):
+        raise AttributeError("`Model.layers` is made by the model: use another name for your own attribute.")
+
+    def _sublayers(self):
+        return list(dict.fromkeys(self.layers + super()._sublayers()))
+
+    def saved_tree(self):
+        tree = super().saved_tree()
+        return {"vars": tree["vars"], "children": tree["children"], "layers": self.layers}
+
+    @property
+    def inputs(self):
+        """The symbolic inputs, a flat list."""
+        return self._structure.inputs
+
+    @property
+    def outputs(self):
+        """The symbolic outputs, a flat list."""
+        return self._structure.outputs
+
+    @property
+    def input(self):
+        """The symbolic inputs in their structure."""
+        return self._structure.input_struct
+
+    @property
+    def output(self):
+        """The symbolic outputs in their structure."""
+        return self._structure.output_struct
+
+    @property
+    def input_shape(self):
+        shapes = [tensor.shape for tensor in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self):
+        shapes = [tensor.shape for tensor in self.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    # ---- calling -------------------------------------------------------------------------------------------------
+
+    def __call__(self, inputs, *args, **kwargs):
+        # Before the arguments are bound and converted: a dict of inputs is in another order than a list of them.
+        return super().__call__(self.arrange(inputs), *args, **kwargs)
+
+    def arrange(self, inputs, model=None):
+        """`inputs` in the structure of the model's inputs; see `_Structure.arrange`. model: whose name errors give."""
+        return self._structure.arrange(inputs, (model or self).name)
+
+    def check_ranks(self, flat, model):
+        """Raises ValueError, naming `model`, where a tensor has not its input's number of dimensions."""
+        self._structure.check_shapes(flat, model, ranks_only=True)
+
+    def build(self, input_shape=None):
+        """Nothing to do: a functional model is built when it is made."""
+        self.built = True
+
+    def get_build_config(self):
+        return {"input_shape": None}
+
+    def _argument_dtypes(self, name):
+        return self._plan.input_dtypes if name == "inputs" else None
+
+    def emit(self, p, inputs, training=None, mask=None):
+        flat = nest.flatten(self.arrange(inputs))
+        self._structure.check_shapes(flat, self)
+        return self.emit_graph(p, flat, training, mask)
+
+    def emit_graph(self, p, flat, training=None, mask=None):
+        """The calls of the graph, on one Slot for each of `inputs`; returns Slots in the structure of the outputs."""
+        masks = nest.flatten(mask) if mask is not None else []
+        slots = {}
+        for position, (tensor, slot) in enumerate(zip(self.inputs, flat)):
+            slot = p.cast(slot, self._plan.input_dtypes[position])
+            given = masks[position] if position < len(masks) else None
+            slots[id(tensor)] = slot if given is None else slot.with_mask(given)
+        for node in self._plan.steps:
+            arguments = self._arguments(node, slots)
+            if training is not None and "training" in node.layer._signature.parameters:
+                arguments["training"] = training
+            outputs = node.layer.trace(p, arguments)
+            for tensor, slot in zip(node.output_tensors, nest.flatten(outputs)):
+                slots[id(tensor)] = slot
+        outputs = nest.map_structure(lambda tensor: slots[id(tensor)], self.output)
+        # As Keras: a list of one output comes out as that output.
+        return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
+
+    def _arguments(self, node, values):
+        """The node's call arguments with `values` (by id) in the places of its KerasTensors."""
+        implied = self._plan.implied.get(node)
+        return {
+            name: nest.map_structure(lambda leaf: values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf, value)
+            for name, value in node.arguments.items()
+            if name != implied
+        }
+
+    def emit_mask(self, p, inputs, mask):
+        """The outputs carry the masks that the layers inside gave them, and no others."""
+        return [None] * len(self.outputs)
+
+    # ---- shapes --------------------------------------------------------------------------------------------------
+
+    def compute_output_spec(self, inputs, training=None, mask=None):
+        """Symbolic outputs for symbolic inputs of these shapes."""
+        flat = nest.flatten(self.arrange(inputs))
+        self._structure.check_shapes(flat, self, batch=True)
+        shapes = tuple(tuple(tensor.shape) for tensor in flat)
+        if shapes not in self._plan.specs:
+            # Kept: a model that calls a model twice, which calls a model twice ... would otherwise be 2^depth walks.
+            self._plan.specs[shapes] = self._walk(shapes)
+        return nest.pack_like(self.output, [KerasTensor(*spec) for spec in self._plan.specs[shapes]])
+
+    def _walk(self, shapes):
+        """[(shape, dtype)] of the outputs for input shapes."""
+        if shapes == tuple(tensor.shape for tensor in self.inputs):
+            return [(tensor.shape, tensor.dtype) for tensor in self.outputs]
+        values = {id(t): KerasTensor(shape, t.dtype) for t, shape in zip(self.inputs, shapes)}
+        for node in self._plan.steps:
+            outputs = node.layer.compute_output_spec(**self._arguments(node, values))
+            values.update(zip(map(id, node.output_tensors), nest.flatten(outputs)))
+        return [(values[id(tensor)].shape, values[id(tensor)].dtype) for tensor in self.outputs]
+
+    def compute_output_shape(self, input_shape):
+        """Output shapes, in the structure of the outputs, for input shapes in that of the inputs."""
+        dtypes = iter([tensor.dtype for tensor in self.inputs] + ["float32"] * len(nest.flatten(input_shape)))
+        inputs = nest.map_shapes(lambda shape: KerasTensor(shape, next(dtypes)), input_shape)
+        return nest.map_structure(lambda tensor: tensor.shape, self.compute_output_spec(inputs))
+
+    def get_config(self):
+        """The model's config in Keras 3.15's form. Weights are not part of it."""
+        from fastseq.models.functional_config import functional_config
+
+        return functional_config(self)
+
+
+class _Plan:
+    """What a run does: steps: the calls that the outputs need, in order; implied: see `mask_ops.implied_masks`.
+
+    Calls that only make masks which the layers make themselves are left out. specs: output shapes by input shapes.
+    """
+
+    def __init__(self, graph, structure):
+        self.implied = mask_ops.implied_masks(graph)
+        self.specs = {}
+        self.call_count = None
+        self.steps = []
+        needed = {id(tensor) for tensor in structure.outputs}
+        for node in reversed(graph.steps):
+            if any(id(tensor) in needed for tensor in node.output_tensors):
+                self.steps.append(node)
+                for name, value in node.arguments.items():
+                    if name != self.implied.get(node):
+                        needed.update(id(leaf) for leaf in nest.flatten(value) if isinstance(leaf, KerasTensor))
+        self.steps.reverse()
+        self.input_dtypes = self._input_dtypes(structure)
+
+    def _input_dtypes(self, structure):
+        """The inputs' dtypes. An Input of float32 that only feeds layers of integers (Keras makes such for a Sequential
+        that starts with an Embedding) is read as integers at once: float32 holds no ids above 2^24."""
+        wanted = {id(tensor): set() for tensor in structure.inputs}
+        for tensor in structure.outputs:
+            wanted.get(id(tensor), set()).add(tensor.dtype)
+        for node in self.steps:
+            for name, value in node.arguments.items():
+                for leaf in nest.flatten(value):
+                    if id(leaf) in wanted:
+                        wanted[id(leaf)].add(str(node.layer._argument_dtypes(name)))
+        return [
+            "int32" if tensor.dtype == "float32" and wanted[id(tensor)] == {"int32"} else tensor.dtype
+            for tensor in structure.inputs
+        ]
+
+
+class _Structure:
+    """The inputs and outputs of a functional model, nested and flat."""
+
+    def __init__(self, inputs, outputs):
+        self.input_struct, self.output_struct = inputs, outputs
+        self.inputs, self.outputs = nest.flatten(inputs), nest.flatten(outputs)
+
+    def check_outputs(self, graph):
+        known = {id(tensor) for tensor in self.inputs}
+        known.update(id(tensor) for node in graph.steps for tensor in node.output_tensors)
+        for position, tensor in enumerate(self.outputs):
+            if id(tensor) not in known:
+                raise ValueError(f"Output {position} ({tensor}) is not connected to `inputs`.")
+
+    def arrange(self, inputs, model_name):
+        """`inputs` in the structure of the model's inputs: dicts are matched by name, a single input may stand alone.
+
+        Raises ValueError where that cannot be done, naming the inputs.
+        """
+        wanted = self.input_struct
+        if isinstance(inputs, dict) and not isinstance(wanted, dict):
+            inputs = self._by_name(inputs, model_name)
+        if isinstance(wanted, dict) and not isinstance(inputs, dict):
+            # Keras takes the inputs of a dict in the order of its keys, and only where that is their own order.
+            if list(wanted) != sorted(wanted):
+                self._mismatch(inputs, model_name)
+        if not nest.is_nested(wanted) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
+            inputs = inputs[0]
+        if isinstance(inputs, dict):
+            if not set(wanted) <= set(inputs):
+                self._mismatch(inputs, model_name)
+            _warn_of_extra(set(inputs) - set(wanted), model_name)
+            inputs = {key: inputs[key] for key in wanted}
+        flat = nest.flatten(inputs) if nest.is_nested(inputs) and _holds_arrays(inputs) else [inputs]
+        if len(flat) != len(self.inputs):
+            self._mismatch(inputs, model_name)
+        for tensor, leaf in zip(self.inputs, flat):
+            if leaf is None:
+                raise ValueError(f"Model '{model_name}': its input '{tensor.name}' is not optional, but got None.")
+        flat = [self._fix_rank(leaf, tensor) for leaf, tensor in zip(flat, self.inputs)]
+        return nest.pack_like(wanted, flat)
+
+    def _by_name(self, inputs, model_name):
+        found, used = [], set()
+        for tensor in self.inputs:
+            names = (tensor.name, tensor._keras_history[0].name)
+            name = next((name for name in names if name in inputs), None)
+            if name is None:
+                raise ValueError(
+                    f"Model '{model_name}' has an input '{names[1]}' that is not among the given {sorted(inputs)}."
+                )
+            found.append(inputs[name])
+            used.add(name)
+        _warn_of_extra(set(inputs) - used, model_name)
+        return found[0] if not nest.is_nested(self.input_struct) else nest.pack_like(self.input_struct, found)
+
+    def _mismatch(self, inputs, model_name):
+        wanted = nest.map_structure(lambda tensor: tensor.name, self.input_struct)
+        got = nest.map_structure(lambda leaf: getattr(leaf, "shape", type(leaf).__name__), inputs)
+        raise ValueError(
+            f"The structure of `inputs` doesn't match that of model '{model_name}'. Expected: {wanted}. "
+            f"Received (shapes): {got}."
+        )
+
+    @staticmethod
+    def _fix_rank(leaf, tensor):
+        """An array with one size-1 axis more or less at the end than the input has; Keras takes both."""
+        shape = getattr(leaf, "shape", None)
+        if not isinstance(leaf, np.ndarray) or len(shape) == len(tensor.shape):
+            return leaf
+        mask = arrays.mask_of(leaf)
+        if len(shape) == len(tensor.shape) + 1 and shape[-1] == 1:
+            leaf = arrays.with_mask(leaf[..., 0], mask)
+        elif len(shape) == len(tensor.shape) - 1 and tensor.shape[-1] == 1:
+            leaf = arrays.with_mask(leaf[..., np.newaxis], mask)
+        return leaf
+
+    def check_shapes(self, flat, model, batch=False, ranks_only=False):
+        """Raises ValueError where a tensor does not fit its input. batch: compare the batch size too."""
+        for leaf, tensor in zip(flat, self.inputs):
+            shape, wanted = tuple(leaf.shape), tensor.shape
+            pairs = [] if ranks_only else list(zip(shape, wanted))[0 if batch else 1 :]
+            if len(shape) != len(wanted) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
+                raise ValueError(
+                    f"{type(model).__name__} model '{model.name}' was passed incompatible inputs. For input "
+                    f"'{tensor.name}', expected shape {wanted}, but received shape {shape}."
+                )
+
+
+def _warn_of_extra(names, model_name):
+    if names:
+        warnings.warn(f"Model '{model_name}' has no inputs named {sorted(names)}: they are not used.", stacklevel=5)
+
+
+def _holds_arrays(structure):
+    """False for nested lists of plain numbers: one array written out."""
+    return any(hasattr(leaf, "shape") or leaf is None for leaf in nest.flatten(structure))
+
+
+def _on_new_inputs(inputs, outputs):
+    """(inputs, outputs) of the same graph cut off at `inputs`, each of which that was no Input gets a new Input.
+
+    Masks that come from before the cut are gone: the new Inputs carry none.
+    """
+    copies = {}
+    for tensor in nest.flatten(inputs):
+        if isinstance(tensor._keras_history[0], InputLayer):
+            copies[id(tensor)] = tensor
+        else:
+            copies[id(tensor)] = Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=f"{tensor.name}CLONE")
+    cut = set(copies)
+
+    def copy(leaf):
+        return copies[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
+
+    def known(value):
+        return all(id(leaf) in copies for leaf in nest.flatten(value) if isinstance(leaf, KerasTensor))
+
+    for node in sorted_nodes(nest.flatten(inputs), nest.flatten(outputs)):
+        arguments = {name: value for name, value in node.arguments.items() if name != "mask" or known(value)}
+        if not node.input_tensors or not known(arguments):
+            continue
+        # A call that makes one of the inputs beside other outputs must not claim the new Input as its own.
+        results = [KerasTensor(t.shape, t.dtype, name=f"{t.name}_clone") for t in node.output_tensors]
+        copies.update((id(old), new) for old, new in zip(node.output_tensors, results) if id(old) not in cut)
+        Node(node.layer, nest.map_structure(copy, arguments), nest.pack_like(node.outputs, results))
+    if not known(outputs):
+        raise ValueError("Graph disconnected: the `outputs` cannot be computed from the given `inputs` alone.")
+    return nest.map_structure(copy, inputs), nest.map_structure(copy, outputs)

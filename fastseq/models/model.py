@@ -1,0 +1,186 @@
+"""Model: what functional, sequential and a user's own models have in common. https://keras.io/api/models/model/"""
+
+import inspect
+
+from fastseq.layers.base import Layer
+from fastseq.models import predict as prediction
+
+
+def is_functional_call(args, kwargs):
+    """True where a Model is made from symbolic inputs and outputs."""
+    return len(args) == 2 or (len(args) == 1 and "outputs" in kwargs) or ("inputs" in kwargs and "outputs" in kwargs)
+
+
+def _make_functional(cls):
+    """Puts Functional where Model stands among the bases of a user's subclass."""
+    from fastseq.models.functional import Functional
+
+    if not issubclass(cls, Functional):
+        cls.__bases__ = tuple(
+            Functional if base is Model else (_make_functional(base) if issubclass(base, Model) else base)
+            for base in cls.__bases__
+        )
+    return cls
+
+
+class Model(Layer):
+    """A layer made of layers, with `predict`, `summary`, `save` ...
+
+    Model(inputs, outputs, name=None, trainable=True): a functional model from nested structures (list, tuple, dict)
+    of KerasTensors. A subclass may define `call` on NumPy arrays instead; its attributes that are layers are its
+    layers.
+    """
+
+    def __new__(cls, *args, **kwargs):
+        if cls is Model and is_functional_call(args, kwargs):
+            from fastseq.models.functional import Functional
+
+            cls = Functional
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args, **kwargs):
+        if is_functional_call(args, kwargs):
+            from fastseq.models.functional import Functional
+
+            _make_functional(type(self))
+            Functional.__init__(self, *args, **kwargs)
+        else:
+            super().__init__(*args, **kwargs)
+
+    def emit(self, p, inputs=None, **kwargs):
+        if not self._is_python:
+            raise NotImplementedError(f"Model '{self.name}' ({type(self).__name__}) does not define call().")
+        return super().emit(p, **(kwargs if inputs is None else {"inputs": inputs, **kwargs}))
+
+    # ---- layers --------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self):
+        """The layers of the model, one level deep. A new list."""
+        return self._sublayers()
+
+    @layers.setter
+    def layers(self, _):
+        raise AttributeError("`Model.layers` is made by the model: use another name for your own attribute.")
+
+    def get_layer(self, name=None, index=None):
+        """The layer with this name, or at this place in `layers`. Raises ValueError where there is none."""
+        if index is not None and name is not None:
+            raise ValueError(f"Provide only a layer name or a layer index. Received: index={index}, name={name}.")
+        layers = self.layers
+        if index is not None:
+            if len(layers) <= index:
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has {len(layers)} layers."
+                )
+            return layers[index]
+        if name is None:
+            raise ValueError("Provide either a layer name or layer index at `get_layer`.")
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}.")
+
+    @property
+    def stateful(self):
+        """True where a layer, at any depth, keeps states between calls."""
+        return any(getattr(layer, "stateful", False) for layer in all_layers(self))
+
+    def reset_states(self):
+        """Sets the states that stateful layers keep between calls back to zeros."""
+        for layer in all_layers(self):
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+                layer.reset_state()
+
+    reset_state = reset_states
+
+    # ---- running -------------------------------------------------------------------------------------------------
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Outputs for inputs `x`, computed batch by batch: NumPy arrays in the structure of the model's outputs.
+
+        x: an array, a list or dict of arrays (several inputs), or batches: a generator or other iterable, or an
+            object with `__len__` and `__getitem__` (as keras.utils.PyDataset). A batch is x, (x,), (x, y) or
+            (x, y, weights); y and weights are not used.
+        batch_size: rows per batch, for arrays. None: 32 where it matters (stateful models, Python layers, steps=),
+            else as many as keep the batch's memory moderate: a row's result does not depend on it.
+        verbose: 0 silent; 1 or "auto" a bar on stderr, once the run has lasted a second; 2 one line on stderr at the
+            end.
+        steps: number of batches to run; None runs all.
+        callbacks: must be empty.
+
+        Raises ValueError for inputs of different lengths, for arrays that do not fit the model's inputs, and for
+        a stateful model where the number of rows is no multiple of batch_size.
+        """
+        return prediction.predict(self, x, batch_size, verbose, steps, callbacks)
+
+    def predict_on_batch(self, x):
+        """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
+        return prediction.plain(prediction.run(self, x))
+
+    def summary(
+        self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
+        layer_range=None,
+    ):  # fmt: skip
+        """Prints a table of the layers: name (type), output shape, number of parameters, connections; and totals.
+
+        line_length: width of the table. positions: where the columns end, as fractions of it. print_fn: gets the
+        whole text in one call instead of `print`. expand_nested: show the layers of models in the model.
+        show_trainable: add a column. layer_range: two names or regular expressions, the first and last layer shown.
+        """
+        from fastseq.models.summary import print_summary
+
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    # ---- config and files ----------------------------------------------------------------------------------------
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The model that a config from `get_config` describes, with freshly initialized weights."""
+        from fastseq.models.functional import Functional
+        from fastseq.models.functional_config import functional_from_config
+
+        if all(key in config for key in ("name", "layers", "input_layers", "output_layers")):
+            names = list(inspect.signature(cls.__init__).parameters)[1:]
+            if cls is Model or (issubclass(cls, Functional) and names[:2] == ["inputs", "outputs"]):
+                return functional_from_config(Functional if cls is Model else cls, config, custom_objects)
+        return cls(**config)
+
+    def to_json(self, **kwargs):
+        """The model's config as JSON text, in Keras's form. kwargs: for `json.dumps`."""
+        import json
+
+        from fastseq.saving.serialization import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
+        """Writes the model to a `.keras` file; see `fastseq.saving.save_model`."""
+        from fastseq import saving
+
+        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath, overwrite=True):
+        """Writes the weights to a `.weights.h5` file; see `fastseq.saving.save_weights`."""
+        from fastseq import saving
+
+        saving.save_weights(self, filepath, overwrite=overwrite)
+
+    def load_weights(self, filepath, skip_mismatch=False, by_name=False, objects_to_skip=None):
+        """Reads the weights from a file; see `fastseq.saving.load_weights`."""
+        from fastseq import saving
+
+        saving.load_weights(
+            self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, objects_to_skip=objects_to_skip
+        )
+
+
+def all_layers(model):
+    """Every layer in `model` at any depth, each once."""
+    seen, todo = {}, [model]
+    while todo:
+        for layer in todo.pop()._sublayers():
+            if id(layer) not in seen:
+                seen[id(layer)] = layer
+                todo.append(layer)
+    return list(seen.values())

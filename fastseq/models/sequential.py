@@ -1,0 +1,291 @@
+"""Sequential: layers one after the other. https://keras.io/api/models/sequential/"""
+
+from fastseq import nest
+from fastseq.errors import FileFormatError
+from fastseq.graph import KerasTensor
+from fastseq.layers.base import Layer
+from fastseq.layers.input_layer import InputLayer
+from fastseq.models.functional import Functional
+from fastseq.models.model import Model
+
+
+class _Stack:
+    """The layers from the first to the last, an InputLayer among them; not an attribute that Layer walks."""
+
+    def __init__(self):
+        self.layers = []
+        self.names = {}
+
+    def push(self, layer):
+        self.layers.append(layer)
+        self.names[layer.name] = layer
+
+    def remove(self):
+        layer = self.layers.pop()
+        if not any(other is layer for other in self.layers):
+            del self.names[layer.name]
+        return layer
+
+    def has_input(self):
+        return bool(self.layers) and isinstance(self.layers[0], InputLayer)
+
+
+def _fits(shape, wanted):
+    return len(shape) == len(wanted) and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
+
+
+class Sequential(Model):
+    """A stack of layers, each of one input and one output.
+
+    layers: list of layers; the first may be an `Input`, or say its input_shape=. Without either, the model is built
+    when it is first called, or by `build(input_shape)`.
+    Raises ValueError for what is no layer, for two layers of one name and for a second Input.
+    """
+
+    # Masks travel with the outputs of the layers inside.
+    supports_masking = True
+
+    def __init__(self, layers=None, trainable=True, name=None, **kwargs):
+        super(Model, self).__init__(trainable=trainable, name=name, **kwargs)
+        self._stack = _Stack()
+        self._functional = None
+        for layer in layers or ():
+            self.add(layer, rebuild=False)
+        if layers:
+            self._rebuild()
+
+    # ---- the stack -----------------------------------------------------------------------------------------------
+
+    def add(self, layer, rebuild=True):
+        """Puts a layer, or an `Input` as the first one, on top. rebuild: build the model now where that can be done."""
+        stack = self._stack
+        if isinstance(layer, KerasTensor) and isinstance((layer._keras_history or [None])[0], InputLayer):
+            layer = layer._keras_history[0]
+        if not isinstance(layer, Layer):
+            raise ValueError(
+                f"Only instances of `Layer` can be added to a Sequential model. Received: {layer} of type "
+                f"{type(layer).__name__}."
+            )
+        if stack.names.get(layer.name, layer) is not layer:
+            raise ValueError(
+                f"All layers added to a Sequential model should have unique names. Name '{layer.name}' is already the "
+                "name of a layer in this model. Update the `name` argument to pass a unique name."
+            )
+        if isinstance(layer, InputLayer) and stack.has_input():
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{stack.layers[0].batch_shape}. You cannot add a different Input layer to it."
+            )
+        if not stack.layers and layer._input_shape_arg is not None and not isinstance(layer, InputLayer):
+            stack.push(InputLayer(batch_shape=layer._input_shape_arg))
+        stack.push(layer)
+        self._changed(rebuild)
+
+    def pop(self, rebuild=True):
+        """Takes the last layer off and returns it. Raises IndexError where there is none."""
+        if not self._stack.layers:
+            raise IndexError(f"Sequential model '{self.name}' has no layer to remove.")
+        layer = self._stack.remove()
+        self._changed(rebuild)
+        return layer
+
+    def _changed(self, rebuild):
+        self.built = False
+        self._functional = None
+        self._weights_changed()
+        if rebuild:
+            self._rebuild()
+
+    def _rebuild(self):
+        layers = self._stack.layers
+        if len(layers) < 2:
+            return
+        if isinstance(layers[0], InputLayer):
+            self.build(layers[0].batch_shape)
+        elif isinstance(layers[0], Model) and isinstance(getattr(layers[0], "input_shape", None), tuple):
+            self.build(layers[0].input_shape)
+
+    @property
+    def layers(self):
+        """The layers without the InputLayer. A new list."""
+        return self._stack.layers[1:] if self._stack.has_input() else self._stack.layers[:]
+
+    @layers.setter
+    def layers(self, _):
+        raise AttributeError("`Sequential.layers` is made by the model: use `add()` and `pop()`.")
+
+    def _sublayers(self):
+        # Before __init__ of Sequential is done, Layer's asks already.
+        return list(dict.fromkeys(self.layers + super()._sublayers())) if hasattr(self, "_stack") else []
+
+    def saved_tree(self):
+        tree = super().saved_tree()
+        children = {key: tree["children"][key] for key in tree["children"] if key != "_functional"}
+        return {"vars": tree["vars"], "children": children, "layers": self.layers}
+
+    # ---- building ------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape=None):
+        """Makes the weights for inputs of `input_shape`, batch size first.
+
+        Does nothing for the shapes of several inputs. Raises ValueError for a model without layers, and for another
+        shape than that of the model's Input.
+        """
+        if not isinstance(input_shape, (list, tuple)) or not nest.is_shape(input_shape):
+            return
+        input_shape = tuple(input_shape)
+        stack = self._stack
+        if not stack.layers:
+            raise ValueError(
+                f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
+            )
+        if not stack.has_input():
+            first = InputLayer(batch_shape=input_shape)
+        elif _fits(input_shape, stack.layers[0].batch_shape):
+            first = stack.layers[0]
+        else:
+            raise ValueError(
+                f"Sequential model '{self.name}' has already been configured to use input shape "
+                f"{stack.layers[0].batch_shape}. You cannot build it with input_shape {input_shape}."
+            )
+        x = inputs = first._inbound_nodes[0].outputs
+        for layer in self.layers:
+            x = layer(x)
+        if not stack.has_input():
+            stack.layers.insert(0, first)
+            stack.names[first.name] = first
+        # Kept away from the attributes that are walked: its layers are ours.
+        object.__setattr__(self, "_functional", Functional(inputs, x, name=self.name))
+        self._after_build()
+
+    def get_build_config(self):
+        return None if self._functional is None else {"input_shape": self._stack.layers[0].batch_shape}
+
+    def build_from_config(self, config):
+        if config and not self.built and config.get("input_shape"):
+            self.build(config["input_shape"])
+
+    def trace(self, p, arguments):
+        first = next(iter(arguments.values()))
+        if not self.built and not nest.is_nested(first) and not self._stack.has_input():
+            # The weights do not depend on the batch size; only states that are kept do.
+            shape = first.shape if self.stateful else (None, *first.shape[1:])
+            self.build(shape)
+        return super().trace(p, arguments)
+
+    # ---- calling -------------------------------------------------------------------------------------------------
+
+    def _argument_dtypes(self, name):
+        return self._functional._argument_dtypes(name) if self._functional is not None else None
+
+    def __call__(self, inputs, *args, **kwargs):
+        if self._functional is not None:
+            inputs = self._functional.arrange(inputs, self)
+        return super().__call__(inputs, *args, **kwargs)
+
+    def emit(self, p, inputs, training=None, mask=None):
+        if self._functional is not None:
+            flat = nest.flatten(self._functional.arrange(inputs, self))
+            self._functional.check_ranks(flat, self)
+            return self._functional.emit_graph(p, flat, training, mask)
+        # Several inputs, for which there is no graph: the layers as they come.
+        if mask is not None and not nest.is_nested(inputs):
+            inputs = inputs.with_mask(mask)
+        for layer in self.layers:
+            arguments = {next(iter(layer._signature.parameters)): inputs}
+            if training is not None and "training" in layer._signature.parameters:
+                arguments["training"] = training
+            inputs = layer.trace(p, arguments)
+        return inputs
+
+    def emit_mask(self, p, inputs, mask):
+        """The outputs carry the masks that the layers inside gave them, and no others."""
+        return None
+
+    def compute_output_spec(self, inputs, training=None, mask=None):
+        if not self.built and not nest.is_nested(inputs):
+            self.build(inputs.shape)
+        if self._functional is not None:
+            return self._functional.compute_output_spec(self._functional.arrange(inputs, self))
+        for layer in self.layers:
+            inputs = layer.compute_output_spec(inputs)
+        self.built = True
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        if self._functional is not None:
+            return self._functional.compute_output_shape(input_shape)
+        for layer in self.layers:
+            input_shape = layer.compute_output_shape(input_shape)
+        return input_shape
+
+    def _of_functional(self, name):
+        if self._functional is None:
+            raise AttributeError(f"Sequential model '{self.name}' has no defined {name.replace('_', ' ')} yet.")
+        return getattr(self._functional, name)
+
+    @property
+    def input_shape(self):
+        return self._of_functional("input_shape")
+
+    @property
+    def output_shape(self):
+        return self._of_functional("output_shape")
+
+    @property
+    def inputs(self):
+        return self._of_functional("inputs")
+
+    @property
+    def outputs(self):
+        return self._of_functional("outputs")
+
+    @property
+    def input(self):
+        return self._of_functional("input")
+
+    @property
+    def output(self):
+        return self._of_functional("output")
+
+    @property
+    def input_names(self):
+        return self._of_functional("input_names")
+
+    @property
+    def output_names(self):
+        return self._of_functional("output_names")
+
+    # ---- config --------------------------------------------------------------------------------------------------
+
+    def get_config(self):
+        """The model's config in Keras 3.15's form. Weights are not part of it."""
+        from fastseq.saving.serialization import serialize_keras_object
+
+        config = Layer.get_config(self)
+        config["layers"] = [serialize_keras_object(layer) for layer in self._stack.layers]
+        if self._functional is not None:
+            config["build_input_shape"] = list(self._stack.layers[0].batch_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """The model that a config from `get_config` describes, with freshly initialized weights.
+
+        Raises FileFormatError (a ValueError) for a config that is no Sequential's.
+        """
+        from fastseq.saving.serialization import deserialize_keras_object
+
+        if not isinstance(config, dict) or not isinstance(config.get("layers"), list) or "name" not in config:
+            raise FileFormatError("The config of a Sequential model is a dict with 'name' and a list 'layers'.")
+        layers = []
+        for position, entry in enumerate(config["layers"]):
+            layer = deserialize_keras_object(entry, custom_objects)
+            if not isinstance(layer, Layer):
+                raise FileFormatError(f"Layer number {position} is no layer but a {type(layer).__name__}.")
+            layers.append(layer)
+        model = cls(layers, name=config["name"], trainable=config.get("trainable", True))
+        shape = config.get("build_input_shape")
+        if model._functional is None and isinstance(shape, (list, tuple)) and shape and layers:
+            model.build(shape)
+        return model
