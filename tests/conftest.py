@@ -1,4 +1,4 @@
-"""One place for what all tests share: quiet TensorFlow, one instruction set and thread count before and after a test."""
+"""What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test."""
 
 import os
 
@@ -11,10 +11,10 @@ import pytest
 
 pytest.register_assert_rewrite("layer_check", "recurrent_tests")
 
-import numpy as np
-from hypothesis import HealthCheck, settings
+import numpy as np  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
-from fastseq import runtime
+from fastseq import runtime  # noqa: E402
 
 # Timings vary on shared machines, so examples have no deadline; the seed is fixed so that CI repeats.
 settings.register_profile("fastseq", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -50,8 +50,9 @@ def test_initial_state(name, options, rng):
     x = rng.standard_normal((3, 5, 4)).astype("f")
     count = 4 if name == "LSTM" else 2
     states = [rng.standard_normal((3, 6)).astype("f") for _ in range(count)]
+    options = {"return_state": True, "return_sequences": True, **options}
     check_layer(
-        lambda layers: layers.Bidirectional(getattr(layers, name)(6, return_state=True, return_sequences=True, **options)),
+        lambda layers: layers.Bidirectional(getattr(layers, name)(6, **options)),
         x,
         {"initial_state": states},
     )
@@ -151,9 +152,7 @@ def test_bad_arguments():
     with pytest.raises(ValueError, match="go_backwards"):
         layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3))
     with pytest.raises(ValueError, match="return_sequences"):
-        layers.Bidirectional(
-            layers.LSTM(3), backward_layer=layers.LSTM(3, go_backwards=True, return_sequences=True)
-        )
+        layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3, go_backwards=True, return_sequences=True))
     with pytest.raises(ValueError, match="recurrent"):
         layers.Bidirectional(layers.Dense(3))
     layer = layers.Bidirectional(layers.LSTM(3))

@@ -98,7 +98,8 @@ def test_threads_really_share(rng):
 
 
 def test_stored_numbers():
-    layer = fastseq.layers.Dense(2, activation="relu", weights=[np.array([[1.0, -1.0], [2.0, 3.0]]), np.array([0.5, -9])])
+    weights = [np.array([[1.0, -1.0], [2.0, 3.0]]), np.array([0.5, -9.0])]
+    layer = fastseq.layers.Dense(2, activation="relu", weights=weights)
     np.testing.assert_array_equal(layer(np.array([[1.0, 2.0], [-1.0, 4.0]])), [[5.5, 0.0], [7.5, 4.0]])
 
 

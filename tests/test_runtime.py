@@ -30,8 +30,12 @@ def test_import_is_light():
         import fastseq
         heavy = {"tensorflow", "keras", "scipy", "pyfive", "h5py", "tqdm", "torch", "jax"} & set(sys.modules)
         assert not heavy, heavy
-        import resource
-        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 60 * 1024
+        # Not getrusage: its peak is inherited from the process that started this one.
+        from pathlib import Path
+        status = Path("/proc/self/status")
+        if status.exists():
+            peak = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+            assert int(peak) < 60 * 1024, peak
         """
     )
     assert found.returncode == 0, found.stderr
@@ -51,13 +55,16 @@ def test_forced_isa_runs(isa):
     assert found.stdout.strip() == isa, found.stderr
 
 
-@pytest.mark.parametrize("isa", ["avx1024", "AVX2", "neon" if sys.platform == "linux" and "x86" in os.uname().machine else "avx2"])
+OTHER = "avx2" if os.uname().machine in ("aarch64", "arm64") else "neon"
+
+
+@pytest.mark.parametrize("isa", ["avx1024", "AVX2", OTHER])
 def test_unknown_isa_raises(isa):
     found = run("import fastseq", FASTSEQ_FORCE_ISA=isa)
     assert found.returncode == 1
     assert f"ValueError: The instruction set '{isa}' is not available here. There are: " in found.stderr
     assert "scalar" in found.stderr.splitlines()[-1]
-    with pytest.raises(ValueError, match="There are: .*scalar"):
+    with pytest.raises(ValueError, match=r"There are: .*scalar"):
         runtime.force_isa(isa)
 
 

@@ -1,0 +1,19 @@
+"""Dense on every timestep."""
+
+import fastseq
+
+from .common import LayerBenchmark
+
+
+class Dense(LayerBenchmark):
+    params = [[(1, 1, 64, 32), (32, 100, 256, 256), (1000, 64, 16, 8)], [1, 2]]
+
+    def make(self, units):
+        return fastseq.layers.Dense(units)
+
+
+class DenseSoftmax(LayerBenchmark):
+    params = [[(64, 200, 128, 1000)], [1, 2]]
+
+    def make(self, units):
+        return fastseq.layers.Dense(units, activation="softmax")

@@ -1,0 +1,12 @@
+"""GRU, returning sequences."""
+
+import fastseq
+
+from .common import RECURRENT_SHAPES, LayerBenchmark
+
+
+class GRU(LayerBenchmark):
+    params = [RECURRENT_SHAPES, [1, 2]]
+
+    def make(self, units):
+        return fastseq.layers.GRU(units, return_sequences=True)

@@ -1,0 +1,12 @@
+"""LSTM, returning sequences."""
+
+import fastseq
+
+from .common import RECURRENT_SHAPES, LayerBenchmark
+
+
+class LSTM(LayerBenchmark):
+    params = [RECURRENT_SHAPES, [1, 2]]
+
+    def make(self, units):
+        return fastseq.layers.LSTM(units, return_sequences=True)

@@ -1,0 +1,12 @@
+"""SimpleRNN, returning sequences."""
+
+import fastseq
+
+from .common import RECURRENT_SHAPES, LayerBenchmark
+
+
+class SimpleRNN(LayerBenchmark):
+    params = [RECURRENT_SHAPES, [1, 2]]
+
+    def make(self, units):
+        return fastseq.layers.SimpleRNN(units, return_sequences=True)
