@@ -247,12 +247,14 @@ def test_weights_may_change_while_others_run(rng):
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
-    for i in range(300):
-        layer.set_weights(weights[i % 2])
-        assert np.allclose(layer(x), expected[i % 2], atol=1e-4)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for i in range(300):
+            layer.set_weights(weights[i % 2])
+            assert np.allclose(layer(x), expected[i % 2], atol=1e-4)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert not failures
 
 
