@@ -6,22 +6,16 @@ import fastseq
 
 
 class LayerBenchmark:
-    """Times `layer(x)` for shapes (B, T, I, H). Subclasses give `make(units)` and, in `params`, the shapes."""
+    """A layer and an input of shape (B, T, I, H); subclasses give `make(units)`, the shapes in `params`, `time_call`."""
 
     param_names = ["shape", "threads"]
     timeout = 120
-
-    def make(self, units):
-        raise NotImplementedError
 
     def setup(self, shape, threads):
         batch, time, inputs, units = shape
         fastseq.set_num_threads(threads)
         self.layer = self.make(units)
         self.x = np.random.default_rng(0).standard_normal((batch, time, inputs)).astype("f")
-        self.layer(self.x)
-
-    def time_call(self, shape, threads):
         self.layer(self.x)
 
 

@@ -11,9 +11,15 @@ class Dense(LayerBenchmark):
     def make(self, units):
         return fastseq.layers.Dense(units)
 
+    def time_call(self, shape, threads):
+        self.layer(self.x)
+
 
 class DenseSoftmax(LayerBenchmark):
     params = [[(64, 200, 128, 1000)], [1, 2]]
 
     def make(self, units):
         return fastseq.layers.Dense(units, activation="softmax")
+
+    def time_call(self, shape, threads):
+        self.layer(self.x)

@@ -10,3 +10,6 @@ class GRU(LayerBenchmark):
 
     def make(self, units):
         return fastseq.layers.GRU(units, return_sequences=True)
+
+    def time_call(self, shape, threads):
+        self.layer(self.x)

@@ -10,3 +10,6 @@ class LSTM(LayerBenchmark):
 
     def make(self, units):
         return fastseq.layers.LSTM(units, return_sequences=True)
+
+    def time_call(self, shape, threads):
+        self.layer(self.x)

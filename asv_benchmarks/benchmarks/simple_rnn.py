@@ -10,3 +10,6 @@ class SimpleRNN(LayerBenchmark):
 
     def make(self, units):
         return fastseq.layers.SimpleRNN(units, return_sequences=True)
+
+    def time_call(self, shape, threads):
+        self.layer(self.x)

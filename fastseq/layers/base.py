@@ -338,6 +338,8 @@ class Layer:
 
     def emit(self, p, *args, **kwargs):
         """Adds the steps of this layer to the program `p` and returns the Slots of its outputs."""
+        if not self._is_python:
+            raise NotImplementedError(f"Layer '{self.name}' ({type(self).__name__}) must define call().")
         return calling.emit_python(self, p, kwargs)
 
     def emit_mask(self, p, inputs, mask):

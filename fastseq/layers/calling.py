@@ -93,6 +93,9 @@ def call_signature(layer):
     """Signature of `call` for a Python layer, of `emit` without its program for a native one."""
     if layer._is_python:
         return inspect.signature(layer.call)
+    if type(layer).emit is _base_layer().emit:
+        # Neither call nor emit is defined; emit says so when it is needed.
+        return inspect.signature(lambda inputs: None)
     signature = inspect.signature(layer.emit)
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 

@@ -66,17 +66,5 @@ FS_INLINE vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 FS_INLINE vm v_isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 FS_INLINE vf v_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); } /* m ? a : b */
 
-/* Denormals count as zero between begin and end: one decaying state would make every later step 18 times slower. */
-FS_INLINE unsigned v_ftz_begin(void)
-{
-    unsigned old = _mm_getcsr();
-    _mm_setcsr(old | 0x8040u);
-    __asm__ volatile("" ::: "memory");
-    return old;
-}
-FS_INLINE void v_ftz_end(unsigned old)
-{
-    __asm__ volatile("" ::: "memory");
-    _mm_setcsr(old);
-}
+#include "mode.h"
 #endif

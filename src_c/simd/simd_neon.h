@@ -90,16 +90,5 @@ FS_INLINE vm v_eq(vf a, vf b) { return vceqq_f32(a, b); }
 FS_INLINE vm v_isnan(vf a) { return vmvnq_u32(vceqq_f32(a, a)); }
 FS_INLINE vf v_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); } /* m ? a : b */
 
-/* Denormals count as zero between begin and end (FPCR.FZ). */
-FS_INLINE unsigned v_ftz_begin(void)
-{
-    uint64_t old;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
-    __asm__ volatile("msr fpcr, %0" ::"r"(old | (UINT64_C(1) << 24)) : "memory");
-    return (unsigned)old;
-}
-FS_INLINE void v_ftz_end(unsigned old)
-{
-    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)old) : "memory");
-}
+#include "mode.h"
 #endif

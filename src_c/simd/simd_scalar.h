@@ -96,32 +96,5 @@ FS_INLINE vf v_abs(vf a) { return (vf)((vi)a & vi_set1(0x7fffffff)); }
 FS_INLINE vf v_neg(vf a) { return -a; }
 FS_INLINE vf v_copysign(vf m, vf s) { return (vf)(((vi)m & vi_set1(0x7fffffff)) | ((vi)s & ~vi_set1(0x7fffffff))); }
 
-/* Denormals count as zero between begin and end, where the CPU has a switch for it that we know. */
-FS_INLINE unsigned v_ftz_begin(void)
-{
-#if defined(__SSE2__)
-    unsigned old = _mm_getcsr();
-    _mm_setcsr(old | 0x8040u);
-    __asm__ volatile("" ::: "memory");
-    return old;
-#elif defined(__aarch64__)
-    uint64_t old;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
-    __asm__ volatile("msr fpcr, %0" ::"r"(old | (UINT64_C(1) << 24)) : "memory");
-    return (unsigned)old;
-#else
-    return 0;
-#endif
-}
-FS_INLINE void v_ftz_end(unsigned old)
-{
-#if defined(__SSE2__)
-    __asm__ volatile("" ::: "memory");
-    _mm_setcsr(old);
-#elif defined(__aarch64__)
-    __asm__ volatile("msr fpcr, %0" ::"r"((uint64_t)old) : "memory");
-#else
-    (void)old;
-#endif
-}
+#include "mode.h"
 #endif
