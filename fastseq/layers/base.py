@@ -71,6 +71,7 @@ class Layer:
         self._users = weakref.WeakSet([self._programs])
         self._is_python = type(self).call is not Layer.call
         self._signature = calling.call_signature(self)
+        self._plain_argument = calling.only_required(self._signature)
 
     # ---- weights -------------------------------------------------------------------------------------------------
 
@@ -253,6 +254,10 @@ class Layer:
     # ---- calling -------------------------------------------------------------------------------------------------
 
     def __call__(self, *args, **kwargs):
+        if not kwargs and len(args) == 1 and not self._is_python and calling.is_ready(args[0]):
+            # One plain float32 array needs no binding and no conversion: 1 us instead of 6.
+            if self._plain_argument is not None and self._argument_dtypes(self._plain_argument) in (None, "float32"):
+                return self._programs.run(self, {self._plain_argument: args[0]})
         arguments = calling.bind(self, args, kwargs)
         if is_symbolic(arguments):
             return self._call_symbolic(arguments)

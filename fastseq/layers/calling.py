@@ -100,6 +100,20 @@ def call_signature(layer):
     return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
+def only_required(signature):
+    """Name of the first parameter where no other one is required, else None."""
+    first, *others = signature.parameters.values()
+    return first.name if all(p.default is not p.empty for p in others) else None
+
+
+_FLOAT32 = np.dtype("float32")
+
+
+def is_ready(value):
+    """True for a plain array that a kernel can take as it is."""
+    return type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.c_contiguous and value.flags.aligned
+
+
 def bind(layer, args, kwargs):
     """dict of call arguments by name, in the order of the signature, without defaults."""
     parameters = layer._signature.parameters
