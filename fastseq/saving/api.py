@@ -1,0 +1,192 @@
+"""load_model, save_model, load_weights, save_weights, from_keras: Keras's names, arguments and meanings.
+
+https://keras.io/api/models/model_saving_apis/
+"""
+
+import math
+import os
+
+from fastseq.errors import FileFormatError, UnsupportedError
+
+_ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
+
+
+def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
+    """A model from a `.keras` file, or from a full-model `.h5` of Keras 2 or 3.
+
+    filepath: path. custom_objects: dict name -> class or function, for what fastseq does not have.
+    compile: accepted; how the model was compiled is kept in `compile_config`, as data. With False it is None.
+    safe_mode: there is no other mode: nothing in a file is ever run. False raises UnsupportedError.
+
+    A model of Keras 2 computes what Keras 2 computed: `hard_sigmoid` in such a file is clip(0.2 x + 0.5, 0, 1), the
+    activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1).
+    Raises FileFormatError, naming the file, the layer and the reason, for a broken, truncated or foreign file, and for
+    a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does.
+    """
+    if safe_mode is not True:
+        raise UnsupportedError(f"safe_mode={safe_mode!r}: nothing in a file is ever run, so there is no unsafe mode.")
+    path = os.fspath(filepath)
+    if _kind(path) == "zip":
+        return _load_zip(path, custom_objects, compile)
+    from fastseq.saving import legacy_h5
+    from fastseq.saving.hdf5 import H5File
+
+    with H5File(path) as file:
+        config, training = legacy_h5.read_config(file.root)
+        model = _build(config, custom_objects, path, file.size)
+        legacy_h5.load(file.root, model)
+    model.compile_config = training if compile else None
+    return model
+
+
+def _load_zip(path, custom_objects, compile):
+    from fastseq.saving import weights_h5
+    from fastseq.saving.keras_zip import KerasArchive
+    from fastseq.saving.legacy_config import to_keras3
+
+    with KerasArchive(path) as archive:
+        config = archive.config()
+        version = str(archive.metadata().get("keras_version", "3"))
+        compile_config = config.get("compile_config")
+        config = to_keras3(config, keras3=version.split(".", 1)[0] != "2", path=path)
+        config.pop("compile_config", None)
+        with archive.weights() as file:
+            model = _build(config, custom_objects, path, file.size)
+            weights_h5.load(file.root, model)
+    model.compile_config = compile_config if compile else None
+    return model
+
+
+def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
+    """Writes a `.keras` file that Keras 3.15 loads. Needs h5py (pip install fastseq[save]).
+
+    filepath: path that ends in .keras; it appears complete or not at all. overwrite: False raises FileExistsError
+    for an existing file (Keras asks at the terminal). zipped: None or True.
+    Raises ValueError for other formats and arguments, ImportError without h5py.
+    """
+    from fastseq.saving import write
+
+    if kwargs:
+        raise ValueError(f"save_model does not take {sorted(kwargs)}.")
+    if zipped is False:
+        raise ValueError("zipped=False is not supported: a model is written as one .keras file.")
+    if os.fspath(filepath).endswith((".h5", ".hdf5")):
+        raise ValueError(f"'{filepath}': the older HDF5 format is read, not written; use a name that ends in .keras.")
+    write.save_model(model, filepath, overwrite)
+
+
+def load_weights(model, filepath, by_name=False, skip_mismatch=False, objects_to_skip=None):
+    """Reads weights into `model` from `.weights.h5`, `.keras`, or the older `.h5`; the content decides, not the name.
+
+    by_name: match layers by name instead of by order; older HDF5 only. skip_mismatch: warn and leave alone what has
+    another shape. objects_to_skip: layers to leave alone; `.weights.h5` and `.keras` only.
+    No weight changes unless all could be read. Weights of CuDNNLSTM and CuDNNGRU are converted.
+    Raises FileFormatError naming the file, the layer and the reason; ValueError for a model without weights yet and
+    for arguments that the file's format does not know.
+    """
+    from fastseq.saving import legacy_h5, weights_h5
+    from fastseq.saving.hdf5 import H5File
+    from fastseq.saving.keras_zip import KerasArchive
+
+    path = os.fspath(filepath)
+    if not model.built:
+        raise ValueError(f"Model '{model.name}' has no weights yet: call it on an input, or build(input_shape), first.")
+    if _kind(path) == "zip":
+        _refuse_by_name(by_name, path)
+        with KerasArchive(path) as archive, archive.weights() as file:
+            weights_h5.load(file.root, model, skip_mismatch, objects_to_skip)
+        return
+    with H5File(path) as file:
+        if legacy_h5.is_legacy_file(file.root):
+            if objects_to_skip is not None:
+                raise ValueError(f"objects_to_skip does not go with the older HDF5 format of '{path}'.")
+            legacy_h5.load(file.root, model, by_name, skip_mismatch)
+        elif weights_h5.is_weights_file(file.root):
+            _refuse_by_name(by_name, path)
+            weights_h5.load(file.root, model, skip_mismatch, objects_to_skip)
+        else:
+            raise FileFormatError("it is HDF5, but holds no Keras weights", path=path)
+
+
+def _refuse_by_name(by_name, path):
+    if by_name:
+        raise ValueError(f"by_name goes with the older HDF5 format only; '{path}' keeps its weights by position.")
+
+
+def save_weights(model, filepath, overwrite=True):
+    """Writes a `.weights.h5` file that Keras 3.15 loads; see `save_model` for overwrite and errors."""
+    from fastseq.saving import write
+
+    write.save_weights(model, filepath, overwrite)
+
+
+def from_keras(keras_model, custom_objects=None):
+    """A fastseq model with the architecture and the weights of a live Sequential or functional Keras model.
+
+    custom_objects: dict name -> fastseq class or function for the model's own layers.
+    Raises UnsupportedError for a subclassed model and for a class or option fastseq does not have.
+    """
+    from fastseq.saving import live
+
+    # A model in memory has no file size: its own weights are the measure.
+    size = sum(4 * math.prod(variable.shape) for variable in keras_model.weights)
+    model = _build(live.config_of(keras_model), custom_objects, None, size)
+    live.copy_weights(keras_model, model)
+    return model
+
+
+def _kind(path):
+    """ "zip" or "hdf5", by the file's first bytes."""
+    if os.path.isdir(path):
+        raise FileFormatError("it is a folder; .keras and .h5 files are read, a SavedModel is not", path=path)
+    with open(path, "rb") as file:
+        head = file.read(8)
+    if head.startswith(_ZIP):
+        return "zip"
+    if head == _HDF5:
+        return "hdf5"
+    raise FileFormatError("it is neither a .keras (zip) nor an HDF5 file" if head else "it is empty", path=path)
+
+
+def _build(config, custom_objects, path, size):
+    """The model of a serialized config; whatever goes wrong names the file and, where it can be found, the layer.
+
+    size: bytes of the file that its weights will come from.
+    """
+    from fastseq.saving.config_check import check_model_config
+    from fastseq.saving.loading import WeightBudget
+    from fastseq.saving.serialization import ObjectSharingScope, deserialize_keras_object
+
+    check_model_config(config, path)
+    try:
+        with ObjectSharingScope(), WeightBudget(size):
+            model = deserialize_keras_object(config, custom_objects)
+    except Exception as error:
+        raise _explain(error, config, custom_objects, path, size) from error
+    if not hasattr(model, "saved_tree") or not hasattr(model, "layers"):
+        raise FileFormatError(f"it describes a {config['class_name']}, which is not a model", path=path)
+    return model
+
+
+def _explain(error, config, custom_objects, path, size):
+    reason = getattr(error, "reason", None) or str(error)[:1000] or type(error).__name__
+    layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)
+    if path is None and isinstance(error, (UnsupportedError, NotImplementedError)):
+        return UnsupportedError(f"Layer '{layer}': {reason}" if layer else reason)
+    return FileFormatError(reason, path=path, layer=layer)
+
+
+def _culprit(config, custom_objects, size):
+    """Name of the layer whose config alone already fails, or None."""
+    from fastseq.saving.loading import WeightBudget
+    from fastseq.saving.serialization import deserialize_keras_object
+
+    for entry in config["config"].get("layers", []):
+        try:
+            with WeightBudget(size):
+                deserialize_keras_object({key: entry[key] for key in entry if key != "build_config"}, custom_objects)
+        except Exception:
+            inner = entry["config"]
+            deeper = _culprit(entry, custom_objects, size) if isinstance(inner.get("layers"), list) else None
+            return deeper or entry.get("name") or inner.get("name")
+    return None

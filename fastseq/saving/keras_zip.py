@@ -1,0 +1,119 @@
+"""Reads the `.keras` zip: three members by fixed name, in memory, with their sizes checked before anything expands.
+
+Nothing is extracted to disk and assets are ignored: no layer of fastseq has any.
+"""
+
+import os
+import zipfile
+import zlib
+
+from fastseq.errors import FileFormatError
+from fastseq.saving import limits
+from fastseq.saving.hdf5 import H5File
+
+CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
+_ENCRYPTED = 1
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class KerasArchive:
+    """An open `.keras` file.
+
+    path: the file. Raises FileFormatError when it is no zip, is truncated, or its directory is absurdly large.
+    """
+
+    def __init__(self, path):
+        self.path = os.fspath(path)
+        self._raw = open(self.path, "rb")
+        try:
+            handle = limits.Metered(self._raw, self.path)
+            handle.allow(limits.HEADER_READS, limits.ZIP_DIRECTORY_BYTES)
+            self._handle = handle
+            self._zip = self._try(lambda: zipfile.ZipFile(handle))
+            self._members = {}
+            for info in self._zip.infolist():
+                if info.filename in self._members and info.filename in (CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ):
+                    raise FileFormatError(f"it has two members named '{info.filename}'", path=self.path)
+                self._members[info.filename] = info
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def _try(self, action):
+        try:
+            return action()
+        except FileFormatError:
+            raise
+        # The zip reader may raise nearly anything on damaged bytes (BadZipFile, EOFError, struct.error, KeyError ...).
+        except Exception as error:
+            reason = f"it is not a readable .keras (zip) file: {str(error)[:200] or type(error).__name__}"
+            raise FileFormatError(reason, path=self.path) from error
+
+    def read(self, name, limit=None):
+        """A member's bytes, None where there is no such member. limit: most bytes it may have."""
+        info = self._members.get(name)
+        if info is None:
+            return None
+        if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
+            raise FileFormatError(f"its member '{name}' is encrypted or packed by an unknown method", self.path)
+        size, stored = info.file_size, info.compress_size
+        if limit is not None and size > limit:
+            raise FileFormatError(f"its member '{name}' says it has {size} bytes, the limit is {limit}", self.path)
+        if stored > self._handle.size:
+            raise FileFormatError(f"it is truncated: member '{name}' should take {stored} bytes of it", self.path)
+        if size > limits.ZIP_RATIO_FLOOR and size > limits.ZIP_RATIO * stored:
+            raise FileFormatError(
+                f"its member '{name}' says it expands from {stored} to {size} bytes; that is refused", self.path
+            )
+        if info.compress_type == zipfile.ZIP_STORED and size != stored:
+            raise FileFormatError(f"its member '{name}' is stored in {stored} bytes and says it has {size}", self.path)
+        self._handle.allow(limits.HEADER_READS + stored // 1024, limits.ZIP_DIRECTORY_BYTES + 2 * stored)
+        data = self._try(lambda: self._expand(info, size))
+        if len(data) != size:
+            raise FileFormatError(f"its member '{name}' does not have the {size} bytes it says", self.path)
+        return data
+
+    def _expand(self, info, size):
+        try:
+            # One byte more than announced: the end of the member is reached, so its checksum is verified.
+            with self._zip.open(info) as member:
+                return member.read(size + 1)
+        except zlib.error as error:
+            raise FileFormatError(f"its member '{info.filename}' is damaged: {error}", self.path) from error
+
+    def config(self):
+        """The model's config, a dict."""
+        text = self.read(CONFIG, limits.CONFIG_BYTES)
+        if text is None:
+            raise FileFormatError(f"it has no member '{CONFIG}', so it is not a Keras model", self.path)
+        config = limits.parse_json(text, CONFIG, self.path)
+        if not isinstance(config, dict):
+            raise FileFormatError(f"its {CONFIG} is not a JSON object", self.path)
+        return config
+
+    def metadata(self):
+        """Keras's version and the date, a dict; empty where the file does not say."""
+        text = self.read(METADATA, limits.METADATA_BYTES)
+        data = {} if text is None else limits.parse_json(text, METADATA, self.path)
+        return data if isinstance(data, dict) else {}
+
+    def weights(self):
+        """The weights, an H5File. Raises FileFormatError where there are none."""
+        data = self.read(WEIGHTS)
+        if data is None and WEIGHTS_NPZ in self._members:
+            # Keras's npz holds a dict per layer, and NumPy can store a dict only as a pickle, which is code.
+            raise FileFormatError(
+                f"its weights are pickles ('{WEIGHTS_NPZ}'), which are not read; save it with HDF5 weights", self.path
+            )
+        if data is None:
+            raise FileFormatError(f"it has no member '{WEIGHTS}'", self.path)
+        return H5File(data, path=self.path)
+
+    def close(self):
+        self._raw.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()

@@ -1,0 +1,152 @@
+"""The older HDF5 formats: full-model `.h5` of Keras 2 and 3, and Keras 2 weight files.
+
+Root (or group `model_weights`): attribute `layer_names`, and one group per layer with attribute `weight_names`, the
+datasets' paths in the order of the layer's weights. As in keras/src/legacy/saving/legacy_h5_format.py of Keras 3.15,
+which however does not read the weights of CuDNNLSTM and CuDNNGRU.
+"""
+
+import warnings
+
+from fastseq.errors import FileFormatError
+from fastseq.saving import cudnn, limits
+from fastseq.saving.legacy_config import to_keras3
+
+_TOP_LEVEL = "top_level_model_weights"
+
+
+def is_legacy_file(root):
+    """True where `root` (H5Group) is a full model or a weight file in the older format."""
+    return weights_group(root) is not None
+
+
+def weights_group(root):
+    """The group that has `layer_names`, or None."""
+    if root.attribute("layer_names") is not None or root.attribute("layer_names0") is not None:
+        return root
+    return root.group("model_weights")
+
+
+def read_config(root):
+    """(config in Keras 3's form, training config or None) of a full-model file. Raises FileFormatError without one."""
+    text = root.attribute("model_config")
+    if not isinstance(text, str):
+        kind = "weights only" if weights_group(root) is not None else "no Keras model"
+        raise FileFormatError(f"it holds {kind}: there is no attribute 'model_config'", path=root.path)
+    config = limits.parse_json(text, "model_config", root.path)
+    version = root.attribute("keras_version")
+    if version is None and (group := root.group("model_weights")) is not None:
+        version = group.attribute("keras_version")
+    major = str(version or "1").split(".", 1)[0]
+    if not isinstance(config, dict):
+        raise FileFormatError("its model_config is not a JSON object", path=root.path)
+    training = root.attribute("training_config")
+    if isinstance(training, str):
+        training = limits.parse_json(training, "training_config", root.path)
+    return to_keras3(config, keras3=major == "3", path=root.path), training
+
+
+def load(root, model, by_name=False, skip_mismatch=False):
+    """Reads the weights of `model` from `root` (H5Group); all of them are read before the first one is set.
+
+    by_name: match layers by name and leave the others alone, instead of matching the layers that have weights in
+    their order. skip_mismatch (with a warning each): leave a weight alone whose shape is another.
+    Raises FileFormatError naming the file, the layer and the weight.
+    """
+    group = weights_group(root)
+    if group is None:
+        raise FileFormatError("it holds no Keras weights (no attribute 'layer_names')", path=root.path)
+    saved = {name: _layer_group(group, name) for name in group.attribute_list("layer_names")}
+    pairs = _pairs_by_name(saved, model) if by_name else _pairs_in_order(saved, model, root.path)
+    top = group.group(_TOP_LEVEL)
+    if top is not None:
+        pairs.append((_TOP_LEVEL, top, model, list(model.saved_tree().get("vars", []))))
+    values = []
+    for name, layer_group, layer, variables in pairs:
+        try:
+            values.extend(_read_layer(layer_group, variables, layer.name, skip_mismatch, by_name))
+        except FileFormatError as error:
+            where = "" if name == layer.name else f" (saved as '{name}')"
+            raise FileFormatError(error.reason + where, path=root.path, layer=layer.name) from error
+    for variable, value in values:
+        variable.assign(value)
+
+
+def _legacy_weights(layer):
+    return layer.trainable_weights + layer.non_trainable_weights
+
+
+def _layer_group(group, name):
+    found = group.group(name)
+    if found is None:
+        raise FileFormatError(f"'{name}' is in its list of layers, but not in it", path=group.path, layer=name)
+    return found
+
+
+def _pairs_by_name(saved, model):
+    layers = {}
+    for layer in model.layers:
+        layers.setdefault(layer.name, []).append(layer)
+    pairs = [
+        (name, group, layer, _legacy_weights(layer)) for name, group in saved.items() for layer in layers.get(name, [])
+    ]
+    if not any(variables for *_, variables in pairs):
+        warnings.warn(
+            f"No layer with weights was found by name: the file has {list(saved)[:20]}, the model {list(layers)[:20]}.",
+            stacklevel=4,
+        )
+    return pairs
+
+
+def _pairs_in_order(saved, model, path):
+    groups = [(name, group) for name, group in saved.items() if group.attribute_list("weight_names")]
+    layers = [(layer, variables) for layer in model.layers if (variables := _legacy_weights(layer))]
+    if len(groups) != len(layers):
+        raise FileFormatError(
+            f"it has {len(groups)} layers with weights ({_names(name for name, _ in groups)}), the model has "
+            f"{len(layers)} ({_names(layer.name for layer, _ in layers)})",
+            path=path,
+        )
+    return [(name, group, layer, variables) for (name, group), (layer, variables) in zip(groups, layers)]
+
+
+def _names(names):
+    names = list(names)
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+
+
+def _read_layer(group, variables, layer_name, skip_mismatch, may_skip_layer):
+    """[(variable, value)] of one layer; weights in cuDNN's layout are converted."""
+    names = group.attribute_list("weight_names")
+    if len(names) != len(variables):
+        reason = f"the model has {len(variables)} weights where the file has {len(names)}"
+        if skip_mismatch and may_skip_layer:
+            warnings.warn(f"Layer '{layer_name}' keeps its weights: {reason}", stacklevel=4)
+            return []
+        raise FileFormatError(reason)
+    datasets = [group.dataset(name) for name in names]
+    for name, dataset in zip(names, datasets):
+        if dataset is None:
+            raise FileFormatError(f"weight '{name}' is in its list of weights, but not in it")
+    values, index = [], 0
+    while index < len(variables):
+        three = variables[index : index + 3]
+        shapes = cudnn.saved_shapes(*(v.shape for v in three)) if len(three) == 3 else None
+        if shapes and all(d.shape == shape for d, shape in zip(datasets[index : index + 3], shapes)):
+            arrays = [d.read(shape) for d, shape in zip(datasets[index : index + 3], shapes)]
+            values.extend(zip(three, cudnn.convert(*arrays)))
+            index += 3
+            continue
+        variable, dataset = variables[index], datasets[index]
+        index += 1
+        if dataset.shape != variable.shape and skip_mismatch:
+            warnings.warn(
+                f"Weight '{variable.path}' of layer '{layer_name}' keeps its value: it has shape {variable.shape}, the "
+                f"file has {dataset.shape}.",
+                stacklevel=4,
+            )
+            continue
+        try:
+            values.append((variable, dataset.read(variable.shape)))
+        except FileFormatError as error:
+            raise FileFormatError(f"weight '{variable.name}': {error.reason}") from error
+    return values

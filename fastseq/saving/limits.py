@@ -1,0 +1,131 @@
+"""How much a model file may ask for, and what holds it to that: a metered file handle and a JSON reader."""
+
+import json
+
+from fastseq.errors import FileFormatError
+
+# Keras's own config.json: 1 KB per layer, so 16 MB is a model of about 16 000 layers.
+CONFIG_BYTES = 16 << 20
+METADATA_BYTES = 1 << 20
+# Functional nests about 5 levels of JSON per nested model; Python's own recursion limit is 1000 frames.
+JSON_DEPTH = 200
+LAYERS_PER_MODEL = 10_000
+# A layer's config holds about 8 serialized objects (dtype policy, initializers ...).
+OBJECTS_PER_CONFIG = 200_000
+# Deflate reaches 1032:1; trained weights reach 1.1:1 and configs 30:1.
+ZIP_RATIO = 100
+ZIP_RATIO_FLOOR = 1 << 20
+# One entry of a zip directory is about 60 bytes; Keras writes 3 of them and one per asset.
+ZIP_DIRECTORY_BYTES = 1 << 20
+# One HDF5 object header or attribute value: libhdf5 itself stops at 64 KB per header message.
+HEADER_READS = 2_000
+HEADER_BYTES = 4 << 20
+# The links of one group: pyfive reads an old-style group entry by entry.
+GROUP_READS = 200_000
+GROUP_BYTES = 64 << 20
+# Whole file: a loop in its trees ends here, after about a second.
+FILE_READS = 1_000_000
+
+
+class Metered:
+    """A read-only, seekable view of a binary file that never reads past the end and stops when a budget is used up.
+
+    handle: binary file object; path: its name for messages.
+    Raises FileFormatError when a budget set with `allow` is used up or a position is impossible.
+    """
+
+    def __init__(self, handle, path):
+        self._handle = handle
+        self.path = path
+        self.size = handle.seek(0, 2)
+        self._position = 0
+        self._total_reads = FILE_READS + self.size // 64
+        self._total_bytes = (64 << 20) + 8 * self.size
+        self.allow(HEADER_READS, HEADER_BYTES)
+
+    def allow(self, reads, size):
+        """Starts a new budget: at most `reads` further reads of at most `size` bytes together."""
+        self._reads, self._bytes = reads, size
+
+    def seekable(self):
+        return True
+
+    def seek(self, offset, whence=0):
+        position = offset + (0 if whence == 0 else self._position if whence == 1 else self.size)
+        if position < 0:
+            raise FileFormatError(f"a part of it should start at byte {position}", path=self.path)
+        self._position = position
+        return position
+
+    def tell(self):
+        return self._position
+
+    def read(self, size=-1):
+        left = max(self.size - self._position, 0)
+        size = left if size is None or size < 0 else min(size, left)
+        self._reads -= 1
+        self._bytes -= size
+        self._total_reads -= 1
+        self._total_bytes -= size
+        if self._reads < 0 or self._bytes < 0 or self._total_reads < 0 or self._total_bytes < 0:
+            raise FileFormatError(
+                "its directory or header is far larger than a model's can be, or runs in circles", path=self.path
+            )
+        self._handle.seek(self._position)
+        data = self._handle.read(size)
+        self._position += len(data)
+        return data
+
+    def read_exactly(self, offset, size):
+        """`size` bytes from `offset`, outside the budget: for weights, whose size the caller has checked."""
+        if offset < 0 or offset + size > self.size:
+            raise FileFormatError(
+                f"it is truncated: {size} bytes should stand at byte {offset}, the file has {self.size}", path=self.path
+            )
+        self._handle.seek(offset)
+        data = self._handle.read(size)
+        if len(data) != size:
+            raise FileFormatError(f"it is truncated: only {len(data)} of {size} bytes at byte {offset}", path=self.path)
+        return data
+
+
+def parse_json(text, what, path):
+    """JSON text (bytes or str) -> Python data, or FileFormatError.
+
+    NaN and Infinity are read as floats, as Keras writes them (a mask_value may be one); a size that is NaN is refused
+    by the layer that gets it. Depth, number of layers and number of objects are limited (see the constants).
+    """
+    if len(text) > CONFIG_BYTES:
+        raise FileFormatError(f"its {what} has {len(text)} bytes, more than any model needs", path=path)
+    try:
+        data = json.loads(text)
+    except RecursionError:
+        raise FileFormatError(f"its {what} is nested too deeply", path=path) from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FileFormatError(f"its {what} is not JSON: {str(error)[:200]}", path=path) from None
+    check_size(data, what, path)
+    return data
+
+
+def check_size(data, what, path):
+    """Raises FileFormatError where a config is nested deeper, or holds more layers or objects, than a model can."""
+    level, depth, objects = [data], 0, 0
+    while level:
+        depth += 1
+        if depth > JSON_DEPTH:
+            raise FileFormatError(f"its {what} is nested more than {JSON_DEPTH} levels deep", path=path)
+        below = []
+        for item in level:
+            if isinstance(item, dict):
+                objects += "class_name" in item
+                layers = item.get("layers")
+                if isinstance(layers, list) and len(layers) > LAYERS_PER_MODEL:
+                    raise FileFormatError(
+                        f"its {what} has a model of {len(layers)} layers, the limit is {LAYERS_PER_MODEL}", path=path
+                    )
+                below.extend(value for value in item.values() if isinstance(value, (dict, list)))
+            elif isinstance(item, list):
+                below.extend(value for value in item if isinstance(value, (dict, list)))
+        if objects > OBJECTS_PER_CONFIG:
+            raise FileFormatError(f"its {what} holds more than {OBJECTS_PER_CONFIG} objects", path=path)
+        level = below

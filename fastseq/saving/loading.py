@@ -1,0 +1,45 @@
+"""What is different for a layer while its model is loaded: weights wait for the file, and are no larger than it."""
+
+import threading
+
+import numpy as np
+
+from fastseq.errors import FileFormatError
+
+_state = threading.local()
+# Weights may stand in the file as float16 or compressed: 20 times is gzip on a model of nine tenths zeros.
+_FLOOR, _RATIO = 64 << 20, 20
+
+
+class WeightBudget:
+    """Within it, in this thread, `initial_value` gives zeros, and no more of them than a file of `size` bytes can fill.
+
+    A config that asks for a layer of 10^12 units is refused before anything is allocated; and no time goes into
+    random or orthogonal values that are about to be replaced.
+    """
+
+    def __init__(self, size):
+        self._left = _FLOOR + _RATIO * size
+
+    def __enter__(self):
+        self._outer = getattr(_state, "budget", None)
+        _state.budget = self
+        return self
+
+    def __exit__(self, *exception):
+        _state.budget = self._outer
+
+    def take(self, shape, layer):
+        size = 4
+        for length in shape:
+            size *= int(length)
+        if size > self._left:
+            raise FileFormatError(f"its weight of shape {tuple(shape)} is larger than the whole file", layer=layer)
+        self._left -= size
+        return np.zeros(shape, np.float32)
+
+
+def initial_value(initializer, shape, layer):
+    """`initializer(shape)`; zeros while a file is being loaded. layer: its name, for the message of FileFormatError."""
+    budget = getattr(_state, "budget", None)
+    return initializer(shape) if budget is None else budget.take(shape, layer)

@@ -1,0 +1,108 @@
+"""Keras 3's `.weights.h5`: where each variable stands in it, and reading them.
+
+A layer's variables are `<path>/vars/0`, `<path>/vars/1` ... The path follows the attributes that hold the layer
+(`cell`, `layer`, `forward_layer` ...); in a list it is the class's name in snake case, counted: a model's third LSTM is
+`layers/lstm_2`. This is keras/src/saving/saving_lib.py of Keras 3.15.
+"""
+
+import warnings
+
+from fastseq.errors import FileFormatError
+from fastseq.naming import to_snake_case
+
+# Keras 2.12 wrote this name where later versions write "layers".
+_OLD_LAYERS = "_layer_checkpoint_dependencies"
+
+
+def walk(model, skip=()):
+    """Yields (path, owner's name, variables) for the model and everything in it, each variable once, as Keras visits.
+
+    skip: layers left out, with all they hold.
+    """
+    seen = {id(layer) for layer in skip}
+    yield from _visit(model.saved_tree(), "", model.name, seen)
+
+
+def _visit(tree, path, owner, seen):
+    variables = tree.get("vars", [])
+    if variables and all(id(variable) in seen for variable in variables):
+        return
+    seen.update(id(variable) for variable in variables)
+    yield path, owner, variables
+    if "layers" in tree:
+        yield from _visit_list(tree["layers"], _join(path, "layers"), seen)
+    children = tree.get("children", {})
+    # Keras visits attributes by name, private ones last; it matters where two of them hold the same layer.
+    for key in sorted(children, key=lambda key: f"~{key}" if key.startswith("_") else key):
+        if "vars" in children[key]:
+            yield from _visit(children[key], _join(path, key), owner, seen)
+        else:
+            yield from _visit_list(children[key]["layers"], _join(path, key), seen)
+
+
+def _visit_list(layers, path, seen):
+    counts = {}
+    for layer in layers:
+        name = to_snake_case(type(layer).__name__)
+        counts[name] = counts.get(name, -1) + 1
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        numbered = f"{name}_{counts[name]}" if counts[name] else name
+        yield from _visit(layer.saved_tree(), _join(path, numbered), layer.name, seen)
+
+
+def _join(path, name):
+    return f"{path}/{name}" if path else name
+
+
+def is_weights_file(root):
+    """True where `root` (H5Group) is laid out as Keras 3 lays out weights."""
+    return any(name in ("layers", "vars", _OLD_LAYERS) for name in root.keys())
+
+
+def load(root, model, skip_mismatch=False, objects_to_skip=None):
+    """Reads every weight of `model` from `root` (H5Group); all of them are read before the first one is set.
+
+    skip_mismatch: warn and leave a layer as it is where its weights are missing or have other shapes.
+    Raises FileFormatError naming the file, the layer and the weight.
+    """
+    values = []
+    for path, owner, variables in walk(model, objects_to_skip or ()):
+        try:
+            values.extend(zip(variables, _read(root, path, owner, variables)))
+        except FileFormatError as error:
+            if not skip_mismatch:
+                raise FileFormatError(error.reason, path=root.path, layer=owner) from error
+            warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
+    for variable, value in values:
+        variable.assign(value)
+
+
+def _read(root, path, owner, variables):
+    group = root.group(_join(path, "vars"))
+    if group is None and "layers" in path:
+        group = root.group(_join(path.replace("layers", _OLD_LAYERS), "vars"))
+    names = [] if group is None else group.keys()
+    if not names and variables:
+        raise FileFormatError(f"its {len(variables)} weights are missing (no group '/{_join(path, 'vars')}')")
+    if len(names) != len(variables):
+        raise FileFormatError(
+            f"the model has {len(variables)} weights ({', '.join(v.name for v in variables)}) where the file "
+            f"has {len(names)}" + _hint(owner, group)
+        )
+    values = []
+    for index, variable in enumerate(variables):
+        dataset = group.dataset(str(index))
+        if dataset is None:
+            raise FileFormatError(f"weight '{variable.name}' is missing (no dataset '/{group.name}/{index}')")
+        try:
+            values.append(dataset.read(variable.shape))
+        except FileFormatError as error:
+            raise FileFormatError(f"weight '{variable.name}': {error.reason}") from error
+    return values
+
+
+def _hint(owner, group):
+    saved = group.attribute("name")
+    return f"; it was saved from a layer named '{saved}'" if isinstance(saved, str) and saved != owner else ""

@@ -1,0 +1,109 @@
+"""Writes `.keras` and `.weights.h5` as Keras 3.15 reads them. Needs h5py (the extra `save`)."""
+
+import datetime
+import io
+import json
+import os
+import uuid
+import zipfile
+
+from fastseq.errors import UnsupportedError
+from fastseq.saving import keras_zip
+from fastseq.saving.weights_h5 import walk
+
+# The version whose format this is; Keras keeps it for information.
+KERAS_VERSION = "3.15.1"
+
+
+def save_model(model, path, overwrite=True):
+    """Writes `model` to the file `path`, which ends in .keras.
+
+    Raises ValueError for another ending or a model that has no weights yet, UnsupportedError for one with an
+    activation that Keras 3 does not have, FileExistsError for an existing file when overwrite is False, ImportError
+    without h5py.
+    """
+    from fastseq.saving.serialization import serialize_keras_object
+
+    path = _check(model, path, ".keras", overwrite)
+    config = serialize_keras_object(model)
+    _check_activations(config)
+    config = json.dumps(config)
+    date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
+    metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": date})
+    weights = _weights(model)
+    with _Replacement(path) as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(keras_zip.METADATA, metadata)
+        archive.writestr(keras_zip.CONFIG, config)
+        archive.writestr(keras_zip.WEIGHTS, weights)
+
+
+def save_weights(model, path, overwrite=True):
+    """Writes the weights of `model` to the file `path`, which ends in .weights.h5. Raises as `save_model` does."""
+    path = _check(model, path, ".weights.h5", overwrite)
+    weights = _weights(model)
+    with _Replacement(path) as file:
+        file.write(weights)
+
+
+def _check_activations(config):
+    """Raises UnsupportedError where a layer's activation is fastseq's alone: Keras would refuse the file."""
+    todo = [config]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            for key in ("activation", "recurrent_activation"):
+                if item.get(key) == "hard_sigmoid_keras2":
+                    raise UnsupportedError(
+                        f"Layer '{item.get('name')}' has {key}='hard_sigmoid_keras2', the clip(0.2 x + 0.5, 0, 1) of "
+                        "Keras 2, which Keras 3 does not have: no .keras file can hold it. Keep the file of Keras 2, "
+                        "or save the weights alone with save_weights()."
+                    )
+            todo.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            todo.extend(item)
+
+
+def _check(model, path, ending, overwrite):
+    path = os.fspath(path)
+    if not path.endswith(ending):
+        raise ValueError(f"The file's name must end in '{ending}', got '{path}'.")
+    if not model.built:
+        raise ValueError(f"Model '{model.name}' has no weights yet: call it on an input, or build(input_shape), first.")
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"'{path}' exists and overwrite=False.")
+    return path
+
+
+def _weights(model):
+    """The weights as the bytes of an HDF5 file."""
+    try:
+        import h5py
+    except ImportError:
+        raise ImportError("Writing Keras files needs h5py, which is not installed: pip install fastseq[save]") from None
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        for path, owner, variables in walk(model):
+            group = file.create_group(f"{path}/vars" if path else "vars")
+            group.attrs["name"] = owner
+            for index, variable in enumerate(variables):
+                group[str(index)] = variable.numpy()
+    return memory.getvalue()
+
+
+class _Replacement:
+    """A binary file beside `path` that takes its place when it is complete, and disappears when it is not."""
+
+    def __init__(self, path):
+        self.path = path
+        self._beside = f"{path}.{uuid.uuid4().hex[:8]}.part"
+
+    def __enter__(self):
+        self._file = open(self._beside, "xb")
+        return self._file
+
+    def __exit__(self, kind, *exception):
+        self._file.close()
+        if kind is None:
+            os.replace(self._beside, self.path)
+        else:
+            os.unlink(self._beside)

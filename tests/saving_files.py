@@ -1,0 +1,131 @@
+"""Builds small model files for the tests, sound and hostile ones, with zipfile and h5py only."""
+
+import io
+import json
+import pathlib
+import time
+import tracemalloc
+import zipfile
+
+import h5py
+import numpy as np
+import pytest
+
+import fastseq
+from fastseq.errors import FileFormatError
+
+DATA = pathlib.Path(__file__).parent / "data"
+KERNEL = np.arange(6, dtype=np.float32).reshape(3, 2)
+BIAS = np.array([1, -1], np.float32)
+
+
+def refuse(path, match, largest=300 << 20, **options):
+    """Loading `path` must raise, naming the file, within seconds and with at most `largest` bytes allocated."""
+    tracemalloc.start()
+    start = time.perf_counter()
+    try:
+        with pytest.raises(FileFormatError, match=match) as caught:
+            fastseq.load_model(path, **options)
+        assert caught.value.path == str(path) and str(path) in str(caught.value)
+        assert time.perf_counter() - start < 10
+        assert tracemalloc.get_traced_memory()[1] < largest
+    finally:
+        tracemalloc.stop()
+    return str(caught.value)
+
+
+def dense(name="dense", **options):
+    config = {"name": name, "units": 2, "activation": "linear", "use_bias": True, **options}
+    return {"module": "keras.layers", "class_name": "Dense", "config": config, "registered_name": None}
+
+
+def input_layer(name="input", shape=(None, 3)):
+    config = {"batch_shape": list(shape), "dtype": "float32", "sparse": False, "name": name}
+    return {"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": None}
+
+
+def sequential(*layers):
+    layers = list(layers) or [input_layer(), dense()]
+    config = {"name": "model", "trainable": True, "layers": layers}
+    return {"module": "keras", "class_name": "Sequential", "config": config, "registered_name": None}
+
+
+def node(*origins, **kwargs):
+    tensors = [
+        {"class_name": "__keras_tensor__", "config": {"shape": [None, 3], "dtype": "float32", "keras_history": origin}}
+        for origin in origins
+    ]
+    return {"args": tensors, "kwargs": kwargs}
+
+
+def functional(layers, inputs=("input", 0, 0), outputs=("dense", 0, 0)):
+    """layers: (config, nodes) pairs."""
+    entries = [dict(config, name=config["config"]["name"], inbound_nodes=nodes) for config, nodes in layers]
+    config = {"name": "model", "trainable": True, "layers": entries}
+    config.update(input_layers=list(inputs), output_layers=list(outputs))
+    return {
+        "module": "keras.src.models.functional",
+        "class_name": "Functional",
+        "config": config,
+        "registered_name": "Functional",
+    }
+
+
+def weights(fill=None):
+    """Bytes of a weights file for one Dense(2) on 3 inputs. fill: called with the `vars` group, to write it instead."""
+    memory = io.BytesIO()
+    with h5py.File(memory, "w") as file:
+        group = file.create_group("layers/dense/vars")
+        if fill is None:
+            group["0"], group["1"] = KERNEL, BIAS
+        else:
+            fill(group)
+    return memory.getvalue()
+
+
+def keras_file(path, config=None, h5=None, members=(), compression=zipfile.ZIP_STORED):
+    """Writes a `.keras` file and returns its path. members: further (name, bytes)."""
+    config = sequential() if config is None else config
+    text = config if isinstance(config, (bytes, str)) else json.dumps(config)
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("metadata.json", '{"keras_version": "3.15.1"}')
+        archive.writestr("config.json", text)
+        archive.writestr("model.weights.h5", weights() if h5 is None else h5)
+        for name, data in members:
+            archive.writestr(name, data)
+    return path
+
+
+def h5_model(path, config, version="3.15.1", training=None):
+    """Writes a full-model `.h5` file with the weights of one Dense(2) on 3 inputs and returns its path."""
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"], file.attrs["backend"] = version, "tensorflow"
+        file.attrs["model_config"] = json.dumps(config)
+        if training is not None:
+            file.attrs["training_config"] = json.dumps(training)
+        group = file.create_group("model_weights")
+        group.attrs["layer_names"] = [b"dense"]
+        group.attrs["keras_version"] = version
+        group = group.create_group("dense")
+        group.attrs["weight_names"] = [b"dense/kernel:0", b"dense/bias:0"]
+        group["dense/kernel:0"], group["dense/bias:0"] = KERNEL, BIAS
+    return path
+
+
+def damaged(data, seed, count):
+    """Yields `count` copies of `data` with bytes changed or the end cut off, always the same ones."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        copy = bytearray(data)
+        if rng.random() < 0.2:
+            del copy[rng.integers(len(copy)) :]
+        else:
+            for _ in range(rng.choice([1, 1, 2, 8])):
+                position = rng.integers(len(copy))
+                copy[position] = rng.choice([0, 1, 127, 128, 255, copy[position] ^ (1 << int(rng.integers(8)))])
+            if rng.random() < 0.3:
+                # A whole 8-byte address or size, which is what the structures of HDF5 and zip are made of.
+                position = rng.integers(len(copy) - 8)
+                value = int(rng.choice([0, 2**63, rng.integers(len(copy))]))
+                copy[position : position + 8] = value.to_bytes(8, "little")
+        yield bytes(copy)
