@@ -14,6 +14,9 @@ from fastseq import _native, arrays, nest, runtime
 from fastseq.builder import OPERATIONS, Builder, Slot, current_training
 
 
+_LARGE_ARENA = 4 << 20
+
+
 class Program:
     """Native steps and Python steps in order, for fixed shapes.
 
@@ -132,7 +135,9 @@ class Program:
                     step, position, value = failed
                     raise self.plan[index][step]["failure"](position, value)
         finally:
-            self._free.append(workspace)
+            # A large one is kept once, whatever number of threads ran at the same time.
+            if self.arena_size <= _LARGE_ARENA or not self._free:
+                self._free.append(workspace)
         return results
 
     def _run_python(self, step, workspace, bound):

@@ -19,6 +19,7 @@ ACTIVATIONS = [
     "relu", "sigmoid", "sparse_sigmoid", "softplus", "softsign", "tanh", "silu", "gelu", "elu", "selu", "exponential",
     "hard_sigmoid", "hard_silu", "linear", "mish", "leaky_relu", "relu6", "celu", "hard_tanh", "hard_shrink",
     "tanh_shrink", "squareplus", "soft_shrink", "sparse_plus", "log_sigmoid", "softmax", "log_softmax",
+    "sparsemax",
 ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def test_ranks_and_sizes(shape, units, rng):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("activation", [*ACTIVATIONS, "sparsemax"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations(activation, rng):
     x = rng.standard_normal((64, 3, 20)).astype("f")
 

@@ -28,6 +28,37 @@ def test_nested(rng):
 
 
 @pytest.mark.tensorflow
+def test_mask_reaches_a_layer_that_takes_one(rng):
+    """A mask (B, T, T2) is taken apart as the inputs are; the recurrent layer inside gets (B, T2) for each timestep."""
+    x = rng.standard_normal((2, 3, 4, 5)).astype("f")
+    mask = rng.random((2, 3, 4)) < 0.6
+    check_layer(lambda layers: layers.TimeDistributed(layers.GRU(6)), x, {"mask": mask}, masks=False)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("functional", [False, True])
+def test_model_inside(functional, rng):
+    keras = pytest.importorskip("keras")
+    x = rng.standard_normal((2, 3, 4, 5)).astype("f")
+    found = []
+    for lib in (keras, fastseq):
+        inner = [lib.layers.LSTM(6), lib.layers.Dense(3, activation="softmax")]
+        if functional:
+            inputs = lib.Input((None, 5))
+            model = lib.Model(inputs, inner[1](inner[0](inputs)))
+        else:
+            model = lib.Sequential([lib.Input((None, 5)), *inner])
+        outer = lib.Input((None, 4, 5))
+        whole = lib.Model(outer, lib.layers.TimeDistributed(model)(outer))
+        if found:
+            whole.set_weights(found[0][0].get_weights())
+        found.append((whole, np.asarray(whole(x))))
+    np.testing.assert_allclose(found[1][1], found[0][1], atol=1e-6)
+    assert found[1][0].output_shape == (None, None, 3)
+    assert found[1][0](x[:, :1]).shape == (2, 1, 3)
+
+
+@pytest.mark.tensorflow
 def test_mask_passes_through(rng):
     keras = pytest.importorskip("keras")
     x = rng.standard_normal((2, 4, 3)).astype("f")
