@@ -13,7 +13,6 @@ import numpy as np
 from fastseq import _native, arrays, nest, runtime
 from fastseq.builder import OPERATIONS, Builder, Slot, current_training
 
-
 _LARGE_ARENA = 4 << 20
 
 

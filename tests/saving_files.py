@@ -3,13 +3,13 @@
 import io
 import json
 import pathlib
-import time
 import tracemalloc
 import zipfile
 
 import h5py
 import numpy as np
 import pytest
+from hang_guard import must_end
 
 import fastseq
 from fastseq.errors import FileFormatError
@@ -20,14 +20,12 @@ BIAS = np.array([1, -1], np.float32)
 
 
 def refuse(path, match, largest=300 << 20, **options):
-    """Loading `path` must raise, naming the file, within seconds and with at most `largest` bytes allocated."""
+    """Loading `path` must raise, naming the file, with at most `largest` bytes allocated."""
     tracemalloc.start()
-    start = time.perf_counter()
     try:
-        with pytest.raises(FileFormatError, match=match) as caught:
+        with must_end(), pytest.raises(FileFormatError, match=match) as caught:
             fastseq.load_model(path, **options)
         assert caught.value.path == str(path) and str(path) in str(caught.value)
-        assert time.perf_counter() - start < 10
         assert tracemalloc.get_traced_memory()[1] < largest
     finally:
         tracemalloc.stop()

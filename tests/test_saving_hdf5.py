@@ -1,11 +1,11 @@
 """The HDF5 reader: the same values as libhdf5, and nothing but FileFormatError on damaged bytes."""
 
 import io
-import time
 
 import h5py
 import numpy as np
 import pytest
+from hang_guard import must_end
 from saving_files import DATA, damaged
 
 from fastseq.errors import FileFormatError
@@ -187,18 +187,17 @@ def test_damaged_bytes(kind):
     data = h5(fill, libver="latest" if kind == "new" else "earliest")
     outcomes = {"read": 0, "refused": 0}
     for copy in damaged(data, seed=1, count=400):
-        start = time.perf_counter()
-        try:
-            with H5File(copy) as file:
-                file.root.attribute_list("layer_names")
-                for index in range(12):
-                    group = file.root.group(f"layers/layer_{index}/vars")
-                    if group is not None and group.dataset("0") is not None:
-                        assert group.dataset("0").read(values.shape).shape == values.shape
-            outcomes["read"] += 1
-        except FileFormatError:
-            outcomes["refused"] += 1
-        assert time.perf_counter() - start < 5
+        with must_end():
+            try:
+                with H5File(copy) as file:
+                    file.root.attribute_list("layer_names")
+                    for index in range(12):
+                        group = file.root.group(f"layers/layer_{index}/vars")
+                        if group is not None and group.dataset("0") is not None:
+                            assert group.dataset("0").read(values.shape).shape == values.shape
+                outcomes["read"] += 1
+            except FileFormatError:
+                outcomes["refused"] += 1
     assert min(outcomes.values()) > 20, outcomes
 
 
@@ -209,11 +208,10 @@ def test_header_that_continues_in_itself():
     for position in range(0, len(data) - 8, 8):
         copy = bytearray(data)
         copy[position : position + 8] = position.to_bytes(8, "little")
-        start = time.perf_counter()
-        try:
-            with H5File(bytes(copy)) as file:
-                if (group := file.root.group("g")) is not None:
-                    group.attribute("a0")
-        except FileFormatError:
-            pass
-        assert time.perf_counter() - start < 5
+        with must_end():
+            try:
+                with H5File(bytes(copy)) as file:
+                    if (group := file.root.group("g")) is not None:
+                        group.attribute("a0")
+            except FileFormatError:
+                pass

@@ -77,6 +77,14 @@ def test_greedy_text(model):
         assert "".join(text[1:]) == expected
 
 
+def test_weights(model):
+    """Every file holds the same bits; those of the file of 2018 stand in cuDNN's layout."""
+    reference = untrained()
+    reference.load_weights(FOLDER / "textgenrnn.weights.h5")
+    for ours, theirs in zip(model.get_weights(), reference.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_weights_only_in_order():
     """The file of 2018 also loads by position, which is how Keras reads it without by_name."""
     by_name, in_order = untrained(), untrained()

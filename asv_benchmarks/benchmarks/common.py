@@ -6,7 +6,7 @@ import fastseq
 
 
 class LayerBenchmark:
-    """A layer and an input of shape (B, T, I, H); subclasses give `make(units)`, the shapes in `params`, `time_call`."""
+    """A layer and an input of shape (B, T, I, H); subclasses give `make(units)`, `params` and `time_call`."""
 
     param_names = ["shape", "threads"]
     timeout = 120

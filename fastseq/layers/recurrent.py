@@ -11,6 +11,7 @@ from fastseq import _native, activations, constraints, initializers, packing, re
 from fastseq.builder import ACTIVATION_KINDS, OPERATIONS
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
+from fastseq.saving.loading import kept_state
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
 
@@ -96,7 +97,8 @@ class Recurrent(Layer):
                     f"Layer '{self.name}' is stateful, so its batch size must be known: got {sequences_shape}. "
                     "Give batch_size= or batch_shape= to Input."
                 )
-            self.states = [np.zeros((sequences_shape[0], self.units), np.float32) for _ in range(self.state_count)]
+            shape = (sequences_shape[0], self.units)
+            self.states = [kept_state(shape, self.name) for _ in range(self.state_count)]
         self.built = True
 
     def _bias_shape(self):

@@ -54,7 +54,8 @@ class Functional(Model):
         self.input_names = [tensor._keras_history[0].name for tensor in self.inputs]
         self.built = True
         if trainable is not None:
-            self.trainable = trainable
+            # Not the setter, as in Keras: it would undo what each layer of a loaded model says of itself.
+            self._trainable = bool(trainable)
 
     # ---- what it is made of --------------------------------------------------------------------------------------
 

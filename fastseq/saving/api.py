@@ -139,6 +139,9 @@ def _kind(path):
     """ "zip" or "hdf5", by the file's first bytes."""
     if os.path.isdir(path):
         raise FileFormatError("it is a folder; .keras and .h5 files are read, a SavedModel is not", path=path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A pipe would wait for ever, and a device never ends.
+        raise FileFormatError("it is not a regular file", path=path)
     with open(path, "rb") as file:
         head = file.read(8)
     if head.startswith(_ZIP):
@@ -177,16 +180,21 @@ def _explain(error, config, custom_objects, path, size):
 
 
 def _culprit(config, custom_objects, size):
-    """Name of the layer whose config alone already fails, or None."""
+    """Name of the layer that cannot be made, or else not be built, from its config alone; or None."""
+    return _failing(config, custom_objects, size, ("build_config",)) or _failing(config, custom_objects, size, ())
+
+
+def _failing(config, custom_objects, size, without):
     from fastseq.saving.loading import WeightBudget
     from fastseq.saving.serialization import deserialize_keras_object
 
     for entry in config["config"].get("layers", []):
+        inner = entry["config"]
         try:
             with WeightBudget(size):
-                deserialize_keras_object({key: entry[key] for key in entry if key != "build_config"}, custom_objects)
+                deserialize_keras_object({key: entry[key] for key in entry if key not in without}, custom_objects)
         except Exception:
-            inner = entry["config"]
-            deeper = _culprit(entry, custom_objects, size) if isinstance(inner.get("layers"), list) else None
+            nested = isinstance(inner.get("layers"), list)
+            deeper = _failing(entry, custom_objects, size, without) if nested else None
             return deeper or entry.get("name") or inner.get("name")
     return None

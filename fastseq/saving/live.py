@@ -6,6 +6,7 @@ import sys
 from fastseq.errors import UnsupportedError
 from fastseq.saving.config_check import check_model_config
 from fastseq.saving.legacy_config import to_keras3
+from fastseq.saving.sharing import mark_shared
 
 
 def config_of(keras_model):
@@ -31,6 +32,7 @@ def config_of(keras_model):
     config = json.loads(json.dumps(config, default=_plain))
     config = to_keras3(config, keras3=_major_version(keras_model) >= 3)
     check_model_config(config)
+    mark_shared(config, keras_model)
     return config
 
 

@@ -9,6 +9,8 @@ from fastseq.errors import FileFormatError
 _state = threading.local()
 # Weights may stand in the file as float16 or compressed: 20 times is gzip on a model of nine tenths zeros.
 _FLOOR, _RATIO = 64 << 20, 20
+# What stateful layers keep does not stand in the file: 1 GiB is an LSTM of 1024 units for 131072 rows.
+_STATES = 1 << 30
 
 
 class WeightBudget:
@@ -20,6 +22,7 @@ class WeightBudget:
 
     def __init__(self, size):
         self._left = _FLOOR + _RATIO * size
+        self._states_left = _STATES
 
     def __enter__(self):
         self._outer = getattr(_state, "budget", None)
@@ -30,13 +33,31 @@ class WeightBudget:
         _state.budget = self._outer
 
     def take(self, shape, layer):
-        size = 4
-        for length in shape:
-            size *= int(length)
+        size = _bytes(shape)
         if size > self._left:
             raise FileFormatError(f"its weight of shape {tuple(shape)} is larger than the whole file", layer=layer)
         self._left -= size
         return np.zeros(shape, np.float32)
+
+    def take_state(self, shape, layer):
+        self._states_left -= _bytes(shape)
+        if self._states_left < 0:
+            raise FileFormatError(f"its states of shape {tuple(shape)} are larger than any model's", layer=layer)
+
+
+def _bytes(shape):
+    size = 4
+    for length in shape:
+        size *= int(length)
+    return size
+
+
+def kept_state(shape, layer):
+    """Zeros of a state that a stateful layer keeps; while a file is being loaded, no more of them than is sane."""
+    budget = getattr(_state, "budget", None)
+    if budget is not None:
+        budget.take_state(shape, layer)
+    return np.zeros(shape, np.float32)
 
 
 def initial_value(initializer, shape, layer):

@@ -172,13 +172,14 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
         raise FileFormatError("A config is nested too deeply to be a model's.") from None
 
 
-def _deserialize(config, known, module_objects=None):
+def _deserialize(config, known, module_objects):
+    # The last argument is always given: Python 3.13.0 does not count recursion through a default one.
     if config is None:
         return None
     if isinstance(config, str) and config in known:
         return known[config]
     if isinstance(config, (list, tuple)):
-        return [_deserialize(item, known) for item in config]
+        return [_deserialize(item, known, None) for item in config]
     if module_objects is not None:
         return _from_module(config, known, module_objects)
     if isinstance(config, _PLAIN_TYPES):
@@ -186,9 +187,9 @@ def _deserialize(config, known, module_objects=None):
     if not isinstance(config, dict):
         raise FileFormatError(f"Could not parse the config {config!r}.")
     if config.get("class_name") in ("__tuple__", "TensorShape") and "items" in config:
-        return tuple(_deserialize(config["items"], known))
+        return tuple(_deserialize(config["items"], known, None))
     if "class_name" not in config or "config" not in config:
-        return {key: _deserialize(value, known) for key, value in config.items()}
+        return {key: _deserialize(value, known, None) for key, value in config.items()}
     if not isinstance(config["class_name"], str):
         raise FileFormatError(f"The class name in a config should be text. Received: {config['class_name']!r}")
     if config["class_name"].startswith("__"):
@@ -213,7 +214,7 @@ def _from_module(config, known, module_objects):
     name = inner if config["class_name"] == "function" and isinstance(inner, str) else config["class_name"]
     of_users = "module" in config and config["module"] is None
     if name not in module_objects or of_users or any(word in known for word in words):
-        return _deserialize(config, known)
+        return _deserialize(config, known, None)
     _check_registered_name(config, name)
     if isinstance(module_objects[name], types.FunctionType):
         return module_objects[name]
@@ -235,7 +236,7 @@ def _special(config, known):
         if name == "__bytes__":
             return inner["value"].encode("utf-8")
         if name == "__slice__":
-            return slice(*(_deserialize(inner[key], known) for key in ("start", "stop", "step")))
+            return slice(*(_deserialize(inner[key], known, None) for key in ("start", "stop", "step")))
         if name == "__keras_tensor__":
             tensor = KerasTensor(inner["shape"], dtype=inner["dtype"])
             tensor._pre_serialization_keras_history = inner["keras_history"]

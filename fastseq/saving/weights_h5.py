@@ -85,7 +85,9 @@ def _read(root, path, owner, variables):
         group = root.group(_join(path.replace("layers", _OLD_LAYERS), "vars"))
     names = [] if group is None else group.keys()
     if not names and variables:
-        raise FileFormatError(f"its {len(variables)} weights are missing (no group '/{_join(path, 'vars')}')")
+        raise FileFormatError(
+            f"its {len(variables)} weights are missing (no group '/{_join(path, 'vars')}'{_neighbours(root, path)})"
+        )
     if len(names) != len(variables):
         raise FileFormatError(
             f"the model has {len(variables)} weights ({', '.join(v.name for v in variables)}) where the file "
@@ -101,6 +103,13 @@ def _read(root, path, owner, variables):
         except FileFormatError as error:
             raise FileFormatError(f"weight '{variable.name}': {error.reason}") from error
     return values
+
+
+def _neighbours(root, path):
+    """What stands beside a missing group: names there follow the classes', so a class of another name is seen."""
+    parent = root.group(path.rpartition("/")[0]) if "/" in path else None
+    names = [] if parent is None else parent.keys()
+    return f"; beside it there are {', '.join(names[:8])}" if names else ""
 
 
 def _hint(owner, group):

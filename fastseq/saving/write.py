@@ -9,6 +9,7 @@ import zipfile
 
 from fastseq.errors import UnsupportedError
 from fastseq.saving import keras_zip
+from fastseq.saving.sharing import mark_shared
 from fastseq.saving.weights_h5 import walk
 
 # The version whose format this is; Keras keeps it for information.
@@ -27,6 +28,7 @@ def save_model(model, path, overwrite=True):
     path = _check(model, path, ".keras", overwrite)
     config = serialize_keras_object(model)
     _check_activations(config)
+    mark_shared(config, model)
     config = json.dumps(config)
     date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": date})

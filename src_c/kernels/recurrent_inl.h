@@ -18,7 +18,7 @@ enum { FS_PARITY = 1, FS_SEEN = 2 }; /* flags: which half of h is now; an unmask
 
 typedef void (*fs_block_fn)(const fs_run_state *, const int32_t *rows, int64_t block);
 
-/* Weights of a cell for one vector of units: where they start and how far apart k and k + 1 are. */
+/* What a cell brings: functions by number of rows, and its measures. */
 typedef struct {
     const fs_block_fn *sums; /* x product of (timestep, row) pairs into `sums` */
     const fs_block_fn *phases[2];
