@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent
 HEADERS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "src_c").rglob("*.h"))
 # -ffp-contract=off: a multiply and an add become one fused operation where the source says so and nowhere else, so
 # that every instruction set computes the same bits.
-COMMON = ["-O3", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fPIC"]
+COMMON = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fPIC"]
 ISA_FLAGS = {
     "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mprefer-vector-width=512"],
     "avx2": ["-mavx2", "-mfma"],
@@ -63,7 +63,7 @@ native = Extension(
     # The core and the kernels name each other, so the core stands on both sides.
     libraries=["fastseq_core", *(f"fastseq_{isa}" for isa in isas), "fastseq_core", "m"],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-    extra_compile_args=["-O2", "-std=gnu11"],
+    extra_compile_args=["-O2", "-g0", "-std=gnu11"],
     extra_link_args=openmp,
     depends=HEADERS,
 )

@@ -57,8 +57,11 @@ static int fs_dense(const fs_dense_args *a, const fs_share *share)
             void (*const *table)(const fs_dense_run *, const int32_t *, int64_t) =
                 left >= 4 ? fs_dense_4_table : left == 3 ? fs_dense_3_table : left == 2 ? fs_dense_2_table : fs_dense_1_table;
             for (int64_t block = group * FS_VECTORS; block < (group + 1) * FS_VECTORS; block++)
-                for (int i = 0; i < count; i += FS_ROWS)
-                    table[count - i < FS_ROWS ? count - i : FS_ROWS](&run, rows + i, block);
+                for (int done = 0; done < count;) {
+                    int n = fs_block_rows(count - done);
+                    table[n](&run, rows + done, block);
+                    done += n;
+                }
         }
     }
     return 0;

@@ -113,47 +113,50 @@ FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit,
         fs_store_units(a->y + row * a->y_row + s->step * a->y_time, unit, a->units, h);
 }
 
-/* Calls `table` for the active rows of the share, FS_ROWS at a time, for every block of the share. */
+/* Rows listed at a time; a multiple of every number of rows that a block takes. */
+#define FS_LISTED 480
+
+/* Calls `table` for `count` listed rows, or (timestep, row) pairs, for every block of the share. */
+static void fs_walk_list(const fs_run_state *s, const fs_share *share, const fs_block_fn *table, const int32_t *list,
+                         int count)
+{
+    for (int64_t block = share->unit_lo * FS_VECTORS; block < share->unit_hi * FS_VECTORS; block++)
+        for (int done = 0; done < count;) {
+            int n = fs_block_rows(count - done);
+            table[n](s, list + done, block);
+            done += n;
+        }
+}
+
+/* The active rows of the share through `table`. */
 static void fs_walk_rows(const fs_run_state *s, const fs_share *share, const fs_block_fn *table)
 {
-    const fs_recurrent_args *a = s->a;
-    for (int64_t block = share->unit_lo * FS_VECTORS; block < share->unit_hi * FS_VECTORS; block++) {
-        int32_t rows[FS_ROWS];
-        int n = 0;
-        for (int64_t row = share->row_lo; row < share->row_hi; row++) {
-            if (!fs_active(a, row, s->step))
-                continue;
-            rows[n++] = (int32_t)row;
-            if (n == FS_ROWS) {
-                table[n](s, rows, block);
-                n = 0;
-            }
-        }
-        if (n)
-            table[n](s, rows, block);
+    int32_t list[FS_LISTED];
+    for (int64_t row = share->row_lo; row < share->row_hi;) {
+        int count = 0;
+        for (; row < share->row_hi && count < FS_LISTED; row++)
+            if (fs_active(s->a, row, s->step))
+                list[count++] = (int32_t)row;
+        fs_walk_list(s, share, table, list, count);
     }
 }
 
 /* Input sums of timesteps [first_hoisted, first_hoisted + steps) for the share's rows and blocks. */
 static void fs_hoist(const fs_run_state *s, const fs_share *share, const fs_block_fn *table, int64_t steps)
 {
-    const fs_recurrent_args *a = s->a;
-    for (int64_t block = share->unit_lo * FS_VECTORS; block < share->unit_hi * FS_VECTORS; block++) {
-        int32_t pairs[FS_ROWS];
-        int n = 0;
-        for (int64_t step = 0; step < steps; step++)
-            for (int64_t row = share->row_lo; row < share->row_hi; row++) {
-                if (!fs_active(a, row, s->first_hoisted + step))
-                    continue;
-                pairs[n++] = (int32_t)(step * a->batch + row);
-                if (n == FS_ROWS) {
-                    table[n](s, pairs, block);
-                    n = 0;
-                }
+    int32_t list[FS_LISTED];
+    int count = 0;
+    for (int64_t step = 0; step < steps; step++)
+        for (int64_t row = share->row_lo; row < share->row_hi; row++) {
+            if (!fs_active(s->a, row, s->first_hoisted + step))
+                continue;
+            list[count++] = (int32_t)(step * s->a->batch + row);
+            if (count == FS_LISTED) {
+                fs_walk_list(s, share, table, list, count);
+                count = 0;
             }
-        if (n)
-            table[n](s, pairs, block);
-    }
+        }
+    fs_walk_list(s, share, table, list, count);
 }
 
 /* The units of the share, [*from, *to), that exist. */

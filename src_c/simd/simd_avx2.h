@@ -13,6 +13,9 @@ typedef __m256 vf;
 typedef __m256i vi;
 typedef __m256 vm; /* all bits of a lane set or none */
 
+/* The compiler must have the value in a register here. */
+#define V_IN_REGISTER(a) __asm__("" : "+x"(a))
+
 FS_INLINE vf v_load(const float *p) { return _mm256_loadu_ps(p); }
 FS_INLINE void v_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 

@@ -13,6 +13,9 @@ typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
 
+/* The compiler must have the value in a register here. */
+#define V_IN_REGISTER(a) __asm__("" : "+v"(a))
+
 FS_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
 FS_INLINE void v_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 

@@ -13,6 +13,9 @@ typedef float32x4_t vf;
 typedef int32x4_t vi;
 typedef uint32x4_t vm; /* all bits of a lane set or none */
 
+/* The compiler must have the value in a register here. */
+#define V_IN_REGISTER(a) __asm__("" : "+w"(a))
+
 FS_INLINE vf v_load(const float *p) { return vld1q_f32(p); }
 FS_INLINE void v_store(float *p, vf a) { vst1q_f32(p, a); }
 FS_INLINE vf v_set1(float a) { return vdupq_n_f32(a); }

@@ -19,6 +19,13 @@ typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t fs_vu __attribute__((vector_size(16)));
 typedef vi vm; /* all bits of a lane set or none */
 
+/* The compiler must have the value in a register here. */
+#if defined(__SSE2__)
+#define V_IN_REGISTER(a) __asm__("" : "+x"(a))
+#else
+#define V_IN_REGISTER(a) ((void)0)
+#endif
+
 FS_INLINE vf v_load(const float *p)
 {
     vf a;
