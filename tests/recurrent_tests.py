@@ -166,6 +166,21 @@ class RecurrentTests:
             with pytest.raises(ValueError, match=rf"{ours.name}.*batch size 3.*batch of 2"):
                 ours(x[:2])
 
+    def test_arguments_without_meaning_here(self):
+        """use_cudnn changes nothing on a CPU: it is checked, accepted and kept in the config."""
+        cls = getattr(fastseq.layers, self.name)
+        if self.name == "SimpleRNN":  # Keras's has no such argument
+            with pytest.raises(ValueError, match="use_cudnn"):
+                cls(3, use_cudnn=False)
+            return
+        assert "use_cudnn" not in cls(3).get_config()
+        for value in (True, False):
+            assert cls.from_config(cls(3, use_cudnn=value).get_config()).use_cudnn is value
+        with pytest.raises(ValueError, match="use_cudnn"):
+            cls(3, use_cudnn="maybe")
+        with pytest.raises(ValueError, match="time_major"):
+            cls(3, time_major=True)
+
     # ---- without TensorFlow --------------------------------------------------------------------------------------
 
     def layer(self, x, units, seed=0, **kwargs):
