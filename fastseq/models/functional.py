@@ -245,6 +245,7 @@ class _Structure:
     def __init__(self, inputs, outputs):
         self.input_struct, self.output_struct = inputs, outputs
         self.inputs, self.outputs = nest.flatten(inputs), nest.flatten(outputs)
+        self._lone_rank = None if nest.is_nested(inputs) else len(inputs.shape)
 
     def check_outputs(self, graph):
         known = {id(tensor) for tensor in self.inputs}
@@ -258,6 +259,8 @@ class _Structure:
 
         Raises ValueError where that cannot be done, naming the inputs.
         """
+        if type(inputs) is np.ndarray and inputs.ndim == self._lone_rank:
+            return inputs
         wanted = self.input_struct
         if isinstance(inputs, dict) and not isinstance(wanted, dict):
             inputs = self._by_name(inputs, model_name)
