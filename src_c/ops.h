@@ -57,7 +57,7 @@
     OUT(float, scratch, "fs_recurrent_scratch() floats")                                                               \
     INT(batch) INT(timesteps) INT(inputs) INT(units)                                                                   \
     INT(x_row) INT(x_time) INT(mask_row) INT(mask_time) INT(y_row) INT(y_time)                                         \
-    INT(sequences) INT(zero_masked)                                                                                    \
+    INT(sequences) INT(zero_masked) INT(finite_kernel)                                                                 \
     INT(activation) NUM(a0) NUM(a1) NUM(a2)                                                                            \
     INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
 

@@ -250,6 +250,24 @@ class RecurrentTests:
             for found, wanted in zip(states, final):
                 np.testing.assert_array_equal(found, wanted)
 
+    def test_no_state_has_the_bits_of_zeros(self, rng):
+        """The first step from no state leaves its recurrent product out; weights that are not finite forbid that."""
+        x = rng.standard_normal((7, 3, 6)).astype("f")
+        x[0] = 0
+        mask = np.arange(3) >= np.arange(7)[:, None] % 3
+        for variant in self.variants:
+            layer = self.layer(x, 21, return_sequences=True, return_state=True, **variant)
+            zeros = [np.zeros((7, 21), "f")] * self.states
+            for m in (None, mask):
+                for found, wanted in zip(layer(x, mask=m), layer(x, mask=m, initial_state=zeros)):
+                    np.testing.assert_array_equal(found.view("i4"), wanted.view("i4"))
+            weights = layer.get_weights()
+            weights[1][0] = np.inf
+            layer.set_weights(weights)
+            for found, wanted in zip(layer(x), layer(x, initial_state=zeros)):
+                np.testing.assert_array_equal(found, wanted)
+            assert np.isnan(layer(x)[0][:, 0]).any()
+
     def test_padding_does_not_change_bits(self, rng):
         x = rng.standard_normal((5, 9, 6)).astype("f")
         padded = np.concatenate([x, rng.standard_normal((5, 4, 6)).astype("f")], axis=1)

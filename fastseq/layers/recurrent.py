@@ -211,6 +211,7 @@ class Recurrent(Layer):
         operation = self._operation()
         shape = (batch, time, inputs, self.units)
         fields |= self.packed(operation, self._packed_weights)
+        fields["finite_kernel"] = self.packed("finite", lambda: int(np.isfinite(self.recurrent_kernel._value).all()))
         fields["scratch"] = p.new((_native.recurrent_scratch(OPERATIONS[operation][0], *shape),))
         return lambda with_next=False: p.step(operation, with_next=with_next, **fields), final
 

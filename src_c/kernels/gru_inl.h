@@ -31,7 +31,8 @@ FS_INLINE void fs_gru_block(const fs_run_state *s, const int32_t *rows, int64_t 
         product[r][1] = acc[r][1];
         product[r][2] = v_load(a->bias + (panel * 4 + 3) * FS_PANEL + lane);
     }
-    fs_accumulate(product, h, a->w_h + panel * a->units * 3 * FS_PANEL + lane, a->units, 3 * FS_PANEL, R, 3);
+    int64_t count = fs_from_zeros(s) ? 0 : a->units;
+    fs_accumulate(product, h, a->w_h + panel * a->units * 3 * FS_PANEL + lane, count, 3 * FS_PANEL, R, 3);
     FS_UNROLL for (int r = 0; r < R; r++)
     {
         acc[r][0] = product[r][0];
@@ -59,7 +60,8 @@ FS_INLINE void fs_gru_gates_block(const fs_run_state *s, const int32_t *rows, in
         h[r] = fs_h_now(s, rows[r]);
         v_store(fs_h_next(s, rows[r]) + unit, acc[r][2]);
     }
-    fs_accumulate(acc, h, a->w_h + panel * a->units * 2 * FS_PANEL + lane, a->units, 2 * FS_PANEL, R, 2);
+    int64_t count = fs_from_zeros(s) ? 0 : a->units;
+    fs_accumulate(acc, h, a->w_h + panel * a->units * 2 * FS_PANEL + lane, count, 2 * FS_PANEL, R, 2);
     FS_UNROLL for (int r = 0; r < R; r++)
     {
         float *kept = s->kept + rows[r] * 2 * s->width + unit;
@@ -81,7 +83,8 @@ FS_INLINE void fs_gru_candidate_block(const fs_run_state *s, const int32_t *rows
         reset_h[r] = s->kept + rows[r] * 2 * s->width + s->width;
         acc[r][0] = v_load(fs_h_next(s, rows[r]) + unit);
     }
-    fs_accumulate(acc, reset_h, a->w_c + panel * a->units * FS_PANEL + lane, a->units, FS_PANEL, R, 1);
+    int64_t count = fs_from_zeros(s) ? 0 : a->units;
+    fs_accumulate(acc, reset_h, a->w_c + panel * a->units * FS_PANEL + lane, count, FS_PANEL, R, 1);
     FS_UNROLL for (int r = 0; r < R; r++)
     {
         vf z = v_load(s->kept + rows[r] * 2 * s->width + unit);

@@ -25,7 +25,8 @@ FS_INLINE void fs_lstm_block(const fs_run_state *s, const int32_t *rows, int64_t
     vf acc[FS_ROWS][4];
     fs_start_block(s, rows, block, acc, R, 4);
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
-    fs_accumulate(acc, h, a->w_h + panel * a->units * 4 * FS_PANEL + lane, a->units, 4 * FS_PANEL, R, 4);
+    int64_t count = fs_from_zeros(s) ? 0 : a->units;
+    fs_accumulate(acc, h, a->w_h + panel * a->units * 4 * FS_PANEL + lane, count, 4 * FS_PANEL, R, 4);
     int64_t unit = panel * FS_PANEL + lane;
     if (a->activation == FS_ACT_TANH && a->recurrent_activation == FS_ACT_SIGMOID)
         fs_lstm_finish(s, rows, unit, acc, R, FS_ACT_TANH, FS_ACT_SIGMOID);
