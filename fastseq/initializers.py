@@ -8,49 +8,16 @@ another too. Reference: https://keras.io/api/layers/initializers/
 
 import inspect
 import math
-import random
 
 import numpy as np
 
 from fastseq.backend import standardize_dtype
-from fastseq.naming import auto_name, to_snake_case
+from fastseq.naming import to_snake_case
 from fastseq.saving import serialization
+from fastseq.seeds import SeedGenerator, default_seed
 
 # Standard deviation of a standard normal distribution that is cut off at two of them.
 _TRUNCATED_STDDEV = 0.87962566103423978
-
-
-class SeedGenerator:
-    """A source of seeds: as ``seed=`` of an initializer it gives other values at every call, in a fixed order.
-
-    Args:
-        seed: integer; None draws one from Python's ``random``.
-        name: name of the generator.
-
-    Raises:
-        ValueError: a seed that is no integer.
-    """
-
-    def __init__(self, seed=None, name=None):
-        self.name = auto_name("SeedGenerator") if name is None else name
-        self._initial_seed = seed
-        seed = _default_seed() if seed is None else seed
-        if not isinstance(seed, int):
-            raise ValueError(f"Argument `seed` must be an integer. Received: seed={seed}")
-        self._seed = seed
-        self._count = 0
-
-    def next(self):
-        """The next pair (seed, count); no two calls give the same one."""
-        self._count += 1
-        return self._seed, self._count - 1
-
-    def get_config(self):
-        return {"seed": self._initial_seed, "name": self.name}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 class Initializer:
@@ -130,7 +97,7 @@ class RandomInitializer(Initializer):
     def __init__(self, seed=None):
         self._init_seed = seed
         if seed is None:
-            seed = _default_seed()
+            seed = default_seed()
         elif isinstance(seed, dict):
             seed = serialization.deserialize_keras_object(seed)
         if not isinstance(seed, (int, SeedGenerator)):
@@ -344,11 +311,6 @@ def compute_fans(shape, input_axes=None, output_axes=None):
         return fan, fan
     field = math.prod(shape[:-2])
     return int(shape[-2] * field), int(shape[-1] * field)
-
-
-def _default_seed():
-    # Python's generator, as Keras: random.seed(n) makes a whole model repeatable.
-    return random.randint(1, 10**9)
 
 
 def _dtype(dtype):

@@ -1,0 +1,43 @@
+"""Where seeds come from; see https://keras.io/api/random/seed_generator/."""
+
+import random
+
+from fastseq.naming import auto_name
+
+
+def default_seed():
+    """A seed from Python's generator, as Keras: random.seed(n) makes a whole model repeatable."""
+    return random.randint(1, 10**9)
+
+
+class SeedGenerator:
+    """A source of seeds: as ``seed=`` of an initializer it gives other values at every call, in a fixed order.
+
+    Args:
+        seed: integer; None draws one from Python's ``random``.
+        name: name of the generator.
+
+    Raises:
+        ValueError: a seed that is no integer.
+    """
+
+    def __init__(self, seed=None, name=None):
+        self.name = auto_name("SeedGenerator") if name is None else name
+        self._initial_seed = seed
+        seed = default_seed() if seed is None else seed
+        if not isinstance(seed, int):
+            raise ValueError(f"Argument `seed` must be an integer. Received: seed={seed}")
+        self._seed = seed
+        self._count = 0
+
+    def next(self):
+        """The next pair (seed, count); no two calls give the same one."""
+        self._count += 1
+        return self._seed, self._count - 1
+
+    def get_config(self):
+        return {"seed": self._initial_seed, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
