@@ -118,10 +118,10 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     }
 }
 
-/* Starting a region costs about 2 us, and far more on a busy machine: a thread wants this many multiply-adds (about 5 us)
-   to be worth it. */
+/* Starting a region costs 0.4 us when its threads are awake, more when they sleep, and a scheduling quantum when another
+   process has their core: a thread wants this many multiply-adds (about 5 us) to be worth it. */
 #define FS_MIN_WORK_PER_THREAD 600e3
-/* A meeting at the barrier costs about 0.3 us: between two of them a thread wants this many (about 1 us). */
+/* A meeting of two threads at the barrier costs 0.06 us: between two of them a thread wants this many (about 0.3 us). */
 #define FS_MIN_WORK_PER_MEETING 40e3
 
 int fs_worth_a_thread(const fs_extent *extent)

@@ -46,3 +46,9 @@ def test_functions_are_not_hidden_by_the_modules_of_their_name():
         if name != "add":
             importlib.import_module(f"fastseq.layers.{name}")
         assert callable(getattr(layers, name))
+
+
+def test_spellings_that_say_nothing_alone_are_refused():
+    for leftover in ({"batch_size": 4}, {"input_length": 5}):
+        with pytest.raises(ValueError, match="Unrecognized keyword"):
+            layers.Dense(3, **leftover)

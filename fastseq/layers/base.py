@@ -39,8 +39,6 @@ class Layer:
     """
 
     supports_masking = False
-    # Arguments of Keras that change nothing in the result: accepted, and kept in the config where they were given.
-    _inert_arguments = ()
 
     def __new__(cls, *args, **kwargs):
         layer = super().__new__(cls)
@@ -60,7 +58,6 @@ class Layer:
         self._trainable = trainable
         self._input_shape_arg = calling.pop_input_shape(kwargs)
         self._initial_weights = kwargs.pop("weights", None)
-        self._inert = {key: kwargs.pop(key) for key in self._inert_arguments if key in kwargs}
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
         self.built = False
@@ -365,7 +362,6 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": calling.dtype_config(self.dtype_policy)}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        config.update(self._inert)
         if type(self).get_config is Layer.get_config:
             config.update(calling.automatic_config(self))
         return config

@@ -40,14 +40,14 @@ def pop_input_shape(kwargs):
     batch_shape = kwargs.pop("batch_input_shape", None)
     shape = kwargs.pop("input_shape", None)
     dim = kwargs.pop("input_dim", None)
-    length = kwargs.pop("input_length", None)
-    batch_size = kwargs.pop("batch_size", None)
     if batch_shape is not None:
         return tuple(batch_shape)
-    if shape is None and dim is not None:
-        shape = (dim,) if length is None else (length, dim)
+    if shape is None and dim is None:
+        return None  # input_length and batch_size say nothing alone, and are refused with what else is left
+    length = kwargs.pop("input_length", None)
+    batch_size = kwargs.pop("batch_size", None)
     if shape is None:
-        return None
+        shape = (dim,) if length is None else (length, dim)
     return (batch_size, *((shape,) if isinstance(shape, int) else shape))
 
 

@@ -137,9 +137,7 @@ class Recurrent(Layer):
         return tuple(outputs) if isinstance(outputs, list) else outputs
 
     def emit_mask(self, p, sequences, mask):
-        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        output = mask if self.return_sequences else None
-        return [output, *[None] * self.state_count] if self.return_state else output
+        return self.compute_mask(sequences, mask)
 
     def compute_mask(self, sequences, mask=None):
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
