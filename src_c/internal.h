@@ -5,6 +5,8 @@
 
 /* Most rows that threads share when each owns units: their flags stand on each thread's stack. */
 #define FS_SHARED_ROWS 256
+/* Most rows that a recurrent kernel has in hand at a time; a multiple of every number of rows that a block takes. */
+#define FS_MOST_LISTED 480
 
 typedef struct fs_barrier fs_barrier;
 
@@ -40,6 +42,9 @@ int fs_cpu_has(const char *isa);
 void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
 int fs_threads_for(const fs_extent *extent, int threads); /* how many of `threads` pay */
 int fs_worth_a_thread(const fs_extent *extent);           /* to run beside another step */
+int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
+int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
+int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors);
 int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
 
 void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);

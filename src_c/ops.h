@@ -32,25 +32,28 @@
     OP(MATMUL, matmul)                                                                                                 \
     OP(NORMALIZE, normalize)
 
-/* y = activation(x w + bias) */
+/* y = activation(x w + bias), and with `softmax` that of each row of it. */
 #define FS_DENSE_ARGS(IN, OUT, INT, NUM)                                                                               \
     IN(float, x, "(rows, inputs), rows x_stride apart")                                                                \
     IN(float, w, "packed, groups of up to 4 panels: [inputs][panels][16] each")                                        \
-    IN(float, bias, "(P, 16)")                                                                                          \
+    IN(float, bias, "(P, 16)")                                                                                         \
     OUT(float, y, "(rows, units), rows y_stride apart")                                                                \
     INT(rows) INT(inputs) INT(units) INT(x_stride) INT(y_stride)                                                       \
-    INT(activation) NUM(p0) NUM(p1) NUM(p2)
+    INT(activation) NUM(p0) NUM(p1) NUM(p2) INT(softmax)
 
-/* The recurrent layers. Strides are in floats; a negative one walks backwards, from a pointer to the last element. */
+/* The recurrent layers. Strides are in floats; a negative one walks backwards, from a pointer to the last element.
+   A product always takes about four vectors of weights for each k. So SimpleRNN, with one gate, has four panels side by
+   side in the place of gates, [P/4][K][4][16] and a bias of [P/4][4][16]. GRU_RESET_BEFORE has two products: z and r of
+   two panels, [P/2][K][2 panels][z r][16], then the candidates of four; w_x and bias hold the first, then the second. */
 #define FS_RECURRENT_ARGS(IN, OUT, INT, NUM)                                                                           \
     IN(float, x, "(B, T, I), strides x_row, x_time, 1")                                                                \
     IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null: 0 keeps the state")                               \
     IN(float, h0, "(B, H) or null for zeros")                                                                          \
     IN(float, c0, "(B, H) or null; LSTM")                                                                              \
-    IN(float, w_x, "packed input kernel: [P][I][G][16]")                                                               \
-    IN(float, w_h, "packed recurrent kernel: [P][H][G][16]")                                                           \
-    IN(float, w_c, "packed candidate kernel [P][H][16] of a GRU that resets before the product, else null")            \
-    IN(float, bias, "[P][G or 4][16]")                                                                                 \
+    IN(float, w_x, "packed input kernel, by panels: [P][I][G][16]; others see above")                                  \
+    IN(float, w_h, "packed recurrent kernel: [P][H][G][16]; others see above")                                         \
+    IN(float, w_c, "packed candidate kernel [P/4][H][4][16] of a GRU that resets before the product, else null")       \
+    IN(float, bias, "[P][4][16]; others see above")                                                                    \
     OUT(float, y, "(B, T, H), strides y_row, y_time, 1; (B, H) without sequences")                                     \
     OUT(float, hn, "(B, H) or null")                                                                                   \
     OUT(float, cn, "(B, H) or null; LSTM")                                                                             \

@@ -5,18 +5,19 @@
 
 static int64_t panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
 
-static int gates_of(int op) { return op == FS_OP_LSTM ? 4 : op == FS_OP_SIMPLE_RNN ? 4 : 3; }
+static int gates_of(int op) { return op == FS_OP_LSTM ? 4 : op == FS_OP_SIMPLE_RNN ? 1 : 3; }
 
-/* Panels as the kernel walks them: SimpleRNN has one gate and takes four panels in the place of four gates. */
-static int64_t unit_blocks(int op, int64_t units)
-{
-    return op == FS_OP_SIMPLE_RNN ? (panels(units) + 3) / 4 : panels(units);
-}
+/* Panels that stay together: where a product has one gate, or two, the kernel takes four panels, or two, in their
+   place. */
+static int unit_panels(int op) { return op == FS_OP_SIMPLE_RNN || op == FS_OP_GRU_RESET_BEFORE ? 4 : 1; }
+
+static int64_t unit_blocks(int op, int64_t units) { return (panels(units) + unit_panels(op) - 1) / unit_panels(op); }
 
 /* Input sums of one block of timesteps, in floats: they stay in L2 beside the weights. */
 #define FS_HOIST_FLOATS (64 * 1024)
-/* With more rows than this each reading of the weights is used well enough, and hoisting only adds stores. Measured, time
-   hoisted / within the step, LSTM and GRU of 64 to 512 units: 1 row 0.5-0.9, 2 0.6-0.9, 4 0.8-1.0, 6 1.0, 8 1.0-1.04. */
+/* With more rows than this each reading of the weights is used well enough, and hoisting only adds stores. Measured,
+   time hoisted / within the step, LSTM and GRU of 64 to 512 units: 1 row 0.5-0.9, 2 0.6-0.9, 4 0.8-1.0, 6 1.0, 8
+   1.0-1.04. */
 #define FS_HOIST_MAX_ROWS 6
 
 /* Timesteps whose input sums are computed ahead as one product, 0 for none: then x is multiplied within the step. */
@@ -33,10 +34,38 @@ int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t
 /* h twice (before and after the step), c or what else a cell keeps, one flag byte per row, hoisted sums. */
 int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
 {
-    int64_t width = (op == FS_OP_SIMPLE_RNN ? 4 * unit_blocks(op, units) : panels(units)) * FS_PANEL;
+    int64_t width = unit_blocks(op, units) * unit_panels(op) * FS_PANEL;
     int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, gates_of(op));
-    int64_t sums = op == FS_OP_SIMPLE_RNN ? width : width * gates_of(op);
-    return batch * width * 4 + (batch + 3) / 4 + hoist * batch * sums + 64;
+    return batch * width * 4 + (batch + 3) / 4 + hoist * batch * width * gates_of(op) + 64;
+}
+
+/* Whether steps walk the blocks up and down in turn: what the last step read last is then still in L2 when this one
+   begins. Worth it where a step's weights are somewhat more than L2 holds (512 units, 1 row: 4 MB, 15% less time; 8
+   rows of 256 units 3%), not where nearly all of them come from further away, since going down stops the prefetching at
+   each panel (1024 units, 16 MB: 3% more time). `vectors`: 16 floats of weights for each k that one thread walks. */
+int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors)
+{
+    int64_t depth = rows > FS_HOIST_MAX_ROWS ? inputs + units : units, bytes = depth * vectors * FS_PANEL * 4;
+    return rows <= 8 && bytes > (512 << 10) && bytes <= (8 << 20);
+}
+
+/* Whether blocks of rows fetch the next panel's weights while they multiply with this one, each a part of it. Panels of
+   more than a quarter of L2 come from beyond it in every step (32 rows of 1024 units: 10% less time; of 512: none).
+   `vectors`: 16 floats of a panel's weights for each k. */
+int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors)
+{
+    return rows > 8 && (inputs + units) * vectors * FS_PANEL * 4 > (256 << 10);
+}
+
+/* Rows that run through all timesteps before the next ones begin. Weights of less than a quarter of L2 are quickly read
+   again, and a group's states, inputs and outputs then stay in L1 (1000 rows of 16 units: 9% less time). */
+int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors)
+{
+    int64_t weights = (inputs + units) * vectors * FS_PANEL * 4, row = (inputs + 4 * units) * 4;
+    if (weights > (256 << 10))
+        return FS_MOST_LISTED;
+    int64_t rows = (24 << 10) / row / 24 * 24;
+    return rows < 24 ? 24 : rows > FS_MOST_LISTED ? FS_MOST_LISTED : rows;
 }
 
 static void recurrent_extent(int op, const fs_recurrent_args *a, int threads, fs_extent *extent)
@@ -44,7 +73,8 @@ static void recurrent_extent(int op, const fs_recurrent_args *a, int threads, fs
     int64_t gates = op == FS_OP_SIMPLE_RNN ? 1 : gates_of(op);
     extent->rows = a->batch;
     extent->units = unit_blocks(op, a->units);
-    extent->row_work = (double)a->timesteps * (double)(a->inputs + a->units + 16) * (double)(panels(a->units) * 16 * gates);
+    extent->row_work =
+        (double)a->timesteps * (double)(a->inputs + a->units + 16) * (double)(panels(a->units) * FS_PANEL * gates);
     /* Few rows: a thread of its own units keeps its share of the weights in its own L2. From four rows a thread on,
        rows are independent and need no meetings. */
     if (threads > 1 && a->batch < 4 * (int64_t)threads && a->batch <= FS_SHARED_ROWS) {
@@ -61,8 +91,9 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         const fs_dense_args *a = args;
         extent->rows = a->rows;
         extent->units = (panels(a->units) + 3) / 4;
-        extent->row_work = (double)(a->inputs + 16) * (double)(panels(a->units) * 16);
+        extent->row_work = (double)(a->inputs + (a->softmax ? 40 : 16)) * (double)(panels(a->units) * 16);
         extent->by_units = a->rows < 4 * (int64_t)threads;
+        extent->meets = extent->by_units && a->softmax;
         break;
     }
     case FS_OP_LSTM:
@@ -118,10 +149,11 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     }
 }
 
-/* Starting a region costs 0.4 us when its threads are awake, more when they sleep, and a scheduling quantum when another
-   process has their core: a thread wants this many multiply-adds (about 5 us) to be worth it. */
+/* Starting a region costs 0.4 us when its threads are awake, more when they sleep, and a scheduling quantum when
+   another process has their core: a thread wants this many multiply-adds (about 5 us) to be worth it. */
 #define FS_MIN_WORK_PER_THREAD 600e3
-/* A meeting of two threads at the barrier costs 0.06 us: between two of them a thread wants this many (about 0.3 us). */
+/* A meeting of two threads at the barrier costs 0.06 us: between two of them a thread wants this many (about 0.3 us).
+   */
 #define FS_MIN_WORK_PER_MEETING 40e3
 
 int fs_worth_a_thread(const fs_extent *extent)

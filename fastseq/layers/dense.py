@@ -65,15 +65,18 @@ class Dense(Layer):
         x = p.float32(inputs)
         packed = self.packed("dense", self._packed_weights)
         spec = activations.native_spec(self.activation)
-        # An activation of single elements happens in the product's registers; a row-wise one is a step of its own.
-        fused = spec is not None and ACTIVATION_KINDS[spec[0]] < ACTIVATION_KINDS["softmax"]
-        parameters = [*(spec[1] if fused else ()), 0.0, 0.0, 0.0]
+        # An activation of single elements happens in the product's registers, softmax while a block of rows is in the
+        # caches; another row-wise one is a step of its own.
+        softmax = spec is not None and spec[0] == "softmax"
+        fused = softmax or (spec is not None and ACTIVATION_KINDS[spec[0]] < ACTIVATION_KINDS["softmax"])
+        elementwise = spec if fused and not softmax else ("linear", ())
+        parameters = [*elementwise[1], 0.0, 0.0, 0.0]
         y = p.new((*x.shape[:-1], self.units))
         p.step(
             "dense", x=x, y=y, **packed, rows=x.size // x.shape[-1] if x.size else 0, inputs=x.shape[-1],
             units=self.units, x_stride=x.shape[-1], y_stride=self.units,
-            activation=ACTIVATION_KINDS[spec[0]] if fused else 0,
-            p0=parameters[0], p1=parameters[1], p2=parameters[2],
+            activation=ACTIVATION_KINDS[elementwise[0]], p0=parameters[0], p1=parameters[1], p2=parameters[2],
+            softmax=int(softmax),
         )  # fmt: skip
         return y if fused else apply_activation(p, self, self.activation, y)
 

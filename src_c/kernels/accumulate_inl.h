@@ -1,41 +1,65 @@
-/* The inner loop of every product: R rows times up to 4 gates (or panels) of one vector, in registers. */
+/* The inner loop of every product: R rows times up to 4 vectors of weights (gates, or panels), in registers. */
 #ifndef FS_ACCUMULATE_INL
 #define FS_ACCUMULATE_INL
 
 #define FS_VECTORS (FS_PANEL / VLEN) /* vectors in a panel */
 
-/* Rows whose accumulators fit the registers beside 4 gates' weights and one broadcast: 6 x 4 of 32 registers on AVX-512
-   and NEON, 3 x 4 of 16 on AVX2 and SSE2. */
+/* FS_ROWS_<G>: rows whose sums of G vectors fit the registers beside the weights and a broadcast. With 32 registers, on
+   AVX-512 and NEON, 24 sums do; with 16, on AVX2 and SSE2, 12: six rows of four vectors then take their k twice, two
+   vectors each time, since three rows of four would want a 17th register (AVX2, LSTM: 115 GFLOP/s, so 128). */
+#define FS_ROWS_4 6
 #if defined(__AVX512F__) || defined(__aarch64__)
-#define FS_ROWS 6
 #define FS_REGISTERS 32
+#define FS_ROWS_3 8
 #else
-#define FS_ROWS 3
 #define FS_REGISTERS 16
+#define FS_ROWS_3 4
 #endif
+#define FS_MOST_ROWS 8 /* of any block */
 
-#define FS_UNROLL _Pragma("GCC unroll 8")
+#define FS_UNROLL _Pragma("GCC unroll 16")
 
-/* acc[r][g] += sum over k of x[r][k] * w[k][g], k in order, one fused multiply-add each: the order of a lane's sum never
-   depends on R, on the ISA, or on what else is computed beside it. `apart` floats lie between k and k + 1. */
-FS_INLINE void fs_accumulate(vf acc[FS_ROWS][4], const float *const x[FS_ROWS], const float *w, int64_t count,
-                             int64_t apart, const int R, const int G)
+typedef vf fs_sums[FS_MOST_ROWS][4];
+
+/* Memory to fetch into the caches while something else is computed: one line for each k, `apart` bytes between them;
+   apart 0 for none. */
+typedef struct {
+    const char *from;
+    int64_t apart;
+} fs_ahead;
+
+FS_INLINE void fs_accumulate_gates(fs_sums acc, const float *const *x, const float *w, int64_t count, int64_t apart,
+                                   fs_ahead ahead, const int R, const int from, const int to)
 {
     for (int64_t k = 0; k < count; k++, w += apart) {
         vf weights[4];
-        FS_UNROLL for (int g = 0; g < G; g++)
+        if (R * (to - from) >= 12 && ahead.apart)
+            __builtin_prefetch(ahead.from + k * ahead.apart);
+        FS_UNROLL for (int g = from; g < to; g++)
         {
             weights[g] = v_load(w + g * FS_PANEL);
-            /* Left alone, the compiler reads them from memory again for every row: 15 loads for 12 products. Where one
-               more register is needed than there are (3 rows of 4 gates on AVX2), that is the lesser evil. */
-            if (R > 1 && R * G + G + 1 <= FS_REGISTERS)
+            /* Left alone, the compiler reads them from memory again for every row: 15 loads for 12 products. */
+            if (R > 1 && R * (to - from) + to - from + 1 <= FS_REGISTERS)
                 V_IN_REGISTER(weights[g]);
         }
         FS_UNROLL for (int r = 0; r < R; r++)
         {
             vf value = v_bcast(x[r] + k);
-            FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = v_fma(value, weights[g], acc[r][g]);
+            FS_UNROLL for (int g = from; g < to; g++) acc[r][g] = v_fma(value, weights[g], acc[r][g]);
         }
+    }
+}
+
+/* acc[r][g] += sum over k of x[r][k] * w[k][g], k in order, one fused multiply-add each: the order of a lane's sum
+   never depends on R, on the ISA, or on what else is computed beside it. `apart` floats lie between k and k + 1. */
+FS_INLINE void fs_accumulate(fs_sums acc, const float *const *x, const float *w, int64_t count, int64_t apart,
+                             fs_ahead ahead, const int R, const int G)
+{
+    if (G == 4 && (R + 1) * G + 1 > FS_REGISTERS && R > 3) {
+        fs_accumulate_gates(acc, x, w, count, apart, ahead, R, 0, 2);
+        fs_accumulate_gates(acc, x, w, count, apart, (fs_ahead){NULL, 0}, R, 2, 4);
+    } else {
+        fs_accumulate_gates(acc, x, w, count, apart, ahead, R, 0, G);
     }
 }
 
@@ -49,30 +73,42 @@ FS_INLINE void fs_store_units(float *y, int64_t unit, int64_t units, vf value)
         v_store_part(y + unit, (int)left, value);
 }
 
-/* Rows of the next block when `left` rows are left: as even as can be, since a block of 2 rows takes as long as one of 4
-   (32 rows go as 6 6 5 5 5 5, not as 6 6 6 6 6 2: 12% less time). */
-FS_INLINE int fs_block_rows(int left)
+/* Rows of the next block, `most` at most, when `left` rows are left: as even as can be, since a block of 2 rows takes
+   as long as one of 4 (32 rows go as 6 6 5 5 5 5, not as 6 6 6 6 6 2: 12% less time). */
+FS_INLINE int fs_block_rows(int left, int most)
 {
-    int blocks = (left + FS_ROWS - 1) / FS_ROWS;
+    int blocks = (left + most - 1) / most;
     return (left + blocks - 1) / blocks;
 }
 
-/* One function per number of rows, and a table of them: FS_BY_ROWS(name) makes name_1 .. name_R from the inline
-   function name(const context *, const int32_t *rows, int64_t block, const int R). */
+/* One function per number of rows, and a table of them: FS_BY_ROWS_<most>(name, context) makes name_1 .. name_<most>
+   from the inline function name(context *, const int32_t *rows, int64_t block, const int R). */
 #define FS_ROWS_FUNCTION(name, context, R)                                                                             \
-    static __attribute__((noinline)) void name##_##R(const context *c, const int32_t *rows, int64_t block)             \
+    static __attribute__((noinline)) void name##_##R(context *c, const int32_t *rows, int64_t block)                   \
     {                                                                                                                  \
         name(c, rows, block, R);                                                                                       \
     }
-#if FS_ROWS == 6
-#define FS_BY_ROWS(name, context)                                                                                      \
+#define FS_BY_ROWS_4(name, context)                                                                                    \
+    FS_ROWS_FUNCTION(name, context, 1) FS_ROWS_FUNCTION(name, context, 2) FS_ROWS_FUNCTION(name, context, 3)           \
+    FS_ROWS_FUNCTION(name, context, 4)                                                                                 \
+    static void (*const name##_table[])(context *, const int32_t *, int64_t) = {                                       \
+        0, name##_1, name##_2, name##_3, name##_4};
+#define FS_BY_ROWS_6(name, context)                                                                                    \
     FS_ROWS_FUNCTION(name, context, 1) FS_ROWS_FUNCTION(name, context, 2) FS_ROWS_FUNCTION(name, context, 3)           \
     FS_ROWS_FUNCTION(name, context, 4) FS_ROWS_FUNCTION(name, context, 5) FS_ROWS_FUNCTION(name, context, 6)           \
-    static void (*const name##_table[])(const context *, const int32_t *, int64_t) = {                                 \
+    static void (*const name##_table[])(context *, const int32_t *, int64_t) = {                                       \
         0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6};
-#else
-#define FS_BY_ROWS(name, context)                                                                                      \
+#define FS_BY_ROWS_8(name, context)                                                                                    \
     FS_ROWS_FUNCTION(name, context, 1) FS_ROWS_FUNCTION(name, context, 2) FS_ROWS_FUNCTION(name, context, 3)           \
-    static void (*const name##_table[])(const context *, const int32_t *, int64_t) = {0, name##_1, name##_2, name##_3};
+    FS_ROWS_FUNCTION(name, context, 4) FS_ROWS_FUNCTION(name, context, 5) FS_ROWS_FUNCTION(name, context, 6)           \
+    FS_ROWS_FUNCTION(name, context, 7) FS_ROWS_FUNCTION(name, context, 8)                                              \
+    static void (*const name##_table[])(context *, const int32_t *, int64_t) = {                                       \
+        0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8};
+/* For blocks of 4 vectors, and of 3. */
+#define FS_BY_ROWS_OF_4 FS_BY_ROWS_6
+#if FS_ROWS_3 == 8
+#define FS_BY_ROWS_OF_3 FS_BY_ROWS_8
+#else
+#define FS_BY_ROWS_OF_3 FS_BY_ROWS_4
 #endif
 #endif

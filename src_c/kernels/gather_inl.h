@@ -54,7 +54,8 @@ static int fs_masking(const fs_masking_args *a, const fs_share *share)
         for (int64_t i = 0; i < a->width; i++)
             any |= x[i] != a->value;
         a->mask[row] = any;
-        /* As Keras: x times the mask, so an infinity or NaN in a masked row would stay NaN; a masked row has neither. */
+        /* As Keras: x times the mask, so an infinity or NaN in a masked row would stay NaN; a masked row has neither.
+           */
         for (int64_t i = 0; i < a->width; i++)
             y[i] = any ? x[i] : 0.0f;
     }

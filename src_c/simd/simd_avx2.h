@@ -3,6 +3,7 @@
 #define FS_SIMD_WORDS
 #include <immintrin.h>
 #include <stdint.h>
+#include "x86_parts.h"
 
 #define FS_ISA avx2
 #define FS_HAS_FMA 1
@@ -25,7 +26,7 @@ FS_INLINE vi v_first(int n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 FS_INLINE vf v_load_part(const float *p, int n) { return _mm256_maskload_ps(p, v_first(n)); }
-FS_INLINE void v_store_part(float *p, int n, vf a) { _mm256_maskstore_ps(p, v_first(n), a); }
+FS_INLINE void v_store_part(float *p, int n, vf a) { fs_store_part8(p, n, a); }
 
 FS_INLINE vf v_set1(float a) { return _mm256_set1_ps(a); }
 FS_INLINE vf v_bcast(const float *p) { return _mm256_broadcast_ss(p); }
@@ -69,6 +70,10 @@ FS_INLINE vm v_ge(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_GE_OQ); }
 FS_INLINE vm v_eq(vf a, vf b) { return _mm256_cmp_ps(a, b, _CMP_EQ_OQ); }
 FS_INLINE vm v_isnan(vf a) { return _mm256_cmp_ps(a, a, _CMP_UNORD_Q); }
 FS_INLINE vf v_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); } /* m ? a : b */
+
+/* The lanes folded in half until one is left. */
+FS_INLINE float v_fold_sum(vf a) { return fs_fold_sum8(a); }
+FS_INLINE float v_fold_max(vf a) { return fs_fold_max8(a); }
 
 #include "mode.h"
 #endif

@@ -3,6 +3,7 @@
 #define FS_SIMD_WORDS
 #include <immintrin.h>
 #include <stdint.h>
+#include "x86_parts.h"
 
 #define FS_ISA avx512
 #define FS_HAS_FMA 1
@@ -22,7 +23,17 @@ FS_INLINE void v_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 /* 0 <= n <= VLEN; lanes from n on read as 0 and are never touched in memory. */
 FS_INLINE vm v_first(int n) { return (vm)((1u << n) - 1u); }
 FS_INLINE vf v_load_part(const float *p, int n) { return _mm512_maskz_loadu_ps(v_first(n), p); }
-FS_INLINE void v_store_part(float *p, int n, vf a) { _mm512_mask_storeu_ps(p, v_first(n), a); }
+FS_INLINE void v_store_part(float *p, int n, vf a)
+{
+    if (n >= 16) {
+        _mm512_storeu_ps(p, a);
+    } else if (n >= 8) {
+        _mm256_storeu_ps(p, _mm512_castps512_ps256(a));
+        fs_store_part8(p + 8, n - 8, _mm512_extractf32x8_ps(a, 1));
+    } else {
+        fs_store_part8(p, n, _mm512_castps512_ps256(a));
+    }
+}
 
 FS_INLINE vf v_set1(float a) { return _mm512_set1_ps(a); }
 FS_INLINE vf v_bcast(const float *p) { return _mm512_set1_ps(*p); }
@@ -68,6 +79,16 @@ FS_INLINE vm v_ge(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_GE_OQ); }
 FS_INLINE vm v_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 FS_INLINE vm v_isnan(vf a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
 FS_INLINE vf v_select(vm m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); } /* m ? a : b */
+
+/* The lanes folded in half until one is left. */
+FS_INLINE float v_fold_sum(vf a)
+{
+    return fs_fold_sum8(_mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+}
+FS_INLINE float v_fold_max(vf a)
+{
+    return fs_fold_max8(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+}
 
 #include "mode.h"
 #endif

@@ -215,11 +215,55 @@ FS_INLINE vf v_erf(vf x)
 #define FS_LANE_VECS (FS_LANES / VLEN)
 #define FS_SUM_BLOCK 128
 
+/* The 16 lanes folded in half four times: one order on every ISA. */
+FS_INLINE float fs_lane_sum(const vf v[FS_LANE_VECS])
+{
+    vf folded[FS_LANE_VECS];
+    for (int j = 0; j < FS_LANE_VECS; j++)
+        folded[j] = v[j];
+    for (int half = FS_LANE_VECS / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            folded[j] = v_add(folded[j], folded[j + half]);
+    return v_fold_sum(folded[0]);
+}
+/* Of numbers; what it gives where one is NaN depends on the lane. */
+FS_INLINE float fs_lane_max(const vf v[FS_LANE_VECS])
+{
+    vf folded[FS_LANE_VECS];
+    for (int j = 0; j < FS_LANE_VECS; j++)
+        folded[j] = v[j];
+    for (int half = FS_LANE_VECS / 2; half > 0; half /= 2)
+        for (int j = 0; j < half; j++)
+            folded[j] = v_max(folded[j], folded[j + half]);
+    return v_fold_max(folded[0]);
+}
+
+/* v, where the lane is one of the first n of 16, else `fill`. */
+FS_INLINE void fs_lane_fill(vf v[FS_LANE_VECS], int n, float fill)
+{
+    static const float number[FS_LANES] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int j = 0; j < FS_LANE_VECS; j++)
+        v[j] = v_select(v_lt(v_load(number + j * VLEN), v_set1((float)n)), v[j], v_set1(fill));
+}
+/* x (n), 0 < n <= 16, with `fill` in the lanes after them. */
+FS_INLINE void fs_lane_load(vf v[FS_LANE_VECS], const float *x, int n, float fill)
+{
+    for (int j = 0; j < FS_LANE_VECS; j++) {
+        int left = n - j * VLEN;
+        v[j] = left > 0 ? v_load_part(x + j * VLEN, left < VLEN ? left : VLEN) : v_zero();
+    }
+    fs_lane_fill(v, n, fill);
+}
+FS_INLINE void fs_lane_store(float *y, int n, const vf v[FS_LANE_VECS])
+{
+    for (int j = 0; j < FS_LANE_VECS && n > j * VLEN; j++)
+        v_store_part(y + j * VLEN, n - j * VLEN < VLEN ? n - j * VLEN : VLEN, v[j]);
+}
+
 /* x (n) */
 __attribute__((unused)) static float fs_sum(const float *x, int64_t n)
 {
     vf total[FS_LANE_VECS];
-    float lane[FS_LANES];
     for (int j = 0; j < FS_LANE_VECS; j++)
         total[j] = v_zero();
     for (int64_t i = 0; i < n;) {
@@ -238,32 +282,30 @@ __attribute__((unused)) static float fs_sum(const float *x, int64_t n)
             total[j] = v_add(total[j], acc[j]);
         i = end;
     }
-    for (int j = 0; j < FS_LANE_VECS; j++)
-        v_store(lane + j * VLEN, total[j]);
-    for (int w = FS_LANES / 2; w > 0; w /= 2)
-        for (int k = 0; k < w; k++)
-            lane[k] += lane[k + w];
-    return lane[0];
+    return fs_lane_sum(total);
 }
 
-/* x (n); -inf for n = 0, NaN if any element is. */
+/* x (n); -inf for n = 0. A NaN among them may be lost: for callers that meet it again. Four maxima at a time: one alone
+   waits for itself at every step. */
 __attribute__((unused)) static float fs_max(const float *x, int64_t n)
 {
-    vf acc[FS_LANE_VECS];
-    float lane[FS_LANES];
+    enum { SIDE = 4 * FS_LANE_VECS };
+    vf acc[SIDE];
     int64_t i = 0;
-    for (int j = 0; j < FS_LANE_VECS; j++)
+    for (int j = 0; j < SIDE; j++)
         acc[j] = v_set1(-__builtin_inff());
-    for (; i + FS_LANES <= n; i += FS_LANES)
+    for (; i + 4 * FS_LANES <= n; i += 4 * FS_LANES)
+        for (int j = 0; j < SIDE; j++)
+            acc[j] = v_max(acc[j], v_load(x + i + j * VLEN));
+    for (; i < n; i += FS_LANES) {
+        vf last[FS_LANE_VECS];
+        fs_lane_load(last, x + i, n - i < FS_LANES ? (int)(n - i) : FS_LANES, -__builtin_inff());
         for (int j = 0; j < FS_LANE_VECS; j++)
-            acc[j] = v_select(v_isnan(acc[j]), acc[j], v_max(acc[j], v_load(x + i + j * VLEN)));
-    for (int j = 0; j < FS_LANE_VECS; j++)
-        v_store(lane + j * VLEN, acc[j]);
-    for (int k = 0; i + k < n; k++)
-        lane[k] = lane[k] > x[i + k] || lane[k] != lane[k] ? lane[k] : x[i + k];
-    for (int w = FS_LANES / 2; w > 0; w /= 2)
-        for (int k = 0; k < w; k++)
-            lane[k] = lane[k] > lane[k + w] || lane[k] != lane[k] ? lane[k] : lane[k + w];
-    return lane[0];
+            acc[j] = v_max(acc[j], last[j]);
+    }
+    for (int side = 1; side < 4; side++)
+        for (int j = 0; j < FS_LANE_VECS; j++)
+            acc[j] = v_max(acc[j], acc[side * FS_LANE_VECS + j]);
+    return fs_lane_max(acc);
 }
 #endif

@@ -93,5 +93,17 @@ FS_INLINE vm v_eq(vf a, vf b) { return vceqq_f32(a, b); }
 FS_INLINE vm v_isnan(vf a) { return vmvnq_u32(vceqq_f32(a, a)); }
 FS_INLINE vf v_select(vm m, vf a, vf b) { return vbslq_f32(m, a, b); } /* m ? a : b */
 
+/* The lanes folded in half until one is left. */
+FS_INLINE float v_fold_sum(vf a)
+{
+    float32x2_t b = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(b, 0) + vget_lane_f32(b, 1);
+}
+FS_INLINE float v_fold_max(vf a)
+{
+    float32x2_t b = vmax_f32(vget_low_f32(a), vget_high_f32(a));
+    return vget_lane_f32(vpmax_f32(b, b), 0);
+}
+
 #include "mode.h"
 #endif

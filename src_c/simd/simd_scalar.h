@@ -103,5 +103,13 @@ FS_INLINE vf v_abs(vf a) { return (vf)((vi)a & vi_set1(0x7fffffff)); }
 FS_INLINE vf v_neg(vf a) { return -a; }
 FS_INLINE vf v_copysign(vf m, vf s) { return (vf)(((vi)m & vi_set1(0x7fffffff)) | ((vi)s & ~vi_set1(0x7fffffff))); }
 
+/* The lanes folded in half until one is left. */
+FS_INLINE float v_fold_sum(vf a) { return (a[0] + a[2]) + (a[1] + a[3]); }
+FS_INLINE float v_fold_max(vf a)
+{
+    float b = a[0] > a[2] ? a[0] : a[2], c = a[1] > a[3] ? a[1] : a[3];
+    return b > c ? b : c;
+}
+
 #include "mode.h"
 #endif

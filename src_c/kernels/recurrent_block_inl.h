@@ -1,0 +1,149 @@
+/* What a cell's block function is made of. A block is some rows times one vector of units of every gate; its sums live
+   in registers from the bias to the new state. */
+
+/* One thread's view of a running recurrence. W = width, panels in floats. */
+typedef struct {
+    const fs_recurrent_args *a;
+    float *h;       /* (B, 2, W): a row's state now and next; which is which, its parity tells */
+    float *kept;    /* (B, W) c of an LSTM; (B, 2, W) z and r * h of a GRU that resets before the product */
+    uint8_t *flags; /* (B,) */
+    int64_t width, step;
+    float act[3], rec[3];
+    int hoisted_vectors;      /* vectors of x products that hoisting keeps for a panel of units */
+    int alternate, backwards; /* blocks are walked up and down in turn; this step walks them down */
+
+    /* The phase that runs: its weights, and where its hoisted sums lie. */
+    const float *w_x, *w_h, *bias;
+    float *sums; /* (hoisted timesteps, B, blocks, vectors, VLEN) bias + x w, or null */
+    int64_t blocks, vectors, first_hoisted;
+
+    /* Each of the step's row blocks fetches its part of the next block's weights; row_blocks 0: none does. */
+    int row_block, row_blocks;
+    int from_zeros; /* h is zeros and adds nothing to any sum: its product is left out */
+} fs_run_state;
+
+enum { FS_PARITY = 1, FS_SEEN = 2 }; /* flags: which half of h is now; an unmasked step has passed */
+
+FS_INLINE float *fs_h_now(const fs_run_state *s, int32_t row)
+{
+    return s->h + (row * 2 + (s->flags[row] & FS_PARITY)) * s->width;
+}
+FS_INLINE float *fs_h_next(const fs_run_state *s, int32_t row)
+{
+    return s->h + (row * 2 + !(s->flags[row] & FS_PARITY)) * s->width;
+}
+FS_INLINE const float *fs_x_at(const fs_run_state *s, int32_t row, int64_t step)
+{
+    return s->a->x + row * s->a->x_row + step * s->a->x_time;
+}
+/* Sums of a pair, that is (timestep - first_hoisted) * B + row. */
+FS_INLINE float *fs_sums_at(const fs_run_state *s, int64_t pair, int64_t block)
+{
+    return s->sums + (pair * s->blocks + block) * s->vectors * VLEN;
+}
+
+/* The panel (or group of panels) of a block, and which of the panel's vectors it is, in floats. */
+FS_INLINE int64_t fs_group(int64_t block) { return block / FS_VECTORS; }
+FS_INLINE int64_t fs_lane(int64_t block) { return block % FS_VECTORS * VLEN; }
+
+FS_INLINE vf fs_bias_at(const fs_run_state *s, int64_t block, int g)
+{
+    return v_load(s->bias + (fs_group(block) * 4 + g) * FS_PANEL + fs_lane(block));
+}
+/* What this row block fetches while it multiplies with a panel of `count` k from w on; the next panel comes after it.
+   */
+FS_INLINE fs_ahead fs_next_panel(const fs_run_state *s, const float *w, int64_t count, const int G)
+{
+    int64_t k_bytes = G * FS_PANEL * (int64_t)sizeof(float);
+    if (s->row_blocks == 0)
+        return (fs_ahead){NULL, 0};
+    return (fs_ahead){(const char *)w + count * k_bytes + count * k_bytes * s->row_block / s->row_blocks,
+                      k_bytes / s->row_blocks};
+}
+
+/* acc = bias + x w_x of G vectors. */
+FS_INLINE void fs_input_sums(const fs_run_state *s, int64_t block, const float *const *x, fs_sums acc, const int R,
+                             const int G)
+{
+    const float *w = s->w_x + fs_group(block) * s->a->inputs * G * FS_PANEL + fs_lane(block);
+    FS_UNROLL for (int r = 0; r < R; r++)
+    {
+        FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = fs_bias_at(s, block, g);
+    }
+    fs_accumulate(acc, x, w, s->a->inputs, G * FS_PANEL, fs_next_panel(s, w, s->a->inputs, G), R, G);
+}
+
+/* acc += read w_h, where acc begins with the hoisted sums or with bias and x product. `read` is h, or what takes its
+   place. Where x has three gates the candidate's recurrent sum is apart: the fourth, from a bias of its own. */
+FS_INLINE void fs_block_sums(const fs_run_state *s, const int32_t *rows, int64_t block, const float *const *read,
+                             fs_sums acc, const int R, const int G)
+{
+    if (s->sums) {
+        int64_t pair = (s->step - s->first_hoisted) * s->a->batch;
+        FS_UNROLL for (int r = 0; r < R; r++)
+        {
+            const float *sums = fs_sums_at(s, pair + rows[r], block);
+            FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = v_load(sums + g * VLEN);
+        }
+    } else {
+        const float *x[FS_MOST_ROWS];
+        FS_UNROLL for (int r = 0; r < R; r++) x[r] = fs_x_at(s, rows[r], s->step);
+        fs_input_sums(s, block, x, acc, R, G);
+    }
+    const float *w = s->w_h + fs_group(block) * s->a->units * G * FS_PANEL + fs_lane(block);
+    int64_t count = s->from_zeros ? 0 : s->a->units;
+    fs_ahead ahead = fs_next_panel(s, w, count, G);
+    if (G != 3) {
+        fs_accumulate(acc, read, w, count, G * FS_PANEL, ahead, R, G);
+        return;
+    }
+    fs_sums product;
+    FS_UNROLL for (int r = 0; r < R; r++)
+    {
+        product[r][0] = acc[r][0];
+        product[r][1] = acc[r][1];
+        product[r][2] = fs_bias_at(s, block, 3);
+    }
+    fs_accumulate(product, read, w, count, G * FS_PANEL, ahead, R, G);
+    FS_UNROLL for (int r = 0; r < R; r++)
+    {
+        acc[r][0] = product[r][0];
+        acc[r][1] = product[r][1];
+        acc[r][3] = product[r][2];
+    }
+}
+
+/* Hoisting: bias + x w of (timestep, row) pairs, into `sums`. */
+FS_INLINE void fs_hoist_block(const fs_run_state *s, const int32_t *pairs, int64_t block, const int R, const int G)
+{
+    int64_t batch = s->a->batch;
+    const float *x[FS_MOST_ROWS];
+    fs_sums acc;
+    FS_UNROLL for (int r = 0; r < R; r++)
+        x[r] = fs_x_at(s, (int32_t)(pairs[r] % batch), s->first_hoisted + pairs[r] / batch);
+    fs_input_sums(s, block, x, acc, R, G);
+    FS_UNROLL for (int r = 0; r < R; r++)
+    {
+        float *sums = fs_sums_at(s, pairs[r], block);
+        FS_UNROLL for (int g = 0; g < G; g++) v_store(sums + g * VLEN, acc[r][g]);
+    }
+}
+FS_INLINE void fs_hoist3_block(fs_run_state *s, const int32_t *pairs, int64_t block, const int R)
+{
+    fs_hoist_block(s, pairs, block, R, 3);
+}
+FS_INLINE void fs_hoist4_block(fs_run_state *s, const int32_t *pairs, int64_t block, const int R)
+{
+    fs_hoist_block(s, pairs, block, R, 4);
+}
+FS_BY_ROWS_OF_3(fs_hoist3_block, fs_run_state)
+FS_BY_ROWS_OF_4(fs_hoist4_block, fs_run_state)
+
+/* The new state of one vector of units: kept for the next step, and written out where sequences are wanted. */
+FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit, vf h)
+{
+    const fs_recurrent_args *a = s->a;
+    v_store(fs_h_next(s, row) + unit, h);
+    if (a->sequences)
+        fs_store_units(a->y + row * a->y_row + s->step * a->y_time, unit, a->units, h);
+}
