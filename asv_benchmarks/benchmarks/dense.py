@@ -1,25 +1,22 @@
-"""Dense on every timestep."""
+"""Dense on every timestep, alone and with softmax."""
 
 import fastseq
 
-from .common import LayerBenchmark
+from .common import THREADS, TrackedBenchmark
 
 
-class Dense(LayerBenchmark):
-    params = [[(1, 1, 64, 32), (32, 100, 256, 256), (1000, 64, 16, 8)], [1, 2]]
+class Dense(TrackedBenchmark):
+    params = [[(1, 1, 64, 32), (32, 100, 256, 256), (1000, 64, 16, 8)], THREADS]
 
-    def make(self, units):
+    def make(self, batch, time, inputs, units):
         return fastseq.layers.Dense(units)
 
-    def time_call(self, shape, threads):
-        self.layer(self.x)
+    def products(self, inputs, units):
+        return inputs * units
 
 
-class DenseSoftmax(LayerBenchmark):
-    params = [[(64, 200, 128, 1000)], [1, 2]]
+class DenseSoftmax(Dense):
+    params = [[(64, 200, 128, 1000)], THREADS]
 
-    def make(self, units):
+    def make(self, batch, time, inputs, units):
         return fastseq.layers.Dense(units, activation="softmax")
-
-    def time_call(self, shape, threads):
-        self.layer(self.x)

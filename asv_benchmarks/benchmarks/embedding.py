@@ -1,18 +1,17 @@
-"""Embedding: a table of 10,000 rows of 128."""
+"""Embedding: ids (B, T) into a table of 10,000 rows of 128."""
 
 import numpy as np
 
 import fastseq
 
+from .common import THREADS, LayerBenchmark
 
-class Embedding:
-    params = [[(1, 1), (1, 100), (64, 100)]]
-    param_names = ["ids"]
 
-    def setup(self, ids):
-        self.layer = fastseq.layers.Embedding(10_000, 128)
-        self.ids = np.random.default_rng(0).integers(0, 10_000, ids).astype("i4")
-        self.layer(self.ids)
+class Embedding(LayerBenchmark):
+    params = [[(1, 1), (1, 100), (64, 100)], THREADS]
 
-    def time_call(self, ids):
-        self.layer(self.ids)
+    def make(self, *shape):
+        return fastseq.layers.Embedding(10_000, 128)
+
+    def inputs(self, *shape):
+        return np.random.default_rng(0).integers(0, 10_000, shape).astype("i4")

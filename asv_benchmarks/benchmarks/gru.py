@@ -1,15 +1,25 @@
-"""GRU, returning sequences."""
+"""GRU, returning sequences: without a mask and with one."""
 
 import fastseq
 
-from .common import RECURRENT_SHAPES, LayerBenchmark
+from .common import THREADS, MaskedBenchmark, TrackedBenchmark
 
 
-class GRU(LayerBenchmark):
-    params = [RECURRENT_SHAPES, [1, 2]]
-
-    def make(self, units):
+class GRU(TrackedBenchmark):
+    def make(self, batch, time, inputs, units):
         return fastseq.layers.GRU(units, return_sequences=True)
 
-    def time_call(self, shape, threads):
-        self.layer(self.x)
+    def products(self, inputs, units):
+        return 3 * units * (inputs + units)
+
+
+class GRUResetBefore(GRU):
+    params = [[(1, 100, 256, 256), (64, 100, 256, 256)], THREADS]
+
+    def make(self, batch, time, inputs, units):
+        return fastseq.layers.GRU(units, return_sequences=True, reset_after=False)
+
+
+class MaskedGRU(MaskedBenchmark):
+    def make(self, units):
+        return fastseq.layers.GRU(units, return_sequences=True)

@@ -1,15 +1,18 @@
-"""LSTM, returning sequences."""
+"""LSTM, returning sequences: without a mask and with one."""
 
 import fastseq
 
-from .common import RECURRENT_SHAPES, LayerBenchmark
+from .common import MaskedBenchmark, TrackedBenchmark
 
 
-class LSTM(LayerBenchmark):
-    params = [RECURRENT_SHAPES, [1, 2]]
-
-    def make(self, units):
+class LSTM(TrackedBenchmark):
+    def make(self, batch, time, inputs, units):
         return fastseq.layers.LSTM(units, return_sequences=True)
 
-    def time_call(self, shape, threads):
-        self.layer(self.x)
+    def products(self, inputs, units):
+        return 4 * units * (inputs + units)
+
+
+class MaskedLSTM(MaskedBenchmark):
+    def make(self, units):
+        return fastseq.layers.LSTM(units, return_sequences=True)

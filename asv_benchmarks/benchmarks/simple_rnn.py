@@ -1,15 +1,18 @@
-"""SimpleRNN, returning sequences."""
+"""SimpleRNN, returning sequences: without a mask and with one."""
 
 import fastseq
 
-from .common import RECURRENT_SHAPES, LayerBenchmark
+from .common import MaskedBenchmark, TrackedBenchmark
 
 
-class SimpleRNN(LayerBenchmark):
-    params = [RECURRENT_SHAPES, [1, 2]]
-
-    def make(self, units):
+class SimpleRNN(TrackedBenchmark):
+    def make(self, batch, time, inputs, units):
         return fastseq.layers.SimpleRNN(units, return_sequences=True)
 
-    def time_call(self, shape, threads):
-        self.layer(self.x)
+    def products(self, inputs, units):
+        return units * (inputs + units)
+
+
+class MaskedSimpleRNN(MaskedBenchmark):
+    def make(self, units):
+        return fastseq.layers.SimpleRNN(units, return_sequences=True)

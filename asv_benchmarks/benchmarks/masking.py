@@ -1,0 +1,10 @@
+"""Masking: every timestep compared with the mask value."""
+
+import fastseq
+
+from .common import LayerBenchmark
+
+
+class Masking(LayerBenchmark):
+    def make(self, *shape):
+        return fastseq.layers.Masking()
