@@ -1,11 +1,11 @@
 /* Everything but the recurrent kernels: Dense, activations, element by element, ids and masks, random numbers. */
 #include "harness.h"
 
-static void run_dense(int64_t rows, int64_t inputs, int64_t units, int apart, int activation, int threads)
+static void run_dense(int64_t rows, int64_t inputs, int64_t units, int apart, int activation, int threads, int softmax)
 {
     fs_dense_args a = {
         .rows = rows, .inputs = inputs, .units = units, .x_stride = inputs + apart, .y_stride = units + apart,
-        .activation = activation, .p0 = 0.2f, .p1 = 6.0f, .p2 = 0.1f,
+        .activation = activation, .p0 = 0.2f, .p1 = 6.0f, .p2 = 0.1f, .softmax = softmax,
     };
     a.x = floats_in(rows * a.x_stride, 1.0f);
     a.w = floats_in((units + 63) / 64 * 64 * inputs, 0.4f);
@@ -20,16 +20,22 @@ void dense_cases(void)
     for (int64_t s = 0; s < COUNT_OF(shapes); s++)
         for (int apart = 0; apart < 4; apart += 3) {
             begin("%dx%dx%d-apart%d", (int)shapes[s][0], (int)shapes[s][1], (int)shapes[s][2], apart);
-            run_dense(shapes[s][0], shapes[s][1], shapes[s][2], apart, FS_ACT_LINEAR, 1);
+            run_dense(shapes[s][0], shapes[s][1], shapes[s][2], apart, FS_ACT_LINEAR, 1, 0);
         }
     begin("rows-by-threads");
-    run_dense(600, 40, 70, 0, FS_ACT_TANH, 3);
+    run_dense(600, 40, 70, 0, FS_ACT_TANH, 3, 0);
     begin("units-by-threads");
-    run_dense(2, 1024, 1000, 0, FS_ACT_TANH, 3);
+    run_dense(2, 1024, 1000, 0, FS_ACT_TANH, 3, 0);
     for (int kind = 0; kind < FS_ACT_FIRST_ROWWISE; kind++) {
         begin("%s", fs_activation_name(kind));
-        run_dense(13, 21, 70, 0, kind, 1);
+        run_dense(13, 21, 70, 0, kind, 1, 0);
     }
+    for (int64_t s = 0; s < COUNT_OF(shapes); s++) {
+        begin("%dx%dx%d-softmax", (int)shapes[s][0], (int)shapes[s][1], (int)shapes[s][2]);
+        run_dense(shapes[s][0], shapes[s][1], shapes[s][2], 3, FS_ACT_LINEAR, 1, 1);
+    }
+    begin("softmax-by-threads");
+    run_dense(600, 40, 70, 0, FS_ACT_LINEAR, 3, 1);
 }
 
 void activation_cases(void)
