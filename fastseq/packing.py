@@ -52,7 +52,7 @@ def pack_gate_groups(matrix, gates):
 
 
 def pack_groups(matrix):
-    """(K, N) -> groups of 4 panels, each [K][4][16], one after the other in a flat array; the last holds what is left."""
+    """(K, N) -> groups of 4 panels, each [K][4][16], one after the other in a flat array; the last has what is left."""
     packed = _gate_panels(matrix, 1)
     groups = [packed[i : i + 4, :, 0].transpose(1, 0, 2).ravel() for i in range(0, len(packed), 4)]
     return aligned(np.concatenate(groups) if groups else np.zeros(0, np.float32))

@@ -40,13 +40,13 @@ int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t i
 }
 
 /* Whether steps walk the blocks up and down in turn: what the last step read last is then still in L2 when this one
-   begins. Worth it where a step's weights are somewhat more than L2 holds (512 units, 1 row: 4 MB, 15% less time; 8
-   rows of 256 units 3%), not where nearly all of them come from further away, since going down stops the prefetching at
-   each panel (1024 units, 16 MB: 3% more time). `vectors`: 16 floats of weights for each k that one thread walks. */
+   begins. Worth it where few rows make a step wait for weights that L2 does not hold: LSTM of 512 units, 1 row (4 MB) 15%
+   less time, of 1024 (16 MB) 2%; 8 rows of 256 units 3%. `vectors`: 16 floats of weights for each k that one thread
+   walks. */
 int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors)
 {
-    int64_t depth = rows > FS_HOIST_MAX_ROWS ? inputs + units : units, bytes = depth * vectors * FS_PANEL * 4;
-    return rows <= 8 && bytes > (512 << 10) && bytes <= (8 << 20);
+    int64_t depth = rows > FS_HOIST_MAX_ROWS ? inputs + units : units;
+    return rows <= 8 && depth * vectors * FS_PANEL * 4 > (512 << 10);
 }
 
 /* Whether blocks of rows fetch the next panel's weights while they multiply with this one, each a part of it. Panels of

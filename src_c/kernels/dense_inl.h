@@ -37,17 +37,17 @@ FS_INLINE void fs_dense_block(fs_dense_run *c, const int32_t *rows, int64_t bloc
         fs_dense_block(c, rows, block, R, G);                                                                          \
     }                                                                                                                  \
     most(fs_dense_##G, fs_dense_run)
-FS_DENSE_PANELS(1, FS_BY_ROWS_OF_4)
-FS_DENSE_PANELS(2, FS_BY_ROWS_OF_4)
+FS_DENSE_PANELS(1, FS_BY_ROWS_6)
+FS_DENSE_PANELS(2, FS_BY_ROWS_6)
 FS_DENSE_PANELS(3, FS_BY_ROWS_OF_3)
-FS_DENSE_PANELS(4, FS_BY_ROWS_OF_4)
+FS_DENSE_PANELS(4, FS_BY_ROWS_6)
 
 /* `count` listed rows through one group of panels. */
 static void fs_dense_group(fs_dense_run *run, int64_t group, const int32_t *rows, int count)
 {
     static void (*const *const tables[])(fs_dense_run *, const int32_t *, int64_t) = {
         0, fs_dense_1_table, fs_dense_2_table, fs_dense_3_table, fs_dense_4_table};
-    static const int most_rows[] = {0, FS_ROWS_4, FS_ROWS_4, FS_ROWS_3, FS_ROWS_4};
+    static const int most_rows[] = {0, 6, 6, FS_ROWS_3, 6};
     int64_t left = (run->a->units + FS_PANEL - 1) / FS_PANEL - group * 4;
     int panels = left < 4 ? (int)left : 4;
     for (int64_t block = group * FS_VECTORS; block < (group + 1) * FS_VECTORS; block++)

@@ -22,25 +22,23 @@ FS_INLINE void fs_gru_finish(const fs_run_state *s, const int32_t *rows, int64_t
     }
 }
 
+FS_FINISH_ANY(fs_gru_finish)
+
 FS_INLINE void fs_gru_block(fs_run_state *s, const int32_t *rows, int64_t block, const int R)
 {
-    const fs_recurrent_args *a = s->a;
     const float *h[FS_MOST_ROWS];
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
     fs_block_sums(s, rows, block, h, acc, R, 3);
     int64_t unit = fs_group(block) * FS_PANEL + fs_lane(block);
-    if (a->activation == FS_ACT_TANH && a->recurrent_activation == FS_ACT_SIGMOID)
-        fs_gru_finish(s, rows, unit, acc, R, FS_ACT_TANH, FS_ACT_SIGMOID);
-    else
-        fs_gru_finish(s, rows, unit, acc, R, (int)a->activation, (int)a->recurrent_activation);
+    fs_gru_finish_block(s, rows, unit, acc, R);
 }
 FS_BY_ROWS_OF_3(fs_gru_block, fs_run_state)
 
 static int fs_gru(const fs_gru_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
-        .phases = {{fs_gru_block_table, fs_hoist3_block_table, FS_ROWS_3, 3, 1}},
+        .phases = {{fs_gru_block_table, fs_hoist3_block_table, FS_ROWS_3, FS_ROWS_3, 3, 1}},
         .phase_count = 1, .unit_panels = 1, .gated = 1,
     };
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
@@ -94,8 +92,8 @@ FS_BY_ROWS_OF_4(fs_gru_candidate_block, fs_run_state)
 static int fs_gru_reset_before(const fs_gru_reset_before_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
-        .phases = {{fs_gru_gates_block_table, fs_hoist4_block_table, FS_ROWS_4, 4, 2},
-                   {fs_gru_candidate_block_table, fs_hoist4_block_table, FS_ROWS_4, 4, 4}},
+        .phases = {{fs_gru_gates_block_table, fs_hoist4_block_table, FS_ROWS_4, FS_ROWS_4_ALONE, 4, 2},
+                   {fs_gru_candidate_block_table, fs_hoist4_block_table, FS_ROWS_4, FS_ROWS_4_ALONE, 4, 4}},
         .phase_count = 2, .unit_panels = 4, .gated = 1,
     };
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);

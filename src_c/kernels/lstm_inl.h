@@ -22,25 +22,23 @@ FS_INLINE void fs_lstm_finish(const fs_run_state *s, const int32_t *rows, int64_
     }
 }
 
+FS_FINISH_ANY(fs_lstm_finish)
+
 FS_INLINE void fs_lstm_block(fs_run_state *s, const int32_t *rows, int64_t block, const int R)
 {
-    const fs_recurrent_args *a = s->a;
     const float *h[FS_MOST_ROWS];
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
     fs_block_sums(s, rows, block, h, acc, R, 4);
     int64_t unit = fs_group(block) * FS_PANEL + fs_lane(block);
-    if (a->activation == FS_ACT_TANH && a->recurrent_activation == FS_ACT_SIGMOID)
-        fs_lstm_finish(s, rows, unit, acc, R, FS_ACT_TANH, FS_ACT_SIGMOID);
-    else
-        fs_lstm_finish(s, rows, unit, acc, R, (int)a->activation, (int)a->recurrent_activation);
+    fs_lstm_finish_block(s, rows, unit, acc, R);
 }
 FS_BY_ROWS_OF_4(fs_lstm_block, fs_run_state)
 
 static int fs_lstm(const fs_lstm_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
-        .phases = {{fs_lstm_block_table, fs_hoist4_block_table, FS_ROWS_4, 4, 1}},
+        .phases = {{fs_lstm_block_table, fs_hoist4_block_table, FS_ROWS_4, FS_ROWS_4_ALONE, 4, 1}},
         .phase_count = 1, .unit_panels = 1, .has_c = 1, .gated = 1,
     };
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);

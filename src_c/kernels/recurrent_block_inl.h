@@ -147,3 +147,26 @@ FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit,
     if (a->sequences)
         fs_store_units(a->y + row * a->y_row + s->step * a->y_time, unit, a->units, h);
 }
+
+/* A cell's last part for any activations: out of line and row by row, so that the blocks hold only the usual ones. The
+   sums go there through memory of their own: `acc` itself must be in no memory. */
+#define FS_FINISH_ANY(name)                                                                                            \
+    static __attribute__((noinline)) void name##_any(const fs_run_state *s, const int32_t *rows, int64_t unit, int R,  \
+                                                     fs_sums acc)                                                      \
+    {                                                                                                                  \
+        for (int r = 0; r < R; r++)                                                                                    \
+            name(s, rows + r, unit, acc + r, 1, (int)s->a->activation, (int)s->a->recurrent_activation);               \
+    }                                                                                                                  \
+    FS_INLINE void name##_block(const fs_run_state *s, const int32_t *rows, int64_t unit, fs_sums acc, const int R)    \
+    {                                                                                                                  \
+        if (s->a->activation == FS_ACT_TANH && s->a->recurrent_activation == FS_ACT_SIGMOID) {                         \
+            name(s, rows, unit, acc, R, FS_ACT_TANH, FS_ACT_SIGMOID);                                                  \
+            return;                                                                                                    \
+        }                                                                                                              \
+        fs_sums sums;                                                                                                  \
+        FS_UNROLL for (int r = 0; r < R; r++)                                                                          \
+        {                                                                                                              \
+            FS_UNROLL for (int g = 0; g < 4; g++) sums[r][g] = acc[r][g];                                              \
+        }                                                                                                              \
+        name##_any(s, rows, unit, R, sums);                                                                            \
+    }

@@ -7,7 +7,8 @@ typedef void (*fs_block_fn)(fs_run_state *, const int32_t *rows, int64_t block);
 typedef struct {
     const fs_block_fn *blocks; /* by number of rows */
     const fs_block_fn *sums;   /* by number of (timestep, row) pairs: x products into `sums` */
-    int most_rows;
+    int most_rows;  /* of a block */
+    int rows_alone; /* up to so many rows, where there are no more, make one block */
     int vectors; /* of weights for each k: gates times panels */
     int panels;  /* in a block */
 } fs_phase;
@@ -46,13 +47,14 @@ static void fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_k
 {
     int64_t per_unit = cell->unit_panels / phase->panels * FS_VECTORS;
     int64_t first = share->unit_lo * per_unit, blocks = (share->unit_hi - share->unit_lo) * per_unit;
+    int most_rows = count <= phase->rows_alone ? phase->rows_alone : phase->most_rows;
     int ahead = fs_fetches_ahead(count, s->a->inputs, s->a->units, phase->vectors);
-    s->row_blocks = ahead ? (count + phase->most_rows - 1) / phase->most_rows : 0;
+    s->row_blocks = ahead ? (count + most_rows - 1) / most_rows : 0;
     for (int64_t i = 0; i < blocks; i++) {
         int64_t block = first + (s->backwards ? blocks - 1 - i : i);
         s->row_block = 0;
         for (int done = 0; done < count; s->row_block++) {
-            int n = fs_block_rows(count - done, phase->most_rows);
+            int n = fs_block_rows(count - done, most_rows);
             table[n](s, list + done, block);
             done += n;
         }

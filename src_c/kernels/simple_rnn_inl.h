@@ -19,7 +19,7 @@ FS_BY_ROWS_OF_4(fs_simple_rnn_block, fs_run_state)
 static int fs_simple_rnn(const fs_simple_rnn_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
-        .phases = {{fs_simple_rnn_block_table, fs_hoist4_block_table, FS_ROWS_4, 4, 4}},
+        .phases = {{fs_simple_rnn_block_table, fs_hoist4_block_table, FS_ROWS_4, FS_ROWS_4_ALONE, 4, 4}},
         .phase_count = 1, .unit_panels = 4,
     };
     return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
