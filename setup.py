@@ -1,4 +1,4 @@
-"""Builds the C core, one static library per instruction set, and the one Cython extension that links them.
+"""Builds the C core, one static library per instruction set, and the Cython extensions: one links them, one calls it.
 
 Nothing is compiled for the machine it is built on: each instruction set is in a file of its own with its own flags,
 and the library chooses when it is loaded.
@@ -56,19 +56,24 @@ core = [f"src_c/{name}.c" for name in ("cpu_features", "dispatch", "parallel", "
 libraries = [library("fastseq_core", core, [flag for flag in openmp if flag != "-lomp"])]
 libraries += [library(f"fastseq_{isa}", [f"src_c/isa/isa_{isa}.c"], ISA_FLAGS[isa]) for isa in isas]
 
+extension = {
+    "include_dirs": ["src_c", numpy.get_include()],
+    "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
+    "extra_compile_args": ["-O2", "-g0", "-std=gnu11"],
+    "depends": HEADERS,
+}
 native = Extension(
     "fastseq._native",
     ["fastseq/_native.pyx"],
-    include_dirs=["src_c", numpy.get_include()],
     # The core and the kernels name each other, so the core stands on both sides.
     libraries=["fastseq_core", *(f"fastseq_{isa}" for isa in isas), "fastseq_core", "m"],
-    define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-    extra_compile_args=["-O2", "-g0", "-std=gnu11"],
     extra_link_args=openmp,
-    depends=HEADERS,
+    **extension,
 )
+# It reaches the core through _native, which alone links it: there is one active instruction set.
+call = Extension("fastseq._call", ["fastseq/_call.pyx"], **extension)
 
 setup(
     libraries=libraries,
-    ext_modules=cythonize([native], compiler_directives={"language_level": "3"}, show_all_warnings=True),
+    ext_modules=cythonize([native, call], compiler_directives={"language_level": "3"}, show_all_warnings=True),
 )

@@ -41,3 +41,33 @@ cdef extern from "fastseq.h" nogil:
     void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                                 char *text)
     int fs_has_openmp()
+
+
+cdef struct Patch:
+    int64_t where   # byte offset of a pointer within the block of arguments
+    int64_t which   # number of the array bound to it at run time; -1 for the arena
+    int64_t offset  # byte offset within that array
+
+
+cdef class Segment:
+    cdef fs_step *steps
+    cdef char *arguments
+    cdef Patch *patches
+    cdef int64_t step_count, patch_count, arguments_size
+    cdef object constants  # keeps the arrays alive that arguments point to
+    cdef int64_t *starts   # byte offset of each step's arguments
+
+
+cdef class Workspace:
+    cdef readonly object arena  # uint8 array
+    cdef char *base
+    cdef list kept              # the segments, and the arrays that `arguments` point into
+    cdef char **arguments       # per segment: its arguments and behind them its steps
+    cdef char **data            # addresses of the arrays that the next run binds
+
+    cdef int run(self, Segment segment, Py_ssize_t index, int threads, fs_failure *failure) noexcept
+
+
+cdef int threads_now() except -1
+cdef int training_said() noexcept
+cdef const char *isa_now() noexcept

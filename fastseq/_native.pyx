@@ -80,25 +80,12 @@ def use_blas():
     fs_set_sgemm(<fs_sgemm_fn> PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
 
 
-cdef struct Patch:
-    int64_t where   # byte offset of a pointer within the block of arguments
-    int64_t which   # number of the array bound to it at run time; -1 for the arena
-    int64_t offset  # byte offset within that array
-
-
 cdef class Segment:
     """Native steps that run one after the other in one call without the GIL. Immutable; any thread may run it.
 
     steps: list of (op number, with_next, {field: (byte offset, value)}) where a value is an int for an integer field,
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     """
-
-    cdef fs_step *steps
-    cdef char *arguments
-    cdef Patch *patches
-    cdef int64_t step_count, patch_count, arguments_size
-    cdef object constants  # keeps the arrays alive that arguments point to
-    cdef int64_t *starts   # byte offset of each step's arguments
 
     def __cinit__(self, steps):
         cdef const fs_op_info *info
@@ -148,57 +135,113 @@ cdef class Segment:
 
 
 cdef class Workspace:
-    """What one run of a program writes to: an arena for intermediate arrays, and per segment resolved arguments."""
+    """What one run of a program writes to: an arena for intermediate arrays, and per segment resolved arguments.
 
-    cdef readonly object arena     # uint8 array
-    cdef char *base
-    cdef list blocks               # bytes objects with each segment's arguments and steps
+    arena_size: in bytes; segments: list of Segment, None for a step in Python; array_count: how many arrays a run binds.
+    """
 
-    def __cinit__(self, int64_t arena_size, list segments):
+    def __cinit__(self, int64_t arena_size, list segments, int64_t array_count):
         cdef Segment segment
         cdef char *arguments
         cdef fs_step *steps
-        cdef int64_t i
+        cdef int64_t i, number = 0
         buffer = np.empty(arena_size + 64, np.uint8)
         start = -buffer.ctypes.data % 64
         self.arena = buffer[start:start + arena_size]
         self.base = <char *> cnp.PyArray_DATA(self.arena)
-        self.blocks = []
+        self.kept = [segments]
+        self.data = <char **> calloc(max(1, array_count), sizeof(char *))
+        self.arguments = <char **> calloc(max(1, len(segments)), sizeof(char *))
+        if not (self.data and self.arguments):
+            raise MemoryError()
         for item in segments:
-            if item is None:
-                self.blocks.append(None)
-                continue
-            segment = item
-            block = np.empty(segment.arguments_size + segment.step_count * sizeof(fs_step) + 16, np.uint8)
-            arguments = <char *> cnp.PyArray_DATA(block)
-            steps = <fs_step *> (arguments + segment.arguments_size)
-            memcpy(arguments, segment.arguments, segment.arguments_size)
-            memcpy(steps, segment.steps, segment.step_count * sizeof(fs_step))
-            for i in range(segment.step_count):
-                steps[i].args = arguments + segment.starts[i]
-            for i in range(segment.patch_count):
-                if segment.patches[i].which < 0:
-                    (<void **> (arguments + segment.patches[i].where))[0] = self.base + segment.patches[i].offset
-            self.blocks.append(block)
+            if item is not None:
+                segment = item
+                block = np.empty(segment.arguments_size + segment.step_count * sizeof(fs_step) + 16, np.uint8)
+                arguments = <char *> cnp.PyArray_DATA(block)
+                steps = <fs_step *> (arguments + segment.arguments_size)
+                memcpy(arguments, segment.arguments, segment.arguments_size)
+                memcpy(steps, segment.steps, segment.step_count * sizeof(fs_step))
+                for i in range(segment.step_count):
+                    steps[i].args = arguments + segment.starts[i]
+                for i in range(segment.patch_count):
+                    if segment.patches[i].which < 0:
+                        (<void **> (arguments + segment.patches[i].where))[0] = self.base + segment.patches[i].offset
+                self.kept.append(block)
+                self.arguments[number] = arguments
+            number += 1
 
-    def run(self, Segment segment, int64_t index, list bound, int threads):
-        """Runs a segment on arrays `bound`. None, or (step, position, value) of the step that failed."""
-        cdef char *arguments = <char *> cnp.PyArray_DATA(self.blocks[index])
+    def __dealloc__(self):
+        free(self.data)
+        free(self.arguments)
+
+    cdef int run(self, Segment segment, Py_ssize_t index, int threads, fs_failure *failure) noexcept:
+        """Runs segment number `index` on the arrays at `data`. 0, or 1 with `failure` filled."""
+        cdef char *arguments = self.arguments[index]
         cdef fs_step *steps = <fs_step *> (arguments + segment.arguments_size)
-        cdef fs_failure failure
-        cdef int64_t i
+        cdef Patch *patch = segment.patches
+        cdef Patch *end = patch + segment.patch_count
         cdef int status
-        cdef Patch *patch
-        for i in range(segment.patch_count):
-            patch = &segment.patches[i]
+        while patch < end:
             if patch.which >= 0:
-                (<void **> (arguments + patch.where))[0] = (
-                    <char *> cnp.PyArray_DATA(<cnp.ndarray> bound[patch.which]) + patch.offset)
+                (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
+            patch += 1
         with nogil:
-            status = fs_run(steps, segment.step_count, threads, &failure)
-        if status:
-            return failure.step, failure.position, failure.value
-        return None
+            status = fs_run(steps, segment.step_count, threads, failure)
+        return status
+
+
+# ---- what a call depends on beside its arguments -----------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    static _Thread_local int fs_own_threads;   /* of this thread inside num_threads(), else 0 */
+    static _Thread_local int fs_training_said; /* 1 inside a Python layer's call() that was told `training` */
+    static int fs_default_threads;             /* 0 until it is first asked for */
+    """
+    int fs_own_threads, fs_training_said, fs_default_threads
+
+
+def own_threads():
+    return fs_own_threads
+
+
+def set_own_threads(int n):
+    global fs_own_threads
+    fs_own_threads = n
+
+
+def default_threads():
+    return fs_default_threads
+
+
+def set_default_threads(int n):
+    global fs_default_threads
+    fs_default_threads = n
+
+
+def say_training(bint said):
+    """Notes whether the call() that runs on this thread was told `training`: other programs hold inside it."""
+    global fs_training_said
+    fs_training_said = said
+
+
+cdef int training_said() noexcept:
+    return fs_training_said
+
+
+cdef int threads_now() except -1:
+    if fs_own_threads:
+        return fs_own_threads
+    if not fs_default_threads:
+        from fastseq import runtime
+        return runtime.get_num_threads()
+    return fs_default_threads
+
+
+cdef const char *isa_now() noexcept:
+    """The active instruction set's name, always the same pointer for the same one."""
+    return fs_active_isa()
 
 
 cdef extern from *:

@@ -1,8 +1,9 @@
 """Programs: a layer or a model, for given input shapes, as native steps that run in one call.
 
-`ProgramCache.run` is what every eager call goes through: it finds the `Program` made for these shapes, or makes it by
-letting the layer `trace` itself into a `Builder` (builder.py). A `Program` is immutable; whatever changes during a run
-is in a `Workspace` from its free list, so any number of threads may run it at once.
+`ProgramCache.run` finds the `Program` made for the shapes of a call, or makes it by letting the layer `trace` itself
+into a `Builder` (builder.py); a call with one plain array that had its program made before finds it without Python
+(_call.pyx). A `Program` is immutable; whatever changes during a run is in a `Workspace` from its free list, so any
+number of threads may run it at once.
 """
 
 import threading
@@ -10,25 +11,22 @@ from collections import OrderedDict
 
 import numpy as np
 
-from fastseq import _native, arrays, nest, runtime
+from fastseq import _call, _native, arrays, nest, runtime
 from fastseq.builder import OPERATIONS, Builder, Slot, current_training
 
-_LARGE_ARENA = 4 << 20
 
+class Program(_call.NativeProgram):
+    """Native steps and Python steps in order, for fixed shapes; `run(inputs, results=None)` is NativeProgram's.
 
-class Program:
-    """Native steps and Python steps in order, for fixed shapes.
-
-    outputs: Slots; input arrays come in the order of `Builder.input` calls.
+    inputs, outputs: Slots; the inputs are all that `Builder.input` gave, in that order.
     """
 
-    def __init__(self, builder, outputs):
+    def __init__(self, builder, inputs, outputs):
         self.steps = builder.steps
-        self.input_count = len(builder.inputs)
         self.outputs = self._bind_outputs(builder, outputs)
-        self.arena_size = self._place_arena()
-        self.segments = self._make_segments()
-        self._free = []
+        arena_size = self._place_arena()
+        arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
+        self._prepare(self._make_segments(), arena_size, arrays, len(inputs))
 
     def _bind_outputs(self, builder, outputs):
         """Results are written straight into the arrays that the caller gets; what cannot be is copied at the end."""
@@ -109,41 +107,15 @@ class Program:
         close()
         return segments
 
-    def run(self, inputs, results=None):
-        """Runs on `inputs` (contiguous arrays of the program's shapes) and returns the list of result arrays.
+    def _failure(self, segment, step, position, value):
+        """The exception for a native step that stopped."""
+        return self.plan[segment][step]["failure"](position, value)
 
-        results: arrays to write into, of the outputs' shapes and dtypes, else new ones.
-        """
-        if results is None:
-            results = [np.empty(slot.shape, slot.dtype) for slot in self.outputs]
-        if not any(array.size for array in results):
-            return results
-        bound = [*inputs, *results]
-        try:
-            workspace = self._free.pop()
-        except IndexError:
-            workspace = _native.Workspace(self.arena_size, self.segments)
-        try:
-            threads = runtime.get_num_threads()
-            for index, segment in enumerate(self.segments):
-                if segment is None:
-                    self._run_python(self.plan[index], workspace, bound)
-                    continue
-                failed = workspace.run(segment, index, bound, threads)
-                if failed is not None:
-                    step, position, value = failed
-                    raise self.plan[index][step]["failure"](position, value)
-        finally:
-            # A large one is kept once, whatever number of threads ran at the same time.
-            if self.arena_size <= _LARGE_ARENA or not self._free:
-                self._free.append(workspace)
-        return results
-
-    def _run_python(self, step, workspace, bound):
+    def _run_python(self, step, arena, bound):
         def view(slot):
             nbytes = slot.size * slot.itemsize
             if slot.buffer.kind == "arena":
-                memory = workspace.arena[slot.buffer.offset + slot.offset :][:nbytes]
+                memory = arena[slot.buffer.offset + slot.offset :][:nbytes]
             else:
                 whole = slot.buffer.array if slot.buffer.kind == "constant" else bound[slot.buffer.number]
                 memory = np.ravel(whole).view(np.uint8)[slot.offset :][:nbytes]
@@ -180,7 +152,7 @@ class Program:
 _MOST_PROGRAMS = 64  # for one layer or model: shapes seen last are kept, a server's lengths usually fit
 
 
-class ProgramCache:
+class ProgramCache(_call.PlainPrograms):
     """The programs of one layer or model, by input shapes. Cleared when a weight they were made from changes."""
 
     def __init__(self):
@@ -192,9 +164,15 @@ class ProgramCache:
         with self._lock:
             self._epoch += 1
             self._programs.clear()
+            self.drop()
 
-    def run(self, layer, arguments, masks_only=False):
-        """Results of `layer` for bound, converted call arguments; a result's mask rides on it (arrays.MaskedArray)."""
+    def run(self, layer, arguments, masks_only=False, plain=False):
+        """Results of `layer` for bound, converted call arguments; a result's mask rides on it (arrays.MaskedArray).
+
+        plain: the arguments are what a call with one plain array alone makes of it, so that the next such call may
+        take the short way (_call.pyx).
+        """
+        epoch = self._epoch
         found, key = [], [masks_only, runtime.active_isa(), current_training()]
         for name, value in arguments.items():
             key.append(name)
@@ -202,6 +180,8 @@ class ProgramCache:
         program, structure, with_masks = self._program(tuple(key), layer, arguments, masks_only)
         if program is None:
             return structure
+        if plain and key[2] is None and with_masks is None:
+            self._keep_plain(epoch, program, structure)
         results = program.run(found)
         if with_masks is not None:
             masks = iter(results[len(with_masks) :])
@@ -209,6 +189,15 @@ class ProgramCache:
                 arrays.with_mask(array, next(masks) if masked else None) for array, masked in zip(results, with_masks)
             ]
         return results[0] if structure is None else nest.pack_like(structure, results)
+
+    def _keep_plain(self, epoch, program, structure):
+        if structure is not None and (
+            type(structure) not in (list, tuple) or any(nest.is_nested(s) for s in structure)
+        ):
+            return
+        with self._lock:
+            if epoch == self._epoch:
+                self.keep(program, None if structure is None else type(structure))
 
     def program(self, layer, arguments):
         """The Program for such arguments."""
@@ -229,15 +218,18 @@ class ProgramCache:
             if epoch == self._epoch:
                 self._programs[key] = entry
                 if len(self._programs) > _MOST_PROGRAMS:
-                    self._programs.popitem(last=False)
+                    _, (oldest, _, _) = self._programs.popitem(last=False)
+                    if oldest is not None:
+                        self.drop(oldest)
         return entry
 
     def _make(self, layer, arguments, masks_only):
         training = arguments.get("training")
         builder = Builder(self, current_training() if training is None else training)
+        inputs = []
         traced = {
             name: nest.map_structure(
-                lambda leaf: _input_slot(builder, leaf) if isinstance(leaf, np.ndarray) else leaf, value
+                lambda leaf: _input_slot(builder, inputs, leaf) if isinstance(leaf, np.ndarray) else leaf, value
             )
             for name, value in arguments.items()
         }
@@ -248,18 +240,23 @@ class ProgramCache:
             if all(mask is None for mask in masks):
                 return None, None, None
             structure = nest.pack_like(outputs, masks) if nest.is_nested(outputs) else None
-            return Program(builder, [mask for mask in masks if mask is not None]), structure, None
+            return Program(builder, inputs, [mask for mask in masks if mask is not None]), structure, None
         wanted = flat + [mask for mask in masks if mask is not None]
         with_masks = [mask is not None for mask in masks]
         structure = outputs if nest.is_nested(outputs) else None
         structure = None if structure is None else nest.map_structure(lambda _: None, structure)
-        return Program(builder, wanted), structure, with_masks if any(with_masks) else None
+        return Program(builder, inputs, wanted), structure, with_masks if any(with_masks) else None
 
 
-def _input_slot(builder, array):
+def _input_slot(builder, inputs, array):
+    """A slot for `array`, which goes to `inputs`, as a slot for its mask does."""
     slot = builder.input(array.shape, array.dtype.name)
+    inputs.append(slot)
     mask = arrays.mask_of(array)
-    return slot if mask is None else slot.with_mask(builder.input(mask.shape, "bool"))
+    if mask is None:
+        return slot
+    inputs.append(builder.input(mask.shape, "bool"))
+    return slot.with_mask(inputs[-1])
 
 
 def _collect(value, found, key):

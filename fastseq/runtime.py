@@ -5,12 +5,10 @@ import math
 import os
 import platform
 import sys
-import threading
 
 from fastseq import _native
 
-_local = threading.local()  # .threads: set by num_threads() for this Python thread
-_default_threads = None
+_MOST_THREADS = 2**31 - 1  # what a C int holds
 
 
 def _positive(text, variable):
@@ -18,7 +16,7 @@ def _positive(text, variable):
         number = int(text)
     except ValueError:
         number = 0
-    if number < 1:
+    if not 1 <= number <= _MOST_THREADS:
         raise ValueError(f"{variable} must be a whole number from 1, got {text!r}.")
     return number
 
@@ -60,23 +58,19 @@ def _available_threads():
 def get_num_threads():
     """The most threads one call uses: what `num_threads` or `set_num_threads` said, else FASTSEQ_NUM_THREADS, else
     OMP_NUM_THREADS, else the CPUs this process may use (affinity and the container's quota)."""
-    global _default_threads
-    own = getattr(_local, "threads", None)
-    if own is not None:
-        return own
-    if _default_threads is None:
-        _default_threads = _available_threads()
-    return _default_threads
+    # The numbers are kept in C, where a call finds them in a nanosecond.
+    if not (_native.own_threads() or _native.default_threads()):
+        _native.set_default_threads(_available_threads())
+    return _native.own_threads() or _native.default_threads()
 
 
 def set_num_threads(n):
     """Sets the most threads one call uses, for the whole process. Raises ValueError unless `n` is an int from 1."""
-    global _default_threads
-    _default_threads = _checked(n)
+    _native.set_default_threads(_checked(n))
 
 
 def _checked(n):
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n.__index__() < 1:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n.__index__() <= _MOST_THREADS:
         raise ValueError(f"The number of threads must be a whole number from 1, got {n!r}.")
     return n.__index__()
 
@@ -84,12 +78,12 @@ def _checked(n):
 @contextlib.contextmanager
 def num_threads(n):
     """Context manager: calls of this Python thread use at most `n` threads inside it."""
-    before = getattr(_local, "threads", None)
-    _local.threads = _checked(n)
+    before = _native.own_threads()
+    _native.set_own_threads(_checked(n))
     try:
         yield
     finally:
-        _local.threads = before
+        _native.set_own_threads(before)
 
 
 def available_isas():

@@ -16,7 +16,7 @@ import weakref
 
 import numpy as np
 
-from fastseq import constraints, initializers, nest, regularizers
+from fastseq import _call, constraints, initializers, nest, regularizers
 from fastseq.graph import KerasTensor, Node, is_symbolic
 from fastseq.layers import calling
 from fastseq.naming import auto_name
@@ -24,10 +24,8 @@ from fastseq.program import ProgramCache
 from fastseq.saving.loading import initial_value
 from fastseq.variable import Variable
 
-_FLOAT32 = (None, "float32", ["float32"])  # what _argument_dtypes says where a plain float32 array may stay as it is
 
-
-class Layer:
+class Layer(_call.PlainCall):
     """Base class of layers; subclass it to write your own.
 
     Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older
@@ -252,11 +250,12 @@ class Layer:
 
     # ---- calling -------------------------------------------------------------------------------------------------
 
-    def __call__(self, *args, **kwargs):
-        if not kwargs and len(args) == 1 and not self._is_python and calling.is_ready(args[0]):
-            # One plain float32 array needs no binding and no conversion: 1 us instead of 6.
-            if self._plain_argument is not None and self._argument_dtypes(self._plain_argument) in _FLOAT32:
-                return self._programs.run(self, {self._plain_argument: args[0]})
+    def _call_any(self, *args, **kwargs):
+        """`__call__` (of _call.PlainCall) for what it does not find a program for at once."""
+        if not kwargs and len(args) == 1 and not self._is_python and self._plain_argument is not None:
+            # An array of the right dtype needs no binding and no conversion.
+            if calling.is_ready(args[0], self._argument_dtypes(self._plain_argument)):
+                return self._programs.run(self, {self._plain_argument: args[0]}, plain=True)
         arguments = calling.bind(self, args, kwargs)
         if is_symbolic(arguments):
             return self._call_symbolic(arguments)

@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from fastseq import arrays, nest
+from fastseq import _native, arrays, nest
 from fastseq.builder import Slot, call_context, current_training
 from fastseq.graph import KerasTensor
 
@@ -106,12 +106,15 @@ def only_required(signature):
     return first.name if all(p.default is not p.empty for p in others) else None
 
 
-_FLOAT32 = np.dtype("float32")
+# What `_argument_dtypes` says where a plain array of such a dtype may stay as it is.
+_KEPT = {np.dtype(name): (None, name, [name]) for name in ("float32", "int32")}
 
 
-def is_ready(value):
-    """True for a plain array that a kernel can take as it is."""
-    return type(value) is np.ndarray and value.dtype is _FLOAT32 and value.flags.c_contiguous and value.flags.aligned
+def is_ready(value, dtypes):
+    """True for a plain array that a kernel can take as it is, where the argument's dtypes are `dtypes`."""
+    if type(value) is not np.ndarray or dtypes not in _KEPT.get(value.dtype, ()):
+        return False
+    return value.flags.c_contiguous and value.flags.aligned
 
 
 def bind(layer, args, kwargs):
@@ -231,10 +234,15 @@ class _Training:
 
     def __enter__(self):
         self.before = current_training()
-        call_context.training = self.before if self.value is None else self.value
+        self._set(self.before if self.value is None else self.value)
 
     def __exit__(self, *exception):
-        call_context.training = self.before
+        self._set(self.before)
+
+    @staticmethod
+    def _set(value):
+        call_context.training = value
+        _native.say_training(value is not None)
 
 
 def _checked_results(layer, results):

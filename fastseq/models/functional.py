@@ -107,9 +107,9 @@ class Functional(Model):
 
     # ---- calling -------------------------------------------------------------------------------------------------
 
-    def __call__(self, inputs, *args, **kwargs):
+    def _call_any(self, inputs, *args, **kwargs):
         # Before the arguments are bound and converted: a dict of inputs is in another order than a list of them.
-        return super().__call__(self.arrange(inputs), *args, **kwargs)
+        return super()._call_any(self.arrange(inputs), *args, **kwargs)
 
     def arrange(self, inputs, model=None):
         """`inputs` in the structure of the model's inputs; see `_Structure.arrange`. model: whose name errors give."""

@@ -178,10 +178,10 @@ class Sequential(Model):
     def _argument_dtypes(self, name):
         return self._functional._argument_dtypes(name) if self._functional is not None else None
 
-    def __call__(self, inputs, *args, **kwargs):
+    def _call_any(self, inputs, *args, **kwargs):
         if self._functional is not None:
             inputs = self._functional.arrange(inputs, self)
-        return super().__call__(inputs, *args, **kwargs)
+        return super()._call_any(inputs, *args, **kwargs)
 
     def emit(self, p, inputs, training=None, mask=None):
         if self._functional is not None:
