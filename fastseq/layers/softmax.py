@@ -27,10 +27,10 @@ class Softmax(Layer):
         self.axis = axis
         self.built = True
 
-    def __call__(self, inputs, mask=None, **kwargs):
+    def _call_any(self, inputs, mask=None, **kwargs):
         if isinstance(mask, (np.ndarray, list, tuple)) and np.asarray(mask).dtype.kind in "iuf":
             mask = np.asarray(mask) > 0.5
-        return super().__call__(inputs, mask=mask, **kwargs) if mask is not None else super().__call__(inputs, **kwargs)
+        return super()._call_any(inputs, mask=mask, **kwargs) if mask is not None else super()._call_any(inputs, **kwargs)
 
     def _axes(self, ndim):
         axes = self.axis if isinstance(self.axis, (list, tuple)) else [self.axis]
