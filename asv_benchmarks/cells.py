@@ -1,4 +1,4 @@
-"""What the peers table measures: cells of (B, T, I, H), each a stack of layers with weights in Keras's layout."""
+"""What the peers table measures: cells of (B, T, I, H), each a graph of layers with weights in Keras's layout."""
 
 from dataclasses import dataclass, field
 
@@ -15,40 +15,92 @@ GATES = {"LSTM": 4, "GRU": 3, "GRU_reset_before": 3, "SimpleRNN": 1}
 
 @dataclass(frozen=True)
 class Step:
-    """One layer: kind is a key of GATES or "Dense"; units; bidirectional; activation of a Dense."""
+    """One layer of a cell.
+
+    kind: a key of GATES; "Dense"; "Embedding" (ids below `vocabulary` -> units); "RepeatVector" (units times);
+    "Attention" (an average over time, weighted by learnt weights; reference.py has the equations); "Concatenate".
+    sequences: whether a recurrent layer returns every step or the last one.
+    inputs: the values it takes: 0 is the cell's input, n the output of step n. Empty: the value before it.
+    """
 
     kind: str
-    units: int
+    units: int = 0
     bidirectional: bool = False
     activation: str = "linear"
+    sequences: bool = True
+    inputs: tuple = ()
+    vocabulary: int = 0
+
+    @property
+    def recurrent(self):
+        return self.kind in GATES
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table. x is (B, T, I); `masked` is "", "right" or "left": lengths uniform in 10..T."""
+    """One row of the table. The input is (B, T, I) float32, or (B, T) ids where the first step is an Embedding.
+
+    masked: "", "right" or "left", lengths uniform in 10..T. sentences: lengths of inputs that one call runs one after
+    another, each (1, length, I); T is None then.
+    """
 
     name: str
     shape: tuple
     steps: tuple
     masked: str = ""
+    sentences: tuple = ()
     flops: float = field(init=False)
 
     def __post_init__(self):
-        batch, time, inputs = self.shape
-        total = 0
-        for step in self.steps:
+        object.__setattr__(self, "flops", self._flops())
+
+    @property
+    def ids(self):
+        return self.steps[0].kind == "Embedding"
+
+    def walk(self, value, apply):
+        """The last value, with apply(n, step, *values) for step after step; n counts from 0."""
+        values = [value]
+        for n, step in enumerate(self.steps):
+            values.append(apply(n, step, *([values[i] for i in step.inputs] or values[-1:])))
+        return values[-1]
+
+    def _flops(self):
+        """Of one call: a multiply-add counts two. A value is (rows, width): rows over batch and time."""
+        batch, total = self.shape[0], 0
+        if self.masked:
+            rows = int(self.lengths().sum())
+        else:
+            rows = sum(self.sentences) or batch * self.shape[1]
+
+        def apply(n, step, *values):
+            nonlocal total
+            rows, width = values[0]
+            if step.recurrent:
+                directions = 1 + step.bidirectional
+                total += rows * directions * GATES[step.kind] * step.units * (width + step.units)
+                return rows if step.sequences else batch, directions * step.units
             if step.kind == "Dense":
-                total += inputs * step.units
-                inputs = step.units
-            else:
-                directions = 2 if step.bidirectional else 1
-                total += directions * GATES[step.kind] * step.units * (inputs + step.units)
-                inputs = directions * step.units
-        steps = batch * time if not self.masked else int(self.mask().sum())
-        object.__setattr__(self, "flops", 2.0 * steps * total)
+                total += rows * width * step.units
+            if step.kind == "Attention":  # x . W and the sum weighted by it
+                total += 2 * rows * width
+                return batch, width
+            if step.kind == "RepeatVector":
+                return rows * step.units, width
+            if step.kind == "Concatenate":
+                return rows, sum(width for _, width in values)
+            return rows, step.units
+
+        self.walk((rows, self.shape[-1]), apply)
+        return 2.0 * total
 
     def inputs(self):
-        return np.random.default_rng(0).standard_normal(self.shape).astype(np.float32)
+        """What one call runs: a list of one array, or of one for each sentence."""
+        rng = np.random.default_rng(0)
+        if self.ids:
+            return [rng.integers(0, self.steps[0].vocabulary, self.shape).astype(np.int32)]
+        shapes = [(self.shape[0], length, self.shape[2]) for length in self.sentences] or [self.shape]
+        return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
 
     def lengths(self):
         return np.random.default_rng(1).integers(10, self.shape[1] + 1, self.shape[0])
@@ -61,29 +113,44 @@ class Cell:
         return steps < lengths if self.masked == "right" else steps >= self.shape[1] - lengths
 
     def weights(self):
-        """For each layer a list of arrays as Keras keeps them; a bidirectional one has the backward ones after."""
-        rng = np.random.default_rng(2)
-        inputs, found = self.shape[2], []
+        """For each step a list of arrays as Keras keeps them; a bidirectional one has the backward ones after."""
+        rng, found = np.random.default_rng(2), []
 
         def draw(*shape):
             return (rng.standard_normal(shape) / np.sqrt(shape[0])).astype(np.float32)
 
-        for step in self.steps:
-            if step.kind == "Dense":
-                found.append([draw(inputs, step.units), 0.1 * draw(step.units)])
-                inputs = step.units
-                continue
-            width, own = GATES[step.kind] * step.units, []
-            for _ in range(2 if step.bidirectional else 1):
-                bias = (2, width) if step.kind == "GRU" else (width,)
-                own += [draw(inputs, width), draw(step.units, width), 0.1 * draw(*bias)]
+        def apply(n, step, *widths):
+            width, own = sum(widths), []
             found.append(own)
-            inputs = step.units * (2 if step.bidirectional else 1)
+            if step.recurrent:
+                gates = GATES[step.kind] * step.units
+                for _ in range(1 + step.bidirectional):
+                    bias = (2, gates) if step.kind == "GRU" else (gates,)
+                    own += [draw(width, gates), draw(step.units, gates), 0.1 * draw(*bias)]
+                return step.units * (1 + step.bidirectional)
+            if step.kind == "Dense":
+                own += [draw(width, step.units), 0.1 * draw(step.units)]
+            elif step.kind == "Attention":
+                own.append(draw(width, 1))
+            elif step.kind == "Embedding":
+                own.append(rng.standard_normal((step.vocabulary, step.units)).astype(np.float32))
+            return step.units if step.kind in ("Dense", "Embedding") else width
+
+        self.walk(self.shape[-1], apply)
         return found
 
 
 def _label(shape, units):
     return f"({', '.join(map(str, (*shape, units)))})"
+
+
+def _textgenrnn(batch):
+    """A published model of text, by its sizes: 40 ids of 465 characters -> the probabilities of the next one."""
+    steps = (
+        Step("Embedding", 100, vocabulary=465), Step("LSTM", 128), Step("LSTM", 128),
+        Step("Concatenate", inputs=(1, 2, 3)), Step("Attention"), Step("Dense", 465, activation="softmax"),
+    )  # fmt: skip
+    return Cell(f"Embedding-2 LSTM(128)-concat-attention-softmax ({batch}, 40)", (batch, 40), steps)
 
 
 def all_cells():
@@ -97,16 +164,23 @@ def all_cells():
         ((32, 100, 256), 256, "linear"), ((1000, 64, 16), 8, "linear"), ((1, 1, 64), 32, "linear"),
         ((64, 200, 128), 1000, "softmax"),
     ):  # fmt: skip
-        cells.append(
-            Cell(f"Dense {activation} {_label(shape, units)}", shape, (Step("Dense", units, False, activation),))
-        )
+        steps = (Step("Dense", units, activation=activation),)
+        cells.append(Cell(f"Dense {activation} {_label(shape, units)}", shape, steps))
     for shape, units in (((1, 100, 256), 256), ((32, 100, 128), 128), ((1, 63, 24), 32)):
         cells.append(Cell(f"bidirectional LSTM {_label(shape, units)}", shape, (Step("LSTM", units, True),)))
     for shape, units in (((1, 100, 256), 256), ((32, 100, 128), 128)):
         cells.append(Cell(f"3 LSTM {_label(shape, units)}", shape, (Step("LSTM", units),) * 3))
-    cells.append(Cell("2 bidirectional LSTM (1, 30, 300, 300)", (1, 30, 300), (Step("LSTM", 300, True),) * 2))
-    tagger = (Step("GRU", 16), Step("Dense", 8, False, "softmax"))
+    # 20 sentences rather than hundreds: their lengths repeat little, and a call stays below 50 ms.
+    lengths = tuple(int(n) for n in np.random.default_rng(3).integers(20, 41, 20))
+    tagger = (Step("LSTM", 300, True),) * 2
+    cells.append(
+        Cell("2 bidirectional LSTM (1, 20 to 40, 300, 300), 20 sentences", (1, None, 300), tagger, "", lengths)
+    )
+    tagger = (Step("GRU", 16), Step("Dense", 8, activation="softmax"))
     cells.append(Cell("GRU(16)-Dense(8)-softmax (1000, 64, 15)", (1000, 64, 15), tagger))
+    cells += [_textgenrnn(1), _textgenrnn(64)]
+    autoencoder = (Step("LSTM", 64, sequences=False), Step("RepeatVector", 50), Step("LSTM", 64), Step("Dense", 8))
+    cells.append(Cell("LSTM(64)-RepeatVector-LSTM(64)-Dense(8) (1, 50, 8)", (1, 50, 8), autoencoder))
     for kind in ("LSTM", "GRU"):
         for side in ("right", "left"):
             name = f"{kind} {side}-padded (32, 100, 128, 128)"

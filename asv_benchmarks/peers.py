@@ -1,6 +1,8 @@
 """Measures fastseq and its peers side by side and writes a JSON file and a Markdown table.
 
-    python peers.py --threads 1 2 --out results      (engines that are not installed are left out, and named)
+    python peers.py --threads 1 2 --out results/peers     (engines that are not installed are left out, and named)
+    python peers.py --threads 1 2 --isa avx2 --out results/peers_avx2     (every engine held to AVX2 where it can be)
+    python peers.py --readme results/peers.json           (rewrites the README's table from a run)
 
 Each engine runs in a process of its own, pinned to the first one or two CPUs this process may use. For every cell each
 engine prepares the same weights, its output is checked against float64, and then the engines take turns, round after
@@ -9,53 +11,72 @@ round, so that a noisy moment hits all. A figure is the median over rounds of th
 
 import argparse
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import isa as instruction_sets
 import numpy as np
+import report
 from cells import all_cells
 from engines import ENGINES
+from reference import float64
 
 HERE = Path(__file__).parent
+# engine -> (the module it imports, the name its version goes by)
 PACKAGES = {
-    "TensorFlow XLA": "tensorflow_cpu",
-    "TensorFlow": "tensorflow_cpu",
-    "PyTorch": "torch",
-    "ONNX Runtime": "onnxruntime",
+    "fastseq": ("fastseq", "fastseq"),
+    "TensorFlow": ("tensorflow", "tensorflow"),
+    "TensorFlow XLA": ("tensorflow", "tensorflow"),
+    "JAX": ("jax", "jax"),
+    "PyTorch": ("torch", "torch"),
+    "ONNX Runtime": ("onnxruntime", "onnxruntime"),
+    "OpenVINO": ("openvino", "openvino"),
+    "LiteRT": ("ai_edge_litert", "ai-edge-litert"),
 }
+TOLERANCE = 1e-4  # of the largest expected value: float32 gives 2e-6 or less, a wrong gate order 0.1
 
 
-def float64(cell):
-    """The cell in NumPy float64, by the naive twins of the layers."""
-    from fastseq import activations, layers
-
-    y, mask = cell.inputs().astype("f8"), cell.mask()
-    for step, weights in zip(cell.steps, cell.weights()):
-        weights = [w.astype("f8") for w in weights]
-        if step.kind == "Dense":
-            y = activations.get(step.activation)(y @ weights[0] + weights[1])
-            continue
-        options = {"reset_after": step.kind == "GRU"} if step.kind.startswith("GRU") else {}
-        outputs = []
-        for i in range(1 + step.bidirectional):
-            layer = getattr(layers, step.kind.split("_")[0])(step.units, go_backwards=bool(i), **options)
-            found, _ = layer.reference(y, weights[3 * i : 3 * i + 3], mask)
-            outputs.append(found[:, ::-1] if i else found)
-        y = np.concatenate(outputs, axis=-1)
-    return y
+def installed(name):
+    return importlib.util.find_spec(PACKAGES[name][0]) is not None
 
 
-def peak_gflops(cpu):
+def versions(names):
+    found = {}
+    for name in names:
+        package = PACKAGES[name][1]
+        for candidate in (package, f"{package}-cpu"):
+            try:
+                found[name] = importlib.metadata.version(candidate)
+                break
+            except importlib.metadata.PackageNotFoundError:
+                found[name] = "unknown"
+    return found
+
+
+def compiled(source, folder, flags):
+    """Path of the program made from a C file beside this one; None without a compiler."""
+    program = Path(folder, Path(source).stem)
+    command = ["cc", "-O3", *flags, "-ffp-contract=fast", str(HERE / source), "-o", str(program), "-lpthread"]
+    try:
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+    except FileNotFoundError:
+        return None
+    return program
+
+
+def peak_gflops(cpu, isa=""):
     """FMA peak of one core in GFLOP/s, by peak.c; None without a compiler."""
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder, "peak")
-        command = ["cc", "-O3", "-march=native", "-ffp-contract=fast", str(HERE / "peak.c"), "-o", str(program)]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
+        program = compiled("peak.c", folder, instruction_sets.PEAK_FLAGS[isa])
+        if program is None:
             return None
         pinned = subprocess.run(
             [program], capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {cpu})
@@ -63,13 +84,26 @@ def peak_gflops(cpu):
         return float(pinned.stdout)
 
 
+def machine():
+    """The CPU's name and the system, as far as /proc/cpuinfo tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.platform()
+    found = dict(line.split(":", 1) for line in reversed(lines) if ":" in line)
+    fields = {key.strip(): value.strip() for key, value in found.items()}
+    name = fields.get("model name", platform.machine())
+    family = f" (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else ""
+    return f"{name}{family}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
 class Worker:
     """An engine's process; `ask` sends one command and waits for its answer."""
 
-    def __init__(self, name, threads, cpus):
+    def __init__(self, name, threads, cpus, isa=""):
         environment = {
             **os.environ, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
-            "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads),
+            "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **instruction_sets.environment(isa, name),
         }  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / "engines.py"), name, str(threads)], stdin=subprocess.PIPE,
@@ -89,70 +123,87 @@ class Worker:
         return {"failed": "the process ended"}
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait(timeout=30)
+        try:
+            self.process.stdin.close()
+            self.process.wait(timeout=30)
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            self.process.kill()
+
+
+def error_of(path, expected, mask):
+    """Largest difference of the arrays in a .npz from the expected ones, over the largest expected value."""
+    with np.load(path) as file:
+        found = [file[f"arr_{i}"] for i in range(len(expected))]
+    worst = 0.0
+    for got, want in zip(found, expected, strict=True):
+        if got.shape != want.shape:
+            return float("inf")
+        # ONNX Runtime and PyTorch give zeros for masked steps where Keras repeats: what counts are the others.
+        difference = np.abs(got - want) if mask is None else np.abs(got - want)[mask]
+        worst = max(worst, float(difference.max() / np.abs(want).max()))
+    return worst
 
 
 def measure(cell, index, workers, rounds, seconds):
-    """{engine: {"seconds": median, "error": largest difference from float64}} or {engine: {"failed": why}}."""
+    """{engine: {"seconds": median, "error": see error_of}} or {engine: {"failed": why}}."""
     expected, found = float64(cell), {}
-    mask = cell.mask()
     with tempfile.TemporaryDirectory() as folder:
         for name, worker in workers.items():
-            path = Path(folder, "y.npy")
+            path = Path(folder, "y.npz")
             answer = worker.ask(prepare=index, check=str(path))
             if not answer.get("ready"):
                 if not answer.get("unsupported"):
                     found[name] = answer
                 continue
-            difference = np.abs(np.load(path) - expected)
-            # ONNX Runtime gives zeros for masked steps where Keras repeats: what counts are the others.
-            error = float((difference if mask is None else difference[mask]).max())
-            found[name] = {"error": error, "rounds": []} if error < 1e-4 else {"failed": f"wrong by {error:.3g}"}
+            error = error_of(path, expected, cell.mask())
+            found[name] = {"error": error, "rounds": []} if error < TOLERANCE else {"failed": f"wrong by {error:.3g}"}
     for _ in range(rounds):
         for name, entry in found.items():
             if "rounds" in entry:
-                entry["rounds"].append(workers[name].ask(run=seconds)["median"])
+                answer = workers[name].ask(run=seconds)
+                if "median" in answer:
+                    entry["rounds"].append(answer["median"])
+                else:
+                    found[name] = answer
     for entry in found.values():
         if "rounds" in entry:
             entry["seconds"] = float(np.median(entry["rounds"]))
     return found
 
 
-def table(results):
-    """The Markdown table of one thread count."""
-    lines = [
-        "| cell (B, T, I, H) | fastseq, us | best peer, us | | ratio | GFLOP/s | of the peak |",
-        "|---|---:|---:|---|---:|---:|---:|",
-    ]
-    for row in results["cells"]:
-        times = {name: e["seconds"] for name, e in row["engines"].items() if "seconds" in e}
-        ours = times.pop("fastseq", None)
-        if ours is None or not times:
-            continue
-        best = min(times, key=times.get)
-        rate = row["flops"] / ours / 1e9
-        peak = f"{100 * rate / (results['peak'] * results['threads']):.0f}%" if results["peak"] else ""
-        lines.append(
-            f"| {row['cell']} | {1e6 * ours:.1f} | {1e6 * times[best]:.1f} | {best} | {times[best] / ours:.2f} "
-            f"| {rate:.0f} | {peak} |"
-        )
-    ratios = [float(line.split("|")[5]) for line in lines[2:]]
-    if ratios:
-        lines.append(
-            f"\nGeometric mean of the ratios: {np.exp(np.mean(np.log(ratios))):.2f}, lowest {min(ratios):.2f}."
-        )
-    return "\n".join(lines)
-
-
-def versions(names):
-    found = {}
-    for name in names:
-        try:
-            found[name] = importlib.metadata.version(PACKAGES.get(name, name.lower()))
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+def run(options):
+    """One measurement for every thread count asked for; writes OUT.json and OUT.md after each."""
+    cpus, everything = sorted(os.sched_getaffinity(0)), []
+    engines = [name for name in options.engines if installed(name)]
+    missing = [name for name in options.engines if name not in engines]
+    if missing:
+        print("not installed:", ", ".join(missing), file=sys.stderr)
+    held = instruction_sets.described(options.isa, engines) if options.isa else []
+    for threads in options.threads:
+        if threads > len(cpus):
+            sys.exit(f"--threads {threads}: this process may use {len(cpus)} CPUs.")
+        peak = peak_gflops(cpus[0], options.isa)  # before the engines start: importing them takes seconds of all cores
+        workers = {name: Worker(name, threads, set(cpus[:threads]), options.isa) for name in engines}
+        results = {
+            "threads": threads, "peak": peak, "machine": machine(), "isa": options.isa, "command": options.command,
+            "versions": versions(engines), "missing": missing,
+            "not_held": instruction_sets.not_held(options.isa, engines), "cells": [],
+        }  # fmt: skip
+        everything.append(results)
+        for index, cell in enumerate(all_cells()):
+            if options.cells not in cell.name:
+                continue
+            found = measure(cell, index, workers, options.rounds, options.seconds)
+            results["cells"].append(
+                {"cell": cell.name, "flops": cell.flops, "words": sum(cell.sentences), "engines": found}
+            )
+            short = {n: f"{1e6 * e['seconds']:.1f}" if "seconds" in e else e["failed"] for n, e in found.items()}
+            print(threads, cell.name, short, file=sys.stderr, flush=True)
+        for worker in workers.values():
+            worker.close()
+        Path(options.out + ".json").write_text(json.dumps(everything, indent=1) + "\n")
+        Path(options.out + ".md").write_text(report.markdown(everything, held))
+    print(report.markdown(everything, held))
 
 
 def main(argv=None):
@@ -162,33 +213,17 @@ def main(argv=None):
     parser.add_argument("--cells", default="", help="only cells whose name contains this")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.1, help="of calls per engine, cell and round")
+    parser.add_argument("--isa", default="", choices=["", "avx2"], help="hold every engine to it, where it can be")
     parser.add_argument("--out", default="peers", help="writes OUT.json and OUT.md")
+    parser.add_argument("--readme", metavar="JSON", help="measure nothing: rewrite the README's table from this file")
+    parser.add_argument("--readme-file", type=Path, default=HERE.parent / "README.md")
     options = parser.parse_args(argv)
-    cpus = sorted(os.sched_getaffinity(0))
-    everything, text = [], []
-    for threads in options.threads:
-        peak = peak_gflops(cpus[0])  # before the engines start: importing them takes seconds of both cores
-        workers = {name: Worker(name, threads, set(cpus[:threads])) for name in options.engines}
-        results = {
-            "threads": threads, "peak": peak, "machine": platform.platform(),
-            "versions": versions(options.engines), "cells": [],
-        }  # fmt: skip
-        for index, cell in enumerate(all_cells()):
-            if options.cells not in cell.name:
-                continue
-            found = measure(cell, index, workers, options.rounds, options.seconds)
-            results["cells"].append({"cell": cell.name, "flops": cell.flops, "engines": found})
-            short = {n: f"{1e6 * e['seconds']:.1f}" if "seconds" in e else e["failed"] for n, e in found.items()}
-            print(threads, cell.name, short, file=sys.stderr, flush=True)
-        for worker in workers.values():
-            worker.close()
-        everything.append(results)
-        measured = f"{peak:.0f} GFLOP/s" if peak else "unknown"
-        text += [f"### {threads} thread{'s' if threads > 1 else ''}\n", table(results), ""]
-        text += [f"FMA peak of one core in this run: {measured}. Versions: {results['versions']}.", ""]
-        Path(options.out + ".json").write_text(json.dumps(everything, indent=1))
-        Path(options.out + ".md").write_text("\n".join(text))
-    print("\n".join(text))
+    if options.readme:
+        block = report.readme_block(json.loads(Path(options.readme).read_text()))
+        options.readme_file.write_text(report.rewrite(options.readme_file.read_text(), block))
+        return
+    options.command = shlex.join(["peers.py", *(sys.argv[1:] if argv is None else argv)])
+    run(options)
 
 
 if __name__ == "__main__":

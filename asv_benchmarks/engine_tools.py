@@ -1,0 +1,28 @@
+"""What the engines share."""
+
+import time
+
+
+class Unsupported(Exception):
+    """The engine cannot run this cell."""
+
+
+def fastest(ways, value):
+    """Of several ways to call the same model, the one that is fastest for this input: peers get their best.
+
+    ways: functions of one argument. Each runs once to get ready and then, in turn, for 20 ms or 3 calls.
+    """
+    if len(ways) == 1:
+        return ways[0]
+    best = [float("inf")] * len(ways)
+    for way in ways:
+        way(value)
+    end = time.perf_counter() + 0.02 * len(ways)
+    for turn in range(1000):
+        if turn >= 3 and time.perf_counter() > end:
+            break
+        for i, way in enumerate(ways):
+            start = time.perf_counter()
+            way(value)
+            best[i] = min(best[i], time.perf_counter() - start)
+    return ways[best.index(min(best))]

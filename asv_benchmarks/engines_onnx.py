@@ -1,0 +1,196 @@
+"""ONNX Runtime and OpenVINO, from one ONNX graph of the cell."""
+
+import numpy as np
+from engine_tools import Unsupported, fastest
+
+ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2), "SimpleRNN": (0,)}  # i o f c; z r h
+
+
+class Graph:
+    """Nodes and constants of an ONNX graph; values are names. Time first: (T, B, I)."""
+
+    def __init__(self, masked):
+        self.nodes, self.constants, self.masked = [], [], masked
+
+    def constant(self, array):
+        from onnx import numpy_helper
+
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def add(self, op, *values, outputs=1, **attributes):
+        """Adds a node; returns its output's name, of several the last one's."""
+        from onnx import helper
+
+        names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(op, list(values), names, **attributes))
+        return names[-1]
+
+    def axes(self, *numbers):
+        return self.constant(np.array(numbers, np.int64))
+
+    def step(self, step, weights, *values):
+        """Adds the nodes of one step of the cell; returns the name of its output."""
+        x = values[0]
+        if step.recurrent:
+            return self._recurrent(step, weights, x)
+        if step.kind == "Dense":
+            y = self.add("Add", self.add("MatMul", x, self.constant(weights[0])), self.constant(weights[1]))
+            return self.add("Softmax", y, axis=-1) if step.activation == "softmax" else y
+        if step.kind == "Embedding":
+            return self.add("Gather", self.constant(weights[0]), x, axis=0)
+        if step.kind == "RepeatVector":
+            return self.add("Expand", self.add("Unsqueeze", x, self.axes(0)), self.axes(step.units, 1, 1))
+        if step.kind == "Concatenate":
+            return self.add("Concat", *values, axis=-1)
+        logits = self.add("MatMul", x, self.constant(weights[0]))  # (T, B, 1)
+        shares = self.add("Exp", self.add("Sub", logits, self.add("ReduceMax", logits, axes=[0], keepdims=1)))
+        total = self.add("ReduceSum", shares, self.axes(0), keepdims=1)
+        shares = self.add("Div", shares, self.add("Add", total, self.constant(np.float32(1e-7))))
+        return self.add("ReduceSum", self.add("Mul", x, shares), self.axes(0), keepdims=0)
+
+    def _recurrent(self, step, weights, x):
+        kind = step.kind.split("_")[0]
+        if step.bidirectional and not step.sequences:
+            raise Unsupported
+
+        def gates(array):
+            parts = np.split(array, len(ORDERS[kind]), axis=-1)
+            return np.concatenate([parts[i] for i in ORDERS[kind]], axis=-1)
+
+        kernels, recurrents, biases = [], [], []
+        for i in range(1 + step.bidirectional):
+            kernel, recurrent, bias = weights[3 * i : 3 * i + 3]
+            given, inner = bias if step.kind == "GRU" else (bias, np.zeros_like(bias))
+            kernels.append(gates(kernel).T)
+            recurrents.append(gates(recurrent).T)
+            biases.append(np.concatenate([gates(given), gates(inner)]))
+        values = [x, *(self.constant(np.stack(arrays)) for arrays in (kernels, recurrents, biases))]
+        values += ["lengths"] if self.masked else []
+        options = {"linear_before_reset": int(step.kind == "GRU")} if kind == "GRU" else {}
+        y = self.add(
+            "RNN" if kind == "SimpleRNN" else kind, *values, outputs=1 if step.sequences else 2,
+            hidden_size=step.units, direction="bidirectional" if step.bidirectional else "forward", **options,
+        )  # fmt: skip
+        if not step.sequences:
+            return self.add("Squeeze", y, self.axes(0))  # the last state, (1, B, units)
+        if not step.bidirectional:
+            return self.add("Squeeze", y, self.axes(1))  # (T, 1, B, units)
+        y = self.add("Transpose", y, perm=[0, 2, 1, 3])
+        return self.add("Reshape", y, self.axes(0, 0, -1))
+
+
+def _rank(n, step, rank, *others):
+    if step.kind == "RepeatVector":
+        return 3
+    return 2 if step.kind == "Attention" or not step.sequences else rank
+
+
+def onnx_model(cell):
+    """The cell as the bytes of an ONNX model: x (T, B, I) or (T, B) ids, `lengths` (B,) where it is masked -> y."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    graph, weights = Graph(bool(cell.masked)), cell.weights()
+    y = cell.walk("x", lambda n, step, *values: graph.step(step, weights[n], *values))
+    batch, time = cell.shape[:2]
+    kind = TensorProto.INT32 if cell.ids else TensorProto.FLOAT
+    info = [helper.make_tensor_value_info("x", kind, [time or "time", batch, *cell.shape[2:]])]
+    if cell.masked:
+        info.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, [batch]))
+    result = helper.make_tensor_value_info(y, TensorProto.FLOAT, [None] * cell.walk(3, _rank))
+    model = helper.make_model(
+        helper.make_graph(graph.nodes, "cell", info, [result], graph.constants),
+        opset_imports=[helper.make_opsetid("", 17)],
+    )
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def _time_first(x):
+    return np.ascontiguousarray(x.swapaxes(0, 1))
+
+
+def _batch_first(y):
+    y = np.array(y)
+    return y.swapaxes(0, 1) if y.ndim == 3 else y
+
+
+def onnxruntime_engine(threads):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+
+    def prepare(cell):
+        if cell.masked == "left":
+            raise Unsupported
+        session = onnxruntime.InferenceSession(onnx_model(cell), options, providers=["CPUExecutionProvider"])
+        inputs = [_time_first(x) for x in cell.inputs()]
+        extra = {"lengths": cell.lengths().astype(np.int32)} if cell.masked else {}
+        if len(inputs) > 1:
+            return (lambda x: session.run(None, {"x": x})[0]), inputs, _batch_first
+
+        feed = {"x": inputs[0], **extra}
+        bound = session.io_binding()
+        kept = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in feed.items()}
+        for name, value in kept.items():
+            bound.bind_ortvalue_input(name, value)
+        output = session.get_outputs()[0].name
+        shape = session.run(None, feed)[0].shape
+        result = onnxruntime.OrtValue.ortvalue_from_shape_and_type(shape, np.float32)
+        bound.bind_ortvalue_output(output, result)
+
+        def run_bound(_):
+            session.run_with_iobinding(bound)
+            return result
+
+        way = fastest([lambda _: session.run(None, feed)[0], run_bound], inputs[0])
+        return way, inputs, lambda y: _batch_first(y.numpy() if hasattr(y, "numpy") else y)
+
+    return prepare
+
+
+def openvino_engine(threads):
+    import openvino
+
+    core = openvino.Core()
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+
+    def prepare(cell):
+        if cell.masked:
+            raise Unsupported
+        inputs = [_time_first(x) for x in cell.inputs()]
+
+        def request(shape=None):
+            model = core.read_model(onnx_model(cell))
+            if shape:
+                model.reshape(list(shape))
+            return core.compile_model(model, "CPU", options).create_infer_request()
+
+        one = request()
+        if cell.sentences:
+            fixed = {x.shape: None for x in inputs}
+            fixed.update({shape: request(shape) for shape in fixed})
+            ways = [
+                lambda x: one.infer([x], share_inputs=True)[0],
+                lambda x: fixed[x.shape].infer([x], share_inputs=True)[0],
+            ]
+            whole = [lambda xs, way=way: [way(x) for x in xs] for way in ways]
+            return ways[whole.index(fastest(whole, inputs))], inputs, _batch_first
+        bound = request()
+        bound.set_input_tensor(openvino.Tensor(inputs[0], shared_memory=True))
+
+        def run_bound(_):
+            bound.start_async()
+            bound.wait()
+            return bound.get_output_tensor().data
+
+        ways = [lambda x: one.infer([x], share_inputs=True, share_outputs=True)[0], run_bound]
+        return fastest(ways, inputs[0]), inputs, _batch_first
+
+    return prepare

@@ -1,0 +1,86 @@
+"""PyTorch: modules of torch.nn with the cell's weights, time first, which is the layout its recurrent code works in."""
+
+import numpy as np
+from engine_tools import Unsupported
+
+
+def _reordered(kind, weight):
+    """Keras's gates z r h are r z n in PyTorch; i f c o are the same."""
+    if kind != "GRU":
+        return weight
+    z, r, h = np.split(weight, 3, axis=-1)
+    return np.concatenate([r, z, h], axis=-1)
+
+
+def _recurrent(torch, step, weights):
+    """A function (T, B, I) -> (T, B, units), or (B, units) of the last step. `packed` inputs go through as they are."""
+    kinds = {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU, "SimpleRNN": torch.nn.RNN}
+    if step.kind not in kinds or (step.bidirectional and not step.sequences):
+        raise Unsupported
+    module = kinds[step.kind](weights[0].shape[0], step.units, bidirectional=step.bidirectional)
+    for i, suffix in enumerate(["", "_reverse"][: 1 + step.bidirectional]):
+        kernel, recurrent, bias = weights[3 * i : 3 * i + 3]
+        given, inner = bias if step.kind == "GRU" else (bias, np.zeros_like(bias))
+        arrays = {
+            "weight_ih": _reordered(step.kind, kernel).T, "weight_hh": _reordered(step.kind, recurrent).T,
+            "bias_ih": _reordered(step.kind, given), "bias_hh": _reordered(step.kind, inner),
+        }  # fmt: skip
+        for name, array in arrays.items():
+            getattr(module, f"{name}_l0{suffix}").data = torch.tensor(np.ascontiguousarray(array))
+    module.flatten_parameters()
+    if step.sequences:
+        return lambda x: module(x)[0]
+    return lambda x: module(x)[0][-1]
+
+
+def _module(torch, step, weights):
+    """A function of the step's values, time first."""
+    arrays = [torch.tensor(w) for w in weights]
+    if step.recurrent:
+        return _recurrent(torch, step, weights)
+    if step.kind == "Dense":
+        linear = torch.nn.Linear(*weights[0].shape)
+        linear.weight.data, linear.bias.data = arrays[0].T.contiguous(), arrays[1]
+        return (lambda x: torch.softmax(linear(x), -1)) if step.activation == "softmax" else linear
+    if step.kind == "Embedding":
+        return lambda x: torch.nn.functional.embedding(x, arrays[0])
+    if step.kind == "RepeatVector":
+        return lambda x: x.expand(step.units, *x.shape)
+    if step.kind == "Concatenate":
+        return lambda *values: torch.cat(values, -1)
+
+    def attention(x):
+        logits = x @ arrays[0]  # (T, B, 1)
+        shares = torch.exp(logits - logits.amax(0, keepdim=True))
+        shares = shares / (shares.sum(0, keepdim=True) + 1e-7)
+        return (x * shares).sum(0)
+
+    return attention
+
+
+def _time_first(x):
+    return np.ascontiguousarray(x.swapaxes(0, 1))
+
+
+def torch_engine(threads):
+    import torch
+
+    torch.set_num_threads(threads)
+    pack, unpack = torch.nn.utils.rnn.pack_padded_sequence, torch.nn.utils.rnn.pad_packed_sequence
+
+    def prepare(cell):
+        if cell.masked == "left":
+            raise Unsupported
+        modules = [_module(torch, step, weights) for step, weights in zip(cell.steps, cell.weights())]
+        inputs = [torch.tensor(_time_first(x)) for x in cell.inputs()]
+        lengths = torch.tensor(cell.lengths()) if cell.masked else None
+
+        def run(x):
+            with torch.inference_mode():
+                if lengths is not None:
+                    return unpack(modules[0](pack(x, lengths, enforce_sorted=False)), total_length=cell.shape[1])[0]
+                return cell.walk(x, lambda n, step, *values: modules[n](*values))
+
+        return run, inputs, lambda y: y.numpy().swapaxes(0, 1) if y.ndim == 3 else y.numpy()
+
+    return prepare
