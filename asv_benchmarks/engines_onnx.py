@@ -162,7 +162,7 @@ def openvino_engine(threads):
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
 
     def prepare(cell):
-        if cell.masked:
+        if cell.masked == "left":
             raise Unsupported
         inputs = [_time_first(x) for x in cell.inputs()]
 
@@ -183,14 +183,16 @@ def openvino_engine(threads):
             whole = [lambda xs, way=way: [way(x) for x in xs] for way in ways]
             return ways[whole.index(fastest(whole, inputs))], inputs, _batch_first
         bound = request()
-        bound.set_input_tensor(openvino.Tensor(inputs[0], shared_memory=True))
+        lengths = [cell.lengths().astype(np.int32)] if cell.masked else []
+        for i, array in enumerate([inputs[0], *lengths]):
+            bound.set_input_tensor(i, openvino.Tensor(array, shared_memory=True))
 
         def run_bound(_):
             bound.start_async()
             bound.wait()
             return bound.get_output_tensor().data
 
-        ways = [lambda x: one.infer([x], share_inputs=True, share_outputs=True)[0], run_bound]
+        ways = [lambda x: one.infer([x, *lengths], share_inputs=True, share_outputs=True)[0], run_bound]
         return fastest(ways, inputs[0]), inputs, _batch_first
 
     return prepare
