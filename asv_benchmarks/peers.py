@@ -194,6 +194,9 @@ def run(options):
             if options.cells not in cell.name:
                 continue
             found = measure(cell, index, workers, options.rounds, options.seconds)
+            if len(results["cells"]) % 10 == 9 and results["peak"]:
+                # One measurement may meet a noisy moment: 209 for 288 GFLOP/s in one run. The largest one counts.
+                results["peak"] = max(results["peak"], peak_gflops(cpus[0], options.isa))
             results["cells"].append(
                 {"cell": cell.name, "flops": cell.flops, "words": sum(cell.sentences), "engines": found}
             )

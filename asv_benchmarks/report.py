@@ -15,9 +15,14 @@ README_CELLS = [
 ]  # fmt: skip
 
 
-def compared(row):
-    """(seconds of fastseq, name of the best peer, its seconds), or None where one of them has no figure."""
+def compared(row, results):
+    """(seconds of fastseq, name of the best peer, its seconds), or None where one of them has no figure.
+
+    In a run held to an instruction set, an engine that nothing holds is no peer.
+    """
     times = {name: entry["seconds"] for name, entry in row["engines"].items() if "seconds" in entry}
+    for name in results["not_held"]:
+        times.pop(name, None)
     ours = times.pop("fastseq", None)
     if ours is None or not times:
         return None
@@ -32,7 +37,7 @@ def _time(seconds, row):
 
 def ratios(results):
     """{cell: seconds of the best peer / seconds of fastseq} of one thread count."""
-    found = {row["cell"]: compared(row) for row in results["cells"]}
+    found = {row["cell"]: compared(row, results) for row in results["cells"]}
     return {cell: pair[2] / pair[0] for cell, pair in found.items() if pair}
 
 
@@ -48,21 +53,26 @@ def table(results):
         "| cell (B, T, I, H) | fastseq, us | best peer, us | | ratio | GFLOP/s | of the peak | peer, of the peak |",
         "|---|---:|---:|---|---:|---:|---:|---:|",
     ]
+    free = results["not_held"]
+    if free:
+        lines = [lines[0] + " not held, us |", lines[1] + "---:|"]
 
     def of_peak(rate):
         return f"{100 * rate / (results['peak'] * results['threads']):.0f}%" if results["peak"] else ""
 
     for row in results["cells"]:
-        pair = compared(row)
+        pair = compared(row, results)
         if pair is None:
             continue
         ours, best, theirs = pair
-        best += "\\*" if best in results.get("not_held", ()) else ""
         rate, peer_rate = row["flops"] / ours / 1e9, row["flops"] / theirs / 1e9
         lines.append(
             f"| {row['cell']} | {_time(ours, row)} | {_time(theirs, row)} | {best} | {theirs / ours:.2f} "
             f"| {rate:.0f} | {of_peak(rate)} | {of_peak(peer_rate)} |"
         )
+        if free:
+            others = [(row["engines"][n]["seconds"], n) for n in free if "seconds" in row["engines"].get(n, {})]
+            lines[-1] += f" {_time(min(others)[0], row)}, {min(others)[1]} |" if others else " |"
     if len(lines) > 2:
         mean, lowest, behind = summary(results)
         lines.append(
@@ -94,7 +104,8 @@ def markdown(everything, held=()):
     versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())
     lines += [f"Versions: {versions}.", ""]
     if held:
-        lines += [f"Held to {first['isa']} by (\\* in the tables: nothing holds this engine):", "", *held, ""]
+        lines += [f"Held to {first['isa']} by:", "", *held, ""]
+        lines += ["Engines that nothing holds are not among the peers; the last column shows the best of them.", ""]
     for results in everything:
         threads = results["threads"]
         measured = f"{results['peak']:.0f} GFLOP/s" if results["peak"] else "unknown"
@@ -114,7 +125,7 @@ def readme_block(everything):
         "| (B, T, I, H) | fastseq | best peer | ratio |", "|---|---:|---:|---:|",
     ]  # fmt: skip
     for row in one["cells"]:
-        pair = compared(row)
+        pair = compared(row, one)
         if row["cell"] not in README_CELLS or pair is None:
             continue
         ours, best, theirs = pair

@@ -156,10 +156,12 @@ def test_table():
     import report
 
     lines = report.table(results()).splitlines()
-    assert lines[2] == r"| LSTM (1, 1, 40, 64) | 10.0 | 15.0 | ORT\* | 1.50 | 100 | 50% | 33% |"
-    assert lines[3] == "| words | 30.0 (1,000,000 words/s) | 15.0 (2,000,000 words/s) | JAX | 0.50 | 33 | 17% | 33% |"
-    assert lines[5] == "Geometric mean of the ratios: 0.87, lowest 0.50; a peer is faster in 1 of 2 cells."
+    assert lines[2] == "| LSTM (1, 1, 40, 64) | 10.0 | 20.0 | JAX | 2.00 | 100 | 50% | 25% | 15.0, ORT |"
+    assert lines[3] == "| words | 30.0 (1,000,000 words/s) | 15.0 (2,000,000 words/s) | JAX | 0.50 | 33 | 17% | 33% | |"
+    assert lines[5] == "Geometric mean of the ratios: 1.00, lowest 0.50; a peer is faster in 1 of 2 cells."
     assert len(lines) == 6
+    lines = report.table({**results(), "not_held": []}).splitlines()
+    assert lines[2] == "| LSTM (1, 1, 40, 64) | 10.0 | 15.0 | ORT | 1.50 | 100 | 50% | 33% |"
 
 
 def test_page_names_what_failed_and_what_holds():
@@ -194,8 +196,8 @@ def test_readme_block(tmp_path):
         peers.main(["--readme", str(measured), "--readme-file", str(readme)])
         text = readme.read_text()
         assert text.startswith(f"before\n\n{report.BEGIN}\n") and text.endswith(f"\n{report.END}\n\nafter\n")
-        assert "old" not in text and text.count("| LSTM (1, 1, 40, 64) | 10.0 | 15.0, ORT | 1.50 |") == 1
-        assert "- 2 cores, 2 cells: geometric mean of the ratios 0.87, lowest 0.50; a peer is faster in 1." in text
+        assert "old" not in text and text.count("| LSTM (1, 1, 40, 64) | 10.0 | 20.0, JAX | 2.00 |") == 1
+        assert "- 2 cores, 2 cells: geometric mean of the ratios 1.00, lowest 0.50; a peer is faster in 1." in text
     readme.write_text("no markers")
     with pytest.raises(ValueError, match="must hold"):
         peers.main(["--readme", str(measured), "--readme-file", str(readme)])
