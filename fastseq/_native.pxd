@@ -2,6 +2,7 @@ from libc.stdint cimport int64_t
 
 cdef extern from "fastseq.h" nogil:
     int FS_FIELD_IN, FS_FIELD_OUT, FS_FIELD_INT, FS_FIELD_NUM
+    enum: FS_PLAN_TEXT
 
     ctypedef struct fs_field:
         const char *name

@@ -68,7 +68,7 @@ def recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, 
 
 
 def recurrent_plan(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads):
-    cdef char text[128]
+    cdef char text[FS_PLAN_TEXT]
     fs_recurrent_plan_text(op, batch, timesteps, inputs, units, threads, text)
     return text.decode()
 

@@ -54,7 +54,8 @@ int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure
 
 /* Floats of scratch that a recurrent step wants. */
 int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units);
-/* How a recurrent step would run on `threads` threads, in words (a buffer of at least 128 bytes). */
+#define FS_PLAN_TEXT 256
+/* How a recurrent step would run on `threads` threads, in words (a buffer of FS_PLAN_TEXT bytes). */
 void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                             char *text);
 

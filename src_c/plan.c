@@ -192,8 +192,15 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
     fs_extent_of(op, &a, threads, &extent);
     int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, gates_of(op));
     int used = fs_threads_for(&extent, threads);
-    char team[64] = "1 thread";
+    int64_t own_rows = extent.by_units ? batch : (batch + used - 1) / used;
+    int64_t vectors = panels(units) * gates_of(op), own = extent.by_units ? (vectors + used - 1) / used : vectors;
+    int64_t group = fs_row_group(inputs, units, vectors);
+    char team[64] = "1 thread", rows[64] = "";
     if (used > 1)
         snprintf(team, sizeof team, "%d threads that own %s", used, extent.by_units ? "units" : "rows");
-    snprintf(text, 128, "%s; input product %s", team, hoist ? "hoisted" : "within the step");
+    if (group < own_rows)
+        snprintf(rows, sizeof rows, "; %d rows at a time", (int)group);
+    snprintf(text, FS_PLAN_TEXT, "%s; input product %s%s%s%s", team, hoist ? "hoisted" : "within the step", rows,
+             fs_alternates(own_rows, inputs, units, own) ? "; weights read up and down" : "",
+             fs_fetches_ahead(own_rows, inputs, units, op == FS_OP_GRU ? 3 : 4) ? "; weights fetched ahead" : "");
 }
