@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import isa as instruction_sets
@@ -72,16 +73,19 @@ def compiled(source, folder, flags):
     return program
 
 
-def peak_gflops(cpu, isa=""):
-    """FMA peak of one core in GFLOP/s, by peak.c; None without a compiler."""
+def peak_gflops(cpus, isa=""):
+    """FMA peak of these CPUs at once in GFLOP/s, by peak.c on each of them; None without a compiler."""
     with tempfile.TemporaryDirectory() as folder:
         program = compiled("peak.c", folder, instruction_sets.PEAK_FLAGS[isa])
         if program is None:
             return None
-        pinned = subprocess.run(
-            [program], capture_output=True, text=True, check=True, preexec_fn=lambda: os.sched_setaffinity(0, {cpu})
-        )
-        return float(pinned.stdout)
+        running = [
+            subprocess.Popen(
+                [program], stdout=subprocess.PIPE, text=True, preexec_fn=partial(os.sched_setaffinity, 0, {cpu})
+            )
+            for cpu in cpus
+        ]
+        return sum(float(process.communicate()[0]) for process in running)
 
 
 def machine():
@@ -182,7 +186,7 @@ def run(options):
     for threads in options.threads:
         if threads > len(cpus):
             sys.exit(f"--threads {threads}: this process may use {len(cpus)} CPUs.")
-        peak = peak_gflops(cpus[0], options.isa)  # before the engines start: importing them takes seconds of all cores
+        peak = peak_gflops(cpus[:threads], options.isa)  # before the engines: importing them takes seconds
         workers = {name: Worker(name, threads, set(cpus[:threads]), options.isa) for name in engines}
         results = {
             "threads": threads, "peak": peak, "machine": machine(), "isa": options.isa, "command": options.command,
@@ -196,7 +200,7 @@ def run(options):
             found = measure(cell, index, workers, options.rounds, options.seconds)
             if len(results["cells"]) % 10 == 9 and results["peak"]:
                 # One measurement may meet a noisy moment: 209 for 288 GFLOP/s in one run. The largest one counts.
-                results["peak"] = max(results["peak"], peak_gflops(cpus[0], options.isa))
+                results["peak"] = max(results["peak"], peak_gflops(cpus[:threads], options.isa))
             results["cells"].append(
                 {"cell": cell.name, "flops": cell.flops, "words": sum(cell.sentences), "engines": found}
             )

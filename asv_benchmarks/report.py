@@ -58,7 +58,7 @@ def table(results):
         lines = [lines[0] + " not held, us |", lines[1] + "---:|"]
 
     def of_peak(rate):
-        return f"{100 * rate / (results['peak'] * results['threads']):.0f}%" if results["peak"] else ""
+        return f"{100 * rate / results['peak']:.0f}%" if results["peak"] else ""
 
     for row in results["cells"]:
         pair = compared(row, results)
@@ -110,7 +110,7 @@ def markdown(everything, held=()):
         threads = results["threads"]
         measured = f"{results['peak']:.0f} GFLOP/s" if results["peak"] else "unknown"
         lines += [f"## {threads} thread{'s' if threads > 1 else ''}", "", table(results), ""]
-        lines += [f"FMA peak of one core in this run: {measured}.", ""]
+        lines += [f"FMA peak in this run, of as many cores at once: {measured}.", ""]
         failed = failures(results)
         if failed:
             lines += ["Without a figure:", "", *failed, ""]
@@ -130,7 +130,7 @@ def readme_block(everything):
             continue
         ours, best, theirs = pair
         rate = row["flops"] / ours / 1e9
-        share = rate / (one["peak"] * one["threads"]) if one["peak"] else 0
+        share = rate / one["peak"] if one["peak"] else 0
         note = f", {100 * share:.0f}% of the FMA peak" if share >= 0.85 else ""
         lines.append(
             f"| {row['cell']}{note} | {_time(ours, row)} | {_time(theirs, row)}, {best} | {theirs / ours:.2f} |"

@@ -41,10 +41,11 @@
     INT(rows) INT(inputs) INT(units) INT(x_stride) INT(y_stride)                                                       \
     INT(activation) NUM(p0) NUM(p1) NUM(p2) INT(softmax)
 
-/* The recurrent layers. Strides are in floats; a negative one walks backwards, from a pointer to the last element.
-   A product always takes about four vectors of weights for each k. So SimpleRNN, with one gate, has four panels side by
+/* The recurrent layers. Strides are in floats; a negative one walks backwards, from a pointer to the last element. A
+   product always takes about four vectors of weights for each k. So SimpleRNN, with one gate, has four panels side by
    side in the place of gates, [P/4][K][4][16] and a bias of [P/4][4][16]. GRU_RESET_BEFORE has two products: z and r of
-   two panels, [P/2][K][2 panels][z r][16], then the candidates of four; w_x and bias hold the first, then the second. */
+   two panels, [P/2][K][2 panels][z r][16], then the candidates of four; w_x and bias hold the first, then the second.
+   */
 #define FS_RECURRENT_ARGS(IN, OUT, INT, NUM)                                                                           \
     IN(float, x, "(B, T, I), strides x_row, x_time, 1")                                                                \
     IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null: 0 keeps the state")                               \

@@ -39,14 +39,14 @@ int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t i
     return batch * width * 4 + (batch + 3) / 4 + hoist * batch * width * gates_of(op) + 64;
 }
 
-/* Whether steps walk the blocks up and down in turn: what the last step read last is then still in L2 when this one
-   begins. Worth it where few rows make a step wait for weights that L2 does not hold: LSTM of 512 units, 1 row (4 MB) 15%
-   less time, of 1024 (16 MB) 2%; 8 rows of 256 units 3%. `vectors`: 16 floats of weights for each k that one thread
-   walks. */
+/* Whether steps walk the blocks up and down in turn: what the last step read last is then still near when this one
+   begins. Worth it where few rows make a step wait for weights that L1, or L2, does not hold: LSTM of 1 row and 96
+   units (144 KB) 8% less time, 512 units (4 MB) 15%, 1024 (16 MB) 2%; 8 rows of 256 units 3%. `vectors`: 16 floats of
+   weights for each k that one thread walks. */
 int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors)
 {
     int64_t depth = rows > FS_HOIST_MAX_ROWS ? inputs + units : units;
-    return rows <= 8 && depth * vectors * FS_PANEL * 4 > (512 << 10);
+    return rows <= 8 && depth * vectors * FS_PANEL * 4 > (48 << 10);
 }
 
 /* Whether blocks of rows fetch the next panel's weights while they multiply with this one, each a part of it. Panels of

@@ -67,6 +67,27 @@ FS_INLINE void fs_accumulate(fs_sums acc, const float *const *x, const float *w,
     }
 }
 
+/* Blocks that a single row takes side by side: 16 sums of 32 registers, or 8 of 16. */
+#if FS_REGISTERS == 32
+#define FS_MOST_BESIDE 4
+#else
+#define FS_MOST_BESIDE 2
+#endif
+
+/* The same for one row and N blocks side by side, whose weights begin at w[0] .. w[N - 1]. */
+FS_INLINE void fs_accumulate_beside(fs_sums acc, const float *x, const float *const *w, int64_t count, int64_t apart,
+                                    const int N, const int G)
+{
+    for (int64_t k = 0; k < count; k++) {
+        vf value = v_bcast(x + k);
+        FS_UNROLL for (int n = 0; n < N; n++)
+        {
+            FS_UNROLL for (int g = 0; g < G; g++)
+                acc[n][g] = v_fma(value, v_load(w[n] + k * apart + g * FS_PANEL), acc[n][g]);
+        }
+    }
+}
+
 /* Stores the lanes of a vector of units [unit, unit + VLEN) that exist. */
 FS_INLINE void fs_store_units(float *y, int64_t unit, int64_t units, vf value)
 {
@@ -108,6 +129,31 @@ FS_INLINE int fs_block_rows(int left, int most)
     FS_ROWS_FUNCTION(name, context, 7) FS_ROWS_FUNCTION(name, context, 8)                                              \
     static void (*const name##_table[])(context *, const int32_t *, int64_t) = {                                       \
         0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8};
+/* And one function per number of blocks of a single row, name_beside_1 .. : FS_TILES_<most>(name, context) makes both
+   from name(context *, const int32_t *rows, int64_t block, const int R, const int N). */
+#define FS_BESIDE_FUNCTION(name, context, N)                                                                           \
+    static __attribute__((noinline)) void name##_beside_##N(context *c, const int32_t *rows, int64_t block)            \
+    {                                                                                                                  \
+        name(c, rows, block, 1, N);                                                                                    \
+    }
+#if FS_MOST_BESIDE == 4
+#define FS_BESIDE(name, context)                                                                                       \
+    FS_BESIDE_FUNCTION(name, context, 2) FS_BESIDE_FUNCTION(name, context, 3) FS_BESIDE_FUNCTION(name, context, 4)     \
+    static void (*const name##_beside[])(context *, const int32_t *, int64_t) = {                                      \
+        0, name##_rows_1, name##_beside_2, name##_beside_3, name##_beside_4};
+#else
+#define FS_BESIDE(name, context)                                                                                       \
+    FS_BESIDE_FUNCTION(name, context, 2)                                                                               \
+    static void (*const name##_beside[])(context *, const int32_t *, int64_t) = {                                      \
+        0, name##_rows_1, name##_beside_2};
+#endif
+#define FS_TILES(name, context, by_rows)                                                                               \
+    FS_INLINE void name##_rows(context *c, const int32_t *rows, int64_t block, const int R)                            \
+    {                                                                                                                  \
+        name(c, rows, block, R, 1);                                                                                    \
+    }                                                                                                                  \
+    by_rows(name##_rows, context) FS_BESIDE(name, context)
+
 /* For blocks of 4 vectors, and of 3. */
 #if FS_REGISTERS == 32
 #define FS_BY_ROWS_OF_4 FS_BY_ROWS_8

@@ -46,6 +46,13 @@ FS_INLINE float *fs_sums_at(const fs_run_state *s, int64_t pair, int64_t block)
 FS_INLINE int64_t fs_group(int64_t block) { return block / FS_VECTORS; }
 FS_INLINE int64_t fs_lane(int64_t block) { return block % FS_VECTORS * VLEN; }
 
+/* The first unit of a block's vector `which`, of blocks of `panels` panels. */
+FS_INLINE int64_t fs_unit_of(int64_t block, int panels, int which)
+{
+    return (fs_group(block) * panels + which) * FS_PANEL + fs_lane(block);
+}
+FS_INLINE int64_t fs_unit(int64_t block) { return fs_unit_of(block, 1, 0); }
+
 FS_INLINE vf fs_bias_at(const fs_run_state *s, int64_t block, int g)
 {
     return v_load(s->bias + (fs_group(block) * 4 + g) * FS_PANEL + fs_lane(block));
@@ -61,55 +68,71 @@ FS_INLINE fs_ahead fs_next_panel(const fs_run_state *s, const float *w, int64_t 
                       k_bytes / s->row_blocks};
 }
 
+/* A tile is R rows of one block, or one row of N blocks side by side: for a single row the four sums of a block are too
+   few to keep the multipliers busy, and its activations one long chain. Its sums are numbered v = 0 .. R * N - 1. */
+#define FS_TILE_ROW(rows, v) ((rows)[N > 1 ? 0 : (v)])
+#define FS_TILE_BLOCK(block, v) (N > 1 ? (block) + (v) : (block))
+
+/* acc += x w of the tile, `count` k of G vectors. */
+FS_INLINE void fs_tile_product(const fs_run_state *s, int64_t block, const float *const *x, const float *weights,
+                               int64_t count, fs_sums acc, const int R, const int N, const int G)
+{
+    const float *w[FS_MOST_BESIDE];
+    FS_UNROLL for (int v = 0; v < N; v++)
+        w[v] = weights + fs_group(FS_TILE_BLOCK(block, v)) * count * G * FS_PANEL + fs_lane(FS_TILE_BLOCK(block, v));
+    if (N > 1)
+        fs_accumulate_beside(acc, x[0], w, count, G * FS_PANEL, N, G);
+    else
+        fs_accumulate(acc, x, w[0], count, G * FS_PANEL, fs_next_panel(s, w[0], count, G), R, G);
+}
+
 /* acc = bias + x w_x of G vectors. */
 FS_INLINE void fs_input_sums(const fs_run_state *s, int64_t block, const float *const *x, fs_sums acc, const int R,
-                             const int G)
+                             const int N, const int G)
 {
-    const float *w = s->w_x + fs_group(block) * s->a->inputs * G * FS_PANEL + fs_lane(block);
-    FS_UNROLL for (int r = 0; r < R; r++)
+    FS_UNROLL for (int v = 0; v < R * N; v++)
     {
-        FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = fs_bias_at(s, block, g);
+        FS_UNROLL for (int g = 0; g < G; g++) acc[v][g] = fs_bias_at(s, FS_TILE_BLOCK(block, v), g);
     }
-    fs_accumulate(acc, x, w, s->a->inputs, G * FS_PANEL, fs_next_panel(s, w, s->a->inputs, G), R, G);
+    fs_tile_product(s, block, x, s->w_x, s->a->inputs, acc, R, N, G);
 }
 
 /* acc += read w_h, where acc begins with the hoisted sums or with bias and x product. `read` is h, or what takes its
    place. Where x has three gates the candidate's recurrent sum is apart: the fourth, from a bias of its own. */
-FS_INLINE void fs_block_sums(const fs_run_state *s, const int32_t *rows, int64_t block, const float *const *read,
-                             fs_sums acc, const int R, const int G)
+FS_INLINE void fs_tile_sums(const fs_run_state *s, const int32_t *rows, int64_t block, const float *const *read,
+                            fs_sums acc, const int R, const int N, const int G)
 {
     if (s->sums) {
         int64_t pair = (s->step - s->first_hoisted) * s->a->batch;
-        FS_UNROLL for (int r = 0; r < R; r++)
+        FS_UNROLL for (int v = 0; v < R * N; v++)
         {
-            const float *sums = fs_sums_at(s, pair + rows[r], block);
-            FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = v_load(sums + g * VLEN);
+            const float *sums = fs_sums_at(s, pair + FS_TILE_ROW(rows, v), FS_TILE_BLOCK(block, v));
+            FS_UNROLL for (int g = 0; g < G; g++) acc[v][g] = v_load(sums + g * VLEN);
         }
     } else {
         const float *x[FS_MOST_ROWS];
         FS_UNROLL for (int r = 0; r < R; r++) x[r] = fs_x_at(s, rows[r], s->step);
-        fs_input_sums(s, block, x, acc, R, G);
+        fs_input_sums(s, block, x, acc, R, N, G);
     }
-    const float *w = s->w_h + fs_group(block) * s->a->units * G * FS_PANEL + fs_lane(block);
-    int64_t count = s->from_zeros ? 0 : s->a->units;
-    fs_ahead ahead = fs_next_panel(s, w, count, G);
     if (G != 3) {
-        fs_accumulate(acc, read, w, count, G * FS_PANEL, ahead, R, G);
+        if (!s->from_zeros)
+            fs_tile_product(s, block, read, s->w_h, s->a->units, acc, R, N, G);
         return;
     }
     fs_sums product;
-    FS_UNROLL for (int r = 0; r < R; r++)
+    FS_UNROLL for (int v = 0; v < R * N; v++)
     {
-        product[r][0] = acc[r][0];
-        product[r][1] = acc[r][1];
-        product[r][2] = fs_bias_at(s, block, 3);
+        product[v][0] = acc[v][0];
+        product[v][1] = acc[v][1];
+        product[v][2] = fs_bias_at(s, FS_TILE_BLOCK(block, v), 3);
     }
-    fs_accumulate(product, read, w, count, G * FS_PANEL, ahead, R, G);
-    FS_UNROLL for (int r = 0; r < R; r++)
+    if (!s->from_zeros)
+        fs_tile_product(s, block, read, s->w_h, s->a->units, product, R, N, G);
+    FS_UNROLL for (int v = 0; v < R * N; v++)
     {
-        acc[r][0] = product[r][0];
-        acc[r][1] = product[r][1];
-        acc[r][3] = product[r][2];
+        acc[v][0] = product[v][0];
+        acc[v][1] = product[v][1];
+        acc[v][3] = product[v][2];
     }
 }
 
@@ -121,7 +144,7 @@ FS_INLINE void fs_hoist_block(const fs_run_state *s, const int32_t *pairs, int64
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++)
         x[r] = fs_x_at(s, (int32_t)(pairs[r] % batch), s->first_hoisted + pairs[r] / batch);
-    fs_input_sums(s, block, x, acc, R, G);
+    fs_input_sums(s, block, x, acc, R, 1, G);
     FS_UNROLL for (int r = 0; r < R; r++)
     {
         float *sums = fs_sums_at(s, pairs[r], block);
@@ -148,25 +171,28 @@ FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit,
         fs_store_units(a->y + row * a->y_row + s->step * a->y_time, unit, a->units, h);
 }
 
-/* A cell's last part for any activations: out of line and row by row, so that the blocks hold only the usual ones. The
-   sums go there through memory of their own: `acc` itself must be in no memory. */
-#define FS_FINISH_ANY(name)                                                                                            \
-    static __attribute__((noinline)) void name##_any(const fs_run_state *s, const int32_t *rows, int64_t unit, int R,  \
-                                                     fs_sums acc)                                                      \
+/* A cell's last part, name(state, rows, block, acc, R, N, activation, recurrent activation), as name_tile: for tanh and
+   sigmoid in line; for any others out of line and one by one, so that the tiles do not hold them all. The sums go there
+   through memory of their own: `acc` itself must be in no memory. */
+#define FS_FINISH_TILE(name)                                                                                           \
+    static __attribute__((noinline)) void name##_any(const fs_run_state *s, const int32_t *rows, int64_t block,        \
+                                                     fs_sums acc, int R, int N)                                        \
     {                                                                                                                  \
-        for (int r = 0; r < R; r++)                                                                                    \
-            name(s, rows + r, unit, acc + r, 1, (int)s->a->activation, (int)s->a->recurrent_activation);               \
+        for (int v = 0; v < R * N; v++)                                                                                \
+            name(s, &FS_TILE_ROW(rows, v), FS_TILE_BLOCK(block, v), acc + v, 1, 1, (int)s->a->activation,              \
+                 (int)s->a->recurrent_activation);                                                                     \
     }                                                                                                                  \
-    FS_INLINE void name##_block(const fs_run_state *s, const int32_t *rows, int64_t unit, fs_sums acc, const int R)    \
+    FS_INLINE void name##_tile(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,    \
+                               const int N)                                                                            \
     {                                                                                                                  \
         if (s->a->activation == FS_ACT_TANH && s->a->recurrent_activation == FS_ACT_SIGMOID) {                         \
-            name(s, rows, unit, acc, R, FS_ACT_TANH, FS_ACT_SIGMOID);                                                  \
+            name(s, rows, block, acc, R, N, FS_ACT_TANH, FS_ACT_SIGMOID);                                              \
             return;                                                                                                    \
         }                                                                                                              \
         fs_sums sums;                                                                                                  \
-        FS_UNROLL for (int r = 0; r < R; r++)                                                                          \
+        FS_UNROLL for (int v = 0; v < R * N; v++)                                                                      \
         {                                                                                                              \
-            FS_UNROLL for (int g = 0; g < 4; g++) sums[r][g] = acc[r][g];                                              \
+            FS_UNROLL for (int g = 0; g < 4; g++) sums[v][g] = acc[v][g];                                              \
         }                                                                                                              \
-        name##_any(s, rows, unit, R, sums);                                                                            \
+        name##_any(s, rows, block, sums, R, N);                                                                        \
     }

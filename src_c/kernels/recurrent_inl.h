@@ -5,13 +5,22 @@ typedef void (*fs_block_fn)(fs_run_state *, const int32_t *rows, int64_t block);
 
 /* A phase of a step: every unit has passed one before any unit begins the next. */
 typedef struct {
-    const fs_block_fn *blocks; /* by number of rows */
-    const fs_block_fn *sums;   /* by number of (timestep, row) pairs: x products into `sums` */
+    const fs_block_fn *rows;   /* by number of rows of a block */
+    const fs_block_fn *beside; /* by number of blocks of a single row */
+    const fs_block_fn *hoist;  /* by number of (timestep, row) pairs: x products into `sums` */
     int most_rows;  /* of a block */
     int rows_alone; /* up to so many rows, where there are no more, make one block */
     int vectors; /* of weights for each k: gates times panels */
     int panels;  /* in a block */
 } fs_phase;
+
+/* A phase whose blocks have 4 vectors of weights for each k, or 3. */
+#define FS_PHASE_OF_4(name)                                                                                            \
+    .rows = name##_rows_table, .beside = name##_beside, .hoist = fs_hoist4_block_table, .most_rows = FS_ROWS_4,        \
+    .rows_alone = FS_ROWS_4_ALONE, .vectors = 4
+#define FS_PHASE_OF_3(name)                                                                                            \
+    .rows = name##_rows_table, .beside = name##_beside, .hoist = fs_hoist3_block_table, .most_rows = FS_ROWS_3,        \
+    .rows_alone = FS_ROWS_3, .vectors = 3
 
 typedef struct {
     fs_phase phases[2];
@@ -41,12 +50,43 @@ static void fs_enter_phase(fs_run_state *s, const fs_cell_kernel *cell, int phas
     s->sums = hoisted_steps ? sums + before * hoisted_steps * a->batch : NULL;
 }
 
+/* How many blocks of a single row go side by side. Where their weights are in L1 or nearly, some at once are faster
+   (AVX-512, GRU (1,100,64,64): 1.4 times); where they are a little more, two, so that walking up and down still finds
+   half of them there; read from further away, one stream is faster than four (LSTM (1,1,128,256), 512 KiB: 1.5 times).
+   Where a panel is several vectors these share cache lines and go together anyway (AVX2, LSTM (1,100,256,256): 1.4
+   times). */
+static int fs_most_beside(int64_t weights)
+{
+    if (FS_VECTORS > 1 || weights <= 48 * 1024)
+        return FS_MOST_BESIDE;
+    return weights <= 128 * 1024 ? 2 : 1;
+}
+
+/* Blocks [first, last) of a single row. */
+static void fs_walk_row(fs_run_state *s, const fs_phase *phase, const int32_t *row, int64_t first, int64_t last)
+{
+    int64_t depth = (s->sums ? 0 : s->a->inputs) + (s->from_zeros ? 0 : s->a->units);
+    int most = fs_most_beside((last - first) * depth * phase->vectors * VLEN * (int64_t)sizeof(float));
+    while (first < last) {
+        int64_t left = last - first;
+        int n = fs_block_rows(left < 1024 ? (int)left : 1024, most);
+        phase->beside[n](s, row, s->backwards ? last - n : first);
+        first += s->backwards ? 0 : n;
+        last -= s->backwards ? n : 0;
+    }
+}
+
 /* Calls `table` for `count` listed rows, or pairs, for every block of the share. */
 static void fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, const fs_phase *phase,
                          const fs_block_fn *table, const int32_t *list, int count)
 {
     int64_t per_unit = cell->unit_panels / phase->panels * FS_VECTORS;
     int64_t first = share->unit_lo * per_unit, blocks = (share->unit_hi - share->unit_lo) * per_unit;
+    if (count == 1 && table == phase->rows) {
+        s->row_blocks = 0;
+        fs_walk_row(s, phase, list, first, first + blocks);
+        return;
+    }
     int most_rows = count <= phase->rows_alone ? phase->rows_alone : phase->most_rows;
     int ahead = fs_fetches_ahead(count, s->a->inputs, s->a->units, phase->vectors);
     s->row_blocks = ahead ? (count + most_rows - 1) / most_rows : 0;
@@ -73,11 +113,11 @@ static void fs_hoist(fs_run_state *s, const fs_share *share, const fs_cell_kerne
                 continue;
             list[count++] = (int32_t)(step * s->a->batch + row);
             if (count == FS_MOST_LISTED) {
-                fs_walk_list(s, share, cell, phase, phase->sums, list, count);
+                fs_walk_list(s, share, cell, phase, phase->hoist, list, count);
                 count = 0;
             }
         }
-    fs_walk_list(s, share, cell, phase, phase->sums, list, count);
+    fs_walk_list(s, share, cell, phase, phase->hoist, list, count);
 }
 
 FS_INLINE void fs_copy_units(float *to, const float *from, int64_t lo, int64_t hi)
@@ -145,7 +185,7 @@ static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_
             if (share->barrier)
                 fs_barrier_wait(share->barrier);
             fs_enter_phase(s, cell, phase, sums, hoist);
-            fs_walk_list(s, share, cell, &cell->phases[phase], cell->phases[phase].blocks, list, count);
+            fs_walk_list(s, share, cell, &cell->phases[phase], cell->phases[phase].rows, list, count);
         }
         if (a->mask && a->sequences)
             fs_masked_outputs(s, share, lo, hi);
