@@ -14,10 +14,13 @@
 /* Eight rows alone go as one block all the same, two vectors at a time: their weights then come once from L2, or from
    further away (LSTM (8,100,256,256): 2.5% less time; with more rows blocks of more than 6 take longer). */
 #define FS_ROWS_4_ALONE 8
+#define FS_ROWS_4_FAR 6
 #else
 #define FS_REGISTERS 16
 #define FS_ROWS_3 4
 #define FS_ROWS_4_ALONE 6
+/* Weights from beyond L2 are read once, by three rows (LSTM (32,20,1024,1024) on AVX2: 123 ms, so 98). */
+#define FS_ROWS_4_FAR 3
 #endif
 #define FS_MOST_ROWS 8 /* of any block */
 

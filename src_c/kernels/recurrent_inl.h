@@ -9,6 +9,7 @@ typedef struct {
     const fs_block_fn *beside; /* by number of blocks of a single row */
     const fs_block_fn *hoist;  /* by number of (timestep, row) pairs: x products into `sums` */
     int most_rows;  /* of a block */
+    int rows_far;   /* of a block, where the weights are beyond L2 */
     int rows_alone; /* up to so many rows, where there are no more, make one block */
     int vectors; /* of weights for each k: gates times panels */
     int panels;  /* in a block */
@@ -17,10 +18,10 @@ typedef struct {
 /* A phase whose blocks have 4 vectors of weights for each k, or 3. */
 #define FS_PHASE_OF_4(name)                                                                                            \
     .rows = name##_rows_table, .beside = name##_beside, .hoist = fs_hoist4_block_table, .most_rows = FS_ROWS_4,        \
-    .rows_alone = FS_ROWS_4_ALONE, .vectors = 4
+    .rows_far = FS_ROWS_4_FAR, .rows_alone = FS_ROWS_4_ALONE, .vectors = 4
 #define FS_PHASE_OF_3(name)                                                                                            \
     .rows = name##_rows_table, .beside = name##_beside, .hoist = fs_hoist3_block_table, .most_rows = FS_ROWS_3,        \
-    .rows_alone = FS_ROWS_3, .vectors = 3
+    .rows_far = FS_ROWS_3, .rows_alone = FS_ROWS_3, .vectors = 3
 
 typedef struct {
     fs_phase phases[2];
@@ -50,14 +51,17 @@ static void fs_enter_phase(fs_run_state *s, const fs_cell_kernel *cell, int phas
     s->sums = hoisted_steps ? sums + before * hoisted_steps * a->batch : NULL;
 }
 
+/* Weights of one thread's step that come from beyond L2 in good part. */
+#define FS_FAR_BYTES (4 * 1024 * 1024)
+
 /* How many blocks of a single row go side by side. Where their weights are in L1 or nearly, some at once are faster
    (AVX-512, GRU (1,100,64,64): 1.4 times); where they are a little more, two, so that walking up and down still finds
-   half of them there; read from further away, one stream is faster than four (LSTM (1,1,128,256), 512 KiB: 1.5 times).
-   Where a panel is several vectors these share cache lines and go together anyway (AVX2, LSTM (1,100,256,256): 1.4
-   times). */
-static int fs_most_beside(int64_t weights)
+   half of them there; read from further away, one stream of four vectors is faster than several (LSTM (1,1,128,256),
+   512 KiB: 1.5 times), but three vectors alone wait for their sums (GRU (1,100,256,256): 1.04 times). Where a panel is
+   several vectors these share cache lines and go together anyway (AVX2, LSTM (1,100,256,256): 1.4 times). */
+static int fs_most_beside(int64_t weights, int vectors)
 {
-    if (FS_VECTORS > 1 || weights <= 48 * 1024)
+    if (FS_VECTORS > 1 || weights <= 48 * 1024 || (vectors == 3 && weights > 512 * 1024))
         return FS_MOST_BESIDE;
     return weights <= 128 * 1024 ? 2 : 1;
 }
@@ -66,7 +70,8 @@ static int fs_most_beside(int64_t weights)
 static void fs_walk_row(fs_run_state *s, const fs_phase *phase, const int32_t *row, int64_t first, int64_t last)
 {
     int64_t depth = (s->sums ? 0 : s->a->inputs) + (s->from_zeros ? 0 : s->a->units);
-    int most = fs_most_beside((last - first) * depth * phase->vectors * VLEN * (int64_t)sizeof(float));
+    int64_t weights = (last - first) * depth * phase->vectors * VLEN * (int64_t)sizeof(float);
+    int most = fs_most_beside(weights, phase->vectors);
     while (first < last) {
         int64_t left = last - first;
         int n = fs_block_rows(left < 1024 ? (int)left : 1024, most);
@@ -87,7 +92,10 @@ static void fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_k
         fs_walk_row(s, phase, list, first, first + blocks);
         return;
     }
-    int most_rows = count <= phase->rows_alone ? phase->rows_alone : phase->most_rows;
+    int64_t weights = blocks * (s->a->inputs + s->a->units) * phase->vectors * VLEN * (int64_t)sizeof(float);
+    int most_rows = weights > FS_FAR_BYTES ? phase->rows_far : phase->most_rows;
+    if (count <= phase->rows_alone)
+        most_rows = phase->rows_alone;
     int ahead = fs_fetches_ahead(count, s->a->inputs, s->a->units, phase->vectors);
     s->row_blocks = ahead ? (count + most_rows - 1) / most_rows : 0;
     for (int64_t i = 0; i < blocks; i++) {
