@@ -181,7 +181,7 @@ def test_every_engine_has_a_line_for_avx2():
 
     assert set(isa.HELD["avx2"]) == set(peers.ENGINES) == set(peers.PACKAGES)
     assert isa.environment("", "PyTorch") == {}
-    assert isa.not_held("avx2", list(peers.ENGINES)) == ["ONNX Runtime", "LiteRT"]
+    assert isa.not_held("avx2", list(peers.ENGINES)) == ["TensorFlow XLA", "ONNX Runtime", "LiteRT"]
 
 
 def test_readme_block(tmp_path):

@@ -30,7 +30,9 @@ class Softmax(Layer):
     def _call_any(self, inputs, mask=None, **kwargs):
         if isinstance(mask, (np.ndarray, list, tuple)) and np.asarray(mask).dtype.kind in "iuf":
             mask = np.asarray(mask) > 0.5
-        return super()._call_any(inputs, mask=mask, **kwargs) if mask is not None else super()._call_any(inputs, **kwargs)
+        if mask is not None:
+            kwargs["mask"] = mask
+        return super()._call_any(inputs, **kwargs)
 
     def _axes(self, ndim):
         axes = self.axis if isinstance(self.axis, (list, tuple)) else [self.axis]
