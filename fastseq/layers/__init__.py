@@ -14,12 +14,12 @@ from fastseq.layers.embedding import Embedding
 from fastseq.layers.flatten import Flatten
 from fastseq.layers.gaussian_dropout import GaussianDropout
 from fastseq.layers.gaussian_noise import GaussianNoise
-from fastseq.layers.gru import GRU
+from fastseq.layers.gru import GRU, GRUCell
 from fastseq.layers.identity import Identity
 from fastseq.layers.input_layer import Input, InputLayer
 from fastseq.layers.input_spec import InputSpec
 from fastseq.layers.leaky_relu import LeakyReLU
-from fastseq.layers.lstm import LSTM
+from fastseq.layers.lstm import LSTM, LSTMCell
 from fastseq.layers.masking import Masking
 from fastseq.layers.merging import (
     Add,
@@ -40,18 +40,19 @@ from fastseq.layers.prelu import PReLU
 from fastseq.layers.relu import ReLU
 from fastseq.layers.repeat_vector import RepeatVector
 from fastseq.layers.reshape import Reshape
-from fastseq.layers.simple_rnn import SimpleRNN
+from fastseq.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from fastseq.layers.softmax import Softmax
 from fastseq.layers.spatial_dropout1d import SpatialDropout1D
+from fastseq.layers.stacked_rnn_cells import StackedRNNCells
 from fastseq.layers.time_distributed import TimeDistributed
 
 REGISTRY = {
     cls.__name__: cls
     for cls in (
         *(Activation, ActivityRegularization, Add, AlphaDropout, Average, Bidirectional, Concatenate, Dense, Dot),
-        *(Dropout, ELU, Embedding, Flatten, GRU, GaussianDropout, GaussianNoise, Identity, InputLayer, LSTM, LeakyReLU),
-        *(Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape, SimpleRNN, Softmax),
-        *(SpatialDropout1D, Subtract, TimeDistributed),
+        *(Dropout, ELU, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, Identity, InputLayer, LSTM),
+        *(LSTMCell, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape),
+        *(SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed),
     )
 }
 

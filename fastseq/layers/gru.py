@@ -1,31 +1,14 @@
-"""GRU (Cho et al. 2014, arXiv:1406.1078); see https://keras.io/api/layers/recurrent_layers/gru/."""
+"""GRU and GRUCell (Cho et al. 2014, arXiv:1406.1078); see https://keras.io/api/layers/recurrent_layers/gru/."""
 
 import numpy as np
 
 from fastseq import activations
-from fastseq.layers.recurrent import Recurrent, reference_recurrence
+from fastseq.layers.recurrent import Recurrent
+from fastseq.layers.recurrent_cell import RecurrentCell, reference_recurrence
 
 
-class GRU(Recurrent):
-    """Keras's GRU, gates in the order z r h. State: h, (B, units).
-
-    z, r = recurrent_activation(x W + b + h U + b');  h' = z h + (1 - z) candidate, where the candidate is
-    activation(x W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form) and
-    activation(x W + b + (r h) U) with reset_after=False (the paper's third version).
-    """
-
+class _GRUGates:
     cell = "gru"
-
-    def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
-        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
-        kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None, activity_regularizer=None,
-        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0,
-        seed=None, return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False,
-        reset_after=True, use_cudnn="auto", **kwargs,
-    ):  # fmt: skip
-        options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
-        super().__init__(units, options, **kwargs)
 
     def _bias_shape(self):
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
@@ -49,7 +32,8 @@ class GRU(Recurrent):
                 candidate = self.activation(x_h + r * (h @ recurrent_kernel + inner)[:, 2 * units :])
             else:
                 candidate = self.activation(x_h + (r * h) @ recurrent_kernel[:, 2 * units :])
-            return [z * h + (1 - z) * candidate]
+            h = z * h + (1 - z) * candidate
+            return h, [h]
 
         return step
 
@@ -58,6 +42,40 @@ class GRU(Recurrent):
             "recurrent_activation": activations.serialize(self.recurrent_activation),
             "reset_after": self.reset_after,
         }
+
+
+class GRU(_GRUGates, Recurrent):
+    """Keras's GRU, gates in the order z r h. State: h, (B, units).
+
+    z, r = recurrent_activation(x W + b + h U + b');  h' = z h + (1 - z) candidate, where the candidate is
+    activation(x W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form) and
+    activation(x W + b + (r h) U) with reset_after=False (the paper's third version).
+    """
+
+    def __init__(
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
+        kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None, activity_regularizer=None,
+        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0,
+        seed=None, return_sequences=False, return_state=False, go_backwards=False, stateful=False, unroll=False,
+        reset_after=True, use_cudnn="auto", **kwargs,
+    ):  # fmt: skip
+        options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
+        super().__init__(units, options, **kwargs)
+
+
+class GRUCell(_GRUGates, RecurrentCell):
+    """One step of a GRU: `cell(inputs, [h])` -> `(h, [h])`; in `RNN(cell)` it runs on GRU's kernel."""
+
+    def __init__(
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
+        kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None, kernel_constraint=None,
+        recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0, reset_after=True,
+        seed=None, **kwargs,
+    ):  # fmt: skip
+        options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
+        super().__init__(units, options, **kwargs)
 
 
 def reference_gru(x, kernel, recurrent_kernel, bias=None, states=None, mask=None, reset_after=True, **options):

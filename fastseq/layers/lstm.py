@@ -1,31 +1,15 @@
-"""LSTM (Hochreiter & Schmidhuber 1997); see https://keras.io/api/layers/recurrent_layers/lstm/."""
+"""LSTM and LSTMCell (Hochreiter & Schmidhuber 1997); see https://keras.io/api/layers/recurrent_layers/lstm/."""
 
 import numpy as np
 
 from fastseq import activations
-from fastseq.layers.recurrent import Recurrent, reference_recurrence
+from fastseq.layers.recurrent import Recurrent
+from fastseq.layers.recurrent_cell import RecurrentCell, reference_recurrence
 
 
-class LSTM(Recurrent):
-    """Keras's LSTM, gates in the order i f c o. States: h and c, (B, units) each.
-
-    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b);
-    c' = f c + i g,  h' = o activation(c').
-    """
-
+class _LSTMGates:
     cell = "lstm"
     state_count = 2
-
-    def __init__(
-        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
-        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
-        unit_forget_bias=True, kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
-        activity_regularizer=None, kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
-        dropout=0.0, recurrent_dropout=0.0, seed=None, return_sequences=False, return_state=False, go_backwards=False,
-        stateful=False, unroll=False, use_cudnn="auto", **kwargs,
-    ):  # fmt: skip
-        options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
-        super().__init__(units, options, **kwargs)
 
     def _bias_initializer(self):
         if not self.unit_forget_bias:
@@ -46,7 +30,8 @@ class LSTM(Recurrent):
             gates = x @ kernel + h @ recurrent_kernel
             i, f, g, o = np.split(gates if bias is None else gates + bias, 4, axis=-1)
             c = self.recurrent_activation(f) * c + self.recurrent_activation(i) * self.activation(g)
-            return [self.recurrent_activation(o) * self.activation(c), c]
+            h = self.recurrent_activation(o) * self.activation(c)
+            return h, [h, c]
 
         return step
 
@@ -55,6 +40,39 @@ class LSTM(Recurrent):
             "recurrent_activation": activations.serialize(self.recurrent_activation),
             "unit_forget_bias": self.unit_forget_bias,
         }
+
+
+class LSTM(_LSTMGates, Recurrent):
+    """Keras's LSTM, gates in the order i f c o. States: h and c, (B, units) each.
+
+    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b);
+    c' = f c + i g,  h' = o activation(c').
+    """
+
+    def __init__(
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
+        unit_forget_bias=True, kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
+        activity_regularizer=None, kernel_constraint=None, recurrent_constraint=None, bias_constraint=None,
+        dropout=0.0, recurrent_dropout=0.0, seed=None, return_sequences=False, return_state=False, go_backwards=False,
+        stateful=False, unroll=False, use_cudnn="auto", **kwargs,
+    ):  # fmt: skip
+        options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
+        super().__init__(units, options, **kwargs)
+
+
+class LSTMCell(_LSTMGates, RecurrentCell):
+    """One step of an LSTM: `cell(inputs, [h, c])` -> `(h, [h, c])`; in `RNN(cell)` it runs on LSTM's kernel."""
+
+    def __init__(
+        self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,
+        kernel_initializer="glorot_uniform", recurrent_initializer="orthogonal", bias_initializer="zeros",
+        unit_forget_bias=True, kernel_regularizer=None, recurrent_regularizer=None, bias_regularizer=None,
+        kernel_constraint=None, recurrent_constraint=None, bias_constraint=None, dropout=0.0, recurrent_dropout=0.0,
+        seed=None, **kwargs,
+    ):  # fmt: skip
+        options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
+        super().__init__(units, options, **kwargs)
 
 
 def reference_lstm(x, kernel, recurrent_kernel, bias=None, states=None, mask=None, **options):
