@@ -136,6 +136,16 @@ def gru_options(k):
     return k.Model(x, [k.layers.GRU(3, **kwargs)(x) for kwargs in options] + [layer(x) for layer in simple])
 
 
+def cells(k):
+    x, make = sequence(k), k.layers
+    stack = make.StackedRNNCells([make.LSTMCell(3), make.LSTMCell(2, unit_forget_bias=False), make.GRUCell(4)])
+    simple = [make.SimpleRNNCell(3, activation="relu"), make.GRUCell(2, reset_after=False, recurrent_dropout=0.1)]
+    y, *_ = make.RNN(stack, return_sequences=True, return_state=True)(make.Masking()(x))
+    outputs = [y, make.RNN(simple, go_backwards=True)(y), make.RNN(make.LSTMCell(3, use_bias=False, dropout=0.2))(y)]
+    both = make.Bidirectional(make.RNN([make.GRUCell(2), make.LSTMCell(3)], return_sequences=True), merge_mode="sum")
+    return k.Model(x, [*outputs, both(x)])
+
+
 def both_ways(k):
     x, make = sequence(k), k.layers
     outputs = []
@@ -271,7 +281,7 @@ ALL = {
     for f in (
         activations, activations_in_cells, advanced_activations, noises, shapes, merges, regularized, lstm_options,
         gru_options, both_ways, states_both_ways, initial_states, distributed, stateful, masked_graph, masked_stack,
-        shared, shared_with_a_wrapper, models_in_models, of_every_name,
+        shared, shared_with_a_wrapper, models_in_models, of_every_name, cells,
     )
 }  # fmt: skip
 

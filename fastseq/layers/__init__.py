@@ -40,6 +40,7 @@ from fastseq.layers.prelu import PReLU
 from fastseq.layers.relu import ReLU
 from fastseq.layers.repeat_vector import RepeatVector
 from fastseq.layers.reshape import Reshape
+from fastseq.layers.rnn import RNN
 from fastseq.layers.simple_rnn import SimpleRNN, SimpleRNNCell
 from fastseq.layers.softmax import Softmax
 from fastseq.layers.spatial_dropout1d import SpatialDropout1D
@@ -51,7 +52,7 @@ REGISTRY = {
     for cls in (
         *(Activation, ActivityRegularization, Add, AlphaDropout, Average, Bidirectional, Concatenate, Dense, Dot),
         *(Dropout, ELU, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, Identity, InputLayer, LSTM),
-        *(LSTMCell, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, ReLU, RepeatVector, Reshape),
+        *(LSTMCell, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, RNN, ReLU, RepeatVector, Reshape),
         *(SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed),
     )
 }

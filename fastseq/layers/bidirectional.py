@@ -2,6 +2,7 @@
 
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent import Recurrent
+from fastseq.saving.object_registration import CustomObjectScope, scope_objects
 from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 _MERGES = {"sum": "add", "mul": "multiply", "ave": "add"}
@@ -14,7 +15,15 @@ def _without(prefix, name):
 def _renamed(layer, prefix, **changes):
     """A fresh layer of the same configuration whose name starts with `prefix`."""
     config = {**layer.get_config(), "name": prefix + _without(prefix, layer.name), **changes}
-    return type(layer).from_config(config)
+    # The classes of the user's own in it, an RNN's cell for one, are known here, registered or not.
+    with CustomObjectScope({**scope_objects(), **_users_classes(layer)}):
+        return type(layer).from_config(config)
+
+
+def _users_classes(layer):
+    found = {name: cls for part in layer._sublayers() for name, cls in _users_classes(part).items()}
+    cls = type(layer)
+    return found if cls.__module__.startswith("fastseq.") else {**found, cls.__name__: cls}
 
 
 class Bidirectional(Layer):

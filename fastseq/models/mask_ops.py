@@ -239,7 +239,7 @@ def _output_masks(layer, inputs, masks, ops):
         return [total]
     if name == "Concatenate":
         return _concatenated(layer, inputs, masks, ops)
-    if name in ("LSTM", "GRU", "SimpleRNN", "Bidirectional"):
+    if name in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"):
         if not layer.return_sequences:
             return []
         return masks[:1] * (2 if name == "Bidirectional" and not layer.merge_mode else 1)
