@@ -9,6 +9,7 @@ from fastseq.layers.concatenate import Concatenate, concatenate
 from fastseq.layers.dense import Dense
 from fastseq.layers.dot import Dot, dot
 from fastseq.layers.dropout import Dropout
+from fastseq.layers.einsum_dense import EinsumDense
 from fastseq.layers.elu import ELU
 from fastseq.layers.embedding import Embedding
 from fastseq.layers.flatten import Flatten
@@ -54,6 +55,7 @@ REGISTRY = {
         *(Dropout, ELU, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, Identity, InputLayer, LSTM),
         *(LSTMCell, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, RNN, ReLU, RepeatVector, Reshape),
         *(SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed),
+        *(EinsumDense,),
     )
 }
 
