@@ -20,6 +20,7 @@ from fastseq.layers.identity import Identity
 from fastseq.layers.input_layer import Input, InputLayer
 from fastseq.layers.input_spec import InputSpec
 from fastseq.layers.leaky_relu import LeakyReLU
+from fastseq.layers.locally_connected1d import LocallyConnected1D
 from fastseq.layers.lstm import LSTM, LSTMCell
 from fastseq.layers.masking import Masking
 from fastseq.layers.merging import (
@@ -52,10 +53,10 @@ REGISTRY = {
     cls.__name__: cls
     for cls in (
         *(Activation, ActivityRegularization, Add, AlphaDropout, Average, Bidirectional, Concatenate, Dense, Dot),
-        *(Dropout, ELU, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, Identity, InputLayer, LSTM),
-        *(LSTMCell, LeakyReLU, Masking, Maximum, Minimum, Multiply, PReLU, Permute, RNN, ReLU, RepeatVector, Reshape),
-        *(SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D, StackedRNNCells, Subtract, TimeDistributed),
-        *(EinsumDense,),
+        *(Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, Identity),
+        *(InputLayer, LSTM, LSTMCell, LeakyReLU, LocallyConnected1D, Masking, Maximum, Minimum, Multiply, PReLU),
+        *(Permute, RNN, ReLU, RepeatVector, Reshape, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D),
+        *(StackedRNNCells, Subtract, TimeDistributed),
     )
 }
 

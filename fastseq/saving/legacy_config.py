@@ -110,8 +110,9 @@ class _Converter:
         shape = config.pop("batch_input_shape", None)
         if name == "InputLayer" and shape is not None:
             config["batch_shape"] = shape
-        # How Keras 2 computed, and shapes the graph knows: they change no result.
-        for key in ("input_dtype", "implementation", "input_length"):
+        # How Keras 2 computed, and shapes the graph knows: they change no result, and but for LocallyConnected1D no
+        # weights either.
+        for key in ("input_dtype", "input_length", *(() if name == "LocallyConnected1D" else ("implementation",))):
             config.pop(key, None)
         if isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
             config["axis"] = config["axis"][0]

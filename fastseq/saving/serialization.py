@@ -22,6 +22,9 @@ _ARRAY_DTYPES = frozenset(
 )
 _BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
 _MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
+# Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
+NOT_IN_KERAS = ("LocallyConnected1D",)
+_OWN_PACKAGE, _OWN_MODULE = "fastseq", "fastseq.layers"
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
 _LAMBDA_ADVICE = (
     "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
@@ -129,7 +132,9 @@ def _serialize_object(obj):
         "config": serialize_keras_object(config),
         "registered_name": object_registration.get_registered_name(cls),
     }
-    if module is not None and cls.__name__ != "Functional":
+    if module == _OWN_MODULE:
+        result["registered_name"] = f"{_OWN_PACKAGE}>{cls.__name__}"
+    elif module is not None and cls.__name__ != "Functional":
         result["registered_name"] = None
     for part in ("build_config", "compile_config"):
         get_part = getattr(obj, f"get_{part}", None)
@@ -140,11 +145,14 @@ def _serialize_object(obj):
 
 
 def _public_module(cls):
-    """The module in which Keras has a built-in class, or None for a user's class."""
+    """The module in which Keras has a built-in class, ours for one that it does not have, None for a user's class."""
     name = cls.__name__
     if name in _MODEL_MODULES:
         return _MODEL_MODULES[name] if _models()[name] is cls else None
-    return next((f"keras.{kind}" for kind, table in _tables().items() if table.get(name) is cls), None)
+    kind = next((kind for kind, table in _tables().items() if table.get(name) is cls), None)
+    if name in NOT_IN_KERAS and kind == "layers":
+        return _OWN_MODULE
+    return kind and f"keras.{kind}"
 
 
 def deserialize_keras_object(config, custom_objects=None, module_objects=None):
@@ -341,7 +349,8 @@ def _policy_name(class_name, config):
 
 def _check_registered_name(config, name):
     registered_name = config.get("registered_name")
-    if registered_name and registered_name not in (name, config["class_name"]):
+    own = f"{_OWN_PACKAGE}>{name}" if name in NOT_IN_KERAS else name
+    if registered_name and registered_name not in (name, own, config["class_name"]):
         raise UnsupportedError(
             f"A config names the built-in '{name}' but was registered as '{registered_name}', which is not known here. "
             f"Register the class or function it stands for with @fastseq.saving.register_keras_serializable()."

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import uuid
+import warnings
 import zipfile
 
 from fastseq.errors import UnsupportedError
@@ -19,15 +20,16 @@ KERAS_VERSION = "3.15.1"
 def save_model(model, path, overwrite=True):
     """Writes `model` to the file `path`, which ends in .keras.
 
-    Raises ValueError for another ending or a model that has no weights yet, UnsupportedError for one with an
-    activation that Keras 3 does not have, FileExistsError for an existing file when overwrite is False, ImportError
-    without h5py.
+    Warns of a layer that Keras 3 does not have (LocallyConnected1D). Raises ValueError for another ending or a model
+    that has no weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for
+    an existing file when overwrite is False, ImportError without h5py.
     """
     from fastseq.saving.serialization import serialize_keras_object
 
     path = _check(model, path, ".keras", overwrite)
     config = serialize_keras_object(model)
     _check_activations(config)
+    _tell_own_layers(config)
     mark_shared(config, model)
     config = json.dumps(config)
     date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
@@ -60,6 +62,27 @@ def _check_activations(config):
                         "Keras 2, which Keras 3 does not have: no .keras file can hold it. Keep the file of Keras 2, "
                         "or save the weights alone with save_weights()."
                     )
+            todo.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            todo.extend(item)
+
+
+def _tell_own_layers(config):
+    """Warns of layers that Keras 3 does not have: the file is good for fastseq, but not as it is for Keras."""
+    from fastseq.saving.serialization import NOT_IN_KERAS
+
+    todo = [config]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, dict):
+            if item.get("class_name") in NOT_IN_KERAS and item.get("module") == "fastseq.layers":
+                name = item["registered_name"]
+                warnings.warn(
+                    f"Layer '{item['config'].get('name')}' is a {item['class_name']}, which Keras 3 does not have: "
+                    "fastseq reads this file, Keras 3 only with a class of your own in "
+                    f"custom_objects={{'{name}': ...}}.",
+                    stacklevel=5,
+                )
             todo.extend(item.values())
         elif isinstance(item, (list, tuple)):
             todo.extend(item)

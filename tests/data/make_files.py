@@ -83,6 +83,27 @@ def keras2():
     plain.save_weights(HERE / "keras2_weights.h5")
 
 
+def locally_connected1d():
+    """Keras 2's LocallyConnected1D in all its ways, side by side; what it computes stands in a file of its own."""
+    import tf_keras
+
+    layers, outputs = tf_keras.layers, []
+    x = layers.Input((6, 6))
+    for implementation, padding in ((1, "valid"), (2, "valid"), (2, "same"), (3, "valid"), (3, "same")):
+        for data_format in ("channels_last", "channels_first"):
+            for size, strides in ((1, 1), (3, 2)):
+                name = f"{implementation}_{padding}_{data_format}_{size}_{strides}"
+                options = {"implementation": implementation, "padding": padding, "data_format": data_format}
+                layer = layers.LocallyConnected1D(4, size, strides, activation="hard_sigmoid", name=name, **options)
+                outputs.append(layer(x))
+    model = tf_keras.Model(x, outputs)
+    randomize(model, 6)
+    model.save(HERE / "keras2_locally_connected1d.h5")
+    values = np.random.default_rng(7).standard_normal((2, 6, 6)).astype(np.float32)
+    names, found = [layer.name for layer in model.layers[1:]], model.predict(values, verbose=0)
+    np.savez_compressed(HERE / "keras2_locally_connected1d.npz", x=values, **dict(zip(names, found)))
+
+
 def keras3():
     import keras
 
@@ -99,4 +120,5 @@ def keras3():
 if __name__ == "__main__":
     keras2()
     keras3()
+    locally_connected1d()
     np.savez_compressed(HERE / "reference.npz", **REFERENCE)
