@@ -72,8 +72,9 @@ native = Extension(
 )
 # It reaches the core through _native, which alone links it: there is one active instruction set.
 call = Extension("fastseq._call", ["fastseq/_call.pyx"], **extension)
+stream = Extension("fastseq._stream", ["fastseq/_stream.pyx"], **extension)
 
 setup(
     libraries=libraries,
-    ext_modules=cythonize([native, call], compiler_directives={"language_level": "3"}, show_all_warnings=True),
+    ext_modules=cythonize([native, call, stream], compiler_directives={"language_level": "3"}, show_all_warnings=True),
 )

@@ -124,12 +124,14 @@ def _broadcast(*shapes):
 class Builder:
     """A program in the making; layers add their steps to it.
 
-    training: the call's `training`, or None; cache: the ProgramCache it is made for.
+    training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a recurrent
+    layer without initial states finds those it starts from and those it leaves (streaming.Memory).
     """
 
     def __init__(self, cache=None, training=None):
         self.cache = cache
         self.training = training
+        self.states = None
         self.layer_name = None
         self.steps = []
         self.inputs = []

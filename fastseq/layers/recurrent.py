@@ -176,9 +176,13 @@ class Recurrent(Gates, OverTime):
         batch = sequences.shape[0]
         if initial_state is not None:
             initial = self.initial_slots(p, initial_state, batch)
+        elif p.states is not None:
+            initial = p.states.initial(p, self.state_count, (batch, self.units))
         else:
             initial = self._kept_slots(p, batch) if self.stateful else [None] * self.state_count
-        if self.stateful:
+        if p.states is not None:
+            final = p.states.final(p, self.state_count, (batch, self.units))
+        elif self.stateful:
             final = self._kept_slots(p, batch)
         else:
             final = [p.new((batch, self.units)) if self.return_state else None for _ in range(self.state_count)]

@@ -118,6 +118,22 @@ class Model(Layer):
         """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
         return prediction.plain(prediction.run(self, x))
 
+    def stream(self, batch_size=1):
+        """A `fastseq.streaming.Stream`: the model timestep by timestep, with the states of its own kept between calls.
+
+        batch_size: rows that advance together. Raises ValueError, naming the layer, for a model whose output at a
+        timestep needs later ones.
+        """
+        from fastseq.streaming import Stream
+
+        return Stream(self, batch_size)
+
+    def stream_pool(self, capacity):
+        """A `fastseq.streaming.StreamPool`: at most `capacity` streams of one row that join and leave at any time."""
+        from fastseq.streaming import StreamPool
+
+        return StreamPool(self, capacity)
+
     def summary(
         self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
         layer_range=None,

@@ -1,0 +1,225 @@
+"""The hot path of streams: one timestep into the caller's array, without an allocation and without a Python frame."""
+
+cimport cython
+cimport numpy as cnp
+from cpython.dict cimport PyDict_Next, PyDict_SetItem
+from cpython.object cimport PyObject
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fastseq._call cimport NativeProgram
+from fastseq._native cimport Segment, Workspace, fs_failure, isa_now, threads_now
+
+cnp.import_array()
+
+
+@cython.auto_pickle(False)
+cdef class Epoch:
+    """Counts how often programs became outdated because a weight changed."""
+
+    cdef public long epoch
+    cdef object __weakref__
+
+
+@cython.auto_pickle(False)
+cdef class StreamCore:
+    """States in two sets of arrays: a step reads one and writes the other, and they change places when it is done.
+
+    So a step that fails leaves the states as they were. A subclass has `_prepare()`, which calls `_bind`,
+    `_step_any(x, out)` for whatever does not run at once, and `_busy_error()`.
+    """
+
+    cdef NativeProgram program
+    cdef Workspace workspace    # its own: the addresses of constants and intermediate arrays stay resolved
+    cdef Epoch plans
+    cdef long epoch
+    cdef const char *isa
+    cdef bint plain             # one array in, one array out, one segment: step() runs by itself
+    cdef bint busy              # guarded by the GIL
+    cdef int parity, state_count, input_count, x_type, y_type
+    cdef list arrays            # the two sets, [set 0 ..., set 1 ...]
+    cdef char **addresses       # of those arrays
+    cdef int x_ndim, y_ndim
+    cdef cnp.npy_intp[32] x_dims
+    cdef cnp.npy_intp[32] y_dims
+
+    def __dealloc__(self):
+        free(self.addresses)
+
+    def _own(self, list arrays):
+        """arrays: the states, then as many of the same shapes."""
+        cdef int i
+        self.arrays = arrays
+        self.state_count = len(arrays) // 2
+        self.addresses = <char **> calloc(max(1, len(arrays)), sizeof(char *))
+        if self.addresses == NULL:
+            raise MemoryError()
+        for i in range(len(arrays)):
+            self.addresses[i] = cnp.PyArray_BYTES(<cnp.ndarray> arrays[i])
+
+    def _bind(self, NativeProgram program, Epoch plans, long epoch, inputs, outputs):
+        """inputs, outputs: (shape without the timestep, type number) of each; made at `epoch` of `plans`."""
+        cdef int i
+        self.program, self.plans, self.epoch, self.isa = program, plans, epoch, program.isa
+        self.input_count = program.input_count
+        self.workspace = Workspace(program.arena_size, program.segments, program.input_count + program.output_count)
+        self.plain = (len(inputs) == 1 and len(outputs) == 1 and len(program.segments) == 1
+                      and program.segments[0] is not None and program.computes)
+        (x_shape, self.x_type), (y_shape, self.y_type) = inputs[0], outputs[0]
+        self.x_ndim, self.y_ndim = len(x_shape), len(y_shape)
+        for i in range(self.x_ndim):
+            self.x_dims[i] = x_shape[i]
+        for i in range(self.y_ndim):
+            self.y_dims[i] = y_shape[i]
+
+    @property
+    def _current(self):
+        """The arrays of the states as they are now."""
+        return self.arrays[self.parity * self.state_count:(self.parity + 1) * self.state_count]
+
+    def _enter(self):
+        if self.busy:
+            raise self._busy_error()
+        self.busy = True
+
+    def _leave(self):
+        self.busy = False
+
+    cdef bint current(self) noexcept:
+        return self.program is not None and self.plans.epoch == self.epoch and self.isa == isa_now()
+
+    def _advance(self, NativeProgram program, tuple inputs, tuple results):
+        """Runs `program` from these states on and keeps what it leaves. Between `_enter` and `_leave`."""
+        cdef int n = self.state_count
+        before = tuple(self.arrays[self.parity * n:(self.parity + 1) * n])
+        after = tuple(self.arrays[(1 - self.parity) * n:(2 - self.parity) * n])
+        program.execute(inputs + before, results + after)
+        self.parity = 1 - self.parity
+
+    def step(self, x, out=None):
+        """One timestep: x (B, features), or (B,) ids, to (B, outputs).
+
+        out: an array for the result; it is returned, and nothing is allocated where x is a float32 (ids: int32)
+        C-contiguous array. Several inputs come as the model takes them, several outputs as a list.
+        Raises ValueError for other shapes, for an `out` that is not writable, C-contiguous and of the output's shape
+        and dtype or shares memory with x, and RuntimeError while another thread is in this stream. The states are then
+        what they were.
+        """
+        cdef Workspace workspace
+        cdef fs_failure failure
+        cdef cnp.ndarray y
+        cdef char **data
+        cdef char **states
+        cdef int i, n, status, threads
+        if self.busy:
+            raise self._busy_error()
+        if not self.current():
+            self._prepare()
+        if not (self.plain and cnp.PyArray_CheckExact(x) and fits(<cnp.ndarray> x, self.x_ndim, self.x_dims, self.x_type)
+                and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)):
+            return self._step_any(x, out)
+        if out is None:
+            y = cnp.PyArray_SimpleNew(self.y_ndim, self.y_dims, self.y_type)
+        elif (cnp.PyArray_Check(out) and fits(<cnp.ndarray> out, self.y_ndim, self.y_dims, self.y_type)
+                and cnp.PyArray_ISCARRAY(<cnp.ndarray> out) and apart(<cnp.ndarray> x, <cnp.ndarray> out)):
+            y = out
+        else:
+            return self._step_any(x, out)
+        threads = threads_now()
+        # No other thread gets between these lines: the GIL is held until the kernels run.
+        if self.busy:
+            raise self._busy_error()
+        self.busy = True
+        workspace, n = self.workspace, self.state_count
+        data = workspace.data
+        data[0] = cnp.PyArray_BYTES(<cnp.ndarray> x)
+        data[self.input_count] = cnp.PyArray_BYTES(y)
+        for i in range(n):
+            data[1 + i] = self.addresses[self.parity * n + i]
+            data[self.input_count + 1 + i] = self.addresses[(1 - self.parity) * n + i]
+        status = workspace.run(<Segment> self.program.segments[0], 0, threads, &failure)
+        if status == 0:
+            self.parity = 1 - self.parity
+        self.busy = False
+        if status:
+            raise self.program._failure(0, failure.step, failure.position, failure.value)
+        return y
+
+
+cdef inline bint fits(cnp.ndarray array, int ndim, cnp.npy_intp *wanted, int type_number) noexcept:
+    cdef cnp.npy_intp *dims = cnp.PyArray_DIMS(array)
+    cdef int i
+    if cnp.PyArray_NDIM(array) != ndim or cnp.PyArray_TYPE(array) != type_number:
+        return False
+    for i in range(ndim):
+        if dims[i] != wanted[i]:
+            return False
+    return True
+
+
+cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef char *p = cnp.PyArray_BYTES(a)
+    cdef char *q = cnp.PyArray_BYTES(b)
+    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+
+
+# ---- pools: rows in and out of a batch --------------------------------------------------------------------------------
+
+
+def gather_inputs(dict wanted, dict rows, cnp.ndarray x, cnp.ndarray numbers, tuple row_shape):
+    """Copies the rows of `wanted`, {handle: array of row_shape}, one after the other into the batch x; zeros behind.
+
+    numbers (at least len(wanted),) intp: gets each one's row of the pool, by `rows`. Returns False, and x is not to be
+    used, where a value is no plain C-contiguous array of x's dtype. Raises KeyError for a handle that is not in rows,
+    and for more handles than x has rows.
+    """
+    cdef cnp.npy_intp *places = <cnp.npy_intp *> cnp.PyArray_DATA(numbers)
+    cdef char *target = cnp.PyArray_BYTES(x)
+    cdef cnp.npy_intp width = cnp.PyArray_NBYTES(x) // cnp.PyArray_DIM(x, 0)
+    cdef cnp.npy_intp[32] dims
+    cdef int i, ndim = len(row_shape)
+    cdef cnp.npy_intp count = 0
+    cdef bint plain = True
+    for i in range(ndim):
+        dims[i] = row_shape[i]
+    for handle, value in wanted.items():
+        if count == cnp.PyArray_DIM(x, 0):
+            raise KeyError("more handles than rows")
+        places[count] = rows[handle]
+        if plain:
+            plain = (cnp.PyArray_CheckExact(value) and fits(<cnp.ndarray> value, ndim, dims, cnp.PyArray_TYPE(x))
+                     and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> value))
+            if plain:
+                memcpy(target + count * width, cnp.PyArray_BYTES(<cnp.ndarray> value), width)
+        count += 1
+    memset(target + count * width, 0, (cnp.PyArray_DIM(x, 0) - count) * width)
+    return plain
+
+
+def move_rows(cnp.ndarray pool, cnp.ndarray batch, cnp.ndarray numbers, cnp.npy_intp count, bint into_pool):
+    """Copies rows of `pool` (capacity, H) by numbers[:count] to the first rows of `batch` (>= count, H), or back."""
+    cdef cnp.npy_intp *places = <cnp.npy_intp *> cnp.PyArray_DATA(numbers)
+    cdef cnp.npy_intp width = cnp.PyArray_NBYTES(pool) // cnp.PyArray_DIM(pool, 0), i
+    cdef char *p = cnp.PyArray_BYTES(pool)
+    cdef char *q = cnp.PyArray_BYTES(batch)
+    for i in range(count):
+        if into_pool:
+            memcpy(p + places[i] * width, q + i * width, width)
+        else:
+            memcpy(q + i * width, p + places[i] * width, width)
+
+
+def put_results(dict found, cnp.ndarray y):
+    """Replaces the values of `found` by views of the first rows of y, in order."""
+    cdef PyObject *handle
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    cdef char *source = cnp.PyArray_BYTES(y)
+    cdef cnp.npy_intp width = cnp.PyArray_STRIDE(y, 0)
+    cdef cnp.ndarray row
+    # Keys that are there keep their places while their values change.
+    while PyDict_Next(found, &position, &handle, &value):
+        row = cnp.PyArray_SimpleNewFromData(cnp.PyArray_NDIM(y) - 1, cnp.PyArray_DIMS(y) + 1, cnp.PyArray_TYPE(y), source)
+        cnp.set_array_base(row, y)
+        PyDict_SetItem(found, <object> handle, row)
+        source += width

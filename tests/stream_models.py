@@ -1,0 +1,93 @@
+"""Models for the tests of streams, and what those tests share."""
+
+import numpy as np
+from layer_check import random_weights
+
+from fastseq import layers, models
+
+STEPS = 9
+
+
+def filled(model, seed=0):
+    model.set_weights(random_weights([w.shape for w in model.weights], seed))
+    return model
+
+
+def sequential(*stack, shape=(None, 5), dtype=None):
+    return filled(models.Sequential([layers.Input(shape, dtype=dtype), *stack]))
+
+
+def residual():
+    x = layers.Input((None, 5))
+    h = layers.LSTM(5, return_sequences=True)(x)
+    h = layers.Add()([x, h])
+    h = layers.Concatenate()([h, layers.GRU(4, return_sequences=True)(h), layers.ReLU()(x)])
+    return filled(models.Model(x, layers.Dense(3)(h)))
+
+
+def shared():
+    x = layers.Input((None, 5))
+    layer = layers.GRU(5, return_sequences=True)
+    return filled(models.Model(x, layer(layer(x))))
+
+
+def nested():
+    inner = sequential(layers.LSTM(4, return_sequences=True), layers.Dense(3), shape=(None, 5))
+    return filled(models.Sequential([layers.Input((None, 5)), inner, layers.GRU(2, return_sequences=True)]))
+
+
+def embedded(mask_zero=False, **options):
+    embedding = layers.Embedding(7, 5, mask_zero=mask_zero)
+    return sequential(embedding, layers.LSTM(4, return_sequences=True, **options), shape=(None,), dtype="int32")
+
+
+def timewise():
+    return sequential(
+        layers.Dense(6, "relu"), layers.TimeDistributed(layers.Dense(4)), layers.Dropout(0.5),
+        layers.SpatialDropout1D(0.5), layers.SimpleRNN(6, return_sequences=True), layers.PReLU(shared_axes=[1]),
+        layers.LeakyReLU(), layers.Activation("softmax"), layers.Softmax(), layers.ELU(),
+    )  # fmt: skip
+
+
+MAKERS = {
+    "lstm": lambda: sequential(layers.LSTM(33, return_sequences=True)),
+    "gru": lambda: sequential(layers.GRU(16, return_sequences=True), layers.Dense(8), layers.Softmax()),
+    "gru reset before": lambda: sequential(layers.GRU(6, reset_after=False, return_sequences=True)),
+    "fixed length": lambda: sequential(layers.GRU(6, return_sequences=True), shape=(STEPS, 5)),
+    "dense": lambda: sequential(layers.Dense(3)),
+    "timewise": timewise,
+    "residual": residual,
+    "shared": shared,
+    "nested": nested,
+    "embedded": embedded,
+    "masked ids": lambda: embedded(mask_zero=True),
+    "zeros for masked ids": lambda: embedded(mask_zero=True, zero_output_for_mask=True),
+    "masked": lambda: sequential(
+        layers.Masking(), layers.GRU(4, return_sequences=True), layers.LSTM(3, return_sequences=True)
+    ),
+    "general kernel": lambda: sequential(layers.LSTM(4, activation="softmax", return_sequences=True)),
+    "python activation": lambda: sequential(layers.GRU(4, activation=lambda x: np.tanh(x), return_sequences=True)),
+}
+LAST = {
+    "last": lambda: sequential(layers.LSTM(6, return_sequences=True), layers.GRU(4), layers.Dense(3, "softmax")),
+    "last of masked": lambda: sequential(layers.Masking(), layers.LSTM(4), layers.Dense(2)),
+    "flattened": lambda: sequential(layers.GRU(4), layers.Flatten(), layers.PReLU()),
+}
+
+
+def inputs_of(model, batch, seed=0):
+    rng = np.random.default_rng(seed)
+    if len(model.input_shape) == 2:
+        return rng.integers(0, 7, (batch, STEPS)).astype("i4")
+    x = rng.standard_normal((batch, STEPS, model.input_shape[-1])).astype("f")
+    x[rng.random((batch, STEPS)) < 0.4] = 0
+    x[0, :2] = 0
+    return x
+
+
+def plain(y):
+    return np.asarray(y).view(np.ndarray)
+
+
+def stepped(stream, x):
+    return np.stack([stream.step(x[:, t]) for t in range(x.shape[1])], axis=1)
