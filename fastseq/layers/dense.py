@@ -3,9 +3,9 @@
 import numpy as np
 
 from fastseq import activations, constraints, initializers, packing, regularizers
-from fastseq.builder import ACTIVATION_KINDS
 from fastseq.layers.activation import apply_activation
 from fastseq.layers.base import Layer
+from fastseq.layers.dense_steps import dense_steps
 from fastseq.layers.input_spec import InputSpec
 
 
@@ -63,22 +63,11 @@ class Dense(Layer):
 
     def emit(self, p, inputs):
         x = p.float32(inputs)
-        packed = self.packed("dense", self._packed_weights)
-        spec = activations.native_spec(self.activation)
-        # An activation of single elements happens in the product's registers, softmax while a block of rows is in the
-        # caches; another row-wise one is a step of its own.
-        softmax = spec is not None and spec[0] == "softmax"
-        fused = softmax or (spec is not None and ACTIVATION_KINDS[spec[0]] < ACTIVATION_KINDS["softmax"])
-        elementwise = spec if fused and not softmax else ("linear", ())
-        parameters = [*elementwise[1], 0.0, 0.0, 0.0]
         y = p.new((*x.shape[:-1], self.units))
-        p.step(
-            "dense", x=x, y=y, **packed, rows=x.size // x.shape[-1] if x.size else 0, inputs=x.shape[-1],
-            units=self.units, x_stride=x.shape[-1], y_stride=self.units,
-            activation=ACTIVATION_KINDS[elementwise[0]], p0=parameters[0], p1=parameters[1], p2=parameters[2],
-            softmax=int(softmax),
-        )  # fmt: skip
-        return y if fused else apply_activation(p, self, self.activation, y)
+        rows = x.size // x.shape[-1] if x.size else 0
+        products = [(0, x.shape[-1], self.packed("dense", self._packed_weights))]
+        done = dense_steps(p, x, y, products, rows, self.units, self.activation, softmax=True)
+        return y if done else apply_activation(p, self, self.activation, y)
 
     def get_config(self):
         return {

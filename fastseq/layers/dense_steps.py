@@ -9,8 +9,9 @@ def dense_steps(p, x, y, products, rows, units, activation, softmax=False):
 
     x: (rows, n) float32, in any shape; y: room for (rows, len(products), units). products: (first, inputs, packed)
     each, the product of columns first ... first + inputs of x with weights as packing.pack_dense gives them.
-    activation: one of single elements happens in the product's registers. softmax: so may one over the units, where
-    they are the last axis of the result; any other row-wise one, and a user's function, is left to the caller.
+    activation: one of single elements happens in the product's registers. softmax: so may one over the units, while a
+    block of rows is in the caches, where they are the last axis of the result; any other row-wise one, and a user's
+    function, is left to the caller.
     """
     spec = activations.native_spec(activation)
     over_units = softmax and spec is not None and spec[0] == "softmax"
