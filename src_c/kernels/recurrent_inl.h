@@ -57,11 +57,12 @@ static void fs_enter_phase(fs_run_state *s, const fs_cell_kernel *cell, int phas
 /* How many blocks of a single row go side by side. Where their weights are in L1 or nearly, some at once are faster
    (AVX-512, GRU (1,100,64,64): 1.4 times); where they are a little more, two, so that walking up and down still finds
    half of them there; read from further away, one stream of four vectors is faster than several (LSTM (1,1,128,256),
-   512 KiB: 1.5 times), but three vectors alone wait for their sums (GRU (1,100,256,256): 1.04 times). Where a panel is
-   several vectors these share cache lines and go together anyway (AVX2, LSTM (1,100,256,256): 1.4 times). */
+   512 KiB: 1.5 times), but three vectors alone wait for their sums (GRU (1,100,256,256): 1.04 times, 1.1 on two
+   threads). Where a panel is several vectors these share cache lines and go together anyway (AVX2, LSTM
+   (1,100,256,256): 1.4 times). */
 static int fs_most_beside(int64_t weights, int vectors)
 {
-    if (FS_VECTORS > 1 || weights <= 48 * 1024 || (vectors == 3 && weights > 512 * 1024))
+    if (FS_VECTORS > 1 || weights <= 48 * 1024 || (vectors == 3 && weights > 256 * 1024))
         return FS_MOST_BESIDE;
     return weights <= 128 * 1024 ? 2 : 1;
 }
