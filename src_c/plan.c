@@ -1,5 +1,6 @@
 /* How work is divided: what each op's rows and units are, when threads own units instead of rows, when the input
-   product is hoisted. Every choice that depends on shapes is made here. */
+   product is hoisted. Choices that depend on shapes are made here; those that depend on the length of a vector too stand
+   in kernels/recurrent_inl.h. */
 #include "internal.h"
 #include <stdio.h>
 
@@ -82,7 +83,7 @@ static int owns_units(int op, const fs_recurrent_args *a, int threads)
 
 static void recurrent_extent(int op, const fs_recurrent_args *a, int threads, fs_extent *extent)
 {
-    int64_t gates = op == FS_OP_SIMPLE_RNN ? 1 : gates_of(op);
+    int64_t gates = gates_of(op);
     extent->rows = a->batch;
     extent->units = unit_blocks(op, a->units);
     extent->row_work =

@@ -132,8 +132,9 @@ FS_INLINE int fs_block_rows(int left, int most)
     FS_ROWS_FUNCTION(name, context, 7) FS_ROWS_FUNCTION(name, context, 8)                                              \
     static void (*const name##_table[])(context *, const int32_t *, int64_t) = {                                       \
         0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6, name##_7, name##_8};
-/* And one function per number of blocks of a single row, name_beside_1 .. : FS_TILES_<most>(name, context) makes both
-   from name(context *, const int32_t *rows, int64_t block, const int R, const int N). */
+/* FS_TILES(name, context, by_rows) makes a table by rows, name_rows_table, and one by blocks of a single row,
+   name_beside, from the inline function name(context *, const int32_t *rows, int64_t block, const int R, const int N).
+   */
 #define FS_BESIDE_FUNCTION(name, context, N)                                                                           \
     static __attribute__((noinline)) void name##_beside_##N(context *c, const int32_t *rows, int64_t block)            \
     {                                                                                                                  \

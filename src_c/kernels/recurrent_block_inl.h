@@ -57,8 +57,8 @@ FS_INLINE vf fs_bias_at(const fs_run_state *s, int64_t block, int g)
 {
     return v_load(s->bias + (fs_group(block) * 4 + g) * FS_PANEL + fs_lane(block));
 }
-/* What this row block fetches while it multiplies with a panel of `count` k from w on; the next panel comes after it.
-   */
+
+/* What this row block fetches while it multiplies with a panel of `count` k from w on: its part of the next panel. */
 FS_INLINE fs_ahead fs_next_panel(const fs_run_state *s, const float *w, int64_t count, const int G)
 {
     int64_t k_bytes = G * FS_PANEL * (int64_t)sizeof(float);
