@@ -1,6 +1,6 @@
 /* How work is divided: what each op's rows and units are, when threads own units instead of rows, when the input
-   product is hoisted. Choices that depend on shapes are made here; those that depend on the length of a vector too stand
-   in kernels/recurrent_inl.h. */
+   product is hoisted. Choices that depend on shapes are made here; those that depend on the length of a vector as well
+   stand in kernels/recurrent_inl.h. */
 #include "internal.h"
 #include <stdio.h>
 
