@@ -49,16 +49,21 @@ class _Buffer:
 
 
 class Slot:
-    """A contiguous array inside a program: shape (ints), dtype "float32", "int32" or "bool", and perhaps a mask."""
+    """A contiguous array inside a program: shape (ints), dtype "float32", "int32" or "bool", and perhaps a mask.
 
-    __slots__ = ("buffer", "dtype", "mask", "offset", "shape")
+    lookup: None, or where the rows come from: (int32 ids Slot of shape[:-1], the table (n, shape[-1]) whose rows they
+    are; None for one-hot rows). A layer may take them from there instead.
+    """
 
-    def __init__(self, buffer, shape, dtype, offset=0, mask=None):
+    __slots__ = ("buffer", "dtype", "lookup", "mask", "offset", "shape")
+
+    def __init__(self, buffer, shape, dtype, offset=0, mask=None, lookup=None):
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = dtype
         self.offset = offset
         self.mask = mask
+        self.lookup = lookup
 
     @property
     def size(self):
@@ -69,11 +74,15 @@ class Slot:
         return np.dtype(self.dtype).itemsize
 
     def with_mask(self, mask):
-        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask)
+        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask, self.lookup)
 
     def reshaped(self, shape):
         """The same memory in another shape; no mask."""
-        return Slot(self.buffer, shape, self.dtype, self.offset)
+        lookup = None
+        if self.lookup is not None and tuple(shape)[-1:] == self.shape[-1:]:
+            ids, table = self.lookup
+            lookup = ids.reshaped(shape[:-1]), table
+        return Slot(self.buffer, shape, self.dtype, self.offset, lookup=lookup)
 
     def at(self, elements):
         """The same memory from an element on, for steps that walk it by strides of their own."""
@@ -177,6 +186,19 @@ class Builder:
         outputs = [self.new(example.shape, example.dtype.name) for example in examples]
         self.steps.append({"op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name})
         return outputs
+
+    def rows_of(self, ids, table, width):
+        """Rows of a constant `table` (n, width) at int32 `ids`, which are checked before; one-hot rows without a table.
+
+        Where every layer that reads them takes them from their `lookup`, the step that writes them falls away.
+        """
+        y = self.new((*ids.shape, width))
+        if table is None:
+            self.step("one_hot", ids=ids, y=y, count=ids.size, width=width)
+        else:
+            self.step("embedding", ids=ids, table=table, y=y, count=ids.size, width=width)
+        y.lookup = ids, table
+        return y
 
     def cast(self, slot, dtype):
         if slot.dtype == dtype:

@@ -38,7 +38,7 @@ def pack_gates(matrix, gates):
     return aligned(_gate_panels(matrix, gates))
 
 
-def pack_gate_groups(matrix, gates):
+def _gate_groups(matrix, gates):
     """(K, gates * H) -> [groups][K][4][16]: with gates 1 four panels side by side, with gates 2 two.
 
     There are a multiple of four panels, the last ones all zeros.
@@ -48,7 +48,12 @@ def pack_gate_groups(matrix, gates):
     packed = np.pad(packed, ((0, -len(packed) % 4), (0, 0), (0, 0), (0, 0)))
     rows = packed.shape[1]
     grouped = packed.reshape(-1, beside, rows, gates, PANEL).transpose(0, 2, 1, 3, 4)
-    return aligned(grouped.reshape(-1, rows, 4, PANEL))
+    return grouped.reshape(-1, rows, 4, PANEL)
+
+
+def pack_gate_groups(matrix, gates):
+    """`_gate_groups` for the kernels."""
+    return aligned(_gate_groups(matrix, gates))
 
 
 def pack_groups(matrix):
@@ -104,6 +109,32 @@ def pack_recurrent(cell, kernel, recurrent_kernel, bias, reset_after=False):
         "w_c": None,
         "bias": _pack_bias(rows, units),
     }
+
+
+def input_bias(recurrent_kernel, bias):
+    """(G H,) what a step adds to its inputs' product, of the bias as Keras keeps it, or None."""
+    if bias is None:
+        return np.zeros(recurrent_kernel.shape[1], np.float32)
+    if bias.ndim == 1:
+        return bias
+    given, inner = bias  # a GRU that resets after its product has the candidate's recurrent bias apart
+    split = len(given) // 3 * 2
+    return np.concatenate([given[:split] + inner[:split], given[split:]])
+
+
+def pack_input_sums(cell, sums, reset_after=False):
+    """Input sums by id, (n, G H), bias and all, gate after gate -> the array `w_x` of a recurrent op with ids.
+
+    As for a kernel of n inputs, but with n as the first axis: an id's sums are one piece of memory.
+    """
+    if cell == "simple_rnn":
+        parts = [_gate_groups(sums, 1)]
+    elif cell == "lstm" or reset_after:
+        parts = [_gate_panels(sums, GATES[cell])]
+    else:
+        split = sums.shape[1] // 3 * 2
+        parts = [_gate_groups(sums[:, :split], 2), _gate_groups(sums[:, split:], 1)]
+    return aligned(np.concatenate([part.swapaxes(0, 1).ravel() for part in parts]))
 
 
 def _pack_reset_before(kernel, recurrent_kernel, bias):

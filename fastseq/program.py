@@ -7,7 +7,7 @@ number of threads may run it at once.
 """
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 import numpy as np
 
@@ -22,7 +22,8 @@ class Program(_call.NativeProgram):
     """
 
     def __init__(self, builder, inputs, outputs):
-        self.steps = builder.steps
+        self.steps = _without_unread_rows(builder.steps, outputs)
+        builder.steps = self.steps
         self.outputs = self._bind_outputs(builder, outputs)
         arena_size = self._place_arena()
         arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
@@ -41,12 +42,6 @@ class Program(_call.NativeProgram):
             bound.append(slot)
         return bound
 
-    @staticmethod
-    def _slots_of(step):
-        if step["op"] is None:
-            return step["inputs"] + step["outputs"]
-        return [value for value in step["fields"].values() if isinstance(value, Slot)]
-
     def _place_arena(self):
         """Offsets for intermediate arrays: first fit among those that live at the same time."""
         found = OrderedDict()
@@ -54,7 +49,7 @@ class Program(_call.NativeProgram):
             # A step that runs beside the next one keeps its memory until that one is done too.
             end = index + 1 if step.get("with_next") else index
             beside = index and self.steps[index - 1].get("with_next")
-            for slot in self._slots_of(step):
+            for slot in _slots_of(step):
                 buffer = slot.buffer
                 if buffer.kind == "arena":
                     start = index - 1 if beside else index
@@ -141,12 +136,28 @@ class Program(_call.NativeProgram):
             number, _, _ = OPERATIONS[step["op"]]
             fields, note = step["fields"], ""
             if step["op"] in ("lstm", "gru", "gru_reset_before", "simple_rnn"):
-                shape = [fields[key] for key in ("batch", "timesteps", "inputs", "units")]
+                inputs = 0 if fields["ids"] is not None else fields["inputs"]
+                shape = (fields["batch"], fields["timesteps"], inputs, fields["units"])
                 note = _native.recurrent_plan(number, *shape, threads)
             if step["with_next"]:
                 note = f"{note}; at the same time as the next".lstrip("; ")
             rows.append((step["name"], _native.kernel_name(number), note))
         return rows
+
+
+def _slots_of(step):
+    if step["op"] is None:
+        return step["inputs"] + step["outputs"]
+    return [value for value in step["fields"].values() if isinstance(value, Slot)]
+
+
+def _without_unread_rows(steps, outputs):
+    """Leaves out the steps of `Builder.rows_of` whose rows nobody reads: those who could took them from the table."""
+    used = Counter(id(slot.buffer) for step in steps for slot in _slots_of(step))
+    used.update(id(slot.buffer) for slot in outputs)
+    return [
+        step for step in steps if step["op"] not in ("embedding", "one_hot") or used[id(step["fields"]["y"].buffer)] > 1
+    ]
 
 
 _MOST_PROGRAMS = 64  # for one layer or model: shapes seen last are kept, a server's lengths usually fit

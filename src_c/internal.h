@@ -39,6 +39,9 @@ extern fs_sgemm_fn fs_sgemm;
 
 int fs_cpu_has(const char *isa);
 
+/* Inputs that a step multiplies with weights. */
+static inline int64_t fs_multiplied_inputs(const fs_recurrent_args *a) { return a->ids ? 0 : a->inputs; }
+
 void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
 int fs_threads_for(const fs_extent *extent, int threads); /* how many of `threads` pay */
 int fs_worth_a_thread(const fs_extent *extent);           /* to run beside another step */

@@ -19,6 +19,7 @@
     OP(RECURRENT_GENERAL, recurrent_general)                                                                           \
     OP(CHECK_IDS, check_ids)                                                                                           \
     OP(EMBEDDING, embedding)                                                                                           \
+    OP(ONE_HOT, one_hot)                                                                                               \
     OP(CAST, cast)                                                                                                     \
     OP(COPY, copy)                                                                                                     \
     OP(ACTIVATION, activation)                                                                                         \
@@ -45,9 +46,10 @@
    product always takes about four vectors of weights for each k. So SimpleRNN, with one gate, has four panels side by
    side in the place of gates, [P/4][K][4][16] and a bias of [P/4][4][16]. GRU_RESET_BEFORE has two products: z and r of
    two panels, [P/2][K][2 panels][z r][16], then the candidates of four; w_x and bias hold the first, then the second.
-   */
+   With ids, K comes first in w_x: [I][P][G][16], so that an id's sums are one piece of memory. */
 #define FS_RECURRENT_ARGS(IN, OUT, INT, NUM)                                                                           \
-    IN(float, x, "(B, T, I), strides x_row, x_time, 1")                                                                \
+    IN(float, x, "(B, T, I), strides x_row, x_time, 1; not read where there are ids")                                  \
+    IN(int32_t, ids, "(B, T), strides x_row, x_time, or null: rows of w_x that are the input's sums, bias and all")    \
     IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null: 0 keeps the state")                               \
     IN(float, h0, "(B, H) or null for zeros")                                                                          \
     IN(float, c0, "(B, H) or null; LSTM")                                                                              \
@@ -101,6 +103,10 @@
     IN(float, table, "(rows, width)")                                                                                  \
     OUT(float, y, "(count, width)")                                                                                    \
     INT(count) INT(width)
+
+/* y = zeros, and a one at the id of each row */
+#define FS_ONE_HOT_ARGS(IN, OUT, INT, NUM)                                                                             \
+    IN(int32_t, ids, "(count,), checked") OUT(float, y, "(count, width)") INT(count) INT(width)
 
 /* kind: FS_CAST_* */
 #define FS_CAST_ARGS(IN, OUT, INT, NUM) IN(void, x, "(count,)") OUT(void, y, "(count,)") INT(count) INT(kind)

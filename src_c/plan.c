@@ -75,7 +75,8 @@ int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors)
    and 0.99 (64 rows), 512 0.99, 1024 0.79; GRU 128 1.05, 256 0.93 (8 rows) and 1.01, 512 1.03, 1024 0.95. */
 static int owns_units(int op, const fs_recurrent_args *a, int threads)
 {
-    double bytes = (double)(a->inputs + a->units) * (double)(panels(a->units) * FS_PANEL * gates_of(op)) * 4;
+    double depth = (double)(fs_multiplied_inputs(a) + a->units);
+    double bytes = depth * (double)(panels(a->units) * FS_PANEL * gates_of(op)) * 4;
     if (a->batch > FS_SHARED_ROWS)
         return 0;
     return a->batch < 4 * (int64_t)threads || (a->batch < 8 * (int64_t)threads && bytes > 1e6) || bytes > 16e6;
@@ -86,8 +87,8 @@ static void recurrent_extent(int op, const fs_recurrent_args *a, int threads, fs
     int64_t gates = gates_of(op);
     extent->rows = a->batch;
     extent->units = unit_blocks(op, a->units);
-    extent->row_work =
-        (double)a->timesteps * (double)(a->inputs + a->units + 16) * (double)(panels(a->units) * FS_PANEL * gates);
+    double depth = (double)(fs_multiplied_inputs(a) + a->units + 16);
+    extent->row_work = (double)a->timesteps * depth * (double)(panels(a->units) * FS_PANEL * gates);
     if (threads > 1 && owns_units(op, a, threads)) {
         extent->by_units = 1;
         extent->meets = (int)(a->timesteps < 1000000 ? a->timesteps : 1000000) * (op == FS_OP_GRU_RESET_BEFORE ? 2 : 1);
@@ -201,7 +202,8 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
         snprintf(team, sizeof team, "%d threads that own %s", used, extent.by_units ? "units" : "rows");
     if (group < own_rows)
         snprintf(rows, sizeof rows, "; %d rows at a time", (int)group);
-    snprintf(text, FS_PLAN_TEXT, "%s; input product %s%s%s%s", team, hoist ? "hoisted" : "within the step", rows,
+    snprintf(text, FS_PLAN_TEXT, "%s; input product %s%s%s%s", team,
+             inputs == 0 ? "looked up" : hoist ? "hoisted" : "within the step", rows,
              fs_alternates(own_rows, inputs, units, own) ? "; weights read up and down" : "",
              fs_fetches_ahead(own_rows, inputs, units, op == FS_OP_GRU ? 3 : 4) ? "; weights fetched ahead" : "");
 }

@@ -10,6 +10,7 @@ import numpy as np
 from fastseq import _native, activations, constraints, initializers, packing, regularizers
 from fastseq.builder import ACTIVATION_KINDS, OPERATIONS
 from fastseq.layers.base import Layer
+from fastseq.layers.input_sums import looked_up_inputs
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
 
@@ -163,8 +164,9 @@ class Gates:
         if rowwise or x_dropout is not None or h_dropout is not None:
             return self._general_step(p, fields, x_dropout, h_dropout)
         operation = self._operation()
-        shape = (batch, time, inputs, self.units)
         fields |= self.packed(operation, self._packed_weights)
+        fields |= looked_up_inputs(self, sequences, go_backwards)
+        shape = (batch, time, 0 if fields["ids"] else inputs, self.units)
         fields["finite_kernel"] = self.packed("finite", lambda: int(np.isfinite(self.recurrent_kernel._value).all()))
         fields["scratch"] = p.new((_native.recurrent_scratch(OPERATIONS[operation][0], *shape),))
         return lambda with_next=False: p.step(operation, with_next=with_next, **fields)

@@ -18,6 +18,15 @@ static int fs_embedding(const fs_embedding_args *a, const fs_share *share)
     return 0;
 }
 
+static int fs_one_hot(const fs_one_hot_args *a, const fs_share *share)
+{
+    (void)share;
+    __builtin_memset(a->y, 0, (size_t)(a->count * a->width) * sizeof(float));
+    for (int64_t i = 0; i < a->count; i++)
+        a->y[i * a->width + a->ids[i]] = 1.0f;
+    return 0;
+}
+
 /* A float that stands for an id: past int32, and NaN, it becomes -1, which every table refuses. */
 FS_INLINE int32_t fs_to_int(float x) { return x > -2147483648.0f && x < 2147483648.0f ? (int32_t)x : -1; }
 

@@ -97,7 +97,21 @@ FS_INLINE void fs_input_sums(const fs_run_state *s, int64_t block, const float *
     fs_tile_product(s, block, x, s->w_x, s->a->inputs, acc, R, N, G);
 }
 
-/* acc += read w_h, where acc begins with the hoisted sums or with bias and x product. `read` is h, or what takes its
+/* acc = the sums that stand ready for the step's ids. */
+FS_INLINE void fs_looked_up_sums(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
+                                 const int N, const int G)
+{
+    const fs_recurrent_args *a = s->a;
+    FS_UNROLL for (int v = 0; v < R * N; v++)
+    {
+        int64_t id = a->ids[FS_TILE_ROW(rows, v) * a->x_row + s->step * a->x_time];
+        int64_t groups = s->blocks / FS_VECTORS, at = FS_TILE_BLOCK(block, v);
+        const float *w = s->w_x + (id * groups + fs_group(at)) * G * FS_PANEL + fs_lane(at);
+        FS_UNROLL for (int g = 0; g < G; g++) acc[v][g] = v_load(w + g * FS_PANEL);
+    }
+}
+
+/* acc += read w_h, where acc begins with the hoisted sums, with looked up ones, or with bias and x product. `read` is h, or what takes its
    place. Where x has three gates the candidate's recurrent sum is apart: the fourth, from a bias of its own. */
 FS_INLINE void fs_tile_sums(const fs_run_state *s, const int32_t *rows, int64_t block, const float *const *read,
                             fs_sums acc, const int R, const int N, const int G)
@@ -109,6 +123,8 @@ FS_INLINE void fs_tile_sums(const fs_run_state *s, const int32_t *rows, int64_t 
             const float *sums = fs_sums_at(s, pair + FS_TILE_ROW(rows, v), FS_TILE_BLOCK(block, v));
             FS_UNROLL for (int g = 0; g < G; g++) acc[v][g] = v_load(sums + g * VLEN);
         }
+    } else if (s->a->ids) {
+        fs_looked_up_sums(s, rows, block, acc, R, N, G);
     } else {
         const float *x[FS_MOST_ROWS];
         FS_UNROLL for (int r = 0; r < R; r++) x[r] = fs_x_at(s, rows[r], s->step);

@@ -70,7 +70,7 @@ static int fs_most_beside(int64_t weights, int vectors)
 /* Blocks [first, last) of a single row. */
 static void fs_walk_row(fs_run_state *s, const fs_phase *phase, const int32_t *row, int64_t first, int64_t last)
 {
-    int64_t depth = (s->sums ? 0 : s->a->inputs) + (s->from_zeros ? 0 : s->a->units);
+    int64_t depth = (s->sums ? 0 : fs_multiplied_inputs(s->a)) + (s->from_zeros ? 0 : s->a->units);
     int64_t weights = (last - first) * depth * phase->vectors * VLEN * (int64_t)sizeof(float);
     int most = fs_most_beside(weights, phase->vectors);
     while (first < last) {
@@ -93,11 +93,12 @@ static void fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_k
         fs_walk_row(s, phase, list, first, first + blocks);
         return;
     }
-    int64_t weights = blocks * (s->a->inputs + s->a->units) * phase->vectors * VLEN * (int64_t)sizeof(float);
+    int64_t inputs = fs_multiplied_inputs(s->a);
+    int64_t weights = blocks * (inputs + s->a->units) * phase->vectors * VLEN * (int64_t)sizeof(float);
     int most_rows = weights > FS_FAR_BYTES ? phase->rows_far : phase->most_rows;
     if (count <= phase->rows_alone)
         most_rows = phase->rows_alone;
-    int ahead = fs_fetches_ahead(count, s->a->inputs, s->a->units, phase->vectors);
+    int ahead = fs_fetches_ahead(count, inputs, s->a->units, phase->vectors);
     s->row_blocks = ahead ? (count + most_rows - 1) / most_rows : 0;
     for (int64_t i = 0; i < blocks; i++) {
         int64_t block = first + (s->backwards ? blocks - 1 - i : i);
@@ -158,7 +159,7 @@ static void fs_masked_outputs(const fs_run_state *s, const fs_share *share, int6
 static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, float *sums)
 {
     const fs_recurrent_args *a = s->a;
-    int64_t hoist = fs_hoist_steps(a->batch, a->timesteps, a->inputs, a->units, s->hoisted_vectors);
+    int64_t hoist = fs_hoist_steps(a->batch, a->timesteps, fs_multiplied_inputs(a), a->units, s->hoisted_vectors);
     int64_t lo = share->unit_lo * cell->unit_panels * FS_PANEL, padded = share->unit_hi * cell->unit_panels * FS_PANEL;
     int64_t hi = padded < a->units ? padded : a->units;
     int32_t list[FS_MOST_LISTED];
@@ -234,8 +235,9 @@ static int fs_recurrence(const fs_recurrent_args *a, const fs_share *share, cons
     run.flags = share->barrier ? shared_flags : (uint8_t *)(run.kept + a->batch * 2 * run.width);
     float *sums = run.kept + a->batch * 2 * run.width + (a->batch + 3) / 4;
     int64_t own = (share->unit_hi - share->unit_lo) * cell->unit_panels;
-    run.alternate = fs_alternates(share->row_hi - share->row_lo, a->inputs, a->units, own * vectors);
-    int64_t group = fs_row_group(a->inputs, a->units, panels * vectors);
+    int64_t inputs = fs_multiplied_inputs(a);
+    run.alternate = fs_alternates(share->row_hi - share->row_lo, inputs, a->units, own * vectors);
+    int64_t group = fs_row_group(inputs, a->units, panels * vectors);
     for (int64_t row = share->row_lo; row < share->row_hi; row += group) {
         fs_share part = *share;
         part.row_lo = row;
