@@ -51,7 +51,7 @@ def library(name, sources, flags):
 
 isas = ["scalar"] + (["avx2", "avx512"] if X86 else ["neon"] if ARM64 else [])
 openmp = openmp_flags()
-core = [f"src_c/{name}.c" for name in ("cpu_features", "dispatch", "parallel", "plan")]
+core = [f"src_c/{name}.c" for name in ("cpu_features", "decode", "dispatch", "parallel", "plan")]
 # The core comes last: the linker resolves each library's names from those after it.
 libraries = [library("fastseq_core", core, [flag for flag in openmp if flag != "-lomp"])]
 libraries += [library(f"fastseq_{isa}", [f"src_c/isa/isa_{isa}.c"], ISA_FLAGS[isa]) for isa in isas]
@@ -73,8 +73,10 @@ native = Extension(
 # It reaches the core through _native, which alone links it: there is one active instruction set.
 call = Extension("fastseq._call", ["fastseq/_call.pyx"], **extension)
 stream = Extension("fastseq._stream", ["fastseq/_stream.pyx"], **extension)
+decode = Extension("fastseq._decode", ["fastseq/_decode.pyx"], **extension)
 
+extensions = [native, call, stream, decode]
 setup(
     libraries=libraries,
-    ext_modules=cythonize([native, call, stream], compiler_directives={"language_level": "3"}, show_all_warnings=True),
+    ext_modules=cythonize(extensions, compiler_directives={"language_level": "3"}, show_all_warnings=True),
 )

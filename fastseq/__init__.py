@@ -10,7 +10,7 @@ The names, arguments and meanings are those of Keras 3.15: see https://keras.io/
 
 __version__ = "0.1.0"
 
-from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
+from fastseq import activations, backend, constraints, decoding, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
@@ -41,6 +41,7 @@ __all__ = [
     "available_isas",
     "backend",
     "constraints",
+    "decoding",
     "from_keras",
     "get_num_threads",
     "initializers",

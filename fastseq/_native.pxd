@@ -1,4 +1,4 @@
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 cdef extern from "fastseq.h" nogil:
     int FS_FIELD_IN, FS_FIELD_OUT, FS_FIELD_INT, FS_FIELD_NUM
@@ -29,6 +29,55 @@ cdef extern from "fastseq.h" nogil:
     ctypedef void (*fs_sgemm_fn)(char *, char *, int *, int *, int *, float *, float *, int *, float *, int *, float *,
                                  float *, int *)
 
+    ctypedef struct fs_patch:
+        int64_t where
+        int64_t which
+        int64_t offset
+
+    ctypedef struct fs_scaled:
+        int64_t where
+        int64_t base
+        int64_t slope
+
+    ctypedef struct fs_carried:
+        const char *initial
+        int64_t bytes
+        int64_t in_ "in"
+        int64_t out
+
+    ctypedef struct fs_decoding_worker:
+        const fs_step *steps
+        char *arguments
+        char **data
+
+    ctypedef struct fs_decoding:
+        int64_t step_count, patch_count, scaled_count, turned_count, carried_count
+        const fs_patch *patches
+        const fs_scaled *scaled
+        const int64_t *turned
+        const fs_carried *carried
+        const fs_decoding_worker *workers
+        int64_t worker_count, step_threads
+        int64_t capacity, window, vocabulary
+        int64_t tokens_in, values_out
+        int (*run)(void *, fs_failure *) noexcept nogil
+        void *context
+        int64_t rows, width, max_length
+        int64_t end
+        int64_t draw, probabilities, top_k
+        float temperature, top_p, length_penalty
+        const int32_t *prompts
+        const uint64_t *seeds
+        int32_t *ids
+        int32_t *lengths
+        float *scores
+        int (*poll)() noexcept nogil
+        fs_failure failure
+
+    enum:
+        FS_DECODED, FS_DECODING_STEP_FAILED, FS_DECODING_STOPPED, FS_DECODING_NO_CHOICE, FS_DECODING_NO_MEMORY
+
+    int fs_decode(fs_decoding *decoding)
     const fs_op_info *fs_op_table(int op)
     const char *fs_activation_name(int kind)
     int fs_select_isa(const char *name)
@@ -44,16 +93,10 @@ cdef extern from "fastseq.h" nogil:
     int fs_has_openmp()
 
 
-cdef struct Patch:
-    int64_t where   # byte offset of a pointer within the block of arguments
-    int64_t which   # number of the array bound to it at run time; -1 for the arena
-    int64_t offset  # byte offset within that array
-
-
 cdef class Segment:
     cdef fs_step *steps
     cdef char *arguments
-    cdef Patch *patches
+    cdef fs_patch *patches  # which: number of the array bound at run time, -1 for the arena
     cdef int64_t step_count, patch_count, arguments_size
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
@@ -69,6 +112,7 @@ cdef class Workspace:
     cdef int run(self, Segment segment, Py_ssize_t index, int threads, fs_failure *failure) noexcept
 
 
+cdef int decode(fs_decoding *decoding) noexcept nogil
 cdef int threads_now() except -1
 cdef int training_said() noexcept
 cdef const char *isa_now() noexcept

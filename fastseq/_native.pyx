@@ -102,7 +102,7 @@ cdef class Segment:
         self.steps = <fs_step *> calloc(max(1, self.step_count), sizeof(fs_step))
         self.starts = <int64_t *> calloc(max(1, self.step_count), sizeof(int64_t))
         self.arguments = <char *> calloc(1, max(1, total))
-        self.patches = <Patch *> calloc(max(1, patches), sizeof(Patch))
+        self.patches = <fs_patch *> calloc(max(1, patches), sizeof(fs_patch))
         if not (self.steps and self.starts and self.arguments and self.patches):
             raise MemoryError()
         self.constants = []
@@ -118,7 +118,7 @@ cdef class Segment:
                 elif kind == "num":
                     (<float *> (self.arguments + where))[0] = value
                 elif isinstance(value, tuple):
-                    self.patches[patch] = Patch(where, value[0], value[1])
+                    self.patches[patch] = fs_patch(where, value[0], value[1])
                     patch += 1
                 elif value is not None:
                     self.constants.append(value)
@@ -179,8 +179,8 @@ cdef class Workspace:
         """Runs segment number `index` on the arrays at `data`. 0, or 1 with `failure` filled."""
         cdef char *arguments = self.arguments[index]
         cdef fs_step *steps = <fs_step *> (arguments + segment.arguments_size)
-        cdef Patch *patch = segment.patches
-        cdef Patch *end = patch + segment.patch_count
+        cdef fs_patch *patch = segment.patches
+        cdef fs_patch *end = patch + segment.patch_count
         cdef int status
         while patch < end:
             if patch.which >= 0:
@@ -189,6 +189,11 @@ cdef class Workspace:
         with nogil:
             status = fs_run(steps, segment.step_count, threads, failure)
         return status
+
+
+cdef int decode(fs_decoding *decoding) noexcept nogil:
+    """fs_decode, for _decode.pyx."""
+    return fs_decode(decoding)
 
 
 # ---- what a call depends on beside its arguments -----------------------------------------------------------------------

@@ -134,13 +134,15 @@ class Builder:
     """A program in the making; layers add their steps to it.
 
     training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a recurrent
-    layer without initial states finds those it starts from and those it leaves (streaming.Memory).
+    layer without initial states finds those it starts from and those it leaves (streaming.Memory); fewer_rows: whether
+    the program will run for fewer rows than it is made for, too (decoding_plan.StepPlan).
     """
 
     def __init__(self, cache=None, training=None):
         self.cache = cache
         self.training = training
         self.states = None
+        self.fewer_rows = False
         self.layer_name = None
         self.steps = []
         self.inputs = []

@@ -52,6 +52,71 @@ void fs_set_sgemm(fs_sgemm_fn sgemm);
 /* Runs the steps in order on at most `threads` threads. 0, or 1 with `failure` filled. */
 int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure);
 
+/* ---- decoding: a model's step run over and over, each time on the tokens chosen last (decode.c) ---- */
+
+/* A pointer among a program's arguments, `where` bytes in: to array number `which`, `offset` bytes in. */
+typedef struct {
+    int64_t where, which, offset;
+} fs_patch;
+
+/* An integer among the arguments that follows the number of rows: base + slope * rows. */
+typedef struct {
+    int64_t where, base, slope;
+} fs_scaled;
+
+/* What a row has beside its tokens: a state, or something that stays as it is. */
+typedef struct {
+    const char *initial; /* (rows, bytes) */
+    int64_t bytes;
+    int64_t in, out; /* numbers of the arrays that the step reads it from and leaves it in; out -1: it stays */
+} fs_carried;
+
+/* One thread's own copy of the step: its arguments, and the addresses of the arrays that they are bound to. */
+typedef struct {
+    const fs_step *steps;
+    char *arguments;
+    char **data;
+} fs_decoding_worker;
+
+typedef struct {
+    /* The step, for up to `capacity` rows on each of the workers. */
+    int64_t step_count, patch_count, scaled_count, turned_count, carried_count;
+    const fs_patch *patches;
+    const fs_scaled *scaled;
+    const int64_t *turned; /* places of flags `down` among the arguments: every other step walks the other way */
+    const fs_carried *carried;
+    const fs_decoding_worker *workers;
+    int64_t worker_count, step_threads;
+    int64_t capacity, window, vocabulary; /* rows; tokens that a step reads of each; values it gives for each */
+    int64_t tokens_in, values_out;        /* numbers of those arrays */
+    /* Runs the step in place of `steps`, always for all of `capacity`, on one worker; else null. */
+    int (*run)(void *context, fs_failure *failure);
+    void *context;
+
+    /* What is wanted of it. */
+    int64_t rows, width, max_length; /* width: hypotheses of a beam, 0 for a single best or drawn token */
+    int64_t end;                     /* the token that ends a row, -1 for none */
+    int64_t draw, probabilities, top_k;
+    float temperature, top_p, length_penalty;
+    const int32_t *prompts; /* (rows, window) */
+    const uint64_t *seeds;  /* (rows,) of a draw */
+    int32_t *ids;           /* (rows, max(width, 1), max_length), what lies behind the end is not touched */
+    int32_t *lengths;       /* (rows, max(width, 1)) */
+    float *scores;          /* (rows, max(width, 1)), or null without a beam */
+    int (*poll)(void);      /* not null: asked now and then on the calling thread; a nonzero answer ends the run */
+
+    fs_failure failure;
+} fs_decoding;
+
+enum fs_decoding_status {
+    FS_DECODED,
+    FS_DECODING_STEP_FAILED, /* failure: as fs_run's */
+    FS_DECODING_STOPPED,     /* by poll, or by run */
+    FS_DECODING_NO_CHOICE,   /* failure: position is the row, value how many tokens it had, its values are NaN */
+    FS_DECODING_NO_MEMORY
+};
+int fs_decode(fs_decoding *decoding);
+
 /* Floats of scratch that a recurrent step wants. */
 int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units);
 #define FS_PLAN_TEXT 256

@@ -8,6 +8,14 @@
 /* Most rows that a recurrent kernel has in hand at a time; a multiple of every number of rows that a block takes. */
 #define FS_MOST_LISTED 480
 
+/* The finalizer of SplitMix64 (Steele, Lea, Flood 2014): random numbers are made of counters with it. */
+static inline uint64_t fs_mix(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
 typedef struct fs_barrier fs_barrier;
 
 /* The share of a step that one thread does: rows [row_lo, row_hi), and panels (or groups of them) [unit_lo, unit_hi).

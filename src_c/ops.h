@@ -30,6 +30,7 @@
     OP(MASKING, masking)                                                                                               \
     OP(MASK_LOGIC, mask_logic)                                                                                         \
     OP(RANDOM, random)                                                                                                 \
+    OP(CHOICE, choice)                                                                                                 \
     OP(MATMUL, matmul)                                                                                                 \
     OP(NORMALIZE, normalize)
 
@@ -46,6 +47,7 @@
    product always takes about four vectors of weights for each k. So SimpleRNN, with one gate, has four panels side by
    side in the place of gates, [P/4][K][4][16] and a bias of [P/4][4][16]. GRU_RESET_BEFORE has two products: z and r of
    two panels, [P/2][K][2 panels][z r][16], then the candidates of four; w_x and bias hold the first, then the second.
+   `down`: the first timestep walks its units from the last to the first, as one that follows another step does.
    With ids, K comes first in w_x: [I][P][G][16], so that an id's sums are one piece of memory. */
 #define FS_RECURRENT_ARGS(IN, OUT, INT, NUM)                                                                           \
     IN(float, x, "(B, T, I), strides x_row, x_time, 1; not read where there are ids")                                  \
@@ -63,7 +65,7 @@
     OUT(float, scratch, "fs_recurrent_scratch() floats")                                                               \
     INT(batch) INT(timesteps) INT(inputs) INT(units)                                                                   \
     INT(x_row) INT(x_time) INT(mask_row) INT(mask_time) INT(y_row) INT(y_time)                                         \
-    INT(sequences) INT(zero_masked) INT(finite_kernel)                                                                 \
+    INT(sequences) INT(zero_masked) INT(finite_kernel) INT(down)                                                       \
     INT(activation) NUM(a0) NUM(a1) NUM(a2)                                                                            \
     INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
 
@@ -165,6 +167,17 @@
     OUT(uint32_t, state, "(2,): seed and a count that every call advances")                                            \
     OUT(float, y, "(count,)") INT(count) INT(kind) NUM(p0) NUM(p1)
 
+/* The next token of each row, or the `best` most probable ones, largest first, equal ones in their order. Fails with
+   the row where one is NaN, or where none is finite. kind: FS_CHOICE_*; a draw takes one token: from the top_k most
+   probable ones (0: all), of these the fewest that have a share of top_p together, at a temperature. */
+#define FS_CHOICE_ARGS(IN, OUT, INT, NUM)                                                                              \
+    IN(float, x, "(rows, n) logits, or probabilities where `probabilities` says so; n up to 2^24")                     \
+    IN(uint64_t, keys, "(rows,) what a draw's random number is made of, else null")                                    \
+    OUT(int32_t, ids, "(rows, best)")                                                                                  \
+    OUT(float, log_probs, "(rows, best) of the model, at temperature 1; or null")                                      \
+    OUT(float, scratch, "(rows, 3 n), rows scratch_row apart")                                                       \
+    INT(rows) INT(n) INT(best) INT(kind) INT(probabilities) INT(scratch_row) INT(top_k) NUM(temperature) NUM(top_p)
+
 /* y = a b for each of a batch, through BLAS */
 #define FS_MATMUL_ARGS(IN, OUT, INT, NUM)                                                                              \
     IN(float, a, "(batch, m, k)") IN(float, b, "(batch, k, n)") OUT(float, y, "(batch, m, n)")                         \
@@ -181,6 +194,7 @@ enum fs_binary_kind {
 };
 enum fs_mask_kind { FS_MASK_AND, FS_MASK_OR, FS_MASK_NOT, FS_MASK_NONZERO_I32, FS_MASK_NONZERO_F32 };
 enum fs_random_kind { FS_RANDOM_KEEP, FS_RANDOM_NORMAL };
+enum fs_choice_kind { FS_CHOICE_BEST, FS_CHOICE_DRAW };
 enum fs_cell { FS_CELL_LSTM, FS_CELL_GRU, FS_CELL_GRU_RESET_BEFORE, FS_CELL_SIMPLE_RNN };
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;

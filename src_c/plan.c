@@ -138,6 +138,12 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         extent->row_work = (double)(a->n * a->inner) * 30;
         break;
     }
+    case FS_OP_CHOICE: {
+        const fs_choice_args *a = args;
+        extent->rows = a->rows;
+        extent->row_work = (double)a->n * 30;
+        break;
+    }
     case FS_OP_BINARY: {
         const fs_binary_args *a = args;
         extent->rows = a->n0;

@@ -61,8 +61,15 @@ class Dense(Layer):
     def _packed_weights(self):
         return packing.pack_dense(self.kernel._value, None if self.bias is None else self.bias._value)
 
+    def _rows(self):
+        return self.kernel._value + (np.float32(0) if self.bias is None else self.bias._value)
+
     def emit(self, p, inputs):
         x = p.float32(inputs)
+        if x.lookup is not None and x.lookup[1] is None and np.isfinite(self.kernel._value).all():
+            # One-hot rows: the product is a row of the kernel.
+            y = p.rows_of(x.lookup[0], self.packed("rows", self._rows), self.units)
+            return apply_activation(p, self, self.activation, y)
         y = p.new((*x.shape[:-1], self.units))
         rows = x.size // x.shape[-1] if x.size else 0
         products = [(0, x.shape[-1], self.packed("dense", self._packed_weights))]

@@ -165,10 +165,18 @@ class Gates:
             return self._general_step(p, fields, x_dropout, h_dropout)
         operation = self._operation()
         fields |= self.packed(operation, self._packed_weights)
+        fields["down"] = 0
         fields |= looked_up_inputs(self, sequences, go_backwards)
-        shape = (batch, time, 0 if fields["ids"] else inputs, self.units)
+        multiplied = 0 if fields["ids"] else inputs
         fields["finite_kernel"] = self.packed("finite", lambda: int(np.isfinite(self.recurrent_kernel._value).all()))
-        fields["scratch"] = p.new((_native.recurrent_scratch(OPERATIONS[operation][0], *shape),))
+        number = OPERATIONS[operation][0]
+        fields["scratch"] = p.new((
+            max(
+                # A few rows may take more than many: their input product is hoisted.
+                _native.recurrent_scratch(number, rows, time, multiplied, self.units)
+                for rows in (range(batch + 1) if p.fewer_rows else (batch,))
+            ),
+        ))  # fmt: skip
         return lambda with_next=False: p.step(operation, with_next=with_next, **fields)
 
     def _operation(self):

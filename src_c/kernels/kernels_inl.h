@@ -9,6 +9,7 @@
 #include "elementwise_inl.h"
 #include "gather_inl.h"
 #include "random_inl.h"
+#include "choice_inl.h"
 #include "recurrent_block_inl.h"
 #include "recurrent_inl.h"
 #include "lstm_inl.h"

@@ -1,13 +1,6 @@
 /* Random numbers from a counter, so that they repeat for a seed whatever the threads.
-   Two rounds of the SplitMix64 finalizer (Steele, Lea, Flood 2014) over (seed, count, position). */
+   Two rounds of fs_mix over (seed, count, position). */
 #include <math.h>
-
-FS_INLINE uint64_t fs_mix(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
-}
 
 static int fs_random(const fs_random_args *a, const fs_share *share)
 {

@@ -178,7 +178,7 @@ static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_
                 if (fs_active(a, row, s->step))
                     list[count++] = (int32_t)row;
         }
-        s->backwards = s->alternate && (s->step & 1);
+        s->backwards = s->alternate && ((s->step ^ a->down) & 1);
         if (hoist && s->step % hoist == 0) {
             int64_t left = a->timesteps - s->step;
             s->first_hoisted = s->step;

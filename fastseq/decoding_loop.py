@@ -1,0 +1,90 @@
+"""What decoders share: a model's step, and one call of src_c/decode.c for all tokens of all rows."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastseq import _decode, runtime
+from fastseq.decoding_plan import StepPlan, StepPlans, layer_name
+
+# Rows that one thread has in hand. From about 48 on each reading of the weights is used as well as it can be.
+_MOST_ROWS = 48
+# Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in src_c/plan.c), and bytes of weights from which
+# few rows are better run one after the other by all threads together than at the same time by one each.
+_LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
+
+
+class Decoded(NamedTuple):
+    """What a loop wrote. ids (B, n), lengths (B,), both int32, scores (B,) float32; a beam's have an axis more, of its
+    hypotheses, behind B. Behind `lengths` ids are the end token, or 0 where there is none. scores may be None."""
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    scores: np.ndarray | None
+
+
+class Loop:
+    """A model's step and the loop around it. who: begins errors; carried: see StepPlan."""
+
+    def __init__(self, who, model, graph, tokens, output, carried, from_logits):
+        self.who, self.model, self.graph, self.tokens, self.output = who, model, graph, tokens, output
+        self.carried, self.from_logits = carried, from_logits
+        self.plans = StepPlans()
+
+    def _plan(self, rows, window, shapes):
+        carried = [(position, shape, out) for (position, _, out), shape in zip(self.carried, shapes)]
+        return self.plans.find(
+            (rows, window, tuple(shapes)),
+            lambda: StepPlan(self.plans, self.model, self.graph, self.tokens, window, self.output, carried, rows),
+        )
+
+    def run(self, prompts, states, steps, end_id, *, width=0, length_penalty=0.0, scored=True, draw=None):
+        """prompts (B, window) int32; states: float32 arrays; draw: None, or (seeds (B,), temperature, top_k, top_p)."""
+        batch, window = prompts.shape
+        beam = max(width, 1)
+        ids = np.full((batch, beam, steps), 0 if end_id is None else end_id, np.int32)
+        lengths, scores = np.zeros((batch, beam), np.int32), np.zeros((batch, beam), np.float32) if scored else None
+        if batch:
+            capacity, workers, step_threads = self._divide(batch, beam, steps * window)
+            plan = self._plan(capacity, window, [state.shape[1:] for state in states])
+            if not plan.exact:
+                workers = 1  # steps in Python, or steps that cannot leave rows out
+            if end_id is not None and not end_id < plan.vocabulary:
+                raise ValueError(f"{self.who}: end_id={end_id}, but it writes tokens in [0, {plan.vocabulary}).")
+            seeds, temperature, top_k, top_p = draw or (None, 1.0, 0, 1.0)
+            wanted = {
+                "rows": batch, "width": width, "max_length": steps, "end": -1 if end_id is None else end_id,
+                "draw": draw is not None, "probabilities": plan.probabilities and not self.from_logits,
+                "temperature": temperature, "top_k": top_k, "top_p": top_p, "length_penalty": length_penalty,
+            }  # fmt: skip
+            results = iter(range(2 + len(states), 2 + 2 * len(states)))
+            carried = [
+                (state, 1 + i, -1 if out is None else next(results))
+                for i, (state, (_, _, out)) in enumerate(zip(states, self.carried))
+            ]
+            failed = _decode.run(
+                plan.program, plan.scaled, plan.turned, carried, wanted, capacity, workers, step_threads, prompts,
+                seeds, ids, lengths, scores,
+            )  # fmt: skip
+            if failed is not None:
+                raise self._no_choice(*failed, wanted["probabilities"])
+        if width:
+            return Decoded(ids, lengths, scores)
+        return Decoded(ids[:, 0], lengths[:, 0], None if scores is None else scores[:, 0])
+
+    def _divide(self, batch, beam, timesteps):
+        """(rows that a worker has room for, workers, threads of each step)."""
+        threads = runtime.get_num_threads()
+        weights = self.model.count_params()
+        few = batch < 4 * threads and weights * 4 > _LARGE_WEIGHTS
+        workers = 1 if few or weights * timesteps * batch * beam < _LEAST_WORK else min(threads, batch)
+        groups = min(-(-batch // workers), max(1, _MOST_ROWS // beam))
+        return groups * beam, workers, threads if workers == 1 else 1
+
+    def _no_choice(self, row, step, probabilities):
+        name = layer_name(self.graph.outputs[self.output])
+        hint = " Values that are logits, not probabilities, want from_logits=True." if probabilities else ""
+        return ValueError(
+            f"{self.who}: at step {step} of row {row} the output of layer '{name}' is NaN, infinite or no "
+            f"probability.{hint}"
+        )

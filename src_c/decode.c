@@ -1,0 +1,491 @@
+/* Decoding: the model's step, choices, ends and states of all rows in one call.
+
+   Rows do not depend on each other, so each thread decodes a batch of rows of its own and takes the next one that waits
+   where one has ended: no thread waits for another one, and no step is spent on a row that has ended. What a row gives
+   has the same bits whoever is in the batch, since every kernel's rows have. */
+#include "internal.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- what a worker has in hand ---- */
+
+typedef struct {
+    int32_t parent, token;
+} fs_node; /* of a group's tree of tokens */
+
+typedef struct {
+    double total;   /* sum of log-probabilities */
+    double score;   /* the same with the length penalty */
+    int32_t length, node;
+    int32_t row;    /* where its state is, -1 once it has ended */
+} fs_hypothesis;
+
+/* A sentence and its hypotheses; without a beam, one. */
+typedef struct {
+    int64_t sentence;
+    int64_t count, nodes;
+    fs_hypothesis *hypotheses; /* (width,) */
+    fs_node *tree;             /* (width * max_length,), of a beam */
+} fs_group;
+
+typedef struct {
+    double score, total;
+    int32_t from, token; /* hypothesis of the step before; -1 for one that had ended and stays */
+} fs_candidate;
+
+typedef struct fs_decoding_run fs_decoding_run;
+
+typedef struct {
+    fs_decoding_run *run;
+    const fs_decoding *d;
+    const fs_decoding_worker *own;
+    int64_t rows, rows_set;   /* of the batch now; that the arguments are set for */
+    int64_t group_count, most_groups;
+    fs_group *groups;
+    char *(*carried)[2];      /* (carried_count,): what the step reads, and where it writes */
+    int32_t *tokens, *tokens_next; /* (capacity, window) */
+    char *values;             /* (capacity, vocabulary) floats */
+    int32_t *best;            /* (capacity, most) */
+    float *log_probs;         /* (capacity, most) */
+    uint64_t *keys;           /* (capacity,) */
+    float *scratch;           /* (3 vocabulary,) */
+    int32_t *parents, *chosen; /* (capacity,): for each row of the next batch its row in this one, and its token */
+    fs_candidate *candidates; /* (width,) */
+} fs_worker;
+
+struct fs_decoding_run {
+    fs_decoding *d;
+    int64_t next_sentence, working;
+    int status;
+};
+
+static int64_t hypotheses_of(const fs_decoding *d) { return d->width ? d->width : 1; }
+/* Tokens that a row offers: all that matters of a beam, and no more than there are. */
+static int64_t offers_of(const fs_decoding *d)
+{
+    int64_t most = hypotheses_of(d);
+    return most < d->vocabulary ? most : d->vocabulary;
+}
+
+/* ---- memory: one block for each worker ---- */
+
+static void *take(char **at, int64_t bytes)
+{
+    char *memory = *at;
+    if (*at)
+        *at += (bytes + 63) / 64 * 64;
+    return memory;
+}
+
+/* Lays the worker's arrays into `memory`; with null only the size counts. */
+static int64_t lay_out(fs_worker *w, char *memory)
+{
+    const fs_decoding *d = w->d;
+    int64_t rows = d->capacity, width = hypotheses_of(d), offers = offers_of(d), size = 0;
+    char *at = memory;
+#define FS_TAKE(target, count)                                                                                         \
+    do {                                                                                                               \
+        int64_t bytes = (int64_t)(count) * (int64_t)sizeof *(target);                                                  \
+        (target) = take(&at, bytes);                                                                                   \
+        size += (bytes + 63) / 64 * 64;                                                                                \
+    } while (0)
+    w->most_groups = rows / width;
+    FS_TAKE(w->carried, d->carried_count);
+    for (int64_t i = 0; i < d->carried_count; i++)
+        for (int side = 0; side < 2; side++) {
+            char *array;
+            FS_TAKE(array, rows * d->carried[i].bytes);
+            if (memory)
+                w->carried[i][side] = array;
+        }
+    FS_TAKE(w->tokens, rows * d->window);
+    FS_TAKE(w->tokens_next, rows * d->window);
+    FS_TAKE(w->values, rows * d->vocabulary * (int64_t)sizeof(float));
+    FS_TAKE(w->best, rows * offers);
+    FS_TAKE(w->log_probs, rows * offers);
+    FS_TAKE(w->keys, rows);
+    FS_TAKE(w->scratch, 3 * d->vocabulary);
+    FS_TAKE(w->parents, rows);
+    FS_TAKE(w->chosen, rows);
+    FS_TAKE(w->candidates, width);
+    FS_TAKE(w->groups, w->most_groups);
+    for (int64_t i = 0; i < w->most_groups; i++) {
+        fs_hypothesis *hypotheses;
+        fs_node *tree;
+        FS_TAKE(hypotheses, width);
+        FS_TAKE(tree, d->width ? width * d->max_length : 0);
+        if (memory) {
+            w->groups[i].hypotheses = hypotheses;
+            w->groups[i].tree = tree;
+        }
+    }
+#undef FS_TAKE
+    return size;
+}
+
+/* ---- sentences in and out ---- */
+
+/* Takes sentences that wait, while there is room for all the rows that they may come to. */
+static void take_sentences(fs_worker *w)
+{
+    const fs_decoding *d = w->d;
+    while (w->group_count < w->most_groups) {
+        int64_t sentence = __atomic_fetch_add(&w->run->next_sentence, 1, __ATOMIC_RELAXED);
+        if (sentence >= d->rows)
+            return;
+        fs_group *group = &w->groups[w->group_count++];
+        int64_t row = w->rows++;
+        group->sentence = sentence;
+        group->count = 1;
+        group->nodes = 0;
+        group->hypotheses[0] = (fs_hypothesis){.node = -1, .row = (int32_t)row};
+        memcpy(w->tokens + row * d->window, d->prompts + sentence * d->window, (size_t)d->window * sizeof(int32_t));
+        for (int64_t i = 0; i < d->carried_count; i++) {
+            size_t bytes = (size_t)d->carried[i].bytes;
+            memcpy(w->carried[i][0] + row * d->carried[i].bytes, d->carried[i].initial + sentence * d->carried[i].bytes,
+                   bytes);
+        }
+    }
+}
+
+static void give_sentence(const fs_worker *w, const fs_group *group)
+{
+    const fs_decoding *d = w->d;
+    int64_t width = hypotheses_of(d), first = group->sentence * width;
+    for (int64_t i = 0; i < width; i++) {
+        const fs_hypothesis *h = &group->hypotheses[i];
+        d->lengths[first + i] = i < group->count ? h->length : 0;
+        if (d->scores)
+            d->scores[first + i] = i < group->count ? (float)h->score : -INFINITY;
+        if (d->width && i < group->count)
+            for (int32_t node = h->node, at = h->length; at-- > 0; node = group->tree[node].parent)
+                d->ids[(first + i) * d->max_length + at] = group->tree[node].token;
+    }
+}
+
+/* Groups change places, and with them the memory of their hypotheses. */
+static void drop_group(fs_worker *w, int64_t number)
+{
+    fs_group dropped = w->groups[number];
+    w->groups[number] = w->groups[--w->group_count];
+    w->groups[w->group_count] = dropped;
+}
+
+static void append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32_t token)
+{
+    int64_t window = w->d->window;
+    int32_t *own = tokens + row * window;
+    memmove(own, own + 1, (size_t)(window - 1) * sizeof *own);
+    own[window - 1] = token;
+}
+
+/* ---- a step: the model, and what each row offers ---- */
+
+static int run_model(fs_worker *w, fs_failure *failure)
+{
+    const fs_decoding *d = w->d;
+    const fs_decoding_worker *own = w->own;
+    for (int64_t i = 0; i < d->carried_count; i++) {
+        own->data[d->carried[i].in] = w->carried[i][0];
+        if (d->carried[i].out >= 0)
+            own->data[d->carried[i].out] = w->carried[i][1];
+    }
+    own->data[d->tokens_in] = (char *)w->tokens;
+    own->data[d->values_out] = w->values;
+    if (d->run) {
+        int status = d->run(d->context, failure);
+        return status == 0 ? FS_DECODED : status == 1 ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
+    }
+    for (int64_t i = 0; i < d->patch_count; i++)
+        if (d->patches[i].which >= 0)
+            *(char **)(own->arguments + d->patches[i].where) = own->data[d->patches[i].which] + d->patches[i].offset;
+    if (w->rows_set != w->rows)
+        for (int64_t i = 0; i < d->scaled_count; i++)
+            *(int64_t *)(own->arguments + d->scaled[i].where) = d->scaled[i].base + d->scaled[i].slope * w->rows;
+    w->rows_set = w->rows;
+    for (int64_t i = 0; i < d->turned_count; i++)
+        *(int64_t *)(own->arguments + d->turned[i]) ^= 1;
+    return fs_run(own->steps, d->step_count, (int)d->step_threads, failure) ? FS_DECODING_STEP_FAILED : FS_DECODED;
+}
+
+static int choose(fs_worker *w, fs_failure *failure)
+{
+    const fs_decoding *d = w->d;
+    for (int64_t i = 0; i < w->group_count && d->draw; i++) {
+        const fs_hypothesis *h = &w->groups[i].hypotheses[0];
+        w->keys[h->row] = d->seeds[w->groups[i].sentence] + (uint64_t)(h->length + 1) * 0x9E3779B97F4A7C15ull;
+    }
+    fs_choice_args choice = {
+        .x = (const float *)w->values, .keys = w->keys, .ids = w->best, .log_probs = d->scores ? w->log_probs : NULL,
+        .scratch = w->scratch, .rows = w->rows, .n = d->vocabulary, .best = offers_of(d),
+        .kind = d->draw ? FS_CHOICE_DRAW : FS_CHOICE_BEST, .probabilities = d->probabilities, .top_k = d->top_k,
+        .temperature = d->temperature, .top_p = d->top_p,
+    };
+    fs_share share = {.row_lo = 0, .row_hi = w->rows, .unit_lo = 0, .unit_hi = 1, .failure = failure};
+    if (!fs_isa_active->kernels[FS_OP_CHOICE](&choice, &share))
+        return FS_DECODED;
+    for (int64_t i = 0; i < w->group_count; i++)
+        for (int64_t j = 0; j < w->groups[i].count; j++)
+            if (w->groups[i].hypotheses[j].row == failure->position) {
+                failure->value = w->groups[i].hypotheses[j].length;
+                failure->position = w->groups[i].sentence;
+                return FS_DECODING_NO_CHOICE;
+            }
+    return FS_DECODING_NO_CHOICE;
+}
+
+/* ---- one token for each row ---- */
+
+/* What the step left becomes what the next one reads. */
+static void swap_states(fs_worker *w)
+{
+    for (int64_t i = 0; i < w->d->carried_count; i++)
+        if (w->d->carried[i].out >= 0) {
+            char *read = w->carried[i][0];
+            w->carried[i][0] = w->carried[i][1];
+            w->carried[i][1] = read;
+        }
+}
+
+/* Row and group have the same number here; the last one takes the place of one that has ended. */
+static void advance_rows(fs_worker *w)
+{
+    const fs_decoding *d = w->d;
+    swap_states(w);
+    for (int64_t row = 0; row < w->rows; row++)
+        w->chosen[row] = w->best[row];
+    for (int64_t row = 0; row < w->rows;) {
+        fs_group *group = &w->groups[row];
+        fs_hypothesis *h = &group->hypotheses[0];
+        int32_t token = w->chosen[row];
+        d->ids[group->sentence * d->max_length + h->length++] = token;
+        if (d->scores)
+            h->score += w->log_probs[row];
+        if (token != d->end && h->length < d->max_length) {
+            append_token(w, w->tokens, row++, token);
+            continue;
+        }
+        give_sentence(w, group);
+        drop_group(w, row);
+        int64_t last = --w->rows;
+        if (row == last)
+            break;
+        w->groups[row].hypotheses[0].row = (int32_t)row;
+        w->chosen[row] = w->chosen[last];
+        w->log_probs[row] = w->log_probs[last];
+        memcpy(w->tokens + row * d->window, w->tokens + last * d->window, (size_t)d->window * sizeof(int32_t));
+        for (int64_t i = 0; i < d->carried_count; i++) {
+            int64_t bytes = d->carried[i].bytes;
+            memcpy(w->carried[i][0] + row * bytes, w->carried[i][0] + last * bytes, (size_t)bytes);
+        }
+    }
+}
+
+/* ---- a beam ---- */
+
+/* Wu et al. 2016, arXiv:1609.08144, equation 14. */
+static double penalty(const fs_decoding *d, int64_t length)
+{
+    return d->length_penalty == 0.0f ? 1.0 : pow((5.0 + (double)length) / 6.0, (double)d->length_penalty);
+}
+
+/* Puts `one` among the best `width`, behind its equals; 0 where it is not one of them. */
+static int keep_candidate(fs_worker *w, int64_t *count, fs_candidate one)
+{
+    int64_t at = *count;
+    while (at > 0 && w->candidates[at - 1].score < one.score)
+        at--;
+    if (at == w->d->width)
+        return 0;
+    int64_t last = *count < w->d->width ? (*count)++ : w->d->width - 1;
+    memmove(w->candidates + at + 1, w->candidates + at, (size_t)(last - at) * sizeof one);
+    w->candidates[at] = one;
+    return 1;
+}
+
+/* The group's next hypotheses; those that go on get the rows from *rows on. */
+static void advance_group(fs_worker *w, fs_group *group, fs_hypothesis *old, int64_t *rows)
+{
+    const fs_decoding *d = w->d;
+    int64_t offers = offers_of(d), count = 0;
+    for (int64_t i = 0; i < group->count; i++) {
+        const fs_hypothesis *h = &group->hypotheses[i];
+        if (h->row < 0) {
+            keep_candidate(w, &count, (fs_candidate){h->score, h->total, (int32_t)i, -1});
+            continue;
+        }
+        double divisor = penalty(d, h->length + 1);
+        for (int64_t j = 0; j < offers; j++) {
+            double total = h->total + (double)w->log_probs[h->row * offers + j];
+            fs_candidate one = {total / divisor, total, (int32_t)i, w->best[h->row * offers + j]};
+            if (!keep_candidate(w, &count, one))
+                break; /* the row's others are no better */
+        }
+    }
+    memcpy(old, group->hypotheses, (size_t)group->count * sizeof *old);
+    for (int64_t i = 0; i < count; i++) {
+        const fs_candidate *one = &w->candidates[i];
+        fs_hypothesis *h = &group->hypotheses[i];
+        *h = old[one->from];
+        if (one->token < 0)
+            continue;
+        group->tree[group->nodes] = (fs_node){h->node, one->token};
+        h->node = (int32_t)group->nodes++;
+        h->length++;
+        h->total = one->total;
+        h->score = one->score;
+        if (one->token == d->end || h->length == d->max_length) {
+            h->row = -1;
+            continue;
+        }
+        w->parents[*rows] = h->row;
+        w->chosen[*rows] = one->token;
+        h->row = (int32_t)(*rows)++;
+    }
+    group->count = count;
+}
+
+static int has_ended(const fs_group *group)
+{
+    for (int64_t i = 0; i < group->count; i++)
+        if (group->hypotheses[i].row >= 0)
+            return 0;
+    return 1;
+}
+
+static void advance_groups(fs_worker *w, fs_hypothesis *old)
+{
+    const fs_decoding *d = w->d;
+    int64_t rows = 0;
+    for (int64_t i = 0; i < w->group_count; i++)
+        advance_group(w, &w->groups[i], old, &rows);
+    for (int64_t i = 0; i < w->group_count;) {
+        if (!has_ended(&w->groups[i])) {
+            i++;
+            continue;
+        }
+        give_sentence(w, &w->groups[i]);
+        drop_group(w, i);
+    }
+    /* A state that the step left goes back to where it reads; what stays goes to the other side and comes in there. */
+    for (int64_t i = 0; i < d->carried_count; i++) {
+        int left = d->carried[i].out >= 0;
+        int64_t bytes = d->carried[i].bytes;
+        char *from = w->carried[i][left], *to = w->carried[i][!left];
+        for (int64_t row = 0; row < rows; row++)
+            memcpy(to + row * bytes, from + w->parents[row] * bytes, (size_t)bytes);
+        w->carried[i][0] = to;
+        w->carried[i][1] = from;
+    }
+    for (int64_t row = 0; row < rows; row++) {
+        memcpy(w->tokens_next + row * d->window, w->tokens + w->parents[row] * d->window,
+               (size_t)d->window * sizeof(int32_t));
+        append_token(w, w->tokens_next, row, w->chosen[row]);
+    }
+    int32_t *read = w->tokens;
+    w->tokens = w->tokens_next;
+    w->tokens_next = read;
+    w->rows = rows;
+}
+
+/* ---- the loop ---- */
+
+#define FS_POLL_SECONDS 0.05
+
+static double seconds_now(void)
+{
+    struct timespec now;
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* 5 ns, steps of 1 to 4 ms */
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+static int asked_to_stop(const fs_decoding *d, double *asked)
+{
+    double now = seconds_now();
+    if (d->poll == NULL || now - *asked < FS_POLL_SECONDS)
+        return 0;
+    *asked = now;
+    return d->poll() != 0;
+}
+
+/* The first status other than FS_DECODED is the call's, with its failure. */
+static void report(fs_decoding_run *run, int status, const fs_failure *failure)
+{
+    int none = FS_DECODED;
+    if (__atomic_compare_exchange_n(&run->status, &none, status, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        run->d->failure = *failure;
+}
+
+static void decode_rows(fs_worker *w, fs_hypothesis *old, int calling)
+{
+    fs_failure failure = {0};
+    double asked = seconds_now();
+    for (;;) {
+        take_sentences(w);
+        if (w->rows == 0 || __atomic_load_n(&w->run->status, __ATOMIC_RELAXED))
+            return;
+        int status = run_model(w, &failure);
+        if (status == FS_DECODED)
+            status = choose(w, &failure);
+        if (status == FS_DECODED && calling && asked_to_stop(w->d, &asked))
+            status = FS_DECODING_STOPPED;
+        if (status) {
+            report(w->run, status, &failure);
+            return;
+        }
+        if (w->d->width)
+            advance_groups(w, old);
+        else
+            advance_rows(w);
+    }
+}
+
+/* The calling thread listens for an interrupt while others are still at work. */
+static void wait_for_others(fs_decoding_run *run)
+{
+    double begun = seconds_now(), asked = begun;
+    fs_failure none = {0};
+    while (__atomic_load_n(&run->working, __ATOMIC_ACQUIRE) > 0) {
+        if (asked_to_stop(run->d, &asked))
+            report(run, FS_DECODING_STOPPED, &none);
+        if (seconds_now() - begun > 0.02) {
+            struct timespec moment = {0, 500000};
+            nanosleep(&moment, NULL);
+        }
+    }
+}
+
+static void worker_body(void *context, int thread, int threads)
+{
+    fs_decoding_run *run = context;
+    fs_decoding *d = run->d;
+    __atomic_add_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
+    fs_worker w = {.run = run, .d = d, .own = &d->workers[thread], .rows_set = -1};
+    fs_hypothesis *old = malloc((size_t)hypotheses_of(d) * sizeof *old);
+    char *memory = aligned_alloc(64, (size_t)lay_out(&w, NULL) + 64);
+    if (memory && old) {
+        memset(memory, 0, (size_t)lay_out(&w, NULL));
+        lay_out(&w, memory);
+        decode_rows(&w, old, thread == 0);
+    } else {
+        report(run, FS_DECODING_NO_MEMORY, &(fs_failure){0});
+    }
+    free(memory);
+    free(old);
+    __atomic_sub_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
+    if (thread == 0 && threads > 1)
+        wait_for_others(run);
+}
+
+int fs_decode(fs_decoding *decoding)
+{
+    fs_decoding_run run = {.d = decoding};
+    fs_parallel((int)decoding->worker_count, worker_body, &run);
+    return run.status;
+}
