@@ -168,15 +168,17 @@ static int fs_choose(const fs_choice_args *a, int64_t row)
     int64_t first = fs_first_best(x, n, max, &nan);
     if (nan || !(max > -__builtin_inff() && max < __builtin_inff()))
         return 1;
-    float log_sum = 0.0f;
-    if (a->log_probs) {
+    /* A token's log-probability is (x - base) - log_sum; probabilities are taken as they are. */
+    float base = a->probabilities ? 0.0f : max, log_sum = 0.0f;
+    int summed = a->log_probs && !a->probabilities;
+    if (summed) {
         float lanes[VLEN];
         FS_MAP(e, x, n, v_exp(v_sub(v, v_set1(max))));
         v_store(lanes, v_log(v_set1(fs_sum(e, n))));
         log_sum = lanes[0];
     }
     if (a->kind == FS_CHOICE_DRAW) {
-        if (a->log_probs == NULL || a->temperature != 1.0f)
+        if (!summed || a->temperature != 1.0f)
             FS_MAP(e, x, n, v_exp(v_div(v_sub(v, v_set1(max)), v_set1(a->temperature))));
         double u = (double)(fs_mix(a->keys[row]) >> 11) * 0x1p-53; /* [0, 1) */
         ids[0] = fs_draw(e, n, (int32_t *)(e + n), a->top_k, a->top_p, u);
@@ -187,7 +189,7 @@ static int fs_choose(const fs_choice_args *a, int64_t row)
     }
     if (a->log_probs)
         for (int64_t i = 0; i < a->best; i++)
-            a->log_probs[row * a->best + i] = (x[ids[i]] - max) - log_sum;
+            a->log_probs[row * a->best + i] = (x[ids[i]] - base) - log_sum;
     return 0;
 }
 
