@@ -376,7 +376,8 @@ def test_models_that_do_not_fit():
     model, _ = one_step(KINDS[0])
     fine = {"start_id": 0, "max_length": 5}
     with pytest.raises(
-        ValueError, match=r"state that input 'h' takes has the shape \(None, 20\), but layer 'dense.* \(None, None, 23\)"
+        ValueError,
+        match=r"input 'h' takes has the shape \(None, 20\), but layer 'dense.* \(None, None, 23\)",
     ):
         Decoder(model, states=[("h", 0), ("c", 2)], **fine)
     with pytest.raises(

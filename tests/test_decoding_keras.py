@@ -12,7 +12,7 @@ from scipy import stats
 import fastseq
 from fastseq import decoding, naming
 from fastseq.demo import MODEL_PATH, dates
-from fastseq.demo.reader import DateReader
+from fastseq.demo.reader import StepReader
 
 pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")
@@ -178,8 +178,8 @@ def test_the_demo_reads_unseen_dates():
     texts, answers = dates.samples(200, seed=23, unseen=True)
     ids = dates.encode(texts)
     theirs, ours = keras.models.load_model(MODEL_PATH, compile=False), fastseq.load_model(MODEL_PATH)
-    states = DateReader(keras, theirs).encoder.predict(ids, verbose=0)
-    our_states = DateReader(fastseq, ours).encoder.predict(ids, verbose=0)
+    states = StepReader(keras, theirs).encoder.predict(ids, verbose=0)
+    our_states = StepReader(fastseq, ours).encoder.predict(ids, verbose=0)
     limits = {"start_id": 0, "max_length": dates.ISO_LENGTH}
     step = keras_step(made.dates_step(keras, theirs))
     decoder = decoding.Decoder(made.dates_step(fastseq, ours), **limits)

@@ -8,12 +8,12 @@ import pytest
 
 import fastseq
 from fastseq.demo import ABOUT_PATH, MODEL_PATH, dates, run
-from fastseq.demo.reader import DateReader
+from fastseq.demo.reader import DateReader, StepReader
 
 
 @pytest.fixture(scope="module")
 def reader():
-    return DateReader(fastseq, fastseq.load_model(MODEL_PATH))
+    return DateReader(fastseq.load_model(MODEL_PATH))
 
 
 def _key(text):
@@ -62,6 +62,13 @@ def test_step_by_step_gives_the_whole_sequence_model_s_probabilities(reader):
     whole = fastseq.load_model(MODEL_PATH).predict([ids, dates.decoder_inputs(written)], verbose=0)
     np.testing.assert_array_equal(whole.argmax(-1), written)
     np.testing.assert_allclose(whole.sum(-1), 1, atol=1e-6)
+
+
+def test_the_decoder_writes_what_the_loop_writes(reader):
+    ids = dates.encode(dates.samples(300, seed=8, unseen=True)[0])
+    for call in ("predict", "predict_on_batch"):
+        loop = StepReader(fastseq, fastseq.load_model(MODEL_PATH), call)
+        np.testing.assert_array_equal(loop.read_ids(ids), reader.read_ids(ids))
 
 
 def test_no_texts_give_no_dates(reader):
@@ -147,8 +154,8 @@ def test_times_are_printed_in_a_unit_that_fits():
 def test_keras_reads_the_same_dates():
     keras = pytest.importorskip("keras")
     texts, _ = dates.samples(200, seed=13, unseen=True)
-    theirs = DateReader(keras, keras.models.load_model(MODEL_PATH, compile=False))
-    ours = DateReader(fastseq, fastseq.load_model(MODEL_PATH))
+    theirs = StepReader(keras, keras.models.load_model(MODEL_PATH, compile=False))
+    ours = DateReader(fastseq.load_model(MODEL_PATH))
     assert ours.read(texts) == theirs.read(texts)
     ids = dates.encode(texts)
     np.testing.assert_allclose(
