@@ -45,21 +45,37 @@ cdef extern from "fastseq.h" nogil:
         int64_t in_ "in"
         int64_t out
 
-    ctypedef struct fs_decoding_worker:
+    ctypedef struct fs_rows_program:
+        int64_t step_count, patch_count, scaled_count, turned_count
+        const fs_patch *patches
+        const fs_scaled *scaled
+        const int64_t *turned
+
+    ctypedef struct fs_rows_worker:
         const fs_step *steps
         char *arguments
         char **data
 
+    ctypedef struct fs_passed:
+        int64_t bytes, timed
+        int64_t out
+        int64_t in_ "in"
+
+    ctypedef struct fs_sliding:
+        fs_rows_program first
+        const fs_rows_worker *workers
+        const fs_carried *states
+        const fs_passed *passed
+        int64_t state_count, passed_count
+
     ctypedef struct fs_decoding:
-        int64_t step_count, patch_count, scaled_count, turned_count, carried_count
-        const fs_patch *patches
-        const fs_scaled *scaled
-        const int64_t *turned
+        fs_rows_program step
+        const fs_rows_worker *workers
         const fs_carried *carried
-        const fs_decoding_worker *workers
-        int64_t worker_count, step_threads
+        int64_t carried_count, worker_count, step_threads
         int64_t capacity, window, vocabulary
         int64_t tokens_in, values_out
+        const fs_sliding *sliding
         int (*run)(void *, fs_failure *) noexcept nogil
         void *context
         int64_t rows, width, max_length
@@ -73,6 +89,7 @@ cdef extern from "fastseq.h" nogil:
         float *scores
         int (*poll)() noexcept nogil
         fs_failure failure
+        int in_first
 
     enum:
         FS_DECODED, FS_DECODING_STEP_FAILED, FS_DECODING_STOPPED, FS_DECODING_NO_CHOICE, FS_DECODING_NO_MEMORY

@@ -6,12 +6,15 @@ import numpy as np
 
 from fastseq import _decode, runtime
 from fastseq.decoding_plan import StepPlan, StepPlans, layer_name
+from fastseq.decoding_slide import sliding_plan
 
 # Rows that one thread has in hand. From about 48 on each reading of the weights is used as well as it can be.
 _MOST_ROWS = 48
 # Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in src_c/plan.c), and bytes of weights from which
 # few rows are better run one after the other by all threads together than at the same time by one each.
 _LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
+# Windows that advance side by side: fewer are not worth the copies, and with more, rows alone fill a batch.
+_FEWEST_WINDOWS, _MOST_WINDOWS = 8, 320
 
 
 class Decoded(NamedTuple):
@@ -31,12 +34,29 @@ class Loop:
         self.carried, self.from_logits = carried, from_logits
         self.plans = StepPlans()
 
-    def _plan(self, rows, window, shapes):
-        carried = [(position, shape, out) for (position, _, out), shape in zip(self.carried, shapes)]
-        return self.plans.find(
-            (rows, window, tuple(shapes)),
+    def _plan(self, batch, beam, window, steps, states):
+        """(a plan, rows that a worker has room for, workers, threads of each step)."""
+        threads = runtime.get_num_threads()
+        weights = self.model.count_params()
+        if min(window, steps) >= _FEWEST_WINDOWS and batch * window <= _MOST_WINDOWS:
+            plan = self.plans.find(
+                ("sliding", window), lambda: sliding_plan(self.plans, self.model, self.graph, self.tokens, window)
+            )
+            if plan is not None:
+                workers = min(threads, batch) if plan.native else 1
+                return plan, 1, workers, threads if workers == 1 else 1
+        few = batch < 4 * threads and weights * 4 > _LARGE_WEIGHTS
+        work = weights * steps * window * batch * beam
+        workers = 1 if few or work < _LEAST_WORK else min(threads, batch)
+        rows = min(-(-batch // workers), max(1, _MOST_ROWS // beam)) * beam
+        carried = [(position, state.shape[1:], out) for (position, _, out), state in zip(self.carried, states)]
+        plan = self.plans.find(
+            (rows, window, tuple(shape for _, shape, _ in carried)),
             lambda: StepPlan(self.plans, self.model, self.graph, self.tokens, window, self.output, carried, rows),
         )
+        if not (plan.exact and plan.native):
+            workers = 1  # steps in Python, or steps that cannot leave rows out
+        return plan, rows, workers, threads if workers == 1 else 1
 
     def run(self, prompts, states, steps, end_id, *, width=0, length_penalty=0.0, scored=True, draw=None):
         """prompts (B, window) int32; states: float32 arrays; draw: None, or (seeds (B,), temperature, top_k, top_p)."""
@@ -45,10 +65,7 @@ class Loop:
         ids = np.full((batch, beam, steps), 0 if end_id is None else end_id, np.int32)
         lengths, scores = np.zeros((batch, beam), np.int32), np.zeros((batch, beam), np.float32) if scored else None
         if batch:
-            capacity, workers, step_threads = self._divide(batch, beam, steps * window)
-            plan = self._plan(capacity, window, [state.shape[1:] for state in states])
-            if not plan.exact:
-                workers = 1  # steps in Python, or steps that cannot leave rows out
+            plan, capacity, workers, step_threads = self._plan(batch, beam, window, steps, states)
             if end_id is not None and not end_id < plan.vocabulary:
                 raise ValueError(f"{self.who}: end_id={end_id}, but it writes tokens in [0, {plan.vocabulary}).")
             seeds, temperature, top_k, top_p = draw or (None, 1.0, 0, 1.0)
@@ -63,23 +80,13 @@ class Loop:
                 for i, (state, (_, _, out)) in enumerate(zip(states, self.carried))
             ]
             failed = _decode.run(
-                plan.program, plan.scaled, plan.turned, carried, wanted, capacity, workers, step_threads, prompts,
-                seeds, ids, lengths, scores,
-            )  # fmt: skip
+                plan, carried, wanted, capacity, workers, step_threads, prompts, seeds, ids, lengths, scores
+            )
             if failed is not None:
                 raise self._no_choice(*failed, wanted["probabilities"])
         if width:
             return Decoded(ids, lengths, scores)
         return Decoded(ids[:, 0], lengths[:, 0], None if scores is None else scores[:, 0])
-
-    def _divide(self, batch, beam, timesteps):
-        """(rows that a worker has room for, workers, threads of each step)."""
-        threads = runtime.get_num_threads()
-        weights = self.model.count_params()
-        few = batch < 4 * threads and weights * 4 > _LARGE_WEIGHTS
-        workers = 1 if few or weights * timesteps * batch * beam < _LEAST_WORK else min(threads, batch)
-        groups = min(-(-batch // workers), max(1, _MOST_ROWS // beam))
-        return groups * beam, workers, threads if workers == 1 else 1
 
     def _no_choice(self, row, step, probabilities):
         name = layer_name(self.graph.outputs[self.output])

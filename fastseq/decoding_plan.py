@@ -67,33 +67,51 @@ class TokenInput:
         return p.rows_of(ids.reshaped(shape), None, self.depth)
 
 
-class StepPlan:
-    """The program for `rows` rows: inputs (tokens, what is carried ...), results (values, the new states ...).
+class RowsPlan:
+    """A program made by `trace(rows)`, and what makes it run for fewer rows.
 
-    carried: [(input position, shape without the batch, output position or None)]. vocabulary: values for each row;
-    probabilities: False where they are logits, for a softmax at the end is left out; scaled: the arguments that follow
-    the number of rows, [(step, byte offset, base, slope)]; exact: whether there are all of them, so that the program
-    runs for fewer rows too.
+    scaled: the arguments that follow the number of rows, [(step, byte offset, base, slope)]; exact: whether that is all
+    that follows it; turned: [(step, byte offset)] of the flags `down`. See fs_rows_program in src_c/fastseq.h.
     """
 
-    def __init__(self, plans, model, graph, tokens, window, output, carried, rows):
-        self.program, self.vocabulary, self.probabilities = _trace(
-            plans, model, graph, tokens, window, output, carried, rows
-        )
+    def __init__(self, trace, rows):
+        self.program = trace(rows)
+        self.native = all(step["op"] is not None for step in self.program.steps)
         self.turned = [
             (number, OPERATIONS[step["op"]][2]["down"][1])
             for number, step in enumerate(self.program.steps)
             if step["op"] is not None and "down" in OPERATIONS[step["op"]][2]
         ]
-        self.scaled, self.exact = [], rows == 1
-        if rows > 1 and all(step["op"] is not None for step in self.program.steps):
-            others = [
-                _trace(plans, model, graph, tokens, window, output, carried, n)[0].steps
-                for n in (2 * rows + 1, 3 * rows + 2)
-            ]
-            self.scaled = _scaled_arguments(self.program.steps, others, rows)
-            self.exact = self.scaled is not None
-            self.scaled = self.scaled or []
+        scaled = None
+        if self.native and rows > 1:
+            scaled = _scaled_arguments(self.program.steps, [trace(n).steps for n in (2 * rows + 1, 3 * rows + 2)], rows)
+        self.exact, self.scaled = rows == 1 or scaled is not None, scaled or []
+
+
+class StepPlan(RowsPlan):
+    """The model for `rows` rows: inputs (tokens, what is carried ...), results (values, the new states ...).
+
+    carried: [(input position, shape without the batch, output position or None)]. vocabulary: values for each row;
+    probabilities: False where they are logits, for a softmax at the end is left out. sliding: None, or what comes
+    before it (decoding_slide.py).
+    """
+
+    sliding = None
+
+    def __init__(self, plans, model, graph, tokens, window, output, carried, rows):
+        def trace(rows):
+            p = builder_for(plans, model)
+            ids = p.input((rows, window), "int32")
+            given = {position: p.input((rows, *shape), "float32") for position, shape, _ in carried}
+            inputs = [ids, *given.values()]
+            given[tokens.position] = tokens.slot(p, ids, graph.inputs[tokens.position].name)
+            outputs = nest.flatten(graph.emit_graph(p, [given[i] for i in range(len(graph.inputs))]))
+            values, self.probabilities = last_values(p, outputs, output)
+            self.vocabulary = values.shape[-1]
+            left = [p.float32(outputs[position]) for _, _, position in carried if position is not None]
+            return Program(p, inputs, [values, *left])
+
+        super().__init__(trace, rows)
 
 
 class StepPlans(_stream.Epoch):
@@ -109,11 +127,11 @@ class StepPlans(_stream.Epoch):
             self._plans.clear()
 
     def find(self, key, make):
-        """The plan for `key` and the active instruction set, made by `make()` where it is new."""
+        """What `make()` gave for `key` and the active instruction set, which it is asked once."""
         key = (key, runtime.active_isa())
         with self._lock:
-            plan, epoch = self._plans.get(key), self.epoch
-        if plan is None:
+            found, plan, epoch = key in self._plans, self._plans.get(key), self.epoch
+        if not found:
             plan = make()
             with self._lock:
                 # A weight that changed meanwhile makes it right for now and no longer.
@@ -124,28 +142,25 @@ class StepPlans(_stream.Epoch):
         return plan
 
 
-def _trace(plans, model, graph, tokens, window, output, carried, rows):
-    """(Program, vocabulary, whether the values are probabilities) for `rows` rows."""
+def builder_for(plans, model):
+    """A builder of a program for a varying number of rows, which falls when a weight of the model changes."""
     p = Builder(plans)
     p.fewer_rows = True
     p.use(model)
     for layer in all_layers(model):
         p.use(layer)
-    ids = p.input((rows, window), "int32")
-    given = {position: p.input((rows, *shape), "float32") for position, shape, _ in carried}
-    programmed = [ids, *given.values()]
-    given[tokens.position] = tokens.slot(p, ids, graph.inputs[tokens.position].name)
-    outputs = nest.flatten(graph.emit_graph(p, [given[i] for i in range(len(graph.inputs))]))
-    values, probabilities = _logits(p, p.float32(outputs[output]), outputs)
-    if len(values.shape) == 3:
-        # (rows, timesteps, vocabulary): the last one's
-        _, time, width = values.shape
-        last = values.at((time - 1) * width)
-        values = (
-            p.contiguous_copy(last, (rows, width), (time * width, 1)) if time > 1 else values.reshaped((rows, width))
-        )
-    left = [p.float32(outputs[position]) for _, _, position in carried if position is not None]
-    return Program(p, programmed, [values, *left]), values.shape[-1], probabilities
+    return p
+
+
+def last_values(p, outputs, position):
+    """(the values of the last timestep (rows, vocabulary), whether they are probabilities) of an output."""
+    values, probabilities = _logits(p, p.float32(outputs[position]), outputs)
+    if len(values.shape) == 2:
+        return values, probabilities
+    rows, time, width = values.shape
+    if time == 1:
+        return values.reshaped((rows, width)), probabilities
+    return p.contiguous_copy(values.at((time - 1) * width), (rows, width), (time * width, 1)), probabilities
 
 
 def _logits(p, values, outputs):

@@ -40,9 +40,9 @@ typedef struct fs_decoding_run fs_decoding_run;
 typedef struct {
     fs_decoding_run *run;
     const fs_decoding *d;
-    const fs_decoding_worker *own;
-    int64_t rows, rows_set;   /* of the batch now; that the arguments are set for */
-    int64_t group_count, most_groups;
+    const fs_rows_worker *own;
+    fs_slide *slide;
+    int64_t rows, group_count, most_groups;
     fs_group *groups;
     char *(*carried)[2];      /* (carried_count,): what the step reads, and where it writes */
     int32_t *tokens, *tokens_next; /* (capacity, window) */
@@ -58,7 +58,7 @@ typedef struct {
 struct fs_decoding_run {
     fs_decoding *d;
     int64_t next_sentence, working;
-    int status;
+    int status, failed_in_first;
 };
 
 static int64_t hypotheses_of(const fs_decoding *d) { return d->width ? d->width : 1; }
@@ -183,10 +183,32 @@ static void append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32
 
 /* ---- a step: the model, and what each row offers ---- */
 
+int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, int threads,
+                fs_failure *failure)
+{
+    char *arguments = worker->arguments;
+    for (int64_t i = 0; i < program->patch_count; i++) {
+        const fs_patch *patch = &program->patches[i];
+        if (patch->which >= 0)
+            *(char **)(arguments + patch->where) = worker->data[patch->which] + patch->offset;
+    }
+    for (int64_t i = 0; i < program->scaled_count; i++) {
+        const fs_scaled *scaled = &program->scaled[i];
+        *(int64_t *)(arguments + scaled->where) = scaled->base + scaled->slope * rows;
+    }
+    for (int64_t i = 0; i < program->turned_count; i++)
+        *(int64_t *)(arguments + program->turned[i]) ^= 1;
+    return fs_run(worker->steps, program->step_count, threads, failure);
+}
+
 static int run_model(fs_worker *w, fs_failure *failure)
 {
     const fs_decoding *d = w->d;
-    const fs_decoding_worker *own = w->own;
+    const fs_rows_worker *own = w->own;
+    if (w->slide && fs_slide_feed(w->slide, w->tokens, w->groups[0].hypotheses[0].length == 0, own->data, failure)) {
+        w->run->failed_in_first = 1;
+        return FS_DECODING_STEP_FAILED;
+    }
     for (int64_t i = 0; i < d->carried_count; i++) {
         own->data[d->carried[i].in] = w->carried[i][0];
         if (d->carried[i].out >= 0)
@@ -198,16 +220,7 @@ static int run_model(fs_worker *w, fs_failure *failure)
         int status = d->run(d->context, failure);
         return status == 0 ? FS_DECODED : status == 1 ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
     }
-    for (int64_t i = 0; i < d->patch_count; i++)
-        if (d->patches[i].which >= 0)
-            *(char **)(own->arguments + d->patches[i].where) = own->data[d->patches[i].which] + d->patches[i].offset;
-    if (w->rows_set != w->rows)
-        for (int64_t i = 0; i < d->scaled_count; i++)
-            *(int64_t *)(own->arguments + d->scaled[i].where) = d->scaled[i].base + d->scaled[i].slope * w->rows;
-    w->rows_set = w->rows;
-    for (int64_t i = 0; i < d->turned_count; i++)
-        *(int64_t *)(own->arguments + d->turned[i]) ^= 1;
-    return fs_run(own->steps, d->step_count, (int)d->step_threads, failure) ? FS_DECODING_STEP_FAILED : FS_DECODED;
+    return fs_run_rows(&d->step, own, w->rows, (int)d->step_threads, failure) ? FS_DECODING_STEP_FAILED : FS_DECODED;
 }
 
 static int choose(fs_worker *w, fs_failure *failure)
@@ -418,8 +431,10 @@ static int asked_to_stop(const fs_decoding *d, double *asked)
 static void report(fs_decoding_run *run, int status, const fs_failure *failure)
 {
     int none = FS_DECODED;
-    if (__atomic_compare_exchange_n(&run->status, &none, status, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    if (__atomic_compare_exchange_n(&run->status, &none, status, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         run->d->failure = *failure;
+        run->d->in_first = status == FS_DECODING_STEP_FAILED && run->failed_in_first;
+    }
 }
 
 static void decode_rows(fs_worker *w, fs_hypothesis *old, int calling)
@@ -466,16 +481,18 @@ static void worker_body(void *context, int thread, int threads)
     fs_decoding_run *run = context;
     fs_decoding *d = run->d;
     __atomic_add_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
-    fs_worker w = {.run = run, .d = d, .own = &d->workers[thread], .rows_set = -1};
+    fs_worker w = {.run = run, .d = d, .own = &d->workers[thread]};
     fs_hypothesis *old = malloc((size_t)hypotheses_of(d) * sizeof *old);
     char *memory = aligned_alloc(64, (size_t)lay_out(&w, NULL) + 64);
-    if (memory && old) {
+    w.slide = d->sliding ? fs_slide_new(d, thread) : NULL;
+    if (memory && old && (w.slide || d->sliding == NULL)) {
         memset(memory, 0, (size_t)lay_out(&w, NULL));
         lay_out(&w, memory);
         decode_rows(&w, old, thread == 0);
     } else {
         report(run, FS_DECODING_NO_MEMORY, &(fs_failure){0});
     }
+    fs_slide_free(w.slide);
     free(memory);
     free(old);
     __atomic_sub_fetch(&run->working, 1, __ATOMIC_ACQ_REL);

@@ -71,25 +71,47 @@ typedef struct {
     int64_t in, out; /* numbers of the arrays that the step reads it from and leaves it in; out -1: it stays */
 } fs_carried;
 
-/* One thread's own copy of the step: its arguments, and the addresses of the arrays that they are bound to. */
+/* Steps of a program that run for any number of rows up to the one that it was made for. */
+typedef struct {
+    int64_t step_count, patch_count, scaled_count, turned_count;
+    const fs_patch *patches;
+    const fs_scaled *scaled;
+    const int64_t *turned; /* places of flags `down` among the arguments: every other run walks the other way */
+} fs_rows_program;
+
+/* One thread's own copy of it: its arguments, and the addresses of the arrays that they are bound to. */
 typedef struct {
     const fs_step *steps;
     char *arguments;
     char **data;
-} fs_decoding_worker;
+} fs_rows_worker;
+
+/* What a model that reads a window has of each of its timesteps, or of the last (timed 0), for the rest of the model. */
+typedef struct {
+    int64_t bytes, timed;
+    int64_t out, in; /* numbers among the first part's arrays, and among those of the rest */
+} fs_passed;
+
+/* A model that reads the last `window` tokens each time, in two parts: recurrent layers, whose windows advance side by
+   side, a row for each, by the token that all of them read next; and the rest, on the window that is complete. */
+typedef struct {
+    fs_rows_program first; /* for `window` rows of one timestep; its first array is the tokens (window, 1) */
+    const fs_rows_worker *workers;
+    const fs_carried *states; /* `initial` is not read: they begin as zeros */
+    const fs_passed *passed;
+    int64_t state_count, passed_count;
+} fs_sliding;
 
 typedef struct {
     /* The step, for up to `capacity` rows on each of the workers. */
-    int64_t step_count, patch_count, scaled_count, turned_count, carried_count;
-    const fs_patch *patches;
-    const fs_scaled *scaled;
-    const int64_t *turned; /* places of flags `down` among the arguments: every other step walks the other way */
+    fs_rows_program step;
+    const fs_rows_worker *workers;
     const fs_carried *carried;
-    const fs_decoding_worker *workers;
-    int64_t worker_count, step_threads;
+    int64_t carried_count, worker_count, step_threads;
     int64_t capacity, window, vocabulary; /* rows; tokens that a step reads of each; values it gives for each */
     int64_t tokens_in, values_out;        /* numbers of those arrays */
-    /* Runs the step in place of `steps`, always for all of `capacity`, on one worker; else null. */
+    const fs_sliding *sliding;            /* null, or what comes before the step; then capacity is 1, without a beam */
+    /* Runs the step in place of `step`, always for all of `capacity`, on one worker; else null. */
     int (*run)(void *context, fs_failure *failure);
     void *context;
 
@@ -106,6 +128,7 @@ typedef struct {
     int (*poll)(void);      /* not null: asked now and then on the calling thread; a nonzero answer ends the run */
 
     fs_failure failure;
+    int in_first; /* whether the step that failed is one of `sliding` */
 } fs_decoding;
 
 enum fs_decoding_status {

@@ -58,6 +58,18 @@ int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vector
 int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors);
 int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
 
+/* Runs a program for `rows` rows on the arrays at worker->data; as fs_run. */
+int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, int threads,
+                fs_failure *failure);
+
+/* The first part of a model that slides over tokens (slide.c); null without memory. */
+typedef struct fs_slide fs_slide;
+fs_slide *fs_slide_new(const fs_decoding *decoding, int worker);
+void fs_slide_free(fs_slide *slide);
+/* Feeds the window's last token, or all of a fresh one's, and points `data` at what the complete window passes on. As
+   fs_run. */
+int fs_slide_feed(fs_slide *slide, const int32_t *window, int fresh, char **data, fs_failure *failure);
+
 void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
 struct fs_barrier {
     int arrived;

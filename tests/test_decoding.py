@@ -11,7 +11,7 @@ import pytest
 from layer_check import isa as forced_isa
 
 import fastseq
-from fastseq import layers, runtime
+from fastseq import decoding, decoding_loop, layers, runtime
 from fastseq.decoding import Decoder, generate
 
 TOKENS, UNITS, END = 23, 20, 4
@@ -344,6 +344,63 @@ def test_generate(hot, sequences):
     same(generate(model, rows, 15, top_k=1, seed=2), generate(model, rows, 15))
     with fastseq.num_threads(1):
         same(drawn, generate(model, rows, 15, seed=1, temperature=2.0))
+
+
+def slid_models():
+    """(model, whether its recurrent layers slide) over windows of 12 tokens."""
+
+    def over(make, hot=False, slides=True):
+        inputs = layers.Input((12, TOKENS)) if hot else layers.Input((12,), dtype="int32")
+        y = make(inputs if hot else embedded(inputs))
+        return weighted(fastseq.Model(inputs, layers.Dense(TOKENS, activation="softmax")(y))), slides
+
+    def attention(x):
+        both = layers.Concatenate()([x, layers.LSTM(UNITS, return_sequences=True)(x)])
+        scores = layers.Softmax(axis=1)(layers.Dense(1)(both))
+        return layers.Flatten()(layers.Dot(axes=1)([scores, both]))
+
+    def with_states(x):
+        _, h, c = layers.LSTM(UNITS, return_state=True)(layers.GRU(9, return_sequences=True)(x))
+        return layers.Concatenate()([h, c])
+
+    def masked(x):
+        return layers.GRU(UNITS)(layers.Masking()(x))
+
+    return {
+        "last output": over(layers.GRU(UNITS)),
+        "a mask that is None": over(lambda x: layers.GRU(UNITS)(x, mask=None)),
+        "one-hot": over(layers.SimpleRNN(UNITS), hot=True),
+        "attention": over(attention),
+        "states": over(with_states),
+        "python in the rest": over(lambda x: Halved()(attention(x))),
+        "all timesteps": over(layers.LSTM(UNITS, return_sequences=True)),
+        "dense between": over(
+            lambda x: layers.LSTM(7)(layers.Dense(8, "relu")(layers.GRU(9, return_sequences=True)(x)))
+        ),
+        "both ways": over(layers.Bidirectional(layers.GRU(UNITS)), slides=False),
+        "python before": over(lambda x: layers.GRU(UNITS)(Halved()(x)), slides=False),
+        "masks": over(masked, slides=False),
+        "backwards first": over(
+            lambda x: layers.GRU(9)(layers.GRU(9, return_sequences=True, go_backwards=True)(x)), slides=False
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", slid_models())
+def test_windows_side_by_side_give_the_same_bits(name, monkeypatch):
+    model, slides = slid_models()[name]
+    rng = np.random.default_rng(5)
+    for rows, steps, end in [(1, 40, None), (1, 12, None), (3, 9, 7), (2, 100, 11), (5, 30, 3)]:
+        ids = rng.integers(0, TOKENS, (rows, 15))
+        for options in ({}, {"seed": 4, "temperature": 1.5}):
+            with monkeypatch.context() as patch:
+                patch.setattr(decoding_loop, "_MOST_WINDOWS", 0)
+                whole = generate(model, ids, steps, end_id=end, **options)
+            for threads in (1, 2):
+                with fastseq.num_threads(threads):
+                    same(generate(model, ids, steps, end_id=end, **options), whole)
+    kept = decoding._generators[model][False].plans._plans
+    assert [bool(plan) for (key, _), plan in kept.items() if key[0] == "sliding"] == [slides]
 
 
 def test_generate_with_any_window():
