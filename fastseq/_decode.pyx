@@ -67,7 +67,7 @@ cdef int run_mixed(void *context, fs_failure *failure) noexcept with gil:
 
 @cython.auto_pickle(False)
 cdef class RowsProgram:
-    """A program for any number of rows as the C core takes it, with a workspace for each worker. `close` gives them back.
+    """A program for any number of rows as the C core takes it, a workspace for each worker; `close` gives those back.
 
     plan: has `program`, `scaled` [(step, byte offset of an argument, base, slope)] and `turned` [(step, byte offset)].
     """

@@ -86,7 +86,7 @@ typedef struct {
     char **data;
 } fs_rows_worker;
 
-/* What a model that reads a window has of each of its timesteps, or of the last (timed 0), for the rest of the model. */
+/* What a model that reads a window has of each of its timesteps, or of the last one (timed 0), for its rest. */
 typedef struct {
     int64_t bytes, timed;
     int64_t out, in; /* numbers among the first part's arrays, and among those of the rest */

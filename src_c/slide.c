@@ -1,7 +1,8 @@
-/* A model that reads the last tokens each time, token after token: every window begins at another token, from zero states,
-   so each costs as many timesteps as it is long. But the windows that are under way all read the same token next. They
-   advance together, a row each: `window` rows and one timestep in place of one row and `window` timesteps, the same work
-   at twice the speed or more (two LSTMs of 128 units over 40 tokens: 129 us, so 60), with the same bits. */
+/* A model that reads the last tokens each time, token after token: every window begins at another token, from zero
+   states, so each costs as many timesteps as it is long. But the windows that are under way all read the same token
+   next. They advance together, a row each: `window` rows and one timestep in place of one row and `window` timesteps,
+   the same work at more speed, with the same bits (two LSTMs of 128 units with attention over 40 tokens: 86 us a token,
+   not 144). */
 #include "internal.h"
 #include <stdlib.h>
 #include <string.h>

@@ -112,8 +112,8 @@ FS_INLINE void fs_looked_up_sums(const fs_run_state *s, const int32_t *rows, int
 }
 
 /* acc += read w_h, where acc begins with the hoisted sums, with looked up ones, or with bias and x product. `read` is
-   h, or what takes its place. Where x has three gates the candidate's recurrent sum is apart: the fourth, from a bias of
-   its own. */
+   h, or what takes its place. Where x has three gates the candidate's recurrent sum is apart: the fourth, from a bias
+   of its own. */
 FS_INLINE void fs_tile_sums(const fs_run_state *s, const int32_t *rows, int64_t block, const float *const *read,
                             fs_sums acc, const int R, const int N, const int G)
 {
