@@ -51,7 +51,7 @@ def library(name, sources, flags):
 
 isas = ["scalar"] + (["avx2", "avx512"] if X86 else ["neon"] if ARM64 else [])
 openmp = openmp_flags()
-core = [f"src_c/{name}.c" for name in ("cpu_features", "decode", "dispatch", "parallel", "plan", "slide")]
+core = [f"src_c/{name}.c" for name in ("cpu_features", "decode", "dispatch", "parallel", "plan", "slide", "team")]
 # The core comes last: the linker resolves each library's names from those after it.
 libraries = [library("fastseq_core", core, [flag for flag in openmp if flag != "-lomp"])]
 libraries += [library(f"fastseq_{isa}", [f"src_c/isa/isa_{isa}.c"], ISA_FLAGS[isa]) for isa in isas]

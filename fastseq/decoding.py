@@ -14,6 +14,7 @@ from fastseq import arrays
 from fastseq.decoding_loop import Decoded, Loop
 from fastseq.decoding_plan import TokenInput, graph_of, layer_name
 from fastseq.graph import KerasTensor
+from fastseq.layers.calling import is_ready
 from fastseq.seeds import default_seed
 
 __all__ = ["Decoded", "Decoder", "generate"]
@@ -46,7 +47,7 @@ class Decoder:
         self._who = f"The decoder of model '{model.name}'"
         graph = graph_of(model, self._who)
         self.model, self.max_length = model, _at_least_one(max_length, "max_length")
-        self.start_id, self.end_id = start_id, _token(end_id, "end_id", optional=True)
+        self.end_id = _token(end_id, "end_id", optional=True)
         token = _find(graph.inputs, token_input, self._who, "input")
         output = _find(graph.outputs, token_output, self._who, "output")
         tokens = TokenInput(graph, token, self._who, windowed=False)
@@ -57,10 +58,21 @@ class Decoder:
                 f"'{graph.inputs[token].name}' has the shape {graph.inputs[token].shape}, output "
                 f"'{graph.outputs[output].name}' the shape {graph.outputs[output].shape}."
             )
-        self._depth = tokens.depth
+        self._start = self._checked_start(np.asarray(start_id), tokens.depth or 2**31)
         carried = self._pairs(graph, token, output, states)
-        self._names = [layer_name(graph.inputs[position]) for position, _, _ in carried]
+        self._tensors = [graph.inputs[position] for position, _, _ in carried]
+        self._names = [layer_name(tensor) for tensor in self._tensors]
+        self._shapes = [tuple(tensor.shape)[1:] for tensor in self._tensors]
         self._loop = Loop(self._who, model, graph, tokens, output, carried, bool(from_logits))
+
+    def _checked_start(self, start, limit):
+        if start.dtype.kind not in "iu" or start.ndim > 1:
+            raise ValueError(
+                f"{self._who}: start_id is an integer, or one for each row, got {start.dtype} of shape {start.shape}."
+            )
+        if start.size and (start.min() < 0 or start.max() >= limit):
+            raise ValueError(f"{self._who}: start_id={start} is no token in [0, {limit}).")
+        return start.astype(np.int32)
 
     def _checked_output(self, tensor):
         shape = tuple(tensor.shape)
@@ -141,33 +153,31 @@ class Decoder:
 
     def _given(self, states):
         """(prompts (B, 1), the states as float32 arrays). Raises ValueError where they do not fit."""
-        loop = self._loop
-        tensors = [loop.graph.inputs[position] for position, _, _ in loop.carried]
         if isinstance(states, dict):
-            known = [name if name in states else tensor.name for name, tensor in zip(self._names, tensors)]
+            known = [name if name in states else tensor.name for name, tensor in zip(self._names, self._tensors)]
             if sorted(states) != sorted(known):
                 raise ValueError(f"{self._who} takes states named {self._names}, got {sorted(states)}.")
             states = [states[name] for name in known]
         elif not isinstance(states, (list, tuple)):
             states = [states]
-        if len(states) != len(tensors):
-            raise ValueError(f"{self._who} takes {len(tensors)} states, for {self._names}; got {len(states)}.")
-        found = [arrays.standardize(state, self._who, "float32") for state in states]
-        start = np.asarray(self.start_id)
+        if len(states) != len(self._names):
+            raise ValueError(f"{self._who} takes {len(self._names)} states, for {self._names}; got {len(states)}.")
+        found = [
+            state if is_ready(state, "float32") else arrays.standardize(state, self._who, "float32") for state in states
+        ]
+        start = self._start
         batch = len(found[0]) if found and found[0].ndim else start.size
-        for name, tensor, array in zip(self._names, tensors, found):
-            wanted = (batch, *tuple(tensor.shape)[1:])
-            if array.ndim == 0 or not _may_equal(wanted, array.shape):
+        for name, shape, array in zip(self._names, self._shapes, found):
+            wanted = (batch, *shape)
+            if array.shape != wanted and (array.ndim == 0 or not _may_equal(wanted, array.shape)):
                 raise ValueError(f"{self._who}: input '{name}' takes states of shape {wanted}, got {array.shape}.")
-            if np.isnan(array).any():
+            if array.size and np.isnan(array.min()):
                 raise ValueError(f"{self._who}: the states for input '{name}', of shape {array.shape}, hold NaN.")
-        if start.dtype.kind not in "iu" or (start.ndim and start.shape != (batch,)):
+        if start.ndim and start.shape != (batch,):
             raise ValueError(
                 f"{self._who}: start_id is an integer, or one for each of {batch} rows of shape ({batch},), got "
-                f"{start.dtype} of shape {start.shape}."
+                f"{start.shape}."
             )
-        if start.size and (start.min() < 0 or start.max() >= (self._depth or 2**31)):
-            raise ValueError(f"{self._who}: start_id={self.start_id!r} is no token in [0, {self._depth or 2**31}).")
         prompts = np.empty((batch, 1), np.int32)
         prompts[:, 0] = start
         return prompts, found

@@ -32,12 +32,12 @@ class Loop:
     def __init__(self, who, model, graph, tokens, output, carried, from_logits):
         self.who, self.model, self.graph, self.tokens, self.output = who, model, graph, tokens, output
         self.carried, self.from_logits = carried, from_logits
+        self.weights = model.count_params()
         self.plans = StepPlans()
 
     def _plan(self, batch, beam, window, steps, states):
         """(a plan, rows that a worker has room for, workers, threads of each step)."""
         threads = runtime.get_num_threads()
-        weights = self.model.count_params()
         if min(window, steps) >= _FEWEST_WINDOWS and batch * window <= _MOST_WINDOWS:
             plan = self.plans.find(
                 ("sliding", window), lambda: sliding_plan(self.plans, self.model, self.graph, self.tokens, window)
@@ -45,8 +45,8 @@ class Loop:
             if plan is not None:
                 workers = min(threads, batch) if plan.native else 1
                 return plan, 1, workers, threads if workers == 1 else 1
-        few = batch < 4 * threads and weights * 4 > _LARGE_WEIGHTS
-        work = weights * steps * window * batch * beam
+        few = batch < 4 * threads and self.weights * 4 > _LARGE_WEIGHTS
+        work = self.weights * steps * window * batch * beam
         workers = 1 if few or work < _LEAST_WORK else min(threads, batch)
         rows = min(-(-batch // workers), max(1, _MOST_ROWS // beam)) * beam
         carried = [(position, state.shape[1:], out) for (position, _, out), state in zip(self.carried, states)]

@@ -59,6 +59,7 @@ struct fs_decoding_run {
     fs_decoding *d;
     int64_t next_sentence, working;
     int status, failed_in_first;
+    fs_team *team; /* of threads that run the steps of the only worker together, or null */
 };
 
 static int64_t hypotheses_of(const fs_decoding *d) { return d->width ? d->width : 1; }
@@ -183,7 +184,7 @@ static void append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32
 
 /* ---- a step: the model, and what each row offers ---- */
 
-int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, int threads,
+int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, fs_team *team,
                 fs_failure *failure)
 {
     char *arguments = worker->arguments;
@@ -198,7 +199,8 @@ int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, in
     }
     for (int64_t i = 0; i < program->turned_count; i++)
         *(int64_t *)(arguments + program->turned[i]) ^= 1;
-    return fs_run(worker->steps, program->step_count, threads, failure);
+    return team ? fs_team_run(team, worker->steps, program->step_count, failure)
+                : fs_run(worker->steps, program->step_count, 1, failure);
 }
 
 static int run_model(fs_worker *w, fs_failure *failure)
@@ -220,7 +222,7 @@ static int run_model(fs_worker *w, fs_failure *failure)
         int status = d->run(d->context, failure);
         return status == 0 ? FS_DECODED : status == 1 ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
     }
-    return fs_run_rows(&d->step, own, w->rows, (int)d->step_threads, failure) ? FS_DECODING_STEP_FAILED : FS_DECODED;
+    return fs_run_rows(&d->step, own, w->rows, w->run->team, failure) ? FS_DECODING_STEP_FAILED : FS_DECODED;
 }
 
 static int choose(fs_worker *w, fs_failure *failure)
@@ -476,33 +478,59 @@ static void wait_for_others(fs_decoding_run *run)
     }
 }
 
-static void worker_body(void *context, int thread, int threads)
+static void run_worker(fs_decoding_run *run, int number)
 {
-    fs_decoding_run *run = context;
     fs_decoding *d = run->d;
-    __atomic_add_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
-    fs_worker w = {.run = run, .d = d, .own = &d->workers[thread]};
+    fs_worker w = {.run = run, .d = d, .own = &d->workers[number]};
     fs_hypothesis *old = malloc((size_t)hypotheses_of(d) * sizeof *old);
     char *memory = aligned_alloc(64, (size_t)lay_out(&w, NULL) + 64);
-    w.slide = d->sliding ? fs_slide_new(d, thread) : NULL;
+    w.slide = d->sliding ? fs_slide_new(d, number, run->team) : NULL;
     if (memory && old && (w.slide || d->sliding == NULL)) {
         memset(memory, 0, (size_t)lay_out(&w, NULL));
         lay_out(&w, memory);
-        decode_rows(&w, old, thread == 0);
+        decode_rows(&w, old, number == 0);
     } else {
         report(run, FS_DECODING_NO_MEMORY, &(fs_failure){0});
     }
     fs_slide_free(w.slide);
     free(memory);
     free(old);
+}
+
+static void worker_body(void *context, int thread, int threads)
+{
+    fs_decoding_run *run = context;
+    __atomic_add_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
+    run_worker(run, thread);
     __atomic_sub_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
     if (thread == 0 && threads > 1)
         wait_for_others(run);
 }
 
+static void team_body(void *context, int thread, int threads)
+{
+    fs_decoding_run *run = context;
+    /* Every thread writes the same number: what the runtime really gave. */
+    __atomic_store_n(&run->team->threads, threads, __ATOMIC_RELAXED);
+    __atomic_store_n(&run->team->barrier.threads, threads, __ATOMIC_RELAXED);
+    if (thread > 0) {
+        fs_team_follow(run->team, thread);
+        return;
+    }
+    run_worker(run, 0);
+    fs_team_end(run->team);
+}
+
 int fs_decode(fs_decoding *decoding)
 {
     fs_decoding_run run = {.d = decoding};
-    fs_parallel((int)decoding->worker_count, worker_body, &run);
+    fs_team team = {0};
+    /* Where the step is run by others, only what comes before it is a team's work. */
+    if (decoding->step_threads > 1 && (decoding->run == NULL || decoding->sliding)) {
+        run.team = &team;
+        fs_parallel((int)decoding->step_threads, team_body, &run);
+    } else {
+        fs_parallel((int)decoding->worker_count, worker_body, &run);
+    }
     return run.status;
 }

@@ -53,22 +53,11 @@ static inline int64_t fs_multiplied_inputs(const fs_recurrent_args *a) { return 
 void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
 int fs_threads_for(const fs_extent *extent, int threads); /* how many of `threads` pay */
 int fs_worth_a_thread(const fs_extent *extent);           /* to run beside another step */
+int fs_pays_in_team(const fs_extent *extent, int threads); /* to be shared by threads that are at hand */
 int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
 int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
 int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors);
 int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
-
-/* Runs a program for `rows` rows on the arrays at worker->data; as fs_run. */
-int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, int threads,
-                fs_failure *failure);
-
-/* The first part of a model that slides over tokens (slide.c); null without memory. */
-typedef struct fs_slide fs_slide;
-fs_slide *fs_slide_new(const fs_decoding *decoding, int worker);
-void fs_slide_free(fs_slide *slide);
-/* Feeds the window's last token, or all of a fresh one's, and points `data` at what the complete window passes on. As
-   fs_run. */
-int fs_slide_feed(fs_slide *slide, const int32_t *window, int fresh, char **data, fs_failure *failure);
 
 void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
 struct fs_barrier {
@@ -79,4 +68,29 @@ struct fs_barrier {
     char apart[48]; /* a cache line of its own */
 };
 void fs_barrier_wait(fs_barrier *barrier);
+
+/* Threads of one region that run programs together (team.c). Thread 0 says which (fs_team_run, as fs_run) and when it is
+   over (fs_team_end); the others follow. */
+typedef struct {
+    fs_barrier barrier;
+    int threads, failed;
+    const fs_step *steps; /* null: it is over */
+    int64_t count;
+    fs_failure *failure;
+} fs_team;
+int fs_team_run(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure);
+void fs_team_follow(fs_team *team, int thread);
+void fs_team_end(fs_team *team);
+
+/* Runs a program for `rows` rows on the arrays at worker->data, as fs_run; with a team, together. */
+int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, fs_team *team,
+                fs_failure *failure);
+
+/* The first part of a model that slides over tokens (slide.c); null without memory. */
+typedef struct fs_slide fs_slide;
+fs_slide *fs_slide_new(const fs_decoding *decoding, int worker, fs_team *team);
+void fs_slide_free(fs_slide *slide);
+/* Feeds the window's last token, or all of a fresh one's, and points `data` at what the complete window passes on. As
+   fs_run. */
+int fs_slide_feed(fs_slide *slide, const int32_t *window, int fresh, char **data, fs_failure *failure);
 #endif

@@ -192,6 +192,13 @@ int fs_threads_for(const fs_extent *extent, int threads)
     return most >= threads ? threads : most < 1 ? 1 : (int)most;
 }
 
+int fs_pays_in_team(const fs_extent *extent, int threads)
+{
+    int64_t parts = extent->by_units ? extent->units : extent->rows;
+    double work = (double)extent->rows * extent->row_work;
+    return parts >= threads && work >= FS_MIN_WORK_PER_MEETING * (1 + extent->meets) * threads;
+}
+
 void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                             char *text)
 {
