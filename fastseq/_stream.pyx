@@ -3,6 +3,7 @@
 cimport cython
 cimport numpy as cnp
 from cpython.dict cimport PyDict_Next, PyDict_SetItem
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
@@ -25,8 +26,8 @@ cdef class Epoch:
 cdef class StreamCore:
     """States in two sets of arrays: a step reads one and writes the other, and they change places when it is done.
 
-    So a step that fails leaves the states as they were. A subclass has `_prepare()`, which calls `_bind`,
-    `_step_any(x, out)` for whatever does not run at once, and `_busy_error()`.
+    So a step that fails, or meets Ctrl-C, leaves the states as they were. A subclass has `_prepare()`, which calls
+    `_bind`, `_step_any(x, out)` for whatever does not run at once, and `_busy_error()`.
     """
 
     cdef NativeProgram program
@@ -35,9 +36,11 @@ cdef class StreamCore:
     cdef long epoch
     cdef const char *isa
     cdef bint plain             # one array in, one array out, one segment: step() runs by itself
+    cdef bint long_steps        # step() looks for signals, which costs 0.015 us
     cdef bint busy              # guarded by the GIL
     cdef int parity, state_count, input_count, x_type, y_type
     cdef list arrays            # the two sets, [set 0 ..., set 1 ...]
+    cdef list before            # None, or copies of the states, made by a call that advances them several times
     cdef char **addresses       # of those arrays
     cdef int x_ndim, y_ndim
     cdef cnp.npy_intp[32] x_dims
@@ -57,10 +60,11 @@ cdef class StreamCore:
         for i in range(len(arrays)):
             self.addresses[i] = cnp.PyArray_BYTES(<cnp.ndarray> arrays[i])
 
-    def _bind(self, NativeProgram program, Epoch plans, long epoch, inputs, outputs):
+    def _bind(self, NativeProgram program, Epoch plans, long epoch, inputs, outputs, bint long_steps):
         """inputs, outputs: (shape without the timestep, type number) of each; made at `epoch` of `plans`."""
         cdef int i
         self.program, self.plans, self.epoch, self.isa = program, plans, epoch, program.isa
+        self.long_steps = long_steps
         self.input_count = program.input_count
         self.workspace = Workspace(program.arena_size, program.segments, program.input_count + program.output_count)
         self.plain = (len(inputs) == 1 and len(outputs) == 1 and len(program.segments) == 1
@@ -77,24 +81,58 @@ cdef class StreamCore:
         """The arrays of the states as they are now."""
         return self.arrays[self.parity * self.state_count:(self.parity + 1) * self.state_count]
 
-    def _enter(self):
+    def _alone(self, function, *arguments):
+        """function(*arguments) while no other call is in this stream; if it raises, the states are as they were.
+
+        Not a context manager: between its lines in Python, Ctrl-C could leave the stream in use for ever.
+        """
+        cdef int parity = self.parity
         if self.busy:
             raise self._busy_error()
         self.busy = True
+        try:
+            return function(*arguments)
+        except:
+            self.parity = parity
+            if self.before is not None:
+                for state, old in zip(self._current, self.before):
+                    state[...] = old
+            raise
+        finally:
+            self.before = None
+            self.busy = False
 
-    def _leave(self):
-        self.busy = False
+    def _keep(self):
+        """Inside `_alone`, ahead of more than one change of the states."""
+        self.before = [state.copy() for state in self._current]
+
+    def _replace(self, list states):
+        """Inside `_alone`: the states become these."""
+        cdef int i, n = self.state_count
+        for i in range(n):
+            self.arrays[(1 - self.parity) * n + i][...] = states[i]
+        self.parity = 1 - self.parity
 
     cdef bint current(self) noexcept:
         return self.program is not None and self.plans.epoch == self.epoch and self.isa == isa_now()
 
     def _advance(self, NativeProgram program, tuple inputs, tuple results):
-        """Runs `program` from these states on and keeps what it leaves. Between `_enter` and `_leave`."""
+        """Inside `_alone`: runs `program` from these states on and keeps what it leaves."""
         cdef int n = self.state_count
         before = tuple(self.arrays[self.parity * n:(self.parity + 1) * n])
         after = tuple(self.arrays[(1 - self.parity) * n:(2 - self.parity) * n])
         program.execute(inputs + before, results + after)
+        PyErr_CheckSignals()
         self.parity = 1 - self.parity
+
+    cdef int look_for_signals(self) except -1:
+        """Ctrl-C while the kernels ran ends this step, not one that is done."""
+        try:
+            PyErr_CheckSignals()
+        except:
+            self.busy = False
+            raise
+        return 0
 
     def step(self, x, out=None):
         """One timestep: x (B, features), or (B,) ids, to (B, outputs).
@@ -139,6 +177,8 @@ cdef class StreamCore:
             data[self.input_count + 1 + i] = self.addresses[(1 - self.parity) * n + i]
         status = workspace.run(<Segment> self.program.segments[0], 0, threads, &failure)
         if status == 0:
+            if self.long_steps:
+                self.look_for_signals()
             self.parity = 1 - self.parity
         self.busy = False
         if status:
@@ -196,17 +236,24 @@ def gather_inputs(dict wanted, dict rows, cnp.ndarray x, cnp.ndarray numbers, tu
     return plain
 
 
-def move_rows(cnp.ndarray pool, cnp.ndarray batch, cnp.ndarray numbers, cnp.npy_intp count, bint into_pool):
-    """Copies rows of `pool` (capacity, H) by numbers[:count] to the first rows of `batch` (>= count, H), or back."""
+def move_rows(list pools, list batches, cnp.ndarray numbers, cnp.npy_intp count, bint into_pools):
+    """Copies rows of each pool (capacity, ...) by numbers[:count] to the first rows of its batch, or back.
+
+    All in one call, so that Ctrl-C finds all of the states moved or none.
+    """
     cdef cnp.npy_intp *places = <cnp.npy_intp *> cnp.PyArray_DATA(numbers)
-    cdef cnp.npy_intp width = cnp.PyArray_NBYTES(pool) // cnp.PyArray_DIM(pool, 0), i
-    cdef char *p = cnp.PyArray_BYTES(pool)
-    cdef char *q = cnp.PyArray_BYTES(batch)
-    for i in range(count):
-        if into_pool:
-            memcpy(p + places[i] * width, q + i * width, width)
-        else:
-            memcpy(q + i * width, p + places[i] * width, width)
+    cdef cnp.ndarray pool, batch
+    cdef cnp.npy_intp width, i
+    cdef char *p
+    cdef char *q
+    for pool, batch in zip(pools, batches):
+        width = cnp.PyArray_NBYTES(pool) // cnp.PyArray_DIM(pool, 0)
+        p, q = cnp.PyArray_BYTES(pool), cnp.PyArray_BYTES(batch)
+        for i in range(count):
+            if into_pools:
+                memcpy(p + places[i] * width, q + i * width, width)
+            else:
+                memcpy(q + i * width, p + places[i] * width, width)
 
 
 def put_results(dict found, cnp.ndarray y):

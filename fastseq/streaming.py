@@ -3,30 +3,27 @@
 `model.stream(batch_size)` gives a `Stream`, `model.stream_pool(capacity)` a `StreamPool`. What a stream gives at t is
 what the model gives for the sequence up to t, with the same bits: the row at t of a sequence of outputs, or, after a
 recurrent layer without return_sequences, the one output of that shorter sequence. Masked timesteps work too. A state
-that was set (`state`, `restore`) counts as the last output where the next timestep is masked.
+that was set (`state`, `restore`) counts as the last output where the next timestep is masked. Where a cell of the
+user's own in an RNN starts from other states than zeros (`get_initial_state`), so do new streams and `reset`.
 
-stream_plan.py says which models can be streamed and makes their programs, _stream.pyx runs a step.
+stream_plan.py says which models can be streamed and makes their programs, _stream.pyx runs a step, stream_state.py has
+the states as dicts and bytes.
 """
 
-import struct
 import threading
-import zlib
 
 import numpy as np
 
-from fastseq import _stream, arrays, nest
+from fastseq import _stream, arrays, nest, stream_state
 from fastseq.stream_plan import plans_of
-
-_MAGIC = b"fsstream"
-_VERSION = 1
 
 
 class Stream(_stream.StreamCore):
     """`batch_size` rows of one model advancing together, from zero states on; see `step` and `steps`.
 
     Any number of streams of a model may run at once; one stream is used by one thread at a time, and a call beside
-    another one raises RuntimeError. A call that raises leaves the states as they were. Weights that change are used
-    from the next call on; a stateful layer's own states are neither used nor changed.
+    another one raises RuntimeError. A call that raises, or that Ctrl-C ends, leaves the states as they were. Weights
+    that change are used from the next call on; a stateful layer's own states are neither used nor changed.
     Raises ValueError, naming the layer, for a model whose output at a timestep needs later ones.
     """
 
@@ -38,7 +35,7 @@ class Stream(_stream.StreamCore):
         self._plans = plans_of(model)
         plan, _ = self._plans.find(model, self.batch_size, 1)
         self._states = plan.states
-        self._own([np.zeros(shape, np.float32) for shape in plan.state_shapes * 2])
+        self._own([np.array(array, np.float32, order="C") for array in plan.start * 2])
         self._prepare()
 
     def __repr__(self):
@@ -50,58 +47,70 @@ class Stream(_stream.StreamCore):
         """A chunk: x (B, n, features), or (B, n) ids, to (B, n, outputs); the same bits as n times `step`.
 
         out: an array for the result, as in `step`; it is returned.
-        Raises what `step` raises. A chunk that fails changes no state.
+        Raises what `step` raises. A chunk that fails changes no state. A long one runs in pieces, so that Ctrl-C ends
+        it within a second.
         """
-        self._enter()
-        try:
-            inputs = self._inputs(x, None)
-            n = inputs[0].shape[1]
-            plan, _ = self._plan(1)
-            shapes = [((shape[0], n, *shape[1:]), dtype) for shape, dtype in self._without_time(plan)]
-            results = self._results(out, shapes, inputs)
-            if plan.chunks and n:
-                self._advance(self._plan(n)[0].program, inputs, results)
-            elif n:
-                self._one_by_one(inputs, results)
-            return self._packed(results) if out is None else out
-        finally:
-            self._leave()
+        return self._alone(self._steps, x, out)
 
-    def _one_by_one(self, inputs, results):
-        """For models with masks, or with outputs that have no time axis."""
+    def _steps(self, x, out):
+        inputs = self._inputs(x, None)
         plan, _ = self._plan(1)
-        before = [state.copy() for state in self._current]
+        n = inputs[0].shape[1]
+        shapes = [((shape[0], n, *shape[1:]), dtype) for shape, dtype in self._without_time(plan)]
+        results = self._results(out, shapes, inputs)
+        # With masks, or with outputs that have no time axis, a program of one timestep runs again and again.
+        most = plan.most_timesteps if plan.chunks else 1
+        if n > most:
+            self._in_pieces(inputs, results, -(-n // -(-n // most)))
+        elif n:
+            plan, _ = self._plan(n)
+            self._advance(plan.program, inputs, self._shaped(results, plan))
+        return self._packed(results) if out is None else out
+
+    def _in_pieces(self, inputs, results, length):
+        """A chunk, `length` timesteps at a time. Of one row they are contiguous in its arrays, of several copied."""
+        self._keep()
+        n, alone = inputs[0].shape[1], self.batch_size == 1
+        plan, _ = self._plan(length)
         ys = tuple(np.empty(shape, dtype) for shape, dtype in plan.outputs)
-        try:
-            for t in range(inputs[0].shape[1]):
-                self._advance(plan.program, tuple(np.ascontiguousarray(x[:, t : t + 1]) for x in inputs), ys)
-                for y, result in zip(ys, results):
-                    result[:, t] = y.reshape(result[:, t].shape)
-        except BaseException:
-            for state, old in zip(self._current, before):
-                state[...] = old
-            raise
+        for start in range(0, n, length):
+            end = start + length
+            if end > n:
+                plan, _ = self._plan(n - start)
+                ys = tuple(np.empty(shape, dtype) for shape, dtype in plan.outputs)
+            xs = tuple([x[:, start:end] for x in inputs])
+            parts = [result[:, start:end] for result in results]
+            if alone:
+                self._advance(plan.program, xs, self._shaped(parts, plan))
+                continue
+            self._advance(plan.program, tuple([np.ascontiguousarray(x) for x in xs]), ys)
+            for part, y in zip(parts, ys):
+                part[...] = y.reshape(part.shape)
+
+    @staticmethod
+    def _shaped(results, plan):
+        """Contiguous arrays as `plan` has its outputs: those that are not timed have no time axis there."""
+        return tuple([y.reshape(shape) for y, (shape, _) in zip(results, plan.outputs)])
 
     def _step_any(self, x, out):
         """`step` for what it does not run at once: other dtypes and layouts, several arrays, Python steps, errors."""
-        self._enter()
-        try:
-            inputs = self._inputs(x, 1)
-            plan, _ = self._plan(1)
-            results = self._results(out, self._without_time(plan), inputs)
-            self._advance(
-                plan.program, tuple(x.reshape(shape) for x, (shape, _) in zip(inputs, plan.inputs)),
-                tuple(y.reshape(shape) for y, (shape, _) in zip(results, plan.outputs)),
-            )  # fmt: skip
-            return self._packed(results) if out is None else out
-        finally:
-            self._leave()
+        return self._alone(self._one_step, x, out)
+
+    def _one_step(self, x, out):
+        inputs = self._inputs(x, 1)
+        plan, _ = self._plan(1)
+        results = self._results(out, self._without_time(plan), inputs)
+        self._advance(
+            plan.program, tuple(x.reshape(shape) for x, (shape, _) in zip(inputs, plan.inputs)),
+            self._shaped(results, plan),
+        )  # fmt: skip
+        return self._packed(results) if out is None else out
 
     def _prepare(self):
         plan, epoch = self._plan(1)
         inputs = [((shape[0], *shape[2:]), np.dtype(dtype).num) for shape, dtype in plan.inputs]
         outputs = [(shape, np.dtype(dtype).num) for shape, dtype in self._without_time(plan)]
-        self._bind(plan.program, self._plans, epoch, inputs, outputs)
+        self._bind(plan.program, self._plans, epoch, inputs, outputs, plan.most_timesteps < 1000)
 
     def _plan(self, time):
         plan, epoch = self._plans.find(self.model, self.batch_size, time)
@@ -174,100 +183,61 @@ class Stream(_stream.StreamCore):
     # ---- states --------------------------------------------------------------------------------------------------
 
     def reset(self, rows=None):
-        """Sets the states to zeros: all, or of these rows (an index, a list of them, a slice or a bool array)."""
-        self._enter()
+        """Sets the states to the first ones: all, or of these rows (an index, a list of them, a slice or a bool array).
+
+        Raises IndexError for rows that are not there.
+        """
+        self._alone(self._reset, slice(None) if rows is None else rows)
+
+    def _reset(self, rows):
         try:
-            if rows is None:
-                rows = slice(None)
-            try:
-                np.arange(self.batch_size)[rows]
-            except IndexError:
-                raise IndexError(f"reset(rows={rows!r}) of a stream of {self.batch_size} rows.") from None
-            for state in self._current:
-                state[rows] = 0
-        finally:
-            self._leave()
+            np.arange(self.batch_size)[rows]
+        except IndexError:
+            raise IndexError(f"reset(rows={rows!r}) of a stream of {self.batch_size} rows.") from None
+        plan, _ = self._plan(1)
+        states = self._copies()
+        for state, start in zip(states, plan.start):
+            state[rows] = start[rows]
+        self._replace(states)
 
     @property
     def state(self):
         """dict: name of a recurrent layer -> copies of its states, a list of (B, units) float32 arrays.
 
-        A layer inside a model has the path "model/layer"; a second call of a layer is called "layer#2". Can be set to
-        such a dict, of all the layers. Raises ValueError for other names, shapes, and for NaN.
+        A layer inside a model has the path "model/layer"; a second call of a layer is called "layer#2". The states of
+        an RNN over several cells come cell by cell. Can be set to such a dict, of all the layers.
+        Raises ValueError for other names, shapes, and for NaN.
         """
-        self._enter()
-        try:
-            values = iter([state.copy() for state in self._current])
-            return {name: [next(values) for _ in shapes] for name, shapes in self._states}
-        finally:
-            self._leave()
+        return stream_state.named(self._states, self._alone(self._copies))
 
     @state.setter
     def state(self, value):
-        names = [name for name, _ in self._states]
-        if not isinstance(value, dict) or sorted(value) != sorted(names):
-            got = sorted(value) if isinstance(value, dict) else f"a {type(value).__name__}"
-            raise ValueError(f"The state of model '{self.model.name}' is a dict of {names}, got {got}.")
-        found = []
-        for name, shapes in self._states:
-            given = [np.asarray(array) for array in value[name]]
-            if [array.shape for array in given] != shapes or any(array.dtype.kind not in "fiu" for array in given):
-                raise ValueError(
-                    f"Layer '{name}' has states of shapes {shapes}, got {[array.shape for array in given]} of "
-                    f"{[str(array.dtype) for array in given]}."
-                )
-            if any(np.isnan(array).any() for array in given):
-                raise ValueError(f"Layer '{name}': its states of shapes {shapes} hold NaN.")
-            found += [array.astype(np.float32) for array in given]
-        self._enter()
-        try:
-            for state, array in zip(self._current, found):
-                state[...] = array
-        finally:
-            self._leave()
+        self._alone(self._replace, stream_state.checked(self._states, value, f"model '{self.model.name}'"))
 
-    def _header(self):
-        return ";".join(f"{name}:{shapes}" for name, shapes in self._states).encode()
+    def _copies(self):
+        return [state.copy() for state in self._current]
 
     def state_bytes(self):
-        """The states as bytes for `restore`: "fsstream", version, names and shapes, float32 values, CRC-32."""
-        header = self._header()
-        values = b"".join(np.ascontiguousarray(s, "<f4").tobytes() for states in self.state.values() for s in states)
-        body = _MAGIC + struct.pack("<II", _VERSION, len(header)) + header + values
-        return body + struct.pack("<I", zlib.crc32(body))
+        """The states as bytes for `restore`, here or in another process or machine."""
+        return stream_state.to_bytes(self._states, self._alone(self._copies))
 
     def restore(self, saved):
-        """Sets the states from `state_bytes` of a stream of the same layers and batch size, of any process or machine.
+        """Sets the states from `state_bytes` of a stream of the same layers and batch size.
 
-        Raises ValueError for bytes that are not such, are cut short or changed, and for states of other layers or
-        shapes; the states are then what they were.
+        One of batch size 1 and a stream of a pool take each other's.
+        Raises ValueError for bytes that are not such, are cut short or changed, for states of other layers or shapes,
+        and for NaN; the states are then what they were.
         """
-        saved = bytes(saved)
-        start = len(_MAGIC) + 8
-        if saved[: len(_MAGIC)] != _MAGIC or len(saved) < start + 4:
-            raise ValueError("restore() takes what state_bytes() gave; these bytes do not start like that.")
-        version, length = struct.unpack_from("<II", saved, len(_MAGIC))
-        if version != _VERSION:
-            raise ValueError(f"restore() reads version {_VERSION} of saved states, these are of version {version}.")
-        if zlib.crc32(saved[:-4]) != struct.unpack("<I", saved[-4:])[0]:
-            raise ValueError("restore(): the bytes are damaged or cut short, their checksum does not fit.")
-        header = self._header()
-        if length != len(header) or saved[start : start + length] != header:
-            theirs = saved[start : start + min(length, 500)].decode("utf-8", "replace")
-            raise ValueError(f"restore(): these are the states {theirs}, this stream has {header.decode()}.")
-        values = np.frombuffer(saved[start + length : -4], "<f4")
-        sizes = [int(np.prod(shape)) for _, shapes in self._states for shape in shapes]
-        if len(values) != sum(sizes):
-            raise ValueError(f"restore(): {len(values)} values, the states have {sum(sizes)}.")
-        parts = iter(np.split(values, np.cumsum(sizes)[:-1]) if sizes else [])
-        self.state = {name: [next(parts).reshape(shape) for shape in shapes] for name, shapes in self._states}
+        self.state = stream_state.from_bytes(self._states, saved)
 
 
 class StreamPool:
     """Up to `capacity` streams of one row each over one model of one input and one output; any number of threads.
 
     `open()` gives a handle, `step({handle: x, ...})` advances those streams as one batch, `close(handle)` ends one.
-    A stream's results do not depend on who is in the batch. A handle used after close raises KeyError.
+    A stream's results do not depend on who is in the batch, but for a cell of the user's own: NumPy's products have
+    other bits for other numbers of rows. `state`, `set_state`, `state_bytes`, `restore` and `reset` are those of a
+    `Stream` of one row, for a handle. A handle used after close raises KeyError.
     Raises ValueError as `Stream` does.
     """
 
@@ -278,16 +248,16 @@ class StreamPool:
         self.capacity = int(capacity)
         self._lock = threading.Lock()
         self._streams = {}  # batch size -> (a Stream, its input): the work space of such a batch
-        one = Stream(model)
-        plan, _ = one._plan(1)
+        self._one = Stream(model)
+        plan, _ = self._one._plan(1)
         if len(plan.inputs) != 1 or len(plan.outputs) != 1:
             raise ValueError(
                 f"A pool takes a model of one input and one output, '{model.name}' has {len(plan.inputs)} inputs and "
                 f"{len(plan.outputs)} outputs."
             )
-        (shape, self._dtype), self._states = plan.inputs[0], [shape[1:] for shape in plan.state_shapes]
+        (shape, self._dtype), self._states = plan.inputs[0], plan.states
         self._row_shape = shape[2:]
-        self._pool = [np.zeros((self.capacity, *shape), np.float32) for shape in self._states]
+        self._pool = [np.zeros((self.capacity, *array.shape[1:]), np.float32) for array in plan.start]
         self._numbers = np.empty(self.capacity, np.intp)
         self._rows, self._free, self._next = {}, list(range(self.capacity))[::-1], 0
 
@@ -296,31 +266,64 @@ class StreamPool:
         return len(self._rows)
 
     def open(self):
-        """The handle of a new stream with zero states. Raises RuntimeError where `capacity` are open."""
+        """The handle of a new stream with the first states. Raises RuntimeError where `capacity` are open."""
         with self._lock:
             if not self._free:
                 raise RuntimeError(f"The pool of model '{self.model.name}' is full: {self.capacity} streams are open.")
             row, handle = self._free.pop(), self._next
             self._next += 1  # never given twice, so that a closed handle is known
-            for state in self._pool:
-                state[row] = 0
+            self._put(row, self._one._plan(1)[0].start)
             self._rows[handle] = row
             return handle
 
     def close(self, handle):
         """Ends a stream and makes room for another one. Raises KeyError for a handle that is not open."""
         with self._lock:
-            if handle not in self._rows:
-                raise self._unknown(handle)
+            self._row(handle)
             self._free.append(self._rows.pop(handle))
 
     def reset(self, handle):
-        """Sets the states of one stream to zeros. Raises KeyError for a handle that is not open."""
+        """Sets the states of one stream to the first ones. Raises KeyError for a handle that is not open."""
         with self._lock:
-            if handle not in self._rows:
-                raise self._unknown(handle)
-            for state in self._pool:
-                state[self._rows[handle]] = 0
+            self._put(self._row(handle), self._one._plan(1)[0].start)
+
+    def state(self, handle):
+        """Copies of one stream's states, as `Stream.state` of one row. Raises KeyError for a handle that is not open.
+
+        dict: name of a recurrent layer -> list of (1, units) float32 arrays.
+        """
+        return stream_state.named(self._states, self._copies(handle))
+
+    def set_state(self, handle, state):
+        """Sets one stream's states to such a dict. Raises KeyError, and ValueError as `Stream.state` does."""
+        found = stream_state.checked(self._states, state, f"model '{self.model.name}'")
+        with self._lock:
+            self._put(self._row(handle), found)
+
+    def state_bytes(self, handle):
+        """One stream's states as bytes, for `restore` of a pool or of a `Stream` of one row. Raises KeyError."""
+        return stream_state.to_bytes(self._states, self._copies(handle))
+
+    def restore(self, handle, saved):
+        """Sets one stream's states from `state_bytes` of a pool or a `Stream` of one row, of the same layers.
+
+        Raises KeyError for a handle that is not open, ValueError as `Stream.restore` does.
+        """
+        self.set_state(handle, stream_state.from_bytes(self._states, saved))
+
+    def _row(self, handle):
+        if handle not in self._rows:
+            raise self._unknown(handle)
+        return self._rows[handle]
+
+    def _copies(self, handle):
+        with self._lock:
+            row = self._row(handle)
+            return [state[row : row + 1].copy() for state in self._pool]
+
+    def _put(self, row, states):
+        """states: arrays (1, ...)."""
+        _stream.move_rows(self._pool, states, np.array([row], np.intp), 1, True)
 
     def step(self, inputs):
         """One timestep of the streams in `inputs`, {handle: x (features,), or an id}: {handle: y (outputs,)}.
@@ -340,11 +343,9 @@ class StreamPool:
                 raise self._unknown(next(handle for handle in inputs if handle not in self._rows)) from None
             if not plain:
                 self._convert(inputs, x)
-            for pool, state in zip(self._pool, stream._current):
-                _stream.move_rows(pool, state, self._numbers, count, False)
+            _stream.move_rows(self._pool, stream._current, self._numbers, count, False)
             y = stream.step(x)
-            for pool, state in zip(self._pool, stream._current):
-                _stream.move_rows(pool, state, self._numbers, count, True)
+            _stream.move_rows(self._pool, stream._current, self._numbers, count, True)
         _stream.put_results(inputs, y)
         return inputs
 

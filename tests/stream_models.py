@@ -41,6 +41,46 @@ def embedded(mask_zero=False, **options):
     return sequential(embedding, layers.LSTM(4, return_sequences=True, **options), shape=(None,), dtype="int32")
 
 
+class Leaky(layers.Layer):
+    """A cell of a user's own: two states of different sizes, neither of them its output, and a first one of ones."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = self.output_size = units
+        self.state_size = [units, 1]
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight((input_shape[-1], self.units), name="kernel")
+        self.built = True
+
+    def get_initial_state(self, batch_size):
+        return [np.ones((batch_size, self.units), "f"), np.zeros((batch_size, 1), "f")]
+
+    def call(self, inputs, states):
+        mean, level = states
+        mean, level = 0.5 * mean + inputs @ self.kernel.numpy(), level + inputs.sum(-1, keepdims=True)
+        return mean + level, [mean, level]
+
+
+def over_cells(cells, *more, masked=False, **options):
+    stack = [layers.Masking()] if masked else []
+    return sequential(*stack, layers.RNN(cells, return_sequences=True, **options), *more)
+
+
+def stacked_cells():
+    inner = layers.StackedRNNCells([layers.LSTMCell(2), layers.GRUCell(4)])
+    return [layers.GRUCell(3), inner, layers.SimpleRNNCell(5)]
+
+
+def einsum():
+    """Equations that leave the time axis alone: with and without "...", over two axes, and one that NumPy computes."""
+    return sequential(
+        layers.EinsumDense("abc,cde->abde", (None, 3, 4), bias_axes="de", activation="relu"),
+        layers.EinsumDense("...d,de->...e", 6, bias_axes="e"), layers.EinsumDense("abde,f->abf", (None, 5)),
+        layers.GRU(4, return_sequences=True), layers.EinsumDense("abc,c->abc", (None, 4)),
+    )  # fmt: skip
+
+
 def timewise():
     return sequential(
         layers.Dense(6, "relu"), layers.TimeDistributed(layers.Dense(4)), layers.Dropout(0.5),
@@ -67,10 +107,21 @@ MAKERS = {
     ),
     "general kernel": lambda: sequential(layers.LSTM(4, activation="softmax", return_sequences=True)),
     "python activation": lambda: sequential(layers.GRU(4, activation=lambda x: np.tanh(x), return_sequences=True)),
+    "cell": lambda: over_cells(layers.LSTMCell(6), layers.Dense(3)),
+    "stack": lambda: over_cells([layers.LSTMCell(6), layers.GRUCell(5, reset_after=False), layers.SimpleRNNCell(4)]),
+    "stack in a stack": lambda: over_cells(stacked_cells(), layers.GRU(2, return_sequences=True)),
+    "masked stack": lambda: over_cells(stacked_cells(), masked=True),
+    "zeros for masked stack": lambda: over_cells(stacked_cells(), masked=True, zero_output_for_mask=True),
+    "own cell": lambda: over_cells(Leaky(6), layers.Dense(3)),
+    "own cell in a stack": lambda: over_cells([layers.GRUCell(4), Leaky(3), layers.LSTMCell(5)], masked=True),
+    "zeros for masked own cell": lambda: over_cells(Leaky(6), masked=True, zero_output_for_mask=True),
+    "einsum": einsum,
 }
 LAST = {
     "last": lambda: sequential(layers.LSTM(6, return_sequences=True), layers.GRU(4), layers.Dense(3, "softmax")),
     "last of masked": lambda: sequential(layers.Masking(), layers.LSTM(4), layers.Dense(2)),
+    "last of a stack": lambda: sequential(layers.RNN(stacked_cells()), layers.Dense(2)),
+    "last of a masked stack": lambda: sequential(layers.Masking(), layers.RNN(stacked_cells())),
     "flattened": lambda: sequential(layers.GRU(4), layers.Flatten(), layers.PReLU()),
 }
 

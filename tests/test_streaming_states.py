@@ -36,10 +36,29 @@ class TestState:
             ({"it": [given[0], given[1][:1]]}, r"got \[\(2, 4\), \(1, 4\)\]"),
             ({"it": nan}, r"'it'.*\[\(2, 4\), \(2, 4\)\] hold NaN"),
             ([given], "got a list"),
+            ({1: given}, r"dict of \['it'\], got \[1\]"),
+            ({"it": None}, r"'it' has states of shapes \[\(2, 4\), \(2, 4\)\], got None"),
+            ({"it": [[[0.0], [1.0, 2.0]], given[1]]}, r"'it' has states of shapes \[\(2, 4\), \(2, 4\)\], got \["),
+            ({"it": [given[0] > 0, given[1]]}, r"'it' has states .* of \['bool', 'float32'\]"),
         ):
             with pytest.raises(ValueError, match=message):
                 stream.state = bad
         assert stream.state_bytes() == before
+
+    def test_nan_in_saved_bytes(self):
+        """A NaN in the input goes through the states, as in the whole sequence; it can be saved, not restored."""
+        model = sequential(layers.GRU(4, return_sequences=True, name="it"))
+        x = inputs_of(model, 1)
+        x[0, 1, 2] = np.nan
+        first, second = model.stream(), model.stream()
+        np.testing.assert_array_equal(first.steps(x), model(x))
+        second.steps(x[:, :1])
+        before = second.state_bytes()
+        with pytest.raises(ValueError, match=r"Layer 'it': its states of shapes \[\(1, 4\)\] hold NaN"):
+            second.restore(first.state_bytes())
+        assert second.state_bytes() == before
+        first.reset()
+        np.testing.assert_array_equal(first.steps(x[:, :1]), model(x[:, :1]))
 
     def test_reset_of_rows(self):
         model = MAKERS["lstm"]()
@@ -58,9 +77,13 @@ class TestState:
         stream = model.stream(2)
         stream.steps(inputs_of(model, 2))
         saved = stream.state_bytes()
+        pool = model.stream_pool(2)
+        handle = pool.open()
         for n in range(0, len(saved), 7):
             with pytest.raises(ValueError, match="restore"):
                 stream.restore(saved[:n])
+            with pytest.raises(ValueError, match="restore"):
+                pool.restore(handle, saved[:n])
             changed = bytearray(saved)
             changed[n] ^= 64
             with pytest.raises(ValueError, match="restore"):
@@ -69,7 +92,11 @@ class TestState:
             stream.restore(saved + b"1234")
         with pytest.raises(ValueError, match=r"restore.*\(2, 16\).*\(3, 16\)"):
             model.stream(3).restore(saved)
-        assert stream.state_bytes() == saved
+        with pytest.raises(ValueError, match=r"restore.*\(2, 16\).*\(1, 16\)"):
+            pool.restore(handle, saved)
+        with pytest.raises(ValueError, match=r"restore.*lstm.*gru"):
+            stream.restore(MAKERS["lstm"]().stream(2).state_bytes())
+        assert stream.state_bytes() == saved and pool.state_bytes(handle) == model.stream().state_bytes()
 
 
 class TestThreads:
@@ -117,7 +144,7 @@ class TestThreads:
 
 
 class TestPool:
-    @pytest.mark.parametrize("name", ["gru", "masked ids", "residual", "last of masked"])
+    @pytest.mark.parametrize("name", ["gru", "masked ids", "residual", "last of masked", "masked stack", "einsum"])
     def test_streams_that_come_and_go(self, name):
         model = {**MAKERS, **LAST}[name]()
         pool, rng = model.stream_pool(25), np.random.default_rng(0)
@@ -148,7 +175,11 @@ class TestPool:
         x = np.ones(5, "f")
         first = pool.step({a: x, b: x.tolist()})
         pool.close(b)
-        for call in (lambda: pool.step({a: x, b: x}), lambda: pool.close(b), lambda: pool.reset(b)):
+        for call in (
+            lambda: pool.step({a: x, b: x}), lambda: pool.close(b), lambda: pool.reset(b), lambda: pool.state(b),
+            lambda: pool.set_state(b, pool.state(a)), lambda: pool.state_bytes(b),
+            lambda: pool.restore(b, pool.state_bytes(a)),
+        ):  # fmt: skip
             with pytest.raises(KeyError, match=f"no open stream {b}"):
                 call()
         with pytest.raises(ValueError, match=r"shape \(5,\).*got \(4,\)"):
@@ -159,6 +190,59 @@ class TestPool:
         again = pool.step({c: x, a: x})
         np.testing.assert_array_equal([again[c], again[a]], [first[a], first[b]])
         assert pool.step({}) == {}
+
+    @pytest.mark.parametrize("name", ["gru", "residual", "masked stack", "own cell", "last of masked", "dense"])
+    def test_states_move_between_pools_and_streams(self, name):
+        """Half of a sequence here, the other half there, by bytes and by dicts: the bits of the whole."""
+        model = {**MAKERS, **LAST}[name]()
+        x = inputs_of(model, 1)
+        alone = model.stream()
+        wanted = stepped(alone, x)[0]
+        one, other = model.stream_pool(3), model.stream_pool(2)
+        other.open()
+
+        def advance(pool, handle, steps):
+            for t in steps:
+                np.testing.assert_array_equal(pool.step({handle: x[0, t]})[handle], wanted[t])
+
+        first, second, stream = one.open(), other.open(), model.stream()
+        advance(one, first, range(3))
+        second_before = other.state_bytes(0)
+        other.restore(second, one.state_bytes(first))
+        advance(other, second, range(3, 5))
+        stream.restore(other.state_bytes(second))
+        np.testing.assert_array_equal(stepped(stream, x[:, 5:6])[0], wanted[5:6])
+        one.set_state(first, stream.state)
+        advance(one, first, range(6, 7))
+        stream.state = one.state(first)
+        np.testing.assert_array_equal(stepped(stream, x[:, 7:])[0], wanted[7:])
+        assert stream.state_bytes() == alone.state_bytes() and other.state_bytes(0) == second_before
+
+    def test_states_are_copies_and_are_checked(self):
+        model = sequential(layers.LSTM(4, return_sequences=True, name="it"))
+        pool = model.stream_pool(3)
+        a, b = pool.open(), pool.open()
+        given = [np.random.default_rng(1).standard_normal((1, 4)).astype("f") for _ in range(2)]
+        pool.set_state(b, {"it": given})
+        pool.state(b)["it"][0][...] = 7
+        for found, wanted in zip(pool.state(b)["it"], given):
+            np.testing.assert_array_equal(found, wanted)
+        assert not any(array.any() for array in pool.state(a)["it"])
+        x = inputs_of(model, 1)[:, :1]
+        np.testing.assert_array_equal(pool.step({b: x[0, 0]})[b], model.layers[0](x, initial_state=given)[0, 0])
+        before = pool.state_bytes(b)
+        for bad, message in (
+            ({}, r"dict of \['it'\], got \[\]"),
+            ({"it": [given[0], given[1][0]]}, r"'it' has states of shapes \[\(1, 4\), \(1, 4\)\], got .*\(4,\)\]"),
+            ({"it": [given[0], given[1] * np.nan]}, r"'it'.*\[\(1, 4\), \(1, 4\)\] hold NaN"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                pool.set_state(b, bad)
+        assert pool.state_bytes(b) == before
+        # Strides as they come: of a transposed, a broadcast and a float64 array.
+        for odd in (np.asfortranarray(given[0]), np.broadcast_to(np.float32(3), (1, 4)), given[0].astype("f8")):
+            pool.set_state(a, {"it": [odd, given[1]]})
+            np.testing.assert_array_equal(pool.state(a)["it"][0], odd)
 
     def test_a_wrong_id_stops_no_stream(self):
         model = MAKERS["embedded"]()

@@ -11,6 +11,16 @@ from fastseq.layers.stacked_rnn_cells import StackedRNNCells, call_cell, first_s
 from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
+def _is_stack(cell):
+    return isinstance(cell, StackedRNNCells) and type(cell).call is StackedRNNCells.call
+
+
+def _is_native(cell):
+    """Whether it runs on its layer's kernel: a built-in cell, or a subclass with its step and first states."""
+    built_in = isinstance(cell, RecurrentCell) and not cell._is_python
+    return built_in and type(cell).get_initial_state is RecurrentCell.get_initial_state
+
+
 class RNN(OverTime):
     """Runs `cell` over the timesteps of (B, T, ...); a list of cells is a StackedRNNCells.
 
@@ -76,8 +86,12 @@ class RNN(OverTime):
                 f"Layer '{self.name}' takes (batch, timesteps, features), got inputs of shape {sequences.shape}."
             )
         mask = self._checked_mask(sequences, mask)
-        kept = self._kept_slots(p, sequences.shape[0]) if self.stateful else None
-        initial = kept
+        initial = kept = None
+        if p.states is not None:
+            start = self.get_initial_state(sequences.shape[0])
+            initial, kept = (nest.pack_like(start, slots) for slots in p.states.begin(p, nest.flatten(start)))
+        elif self.stateful:
+            initial = kept = self._kept_slots(p, sequences.shape[0])
         if initial_state is not None:
             initial = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
             count = len(nest.flatten(initial))
@@ -94,11 +108,11 @@ class RNN(OverTime):
     def _emit_cell(self, p, cell, x, initial, kept, mask, training, sequences, inner=False):
         """One cell or stack over all timesteps.
 
-        initial, kept: its states at the start and a stateful layer's memory, or None; sequences: whether every
+        initial, kept: its states at the start, and where those at the end are kept, or None; sequences: whether every
         timestep's output is wanted; inner: whether another cell takes them, in the order of time whatever the walk's.
         Returns (Slot of the outputs, states in the structure of `initial`).
         """
-        if isinstance(cell, StackedRNNCells) and type(cell).call is StackedRNNCells.call:
+        if _is_stack(cell):
             states = []
             for i, part in enumerate(cell.cells):
                 of_part = [None if nested is None else nested[i] for nested in (initial, kept)]
@@ -108,10 +122,16 @@ class RNN(OverTime):
             return x, states
         if isinstance(cell, Layer):
             p.use(cell)
-        native = isinstance(cell, RecurrentCell) and not cell._is_python
-        if native and type(cell).get_initial_state is RecurrentCell.get_initial_state:
+        if _is_native(cell):
             return self._emit_native(p, cell, x, initial, kept, mask, training, sequences, inner)
         return self._emit_python(p, cell, x, initial, kept, mask, training, sequences, inner)
+
+    def cell_of_output(self):
+        """The built-in cell whose first state is this layer's output; None where a cell of the user's own puts out."""
+        cell = self.cell
+        while _is_stack(cell):
+            cell = cell.cells[-1]
+        return cell if _is_native(cell) else None
 
     def _emit_native(self, p, cell, x, initial, kept, mask, training, sequences, inner):
         batch, time, units = *x.shape[:2], cell.units
@@ -145,7 +165,8 @@ class RNN(OverTime):
             def step(x, flat):
                 states = nest.pack_like(structure, flat)
                 listed = list(states) if nest.is_nested(states) else [states]
-                output, new = call_cell(cell, x, listed, training)
+                # NumPy's products have other bits for other strides: a timestep is laid out the same in any sequence.
+                output, new = call_cell(cell, np.ascontiguousarray(x), listed, training)
                 new = [np.asarray(state, np.float32) for state in nest.flatten(new)]
                 if len(new) != len(flat):
                     raise ValueError(f"Layer '{self.name}': its cell takes {len(flat)} states and gave {len(new)}.")
@@ -171,6 +192,10 @@ class RNN(OverTime):
         example = np.zeros((batch, time, *y.shape[2:]) if sequences else y.shape, np.float32)
         y, *states = p.python(self.name, call, given, [example, *states])
         for state, slot in zip(states, nest.flatten(kept) if kept is not None else ()):
+            if state.shape != slot.shape:
+                raise ValueError(
+                    f"Layer '{self.name}': its cell takes a state of shape {slot.shape} and gave one of {state.shape}."
+                )
             p.copy(state, slot, (state.size,), (1,), (1,))
         return y, nest.pack_like(found["structure"], states)
 
