@@ -50,10 +50,9 @@ class Graph:
         shares = self.add("Div", shares, self.add("Add", total, self.constant(np.float32(1e-7))))
         return self.add("ReduceSum", self.add("Mul", x, shares), self.axes(0), keepdims=0)
 
-    def _recurrent(self, step, weights, x):
+    def recurrent_weights(self, step, weights):
+        """(constants W, R and B of a recurrent node, its attributes without the direction)."""
         kind = step.kind.split("_")[0]
-        if step.bidirectional and not step.sequences:
-            raise Unsupported
 
         def gates(array):
             parts = np.split(array, len(ORDERS[kind]), axis=-1)
@@ -66,12 +65,19 @@ class Graph:
             kernels.append(gates(kernel).T)
             recurrents.append(gates(recurrent).T)
             biases.append(np.concatenate([gates(given), gates(inner)]))
-        values = [x, *(self.constant(np.stack(arrays)) for arrays in (kernels, recurrents, biases))]
-        values += ["lengths"] if self.masked else []
         options = {"linear_before_reset": int(step.kind == "GRU")} if kind == "GRU" else {}
+        constants = [self.constant(np.stack(arrays)) for arrays in (kernels, recurrents, biases)]
+        return constants, {"hidden_size": step.units, **options}
+
+    def _recurrent(self, step, weights, x):
+        kind = step.kind.split("_")[0]
+        if step.bidirectional and not step.sequences:
+            raise Unsupported
+        constants, options = self.recurrent_weights(step, weights)
         y = self.add(
-            "RNN" if kind == "SimpleRNN" else kind, *values, outputs=1 if step.sequences else 2,
-            hidden_size=step.units, direction="bidirectional" if step.bidirectional else "forward", **options,
+            "RNN" if kind == "SimpleRNN" else kind, x, *constants, *(["lengths"] if self.masked else []),
+            outputs=1 if step.sequences else 2, direction="bidirectional" if step.bidirectional else "forward",
+            **options,
         )  # fmt: skip
         if not step.sequences:
             return self.add("Squeeze", y, self.axes(0))  # the last state, (1, B, units)

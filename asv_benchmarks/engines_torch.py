@@ -4,7 +4,7 @@ import numpy as np
 from engine_tools import Unsupported
 
 
-def _reordered(kind, weight):
+def reordered(kind, weight):
     """Keras's gates z r h are r z n in PyTorch; i f c o are the same."""
     if kind != "GRU":
         return weight
@@ -22,8 +22,8 @@ def _recurrent(torch, step, weights):
         kernel, recurrent, bias = weights[3 * i : 3 * i + 3]
         given, inner = bias if step.kind == "GRU" else (bias, np.zeros_like(bias))
         arrays = {
-            "weight_ih": _reordered(step.kind, kernel).T, "weight_hh": _reordered(step.kind, recurrent).T,
-            "bias_ih": _reordered(step.kind, given), "bias_hh": _reordered(step.kind, inner),
+            "weight_ih": reordered(step.kind, kernel).T, "weight_hh": reordered(step.kind, recurrent).T,
+            "bias_ih": reordered(step.kind, given), "bias_hh": reordered(step.kind, inner),
         }  # fmt: skip
         for name, array in arrays.items():
             getattr(module, f"{name}_l0{suffix}").data = torch.tensor(np.ascontiguousarray(array))

@@ -102,15 +102,15 @@ def machine():
 
 
 class Worker:
-    """An engine's process; `ask` sends one command and waits for its answer."""
+    """An engine's process, of engines.py or a script like it; `ask` sends one command and waits for its answer."""
 
-    def __init__(self, name, threads, cpus, isa=""):
+    def __init__(self, name, threads, cpus, isa="", script="engines.py"):
         environment = {
             **os.environ, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
             "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **instruction_sets.environment(isa, name),
         }  # fmt: skip
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "engines.py"), name, str(threads)], stdin=subprocess.PIPE,
+            [sys.executable, str(HERE / script), name, str(threads)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
             preexec_fn=lambda: os.sched_setaffinity(0, cpus),
         )  # fmt: skip

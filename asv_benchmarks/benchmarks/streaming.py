@@ -16,7 +16,12 @@ def _gru():
     return models.Sequential([layers.Input((None, 15)), *stack])
 
 
-MAKERS = {"LSTM(64) over 40": _lstm, "GRU(16)-Dense(8)-softmax over 15": _gru}
+def _stack():
+    cells = [layers.LSTMCell(64), layers.GRUCell(64)]
+    return models.Sequential([layers.Input((None, 40)), layers.RNN(cells, return_sequences=True)])
+
+
+MAKERS = {"LSTM(64) over 40": _lstm, "GRU(16)-Dense(8)-softmax over 15": _gru, "RNN of two cells over 40": _stack}
 
 
 class Steps:
