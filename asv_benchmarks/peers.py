@@ -150,7 +150,18 @@ def error_of(path, expected, mask):
 
 def measure(cell, index, workers, rounds, seconds):
     """{engine: {"seconds": median, "error": see error_of}} or {engine: {"failed": why}}."""
-    expected, found = float64(cell), {}
+    expected = float64(cell)
+
+    def checked(path):
+        error = error_of(path, expected, cell.mask())
+        return {"error": error} if error < TOLERANCE else {"failed": f"wrong by {error:.3g}"}
+
+    return in_turn(index, checked, workers, rounds, seconds)
+
+
+def in_turn(index, checked, workers, rounds, seconds):
+    """`measure` of any cell. checked(path of its results) is what to keep of an engine: {"failed": ...} or figures."""
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, worker in workers.items():
             path = Path(folder, "y.npz")
@@ -159,8 +170,9 @@ def measure(cell, index, workers, rounds, seconds):
                 if not answer.get("unsupported"):
                     found[name] = answer
                 continue
-            error = error_of(path, expected, cell.mask())
-            found[name] = {"error": error, "rounds": []} if error < TOLERANCE else {"failed": f"wrong by {error:.3g}"}
+            found[name] = checked(path)
+            if "failed" not in found[name]:
+                found[name]["rounds"] = []
     for _ in range(rounds):
         for name, entry in found.items():
             if "rounds" in entry:

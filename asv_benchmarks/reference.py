@@ -27,8 +27,8 @@ def recurrence(step, x, weights, mask):
     return np.concatenate(outputs, axis=-1)
 
 
-def float64(cell):
-    """A list of arrays, one for each of the cell's inputs, by the naive twins of the layers."""
+def float64(cell, inputs=None):
+    """A list of arrays, one for each of the cell's inputs or those given, by the naive twins of the layers."""
     mask = cell.mask()
     weights = [[w.astype("f8") for w in own] for own in cell.weights()]
 
@@ -45,4 +45,4 @@ def float64(cell):
             return np.concatenate([x, *others], axis=-1)
         return attention(x, weights[n][0])
 
-    return [cell.walk(x if cell.ids else x.astype("f8"), apply) for x in cell.inputs()]
+    return [cell.walk(x if cell.ids else x.astype("f8"), apply) for x in inputs or cell.inputs()]
