@@ -138,14 +138,6 @@ VARIANTS = {
 }
 
 
-def dates_step(k, model):
-    """One step of the demo's decoder, whose GRU gives no state: its output is one."""
-    layer = model.get_layer
-    last, before = k.Input((1,), dtype="int32"), k.Input((layer("decoder").units,))
-    y = layer("decoder")(layer("answer_embedding")(last), initial_state=before)
-    return k.Model([last, before], [layer("characters")(y), k.layers.Reshape(before.shape[1:])(y)])
-
-
 WINDOW = 20
 RHYME = (
     "one old owl on an open oak. two tame toads take their tea. three thin thieves threw the thread. "

@@ -177,12 +177,11 @@ def test_rows_do_not_depend_on_their_batch(trained, data):
 def test_the_demo_reads_unseen_dates():
     texts, answers = dates.samples(200, seed=23, unseen=True)
     ids = dates.encode(texts)
-    theirs, ours = keras.models.load_model(MODEL_PATH, compile=False), fastseq.load_model(MODEL_PATH)
-    states = StepReader(keras, theirs).encoder.predict(ids, verbose=0)
-    our_states = StepReader(fastseq, ours).encoder.predict(ids, verbose=0)
+    theirs = StepReader(keras, keras.models.load_model(MODEL_PATH, compile=False))
+    ours = StepReader(fastseq, fastseq.load_model(MODEL_PATH))
+    states, our_states = theirs.encoder.predict(ids, verbose=0), ours.encoder.predict(ids, verbose=0)
     limits = {"start_id": 0, "max_length": dates.ISO_LENGTH}
-    step = keras_step(made.dates_step(keras, theirs))
-    decoder = decoding.Decoder(made.dates_step(fastseq, ours), **limits)
+    step, decoder = keras_step(theirs.step), decoding.Decoder(ours.step, **limits)
     found = decoder.greedy(our_states)
     same(found, reference.greedy(step, [states], **limits))
     assert np.mean([a == b for a, b in zip(dates.decode(found.ids), answers)]) >= 0.99
@@ -301,6 +300,32 @@ def test_sample_repeats_for_a_seed(trained, data):
         for one, other in zip(found, again):
             np.testing.assert_array_equal(one, other)
     assert (sample(6).ids != found.ids).any()
+
+
+def test_scores_of_a_sample_are_the_models(trained, data):
+    """Log-probabilities at temperature 1, however the tokens were drawn; Keras is fed with them."""
+    found = decoding.Decoder(trained.our_step, **LIMITS).sample(data.our_states, temperature=2.0, top_k=4, seed=3)
+    step, states, expected = keras_step(trained.step, trained.convert), data.states, np.zeros(50)
+    before = made.before(found.ids)
+    for position in range(found.lengths.max()):
+        probabilities, states = step(before[:, position], states)
+        chosen = probabilities[np.arange(50), found.ids[:, position]].astype("f8")
+        expected += np.where(position < found.lengths, np.log(chosen), 0)
+    np.testing.assert_allclose(found.scores, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_generate_draws_from_the_distribution(text):
+    """One window DRAWS / 10 times, from which the text may go on in several ways."""
+    recent = made.characters(made.RHYME[3:10].rjust(made.WINDOW))
+    [probabilities] = text.predict(recent[None])
+    rows, way = np.repeat(recent[None], DRAWS // 10, axis=0), {"temperature": 2.0, "top_k": 9}
+    found = decoding.generate(text.ours, rows, 3, made.WINDOW, seed=8, **way)
+    drawn_from(found.ids[:, 0], reference.distribution(probabilities, **way))
+    again = decoding.generate(text.ours, rows, 3, made.WINDOW, seed=8, **way)
+    np.testing.assert_array_equal(again.ids, found.ids)
+    greedy = decoding.generate(text.ours, rows[:1], 30, made.WINDOW)
+    sharp = decoding.generate(text.ours, rows[:1], 30, made.WINDOW, top_k=1, seed=8)
+    np.testing.assert_array_equal(sharp.ids, greedy.ids)
 
 
 def test_top_k_of_one_is_greedy(trained, data):
