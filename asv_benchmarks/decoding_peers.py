@@ -11,6 +11,7 @@ import json
 import os
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +72,18 @@ def _short(value):
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def bandwidth(cpus, size):
+    """GB/s at which these CPUs read `size` bytes again and again, each its share, by bandwidth.c; None without one."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = peers.compiled("bandwidth.c", folder, ["-march=native"])
+        if program is None:
+            return None
+        command = [program, str(size // len(cpus))]
+        return peers.sum_over(cpus, command)
+
+
 def limits(results):
-    """Markdown lines: the best peer of each task, and what no engine can do with less than."""
+    """Markdown lines: the best peer of each task, and the least time that any engine can take."""
     lines = []
     for row in results["cells"]:
         pair = report.compared(row, {"not_held": []})
@@ -81,8 +92,10 @@ def limits(results):
         ours, best, theirs = pair
         line = f"- {row['cell']}: fastseq is {theirs / ours:.2f} times as fast as the best peer, {best}"
         if results["peak"]:
-            least = row["flops"] / results["peak"] / 1e9
-            line += f"; at the FMA peak the products alone take {1e3 * least:.3g} ms, {theirs / least:.2f} times less"
+            least, why = row["flops"] / results["peak"] / 1e9, "at the FMA peak the products alone take"
+            if row["bandwidth"] and row["bytes"] / row["bandwidth"] / 1e9 > least:
+                least, why = row["bytes"] / row["bandwidth"] / 1e9, "reading the weights for every token takes"
+            line += f"; {why} {_short(1e3 * least)} ms, {theirs / least:.2f} times less than that peer"
         lines.append(line + ".")
     return lines
 
@@ -133,7 +146,10 @@ def run(options):
             if options.tasks not in task.name:
                 continue
             found = measure(task, index, workers, options.rounds, options.seconds)
-            results["cells"].append({"cell": task.name, "flops": task.flops, "words": 0, "engines": found})
+            row = {"cell": task.name, "flops": task.flops, "words": 0, "engines": found}
+            row["bytes"] = task.tokens * task.weight_bytes
+            row["bandwidth"] = bandwidth(cpus[:threads], task.weight_bytes) if task.weight_bytes else None
+            results["cells"].append(row)
             short = {n: f"{1e3 * e['seconds']:.3g}" if "seconds" in e else e["failed"] for n, e in found.items()}
             print(threads, task.name, short, file=sys.stderr, flush=True)
             if peak:  # one measurement may meet a noisy moment

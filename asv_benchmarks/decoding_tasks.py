@@ -52,6 +52,16 @@ class Task:
         looked_up = 0 if self.window else 8.0 * self.rows * self.vocabulary * self.cell.steps[0].units
         return self.tokens * (self.cell.flops - looked_up)
 
+    @property
+    def weight_bytes(self):
+        """What a decoder reads for every token, its recurrent and its Dense kernel.
+
+        0 for a text model: its windows overlap, so that one reading may serve many of them.
+        """
+        if self.window:
+            return 0
+        return 4 * sum(own[i].size for own, i in zip(self.cell.weights(), (1, 0)))
+
     def start(self):
         """[(B, window) ids], or the states [h (B, units), c] as an encoder gives them."""
         if self.window:

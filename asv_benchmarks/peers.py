@@ -79,13 +79,16 @@ def peak_gflops(cpus, isa=""):
         program = compiled("peak.c", folder, instruction_sets.PEAK_FLAGS[isa])
         if program is None:
             return None
-        running = [
-            subprocess.Popen(
-                [program], stdout=subprocess.PIPE, text=True, preexec_fn=partial(os.sched_setaffinity, 0, {cpu})
-            )
-            for cpu in cpus
-        ]
-        return sum(float(process.communicate()[0]) for process in running)
+        return sum_over(cpus, [program])
+
+
+def sum_over(cpus, command):
+    """The sum of the numbers that the command prints, run on each of these CPUs at once."""
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=partial(os.sched_setaffinity, 0, {cpu}))
+        for cpu in cpus
+    ]
+    return sum(float(process.communicate()[0]) for process in running)
 
 
 def machine():

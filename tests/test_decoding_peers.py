@@ -62,6 +62,7 @@ def test_tasks():
     one, many, text = decoding_tasks.all_tasks()
     assert one.flops == 30 * 2 * (4 * 256 * 256 + 256 * 90) and many.flops == 64 * one.flops
     assert text.flops == 120 * text.cell.flops and (one.window, text.window) == (0, 40)
+    assert one.weight_bytes == many.weight_bytes == 4 * (4 * 256 * 256 + 256 * 90) and text.weight_bytes == 0
     assert len(np.unique(one.written())) > 5
 
 
@@ -79,7 +80,7 @@ def test_page():
         return {"seconds": seconds, "rounds": [seconds]}
 
     row = {
-        "cell": "a task", "flops": 2e6, "words": 0,
+        "cell": "a task", "flops": 2e6, "words": 0, "bytes": 1e6, "bandwidth": None,
         "engines": {"fastseq": at(1e-4), "JAX, a jitted step": at(4e-4), "Keras predict": at(1.5),
             "PyTorch": {"failed": "3 of 30 tokens differ"}},
     }  # fmt: skip
@@ -91,8 +92,10 @@ def test_page():
     assert "| fastseq | 0.1 ms |\n| Keras predict | 1,500 ms, 15,000 times |" in page
     assert "| JAX, a jitted step | 0.4 ms, 4 times |\n| PyTorch |  |" in page
     assert "fastseq is 4.00 times as fast as the best peer, JAX, a jitted step; at the FMA peak" in page
-    assert "take 0.01 ms, 40.00 times less." in page
+    assert "take 0.01 ms, 40.00 times less than that peer." in page
     assert "- a task, PyTorch: 3 of 30 tokens differ" in page
+    row["bandwidth"] = 50.0
+    assert "reading the weights for every token takes 0.02 ms, 20.00 times less" in decoding_peers.markdown([results])
     assert set(decoding_peers.LOOPS) == set(decoding_engines.ENGINES)
 
 
