@@ -2,7 +2,7 @@ from libc.stdint cimport int64_t
 
 cimport numpy as cnp
 
-from fastseq._native cimport Workspace
+from fastseq._native cimport Workspace, fs_failure
 
 cdef struct Spec:
     int type_number
@@ -28,6 +28,7 @@ cdef class NativeProgram:
     cdef int bind(self, Workspace workspace, int number, value) except -1
     cdef int execute(self, tuple inputs, tuple results) except -1
     cdef object call_plain(self, cnp.ndarray x)
+    cdef object error_of(self, int status, Py_ssize_t segment, fs_failure *failure)
 
 
 cdef class PlainPrograms:

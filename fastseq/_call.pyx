@@ -11,7 +11,9 @@ from cpython.tuple cimport PyTuple_GET_SIZE
 from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 
-from fastseq._native cimport Segment, Workspace, fs_failure, isa_now, threads_now, training_said
+from fastseq._native cimport (
+    FS_INTERRUPTED, Segment, Workspace, fs_failure, interruption, isa_now, threads_now, training_said,
+)
 
 cnp.import_array()
 
@@ -106,7 +108,7 @@ cdef class NativeProgram:
         cdef Workspace workspace
         cdef fs_failure failure
         cdef Py_ssize_t index
-        cdef int i, number, threads = threads_now()
+        cdef int i, number, status, threads = threads_now()
         if PyTuple_GET_SIZE(inputs) != self.input_count or PyTuple_GET_SIZE(results) != self.output_count:
             raise ValueError(
                 f"A program of {self.input_count} inputs and {self.output_count} results got {len(inputs)} and "
@@ -122,8 +124,10 @@ cdef class NativeProgram:
                 for index in range(len(self.segments)):
                     if self.segments[index] is None:
                         self._run_python(self.plan[index], workspace.arena, inputs + results)
-                    elif workspace.run(<Segment> self.segments[index], index, threads, &failure):
-                        raise self._failure(index, failure.step, failure.position, failure.value)
+                        continue
+                    status = workspace.run(<Segment> self.segments[index], index, threads, &failure)
+                    if status:
+                        raise self.error_of(status, index, &failure)
         finally:
             self.give_back(workspace)
         return 0
@@ -148,7 +152,7 @@ cdef class NativeProgram:
         cdef fs_failure failure
         cdef int i, threads = threads_now()
         cdef Workspace workspace
-        cdef int failed
+        cdef int status
         cdef list several = None
         if self.form is None:
             found = self.new_result(0)
@@ -161,11 +165,17 @@ cdef class NativeProgram:
         else:
             for i in range(self.output_count):
                 workspace.data[1 + i] = cnp.PyArray_BYTES(<cnp.ndarray> several[i])
-        failed = workspace.run(<Segment> self.segments[0], 0, threads, &failure)
+        status = workspace.run(<Segment> self.segments[0], 0, threads, &failure)
         self.give_back(workspace)
-        if failed:
-            raise self._failure(0, failure.step, failure.position, failure.value)
+        if status:
+            raise self.error_of(status, 0, &failure)
         return tuple(several) if self.form is tuple else found
+
+    cdef object error_of(self, int status, Py_ssize_t segment, fs_failure *failure):
+        """The exception for a run of a segment that did not end with FS_DONE."""
+        if status == FS_INTERRUPTED:
+            return interruption()
+        return self._failure(segment, failure.step, failure.position, failure.value)
 
 
 cdef inline bint _fits(cnp.ndarray array, Spec *spec) noexcept:

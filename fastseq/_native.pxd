@@ -103,7 +103,11 @@ cdef extern from "fastseq.h" nogil:
     int fs_isa_supported(int i)
     const char *fs_kernel_name(int op)
     void fs_set_sgemm(fs_sgemm_fn sgemm)
+    enum: FS_DONE, FS_FAILED, FS_INTERRUPTED
+    ctypedef int (*fs_poll_fn)() noexcept
+    void fs_set_poll(fs_poll_fn poll)
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
+    void fs_run_to_end(const fs_step *steps, int64_t count)
     int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
     void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                                 char *text)
@@ -115,6 +119,7 @@ cdef class Segment:
     cdef char *arguments
     cdef fs_patch *patches  # which: number of the array bound at run time, -1 for the arena
     cdef int64_t step_count, patch_count, arguments_size
+    cdef int64_t last_count  # of its steps: nothing interrupts these
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
 
@@ -132,4 +137,5 @@ cdef class Workspace:
 cdef int decode(fs_decoding *decoding) noexcept nogil
 cdef int threads_now() except -1
 cdef int training_said() noexcept
+cdef object interruption()
 cdef const char *isa_now() noexcept

@@ -1,7 +1,11 @@
 """The only door to C: tables of what there is, and programs of native steps that run without the GIL."""
 
+import os
+import threading
+
 import numpy as np
 
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
@@ -85,12 +89,14 @@ cdef class Segment:
 
     steps: list of (op number, with_next, {field: (byte offset, value)}) where a value is an int for an integer field,
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
+    last_count: the last so many of them cannot fail, and nothing interrupts them.
     """
 
-    def __cinit__(self, steps):
+    def __cinit__(self, steps, int64_t last_count=0):
         cdef const fs_op_info *info
         cdef int64_t total = 0, where, i = 0, patch = 0
         self.step_count = len(steps)
+        self.last_count = last_count
         sizes = []
         patches = 0
         for op, _, fields in steps:
@@ -176,24 +182,74 @@ cdef class Workspace:
         free(self.arguments)
 
     cdef int run(self, Segment segment, Py_ssize_t index, int threads, fs_failure *failure) noexcept:
-        """Runs segment number `index` on the arrays at `data`. 0, or 1 with `failure` filled."""
+        """Runs segment number `index` on the arrays at `data`: FS_DONE, FS_FAILED with `failure` filled, or
+        FS_INTERRUPTED: then `interruption()` is to be raised."""
         cdef char *arguments = self.arguments[index]
         cdef fs_step *steps = <fs_step *> (arguments + segment.arguments_size)
         cdef fs_patch *patch = segment.patches
         cdef fs_patch *end = patch + segment.patch_count
+        cdef int64_t count = segment.step_count - segment.last_count
         cdef int status
         while patch < end:
             if patch.which >= 0:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
-            status = fs_run(steps, segment.step_count, threads, failure)
+            status = fs_run(steps, count, threads, failure)
+            if segment.last_count and status == FS_DONE:
+                fs_run_to_end(steps + count, segment.last_count)
         return status
 
 
 cdef int decode(fs_decoding *decoding) noexcept nogil:
     """fs_decode, for _decode.pyx."""
     return fs_decode(decoding)
+
+
+# ---- interrupts --------------------------------------------------------------------------------------------------------
+
+cdef extern from "pythread.h" nogil:
+    unsigned long PyThread_get_thread_ident()
+
+cdef unsigned long main_thread
+cdef object raised = None  # by a signal handler while kernels ran; on the main thread, the only one that runs handlers
+
+
+def _note_main_thread():
+    global main_thread
+    main_thread = threading.main_thread().ident
+
+
+cdef int poll_signals() noexcept nogil:
+    """Lets Python run its signal handlers (Ctrl-C), which it does on the main thread alone. 1 where one raised."""
+    # Another thread takes no GIL to learn that there is nothing for it.
+    if PyThread_get_thread_ident() != main_thread:
+        return 0
+    with gil:
+        try:
+            PyErr_CheckSignals()
+            return 0
+        except BaseException as error:
+            note_raised(error)
+            return 1
+
+
+cdef void note_raised(error) noexcept:
+    global raised
+    raised = error
+
+
+cdef object interruption():
+    """The exception that ended a run with FS_INTERRUPTED, KeyboardInterrupt for one; to be raised, once."""
+    global raised
+    error, raised = raised, None
+    return error
+
+
+_note_main_thread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_main_thread)
+fs_set_poll(poll_signals)
 
 
 # ---- what a call depends on beside its arguments -----------------------------------------------------------------------

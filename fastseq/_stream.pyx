@@ -182,7 +182,7 @@ cdef class StreamCore:
             self.parity = 1 - self.parity
         self.busy = False
         if status:
-            raise self.program._failure(0, failure.step, failure.position, failure.value)
+            raise self.program.error_of(status, 0, &failure)
         return y
 
 

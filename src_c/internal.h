@@ -2,6 +2,7 @@
 #ifndef FS_INTERNAL_H
 #define FS_INTERNAL_H
 #include "fastseq.h"
+#include <fenv.h>
 
 /* Most rows that threads share when each owns units: their flags stand on each thread's stack. */
 #define FS_SHARED_ROWS 256
@@ -18,13 +19,40 @@ static inline uint64_t fs_mix(uint64_t z)
 
 typedef struct fs_barrier fs_barrier;
 
+/* What the threads of one call that may be interrupted share. */
+typedef struct {
+    int stop;          /* set once, read by all: results are not wanted any more */
+    int64_t next_poll; /* in ns, 0 before the first look; belongs to the thread that polls */
+    fenv_t mode;       /* the caller's floating-point mode, for what `poll` runs */
+} fs_watch;
+
+/* For any thread of the call: whether to stop. One thread, that which came from Python, has `polls` and asks the poll
+   function when 50 ms have passed; a look costs it a reading of the clock (20 ns), the others a load. */
+void fs_watch_begin(fs_watch *watch);
+int fs_look(fs_watch *watch, int polls);
+
+/* fs_run inside a watched loop in C: `watch` is the loop's, `polls` as for fs_look. */
+int fs_run_watched(const fs_step *steps, int64_t count, int threads, fs_watch *watch, int polls, fs_failure *failure);
+
 /* The share of a step that one thread does: rows [row_lo, row_hi), and panels (or groups of them) [unit_lo, unit_hi).
    Only with a barrier do several threads work on the same rows. */
 typedef struct {
     int64_t row_lo, row_hi, unit_lo, unit_hi;
     fs_barrier *barrier;
     fs_failure *failure;
+    fs_watch *watch; /* null where the step is too short to be watched */
+    int polls;
 } fs_share;
+
+/* A kernel of a watched step looks whenever it has done so many multiply-adds: 20 us to some ms. */
+#define FS_WORK_PER_LOOK 4e6
+
+/* Of a watched step: whether to stop, asked after `work` more multiply-adds; `unlooked` counts those since the last
+   look. A kernel that stops leaves its barrier open (fs_leave) and writes no more. */
+int fs_stops_after(const fs_share *share, double *unlooked, double work);
+/* A macro, so that a step that is not watched does not even work out `work`. */
+#define FS_STOPS(share, unlooked, work)                                                                                \
+    (__builtin_expect((share)->watch != NULL, 0) && fs_stops_after(share, unlooked, work))
 
 typedef int (*fs_kernel_fn)(const void *args, const fs_share *share);
 
@@ -65,9 +93,20 @@ struct fs_barrier {
     int generation;
     int threads;
     int sleepers;
-    char apart[48]; /* a cache line of its own */
+    int open;
+    char apart[44]; /* a cache line of its own */
 };
-void fs_barrier_wait(fs_barrier *barrier);
+/* 0 when all have come, 1 where the barrier is open. */
+int fs_barrier_wait(fs_barrier *barrier);
+/* Lets everybody through from now on: a thread that stops will not come any more. */
+void fs_barrier_open(fs_barrier *barrier);
+
+/* What a kernel does that stops early. */
+static inline void fs_leave(const fs_share *share)
+{
+    if (share->barrier)
+        fs_barrier_open(share->barrier);
+}
 
 /* Threads of one region that run programs together (team.c). Thread 0 says which (fs_team_run, as fs_run) and when it is
    over (fs_team_end); the others follow. */

@@ -2,6 +2,7 @@
    One parallel region per step, however many timesteps it has. Built without OpenMP, everything runs on one thread. */
 #include "internal.h"
 #include <sched.h>
+#include <time.h>
 #ifdef __linux__
 #include <limits.h>
 #include <linux/futex.h>
@@ -90,14 +91,18 @@ static void wake_sleepers(fs_barrier *barrier)
 #endif
 }
 
-void fs_barrier_wait(fs_barrier *barrier)
+int fs_barrier_wait(fs_barrier *barrier)
 {
-    int generation = __atomic_load_n(&barrier->generation, __ATOMIC_RELAXED);
+    /* In this order: whoever reads the generation that opening makes finds it open, and whoever reads an earlier one
+       sees it change. */
+    int generation = __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE);
+    if (__atomic_load_n(&barrier->open, __ATOMIC_RELAXED))
+        return 1;
     if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == barrier->threads) {
         __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_SEQ_CST);
         wake_sleepers(barrier);
-        return;
+        return 0;
     }
     for (int spins = 0; __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation; spins++) {
         if (spins < FS_SPINS)
@@ -105,6 +110,77 @@ void fs_barrier_wait(fs_barrier *barrier)
         else
             sleep_until_changed(barrier, generation);
     }
+    return __atomic_load_n(&barrier->open, __ATOMIC_RELAXED);
+}
+
+void fs_barrier_open(fs_barrier *barrier)
+{
+    __atomic_store_n(&barrier->open, 1, __ATOMIC_SEQ_CST);
+    __atomic_add_fetch(&barrier->generation, 1, __ATOMIC_SEQ_CST);
+    wake_sleepers(barrier);
+}
+
+/* ---- interrupts ---- */
+
+/* A step is watched once the call has so much work in it (some ms), and every step after it. */
+#define FS_WATCHED_WORK 2e8
+#define FS_POLL_EVERY 50000000 /* ns */
+#define FS_LONGEST_PAUSE 500000000
+
+static fs_poll_fn poll_function;
+void fs_set_poll(fs_poll_fn poll) { poll_function = poll; }
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+#ifdef CLOCK_MONOTONIC_COARSE
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+#else
+    clock_gettime(CLOCK_MONOTONIC, &now);
+#endif
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void fs_watch_begin(fs_watch *watch)
+{
+    watch->stop = 0;
+    watch->next_poll = 0;
+    fegetenv(&watch->mode);
+}
+
+int fs_look(fs_watch *watch, int polls)
+{
+    if (__atomic_load_n(&watch->stop, __ATOMIC_RELAXED))
+        return 1;
+    if (!polls || poll_function == NULL)
+        return 0;
+    int64_t now = now_ns();
+    if (watch->next_poll == 0)
+        watch->next_poll = now + FS_POLL_EVERY;
+    if (now < watch->next_poll)
+        return 0;
+    /* What runs now, a signal handler perhaps, must not run in the kernels' floating-point mode. */
+    fenv_t mode;
+    fegetenv(&mode);
+    fesetenv(&watch->mode);
+    int stop = poll_function();
+    fesetenv(&mode);
+    /* Where another thread holds the GIL, polling waits for it: then it comes less often, so that it takes a twentieth
+       of the time at most. */
+    int64_t then = now_ns(), pause = (then - now) * 20;
+    pause = pause < FS_LONGEST_PAUSE ? pause : FS_LONGEST_PAUSE;
+    watch->next_poll = then + (pause > FS_POLL_EVERY ? pause : FS_POLL_EVERY);
+    if (stop)
+        __atomic_store_n(&watch->stop, 1, __ATOMIC_RELAXED);
+    return stop;
+}
+
+int fs_stops_after(const fs_share *share, double *unlooked, double work)
+{
+    if ((*unlooked += work) < FS_WORK_PER_LOOK)
+        return 0;
+    *unlooked = 0;
+    return fs_look(share->watch, share->polls);
 }
 
 /* Threads [first, first + count) of a region work on one step. */
@@ -119,13 +195,52 @@ typedef struct {
     int job_count;
     fs_failure *failure;
     int failed;
+    fs_watch *watch; /* null: nothing stops it */
+    int polls;       /* thread 0 asks */
+    int finished;    /* threads that have, where it is watched */
 } fs_region;
 
 static int64_t part(int64_t count, int index, int parts) { return count * index / parts; }
 
-static void run_share(fs_region *region, fs_job *job, int thread, int threads)
+/* Kernels that look for themselves; the others get their rows in pieces, and a look is between them. */
+static int looks_itself(int op)
 {
-    fs_share share = {0, job->extent.rows, 0, job->extent.units, NULL, region->failure};
+    switch (op) {
+    case FS_OP_DENSE:
+    case FS_OP_LSTM:
+    case FS_OP_GRU:
+    case FS_OP_GRU_RESET_BEFORE:
+    case FS_OP_SIMPLE_RNN:
+    case FS_OP_RECURRENT_GENERAL:
+    case FS_OP_MATMUL:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+static __attribute__((noinline)) int run_watched(fs_kernel_fn kernel, const fs_job *job, const fs_share *share)
+{
+    if (job->extent.rows == 1 || looks_itself(job->step->op))
+        return kernel(job->step->args, share);
+    double rows = FS_WORK_PER_LOOK / (job->extent.row_work > 1 ? job->extent.row_work : 1);
+    int64_t at_once = rows < 64 ? (int64_t)rows + 1 : (int64_t)rows / 64 * 64;
+    fs_share piece = *share;
+    for (int64_t row = share->row_lo; row < share->row_hi; row += at_once) {
+        piece.row_lo = row;
+        piece.row_hi = share->row_hi - row < at_once ? share->row_hi : row + at_once;
+        int status = kernel(job->step->args, &piece);
+        if (status || fs_look(share->watch, share->polls))
+            return status;
+    }
+    return 0;
+}
+
+static void run_share(fs_region *region, fs_job *job, int thread, int threads, int polls)
+{
+    fs_share share = {
+        0, job->extent.rows, 0, job->extent.units, NULL, region->failure, region->watch, polls,
+    };
     if (threads > 1 && job->extent.by_units) {
         share.unit_lo = part(job->extent.units, thread, threads);
         share.unit_hi = part(job->extent.units, thread + 1, threads);
@@ -135,20 +250,21 @@ static void run_share(fs_region *region, fs_job *job, int thread, int threads)
         share.row_lo = part(job->extent.rows, thread, threads);
         share.row_hi = part(job->extent.rows, thread + 1, threads);
     }
-    if (fs_isa_active->kernels[job->step->op](job->step->args, &share))
+    fs_kernel_fn kernel = fs_isa_active->kernels[job->step->op];
+    if (share.watch ? run_watched(kernel, job, &share) : kernel(job->step->args, &share))
         __atomic_store_n(&region->failed, 1, __ATOMIC_RELAXED);
 }
 
-static void region_body(void *context, int thread, int threads)
+static void run_jobs(fs_region *region, int thread, int threads)
 {
-    fs_region *region = context;
+    int polls = region->watch && region->polls && thread == 0;
     if (region->job_count == 1) {
         fs_job *job = &region->jobs[0];
         if (job->extent.by_units) {
             /* Every thread writes the same number: what the runtime really gave. */
             __atomic_store_n(&job->barrier.threads, threads, __ATOMIC_RELAXED);
         }
-        run_share(region, job, thread, threads);
+        run_share(region, job, thread, threads, polls);
         return;
     }
     /* Two jobs: the first half of the threads takes one, the rest the other; a thread alone does both in turn. */
@@ -160,14 +276,43 @@ static void region_body(void *context, int thread, int threads)
         if (own < 0 || own >= count)
             continue;
         __atomic_store_n(&job->barrier.threads, count, __ATOMIC_RELAXED);
-        run_share(region, job, own, count);
+        run_share(region, job, own, count, polls);
     }
 }
 
-int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
+static void region_body(void *context, int thread, int threads)
 {
+    fs_region *region = context;
+    run_jobs(region, thread, threads);
+    if (region->watch == NULL || threads == 1)
+        return;
+    __atomic_add_fetch(&region->finished, 1, __ATOMIC_RELAXED);
+    if (!region->polls || thread > 0)
+        return;
+    /* Thread 0 is the only one that can be told to stop, so it goes on asking until the others have finished too. */
+    for (int spins = 0; __atomic_load_n(&region->finished, __ATOMIC_RELAXED) < threads; spins++) {
+        if (spins < FS_SPINS) {
+            FS_PAUSE();
+            continue;
+        }
+        fs_look(region->watch, 1);
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+}
+
+/* begun: whether `watch` is; else it begins with the first step that is watched (reading the floating-point mode takes
+   25 ns, a tenth of a small call). */
+static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t count, int threads,
+                                                           fs_watch *watch, int begun, int polls, fs_failure *failure)
+{
+    double work = 0;
     for (int64_t i = 0; i < count; i++) {
-        fs_region region = {.job_count = steps[i].with_next ? 2 : 1, .failure = failure};
+        /* The jobs, 240 bytes, get their values below, one by one: setting all of them to 0 first took 6 ns. */
+        fs_region region;
+        region.job_count = steps[i].with_next ? 2 : 1;
+        region.failure = failure;
+        region.failed = 0;
+        region.watch = NULL;
         int wanted = 0;
         failure->step = i;
         for (int j = 0; j < region.job_count; j++) {
@@ -176,16 +321,50 @@ int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure
             job->step = &steps[i + j];
             fs_extent_of(job->step->op, job->step->args, share, &job->extent);
             wanted += fs_threads_for(&job->extent, share);
+            work += (double)job->extent.rows * job->extent.row_work;
+        }
+        if (__builtin_expect(work > FS_WATCHED_WORK, 0) && watch) {
+            if (!begun)
+                fs_watch_begin(watch);
+            begun = 1;
+            if (fs_look(watch, polls))
+                return FS_INTERRUPTED;
+            region.watch = watch;
+            region.polls = polls;
+            region.finished = 0;
         }
         if (region.job_count == 2 && (threads < 2 || !fs_worth_a_thread(&region.jobs[0].extent)))
             wanted = 1;
-        if (wanted > 1)
+        if (wanted > 1) {
+            for (int j = 0; j < region.job_count; j++)
+                region.jobs[j].barrier = (fs_barrier){0};
             fs_parallel(wanted, region_body, &region);
-        else
-            region_body(&region, 0, 1);
+        } else {
+            run_jobs(&region, 0, 1);
+        }
+        /* First: an exception of Python's is waiting. */
+        if (region.watch && __atomic_load_n(&watch->stop, __ATOMIC_RELAXED))
+            return FS_INTERRUPTED;
         if (region.failed)
-            return 1;
+            return FS_FAILED;
         i += region.job_count - 1;
     }
-    return 0;
+    return FS_DONE;
+}
+
+int fs_run_watched(const fs_step *steps, int64_t count, int threads, fs_watch *watch, int polls, fs_failure *failure)
+{
+    return run_steps(steps, count, threads, watch, 1, polls, failure);
+}
+
+int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
+{
+    fs_watch watch;
+    return run_steps(steps, count, threads, &watch, 0, 1, failure);
+}
+
+void fs_run_to_end(const fs_step *steps, int64_t count)
+{
+    fs_failure failure;
+    run_steps(steps, count, 1, NULL, 1, 0, &failure);
 }

@@ -162,7 +162,43 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
         break;
     }
-    default: /* small, or (matmul) threaded inside BLAS */
+    /* On one thread each: one row, whose work counts where a call may be interrupted. */
+    case FS_OP_MATMUL: { /* threaded inside BLAS */
+        const fs_matmul_args *a = args;
+        extent->row_work = (double)(a->batch * a->m) * (double)(a->n * a->k);
+        break;
+    }
+    case FS_OP_CHECK_IDS:
+        extent->row_work = (double)((const fs_check_ids_args *)args)->count;
+        break;
+    case FS_OP_ONE_HOT: {
+        const fs_one_hot_args *a = args;
+        extent->row_work = (double)a->count * (double)a->width;
+        break;
+    }
+    case FS_OP_CAST:
+        extent->row_work = (double)((const fs_cast_args *)args)->count * 2;
+        break;
+    case FS_OP_AFFINE:
+        extent->row_work = (double)((const fs_affine_args *)args)->count * 2;
+        break;
+    case FS_OP_MASKING: {
+        const fs_masking_args *a = args;
+        extent->row_work = (double)a->rows * (double)a->width * 8;
+        break;
+    }
+    case FS_OP_MASK_LOGIC:
+        extent->row_work = (double)((const fs_mask_logic_args *)args)->count * 2;
+        break;
+    case FS_OP_RANDOM:
+        extent->row_work = (double)((const fs_random_args *)args)->count * 100;
+        break;
+    case FS_OP_NORMALIZE: {
+        const fs_normalize_args *a = args;
+        extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 20;
+        break;
+    }
+    default:
         break;
     }
 }

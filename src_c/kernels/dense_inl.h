@@ -146,22 +146,29 @@ static int fs_dense(const fs_dense_args *a, const fs_share *share)
     float sums[FS_DENSE_ROWS * VLEN] __attribute__((aligned(64)));
     int32_t rows[FS_DENSE_ROWS];
     int one_panel = a->units <= FS_PANEL && a->inputs > 0 && share->row_hi - share->row_lo >= 8;
+    double unlooked = 0;
     for (int64_t first = share->row_lo; first < share->row_hi; first += FS_DENSE_ROWS) {
         int count = share->row_hi - first < FS_DENSE_ROWS ? (int)(share->row_hi - first) : FS_DENSE_ROWS;
         for (int i = 0; i < count; i++)
             rows[i] = (int32_t)(first + i);
-        if (one_panel)
-            fs_dense_panel(&run, first, count, sums);
-        else
-            for (int64_t group = share->unit_lo; group < share->unit_hi; group++)
+        for (int64_t group = share->unit_lo; group < share->unit_hi; group++) {
+            if (one_panel)
+                fs_dense_panel(&run, first, count, sums);
+            else
                 fs_dense_group(&run, group, rows, count);
+            if (FS_STOPS(share, &unlooked, (double)(a->inputs + 16) * (double)(count * 4 * FS_PANEL))) {
+                fs_leave(share);
+                return 0;
+            }
+        }
         if (a->softmax && share->barrier == NULL)
             for (int row = 0; row < count; row++)
                 fs_row_softmax(a->y + (first + row) * a->y_stride, a->y + (first + row) * a->y_stride, a->units);
     }
     /* Threads that own units: the rows are whole when all have come, and few. */
     if (a->softmax && share->barrier) {
-        fs_barrier_wait(share->barrier);
+        if (fs_barrier_wait(share->barrier))
+            return 0;
         for (int64_t row = share->row_lo; row < share->row_hi && share->unit_lo == 0; row++)
             fs_row_softmax(a->y + row * a->y_stride, a->y + row * a->y_stride, a->units);
     }

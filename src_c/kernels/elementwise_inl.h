@@ -179,15 +179,18 @@ static int fs_normalize(const fs_normalize_args *a, const fs_share *share)
 
 static int fs_matmul(const fs_matmul_args *a, const fs_share *share)
 {
-    (void)share;
+    double unlooked = 0, work = (double)(a->m * a->n) * (double)a->k;
     int m = (int)a->m, n = (int)a->n, k = (int)a->k, k_apart = k > 0 ? k : 1;
     if (m == 0 || n == 0) /* BLAS prints an error for rows of no elements */
         return 0;
     float one = 1.0f, zero = 0.0f;
     char plain = 'n';
     /* BLAS is column-major, so row-major y = a b is y' = b' a' to it. */
-    for (int64_t i = 0; i < a->batch; i++)
+    for (int64_t i = 0; i < a->batch; i++) {
         fs_sgemm(&plain, &plain, &n, &m, &k, &one, (float *)a->b + i * a->k * a->n, &n, (float *)a->a + i * a->m * a->k,
                  &k_apart, &zero, a->y + i * a->m * a->n, &n);
+        if (FS_STOPS(share, &unlooked, work)) /* one product cannot be interrupted */
+            break;
+    }
     return 0;
 }

@@ -20,6 +20,8 @@ typedef struct {
     /* Each of the step's row blocks fetches its part of the next block's weights; row_blocks 0: none does. */
     int row_block, row_blocks;
     int from_zeros; /* h is zeros and adds nothing to any sum: its product is left out */
+
+    double unlooked; /* multiply-adds since this thread last looked whether to stop, where the step is watched */
 } fs_run_state;
 
 enum { FS_PARITY = 1, FS_SEEN = 2 }; /* flags: which half of h is now; an unmasked step has passed */

@@ -94,6 +94,7 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
 static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_share *share)
 {
     int64_t H = a->units;
+    double unlooked = 0, step_work = (double)(a->inputs + H) * (double)H * 4 + 100;
     for (int64_t row = share->row_lo; row < share->row_hi; row++) {
         float *own = a->scratch + row * 14 * H;
         fs_general_row w = {
@@ -115,6 +116,8 @@ static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_sha
                 fs_general_step(a, &w, row, a->x + row * a->x_row + t * a->x_time);
                 seen = 1;
             }
+            if (FS_STOPS(share, &unlooked, step_work))
+                return 0;
             if (!a->sequences)
                 continue;
             float *y = a->y + row * a->y_row + t * a->y_time;

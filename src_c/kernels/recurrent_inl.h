@@ -67,8 +67,9 @@ static int fs_most_beside(int64_t weights, int vectors)
     return weights <= 128 * 1024 ? 2 : 1;
 }
 
-/* Blocks [first, last) of a single row. */
-static void fs_walk_row(fs_run_state *s, const fs_phase *phase, const int32_t *row, int64_t first, int64_t last)
+/* Blocks [first, last) of a single row. Returns whether to stop. */
+static int fs_walk_row(fs_run_state *s, const fs_share *share, const fs_phase *phase, const int32_t *row,
+                       int64_t first, int64_t last)
 {
     int64_t depth = (s->sums ? 0 : fs_multiplied_inputs(s->a)) + (s->from_zeros ? 0 : s->a->units);
     int64_t weights = (last - first) * depth * phase->vectors * VLEN * (int64_t)sizeof(float);
@@ -79,19 +80,22 @@ static void fs_walk_row(fs_run_state *s, const fs_phase *phase, const int32_t *r
         phase->beside[n](s, row, s->backwards ? last - n : first);
         first += s->backwards ? 0 : n;
         last -= s->backwards ? n : 0;
+        if (FS_STOPS(share, &s->unlooked, (double)n * (double)(depth + 16) * phase->vectors * VLEN))
+            return 1;
     }
+    return 0;
 }
 
-/* Calls `table` for `count` listed rows, or pairs, for every block of the share. */
-static void fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, const fs_phase *phase,
-                         const fs_block_fn *table, const int32_t *list, int count)
+/* Calls `table` for `count` listed rows, or pairs, for every block of the share. Returns whether to stop: each thread
+   looks after blocks, as a step of a very large layer alone can take seconds. */
+static int fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, const fs_phase *phase,
+                        const fs_block_fn *table, const int32_t *list, int count)
 {
     int64_t per_unit = cell->unit_panels / phase->panels * FS_VECTORS;
     int64_t first = share->unit_lo * per_unit, blocks = (share->unit_hi - share->unit_lo) * per_unit;
     if (count == 1 && table == phase->rows) {
         s->row_blocks = 0;
-        fs_walk_row(s, phase, list, first, first + blocks);
-        return;
+        return fs_walk_row(s, share, phase, list, first, first + blocks);
     }
     int64_t inputs = fs_multiplied_inputs(s->a);
     int64_t weights = blocks * (inputs + s->a->units) * phase->vectors * VLEN * (int64_t)sizeof(float);
@@ -108,12 +112,19 @@ static void fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_k
             table[n](s, list + done, block);
             done += n;
         }
+        /* Masked rows are not listed, but take some time too. */
+        if (FS_STOPS(share, &s->unlooked,
+                     ((double)count * (double)(inputs + s->a->units) + (double)(share->row_hi - share->row_lo) + 16) *
+                         phase->vectors * VLEN))
+            return 1;
     }
+    return 0;
 }
 
-/* Input sums of timesteps [first_hoisted, first_hoisted + steps) for the rows and the share's blocks. */
-static void fs_hoist(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, const fs_phase *phase,
-                     int64_t steps)
+/* Input sums of timesteps [first_hoisted, first_hoisted + steps) for the rows and the share's blocks. Returns whether
+   to stop. */
+static int fs_hoist(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, const fs_phase *phase,
+                    int64_t steps)
 {
     int32_t list[FS_MOST_LISTED];
     int count = 0;
@@ -123,11 +134,12 @@ static void fs_hoist(fs_run_state *s, const fs_share *share, const fs_cell_kerne
                 continue;
             list[count++] = (int32_t)(step * s->a->batch + row);
             if (count == FS_MOST_LISTED) {
-                fs_walk_list(s, share, cell, phase, phase->hoist, list, count);
+                if (fs_walk_list(s, share, cell, phase, phase->hoist, list, count))
+                    return 1;
                 count = 0;
             }
         }
-    fs_walk_list(s, share, cell, phase, phase->hoist, list, count);
+    return fs_walk_list(s, share, cell, phase, phase->hoist, list, count);
 }
 
 FS_INLINE void fs_copy_units(float *to, const float *from, int64_t lo, int64_t hi)
@@ -155,8 +167,9 @@ static void fs_masked_outputs(const fs_run_state *s, const fs_share *share, int6
     }
 }
 
-/* All timesteps of the share's rows, at most FS_MOST_LISTED of them. */
-static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, float *sums)
+/* All timesteps of the share's rows, at most FS_MOST_LISTED of them. Returns whether it stopped early: then nothing is
+   said of its outputs. */
+static int fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_kernel *cell, float *sums)
 {
     const fs_recurrent_args *a = s->a;
     int64_t hoist = fs_hoist_steps(a->batch, a->timesteps, fs_multiplied_inputs(a), a->units, s->hoisted_vectors);
@@ -184,7 +197,8 @@ static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_
             s->first_hoisted = s->step;
             for (int phase = 0; phase < cell->phase_count; phase++) {
                 fs_enter_phase(s, cell, phase, sums, hoist);
-                fs_hoist(s, share, cell, &cell->phases[phase], left < hoist ? left : hoist);
+                if (fs_hoist(s, share, cell, &cell->phases[phase], left < hoist ? left : hoist))
+                    return 1;
             }
         }
         /* Zeros times finite weights add nothing to any gate's sum, so the first step from no given state leaves the
@@ -192,10 +206,11 @@ static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_
         s->from_zeros = s->step == 0 && a->h0 == NULL && a->finite_kernel && cell->gated;
         for (int phase = 0; phase < cell->phase_count; phase++) {
             /* Everybody's part of the last step, or of the last phase, is read next. */
-            if (share->barrier)
-                fs_barrier_wait(share->barrier);
+            if (share->barrier && fs_barrier_wait(share->barrier))
+                return 1;
             fs_enter_phase(s, cell, phase, sums, hoist);
-            fs_walk_list(s, share, cell, &cell->phases[phase], cell->phases[phase].rows, list, count);
+            if (fs_walk_list(s, share, cell, &cell->phases[phase], cell->phases[phase].rows, list, count))
+                return 1;
         }
         if (a->mask && a->sequences)
             fs_masked_outputs(s, share, lo, hi);
@@ -212,6 +227,7 @@ static void fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_
         if (cell->has_c && a->cn)
             fs_copy_units(a->cn + row * a->units, s->kept + row * s->width, lo, hi);
     }
+    return 0;
 }
 
 static int fs_recurrence(const fs_recurrent_args *a, const fs_share *share, const fs_cell_kernel *cell)
@@ -242,7 +258,10 @@ static int fs_recurrence(const fs_recurrent_args *a, const fs_share *share, cons
         fs_share part = *share;
         part.row_lo = row;
         part.row_hi = share->row_hi - row < group ? share->row_hi : row + group;
-        fs_recur_rows(&run, &part, cell, sums);
+        if (fs_recur_rows(&run, &part, cell, sums)) {
+            fs_leave(share);
+            break;
+        }
     }
     return 0;
 }
