@@ -146,6 +146,7 @@ class Builder:
         self.layer_name = None
         self.steps = []
         self.inputs = []
+        self._kept = {}  # id of an array that a layer keeps -> (the array, Slot of what it will hold)
 
     def use(self, layer):
         """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""
@@ -168,7 +169,23 @@ class Builder:
         array = np.ascontiguousarray(array)
         return Slot(_Buffer("constant", array.nbytes, array=array), array.shape, array.dtype.name)
 
+    def kept(self, array):
+        """A slot of what `array`, which a layer keeps between calls, holds by now: an earlier call may come before."""
+        return self._kept[id(array)][1] if id(array) in self._kept else self.constant(array)
+
+    def keep(self, array, slot):
+        """Notes that `array` holds the values of `slot`, of its shape, after the call."""
+        assert slot.shape == array.shape and slot.dtype == array.dtype.name
+        self._kept[id(array)] = array, slot
+
     # ---- steps ---------------------------------------------------------------------------------------------------
+
+    def write_kept(self):
+        """Adds the steps that write what layers keep, and returns how many. They come after all that can fail, so that
+        a call changes the kept arrays only when it ends well."""
+        for array, slot in self._kept.values():
+            self.copy(slot, self.constant(array), (slot.size,), (1,), (1,))
+        return len(self._kept)
 
     def step(self, operation, failure=None, with_next=False, first=False, **fields):
         """Adds a native step, its arguments by the names of src_c/ops.h.

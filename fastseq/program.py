@@ -13,18 +13,22 @@ import numpy as np
 
 from fastseq import _call, _native, arrays, nest, runtime
 from fastseq.builder import OPERATIONS, Builder, Slot, current_training
+from fastseq.kept_states import restored_on_error
 
 
 class Program(_call.NativeProgram):
     """Native steps and Python steps in order, for fixed shapes; `run(inputs, results=None)` is NativeProgram's.
 
-    inputs, outputs: Slots; the inputs are all that `Builder.input` gave, in that order.
+    inputs, outputs: Slots; the inputs are all that `Builder.input` gave, in that order. keeps: whether a run changes
+    the states that layers keep (Builder.keep).
     """
 
-    def __init__(self, builder, inputs, outputs):
+    def __init__(self, builder, inputs, outputs, keeps=True):
         self.steps = _without_unread_rows(builder.steps, outputs)
         builder.steps = self.steps
         self.outputs = self._bind_outputs(builder, outputs)
+        self._last_count = builder.write_kept() if keeps else 0
+        self.has_python = any(step["op"] is None for step in self.steps)
         arena_size = self._place_arena()
         arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
         self._prepare(self._make_segments(), arena_size, arrays, len(inputs))
@@ -81,9 +85,9 @@ class Program(_call.NativeProgram):
         self.plan = []  # (first step, or the Python step) beside each segment
         segments, run = [], []
 
-        def close():
+        def close(last_count=0):
             if run:
-                segments.append(_native.Segment([encoded for _, encoded in run]))
+                segments.append(_native.Segment([encoded for _, encoded in run], last_count))
                 self.plan.append([step for step, _ in run])
                 run.clear()
 
@@ -99,7 +103,7 @@ class Program(_call.NativeProgram):
                 kind, offset, _ = known[name]
                 fields.append((kind, offset, self._pointer(value) if isinstance(value, Slot) else value))
             run.append((step, (number, int(step["with_next"]), fields)))
-        close()
+        close(self._last_count)
         return segments
 
     def _failure(self, segment, step, position, value):
@@ -193,7 +197,12 @@ class ProgramCache(_call.PlainPrograms):
             return structure
         if plain and key[2] is None and with_masks is None:
             self._keep_plain(epoch, program, structure)
-        results = program.run(found)
+        if program.has_python:
+            # What layers inside a Python step keep changes while it runs.
+            with restored_on_error(layer):
+                results = program.run(found)
+        else:
+            results = program.run(found)
         if with_masks is not None:
             masks = iter(results[len(with_masks) :])
             results = [
@@ -251,7 +260,8 @@ class ProgramCache(_call.PlainPrograms):
             if all(mask is None for mask in masks):
                 return None, None, None
             structure = nest.pack_like(outputs, masks) if nest.is_nested(outputs) else None
-            return Program(builder, inputs, [mask for mask in masks if mask is not None]), structure, None
+            wanted = [mask for mask in masks if mask is not None]
+            return Program(builder, inputs, wanted, keeps=False), structure, None
         wanted = flat + [mask for mask in masks if mask is not None]
         with_masks = [mask is not None for mask in masks]
         structure = outputs if nest.is_nested(outputs) else None

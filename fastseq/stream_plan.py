@@ -61,6 +61,15 @@ class Memory:
         self.last = [p.new(array.shape) for array in start]
         return self.first, self.last
 
+    def end(self, layer_name, last):
+        """Takes other slots for `last`. Raises ValueError where one has another shape than its state began with."""
+        for slot, array in zip(last, self.start):
+            if slot.shape != array.shape:
+                raise ValueError(
+                    f"Layer '{layer_name}': its cell takes a state of shape {array.shape} and gave one of {slot.shape}."
+                )
+        self.last = last
+
     def initial(self, p, count, shape):
         """`first` for states that are zeros at first."""
         return self.begin(p, [np.zeros(shape, np.float32)] * count)[0]

@@ -7,6 +7,7 @@ import numpy as np
 from fastseq import _native, arrays, nest
 from fastseq.builder import Slot, call_context, current_training
 from fastseq.graph import KerasTensor
+from fastseq.kept_states import restored_on_error
 
 _TENSORS = (np.ndarray, Slot, KerasTensor)
 
@@ -264,7 +265,7 @@ def run_python(layer, arguments):
         training = current_training()
 
     arguments, previous = fill_masks_and_training(layer, Outer, arguments, _slot_masks)
-    with _Training(arguments.get("training")):
+    with restored_on_error(layer), _Training(arguments.get("training")):
         raw = layer.call(**arguments)
     results = _checked_results(layer, raw)
     if layer._masks_are_kept:
@@ -293,7 +294,8 @@ def emit_python(layer, p, arguments):
         with _Training(filled.get("training")):
             return _checked_results(layer, layer.call(**filled))
 
-    example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
+    with restored_on_error(layer, always=True):
+        example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
     outputs = p.python(layer.name, call, slots, nest.flatten(example))
     return nest.pack_like(example, outputs)
 

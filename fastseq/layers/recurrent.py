@@ -48,7 +48,8 @@ class OverTime(Layer):
     def reset_state(self, states=None):
         """Sets the kept states of a stateful layer to zeros, or to `states`, an array for each (Keras 2's argument).
 
-        Raises AttributeError for states given to a layer that keeps none, ValueError where they do not fit.
+        Raises AttributeError for states given to a layer that keeps none, ValueError where they do not fit or hold NaN,
+        which every later call would only pass on (Keras takes it silently). The states are then what they were.
         """
         kept = nest.flatten([] if self.states is None else self.states)
         if states is None:
@@ -59,12 +60,23 @@ class OverTime(Layer):
             raise AttributeError(f"Layer '{self.name}' is not stateful.")
         if not self.built:
             raise ValueError(f"Layer '{self.name}' is not built yet: call it once, or build(input_shape).")
-        given = [np.asarray(state) for state in nest.flatten(states)]
+        given = [np.asarray(state, np.float32) for state in nest.flatten(states)]
+        shapes, wanted = [state.shape for state in given], [state.shape for state in kept]
         if len(given) != len(kept):
-            raise ValueError(f"Layer '{self.name}' keeps {len(kept)} states, got {len(given)}.")
+            raise ValueError(
+                f"Layer '{self.name}' keeps {len(kept)} states, got {len(given)}: it takes the shapes {wanted}, got "
+                f"{shapes}."
+            )
         for new, state in zip(given, kept):
             if new.shape != state.shape:
                 raise ValueError(f"Layer '{self.name}' keeps states of shape {state.shape}, got {new.shape}.")
+        for number, state in enumerate(given):
+            if np.isnan(state).any():
+                where = tuple(int(i) for i in np.argwhere(np.isnan(state))[0])
+                raise ValueError(
+                    f"Layer '{self.name}': state {number} of shape {state.shape} holds NaN at {where}; the layer keeps "
+                    f"states of the shapes {wanted}."
+                )
         for new, state in zip(given, kept):
             state[...] = new
 
@@ -72,12 +84,24 @@ class OverTime(Layer):
         """The older name of `reset_state`."""
         self.reset_state(states)
 
-    def _kept_slots(self, p, batch):
-        """The states of a stateful layer: the program reads and writes the layer's own memory."""
-        size = nest.flatten(self.states)[0].shape[0]
-        if size != batch:
-            raise ValueError(f"Layer '{self.name}' is stateful with batch size {size}, got a batch of {batch}.")
-        return nest.map_structure(p.constant, self.states)
+    def _kept_slots(self, p, sequences):
+        """What a stateful layer's call starts from. Raises ValueError for another batch size than its states have."""
+        shapes = [state.shape for state in nest.flatten(self.states)]
+        if shapes[0][0] != sequences.shape[0]:
+            raise ValueError(
+                f"Layer '{self.name}' is stateful with batch size {shapes[0][0]}, its states have the shapes {shapes}; "
+                f"got a batch of {sequences.shape[0]}, inputs of shape {sequences.shape}."
+            )
+        return nest.map_structure(p.kept, self.states)
+
+    def _keep_slots(self, p, final):
+        """What a stateful layer's call leaves: nested as its states, or flat."""
+        for state, slot in zip(nest.flatten(self.states), nest.flatten(final)):
+            if slot.shape != state.shape:
+                raise ValueError(
+                    f"Layer '{self.name}' keeps a state of shape {state.shape}, its cell gave {slot.shape}."
+                )
+            p.keep(state, slot)
 
     # ---- shapes and masks ----------------------------------------------------------------------------------------
 
@@ -174,22 +198,25 @@ class Recurrent(Gates, OverTime):
         """
         mask = self._checked_mask(sequences, mask)
         batch = sequences.shape[0]
+        keeps = self.stateful and p.states is None
+        kept = self._kept_slots(p, sequences) if keeps else None
         if initial_state is not None:
             initial = self.initial_slots(p, initial_state, batch)
         elif p.states is not None:
             initial = p.states.initial(p, self.state_count, (batch, self.units))
         else:
-            initial = self._kept_slots(p, batch) if self.stateful else [None] * self.state_count
+            initial = kept or [None] * self.state_count
         if p.states is not None:
             final = p.states.final(p, self.state_count, (batch, self.units))
-        elif self.stateful:
-            final = self._kept_slots(p, batch)
         else:
-            final = [p.new((batch, self.units)) if self.return_state else None for _ in range(self.state_count)]
+            wanted = self.return_state or keeps
+            final = [p.new((batch, self.units)) if wanted else None for _ in range(self.state_count)]
         step = self.walk(
             p, sequences, mask, initial, final, training, y, y_row, y_time, return_sequences=self.return_sequences,
             go_backwards=self.go_backwards, zero_output_for_mask=self.zero_output_for_mask,
         )  # fmt: skip
+        if keeps:
+            self._keep_slots(p, final)
         return step, final
 
     def reference(self, x, weights, mask=None, states=None):

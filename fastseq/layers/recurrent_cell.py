@@ -100,7 +100,10 @@ class Gates:
         """float32 Slots of the given states, a list of Slots or one Slot. Raises ValueError where they do not fit."""
         slots = list(states) if isinstance(states, (list, tuple)) else [states]
         if len(slots) != self.state_count:
-            raise ValueError(f"Layer '{self.name}' takes {self.state_count} initial states, got {len(slots)}.")
+            raise ValueError(
+                f"Layer '{self.name}' takes {self.state_count} initial states, got {len(slots)}: each of shape "
+                f"{(batch, self.units)}, got {', '.join(str(getattr(slot, 'shape', slot)) for slot in slots)}."
+            )
         for slot in slots:
             shape = getattr(slot, "shape", None)
             if shape != (batch, self.units):

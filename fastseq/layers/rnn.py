@@ -86,12 +86,12 @@ class RNN(OverTime):
                 f"Layer '{self.name}' takes (batch, timesteps, features), got inputs of shape {sequences.shape}."
             )
         mask = self._checked_mask(sequences, mask)
-        initial = kept = None
+        initial = None
         if p.states is not None:
             start = self.get_initial_state(sequences.shape[0])
-            initial, kept = (nest.pack_like(start, slots) for slots in p.states.begin(p, nest.flatten(start)))
+            initial = nest.pack_like(start, p.states.begin(p, nest.flatten(start))[0])
         elif self.stateful:
-            initial = kept = self._kept_slots(p, sequences.shape[0])
+            initial = self._kept_slots(p, sequences)
         if initial_state is not None:
             initial = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
             count = len(nest.flatten(initial))
@@ -100,31 +100,45 @@ class RNN(OverTime):
                     f"Layer '{self.name}' takes {self.state_count} initial states in the structure of "
                     f"{self.state_size}, got {count} in a list of {len(initial)}."
                 )
-        y, states = self._emit_cell(p, self.cell, sequences, initial, kept, mask, training, self.return_sequences)
+            wanted = nest.flatten(self.get_initial_state(sequences.shape[0]))
+            for state, slot in zip(wanted, nest.flatten(initial)):
+                if getattr(slot, "shape", None) != state.shape:
+                    got = getattr(slot, "shape", repr(slot))
+                    raise ValueError(f"Layer '{self.name}' takes initial states of shape {state.shape}, got {got}.")
+        wanted = self.return_state or self.stateful or p.states is not None
+        y, states = self._emit_cell(
+            p, self.cell, sequences, initial, wanted, mask, training, self.return_sequences
+        )  # fmt: skip
+        if p.states is not None:
+            p.states.end(self.name, nest.flatten(states))
+        elif self.stateful:
+            self._keep_slots(p, states)
         if not self.return_state:
             return y
         return (y, *(states if nest.is_nested(states) else [states]))
 
-    def _emit_cell(self, p, cell, x, initial, kept, mask, training, sequences, inner=False):
+    def _emit_cell(self, p, cell, x, initial, wanted, mask, training, sequences, inner=False):
         """One cell or stack over all timesteps.
 
-        initial, kept: its states at the start, and where those at the end are kept, or None; sequences: whether every
-        timestep's output is wanted; inner: whether another cell takes them, in the order of time whatever the walk's.
+        initial: its states at the start, or None; wanted: whether those at the end are; sequences: whether every
+        timestep's output is; inner: whether another cell takes them, in the order of time whatever the walk's.
         Returns (Slot of the outputs, states in the structure of `initial`).
         """
         if _is_stack(cell):
             states = []
             for i, part in enumerate(cell.cells):
-                of_part = [None if nested is None else nested[i] for nested in (initial, kept)]
+                start = None if initial is None else initial[i]
                 beneath = i + 1 < len(cell.cells)
-                x, new = self._emit_cell(p, part, x, *of_part, mask, training, sequences or beneath, inner or beneath)
+                x, new = self._emit_cell(
+                    p, part, x, start, wanted, mask, training, sequences or beneath, inner or beneath
+                )  # fmt: skip
                 states.append(new)
             return x, states
         if isinstance(cell, Layer):
             p.use(cell)
         if _is_native(cell):
-            return self._emit_native(p, cell, x, initial, kept, mask, training, sequences, inner)
-        return self._emit_python(p, cell, x, initial, kept, mask, training, sequences, inner)
+            return self._emit_native(p, cell, x, initial, wanted, mask, training, sequences, inner)
+        return self._emit_python(p, cell, x, initial, mask, training, sequences, inner)
 
     def cell_of_output(self):
         """The built-in cell whose first state is this layer's output; None where a cell of the user's own puts out."""
@@ -133,14 +147,11 @@ class RNN(OverTime):
             cell = cell.cells[-1]
         return cell if _is_native(cell) else None
 
-    def _emit_native(self, p, cell, x, initial, kept, mask, training, sequences, inner):
+    def _emit_native(self, p, cell, x, initial, wanted, mask, training, sequences, inner):
         batch, time, units = *x.shape[:2], cell.units
         y = p.new((batch, time, units) if sequences else (batch, units))
         start = [None] * cell.state_count if initial is None else cell.initial_slots(p, initial, batch)
-        if kept is not None:
-            final = nest.flatten(kept)
-        else:
-            final = [p.new((batch, units)) if self.return_state else None for _ in start]
+        final = [p.new((batch, units)) if wanted else None for _ in start]
         turned = inner and self.go_backwards
         cell.walk(
             p, x, mask, start, final, training, y.at((time - 1) * units) if turned else y,
@@ -149,7 +160,7 @@ class RNN(OverTime):
         )()  # fmt: skip
         return y, final if initial is None else nest.pack_like(initial, final)
 
-    def _emit_python(self, p, cell, x, initial, kept, mask, training, sequences, inner):
+    def _emit_python(self, p, cell, x, initial, mask, training, sequences, inner):
         """The loop over time as one Python step."""
         batch, time, *features = x.shape
         x = p.float32(x)
@@ -191,12 +202,6 @@ class RNN(OverTime):
         y, *states = run(np.zeros((batch, 1, *features), np.float32), None, zeros)
         example = np.zeros((batch, time, *y.shape[2:]) if sequences else y.shape, np.float32)
         y, *states = p.python(self.name, call, given, [example, *states])
-        for state, slot in zip(states, nest.flatten(kept) if kept is not None else ()):
-            if state.shape != slot.shape:
-                raise ValueError(
-                    f"Layer '{self.name}': its cell takes a state of shape {slot.shape} and gave one of {state.shape}."
-                )
-            p.copy(state, slot, (state.size,), (1,), (1,))
         return y, nest.pack_like(found["structure"], states)
 
     # ---- config --------------------------------------------------------------------------------------------------

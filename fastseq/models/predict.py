@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from fastseq import nest
+from fastseq.kept_states import restored_on_error
 
 _KERAS_BATCH_SIZE = 32
 # Values that one batch of automatic size may hold in all layers' outputs together: 32 MB of float32.
@@ -42,12 +43,13 @@ def predict(model, x, batch_size, verbose, steps, callbacks):
     progress = _Progress(model.name, source.count, verbose)
     gathered = _Gathered(source.rows)
     done = 0
-    for batch in source:
-        gathered.add(plain(run(model, batch)))
-        done += 1
-        progress.update(done)
-        if steps is not None and done >= steps:
-            break
+    with restored_on_error(model):
+        for batch in source:
+            gathered.add(plain(run(model, batch)))
+            done += 1
+            progress.update(done)
+            if steps is not None and done >= steps:
+                break
     progress.close(done)
     if steps is not None and done < steps:
         warnings.warn(f"Model '{model.name}': the input ran out of data after {done} of {steps} steps.", stacklevel=3)
