@@ -10,7 +10,7 @@ from fastseq._call cimport NativeProgram, Spec
 from fastseq._native cimport (
     FS_DECODING_NO_CHOICE, FS_DECODING_NO_MEMORY, FS_DECODING_STEP_FAILED, FS_DECODING_STOPPED, Segment, Workspace,
     decode, fs_carried, fs_decoding, fs_failure, fs_passed, fs_rows_program, fs_rows_worker, fs_scaled, fs_sliding,
-    fs_step,
+    fs_step, interruption,
 )
 
 cnp.import_array()
@@ -39,6 +39,7 @@ cdef class MixedStep:
 
     cdef int run(self, fs_failure *failure) except -1:
         cdef Segment segment
+        cdef int status
         cdef Spec *spec
         cdef int i
         cdef Py_ssize_t index
@@ -51,8 +52,9 @@ cdef class MixedStep:
                 self.program._run_python(self.program.plan[index], self.workspace.arena, arrays)
             else:
                 segment = self.program.segments[index]
-                if self.workspace.run(segment, index, self.threads, failure):
-                    raise self.program._failure(index, failure.step, failure.position, failure.value)
+                status = self.workspace.run(segment, index, self.threads, failure)
+                if status:
+                    raise self.program.error_of(status, index, failure)
         return 0
 
 
@@ -208,6 +210,9 @@ def run(
         if mixed is not None and mixed.raised is not None:
             raise mixed.raised
         if status == FS_DECODING_STOPPED:
+            stopped = interruption()  # inside a long step; else between two tokens
+            if stopped is not None:
+                raise stopped
             raise_what_is_set()
     finally:
         if rows is not None:

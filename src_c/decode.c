@@ -222,7 +222,8 @@ static int run_model(fs_worker *w, fs_failure *failure)
         int status = d->run(d->context, failure);
         return status == 0 ? FS_DECODED : status == 1 ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
     }
-    return fs_run_rows(&d->step, own, w->rows, w->run->team, failure) ? FS_DECODING_STEP_FAILED : FS_DECODED;
+    int status = fs_run_rows(&d->step, own, w->rows, w->run->team, failure);
+    return status == FS_DONE ? FS_DECODED : status == FS_FAILED ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
 }
 
 static int choose(fs_worker *w, fs_failure *failure)
