@@ -38,21 +38,17 @@ def one_call(run, inputs):
 
 
 def measured(call, seconds):
-    """{"median": seconds of a call, "calls"}. Calls shorter than 20 us are timed many at once: a clock costs 0.1 us."""
+    """{"median": seconds of a call, "calls"}. Calls shorter than 20 us are timed many at once: a clock costs 0.1 us.
+
+    One call is enough where it takes more than five times `seconds`.
+    """
     once = float("inf")
     for _ in range(5):  # the first one finds cold caches, since other engines ran before it
         start = time.perf_counter()
         call()
         once = min(once, time.perf_counter() - start)
-    """{"median": seconds of a call, "calls"}. Calls shorter than 20 us are timed many at once: a clock costs 0.1 us.
-
-    One call is enough where it takes more than five times `seconds`.
-    """
-    start = time.perf_counter()
-    call()
-    once = time.perf_counter() - start
-    if once > 5 * seconds:
-        return {"median": once, "calls": 1}
+        if once > 5 * seconds:
+            return {"median": once, "calls": 1}
     group = max(1, min(100, int(20e-6 / once)))
     times, end = [], time.perf_counter() + seconds
     while len(times) < 5 or time.perf_counter() < end:

@@ -15,19 +15,6 @@ from fastseq._native cimport (
 
 cnp.import_array()
 
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() noexcept
-
-
-cdef int check_signals() noexcept with gil:
-    """What a signal handler raises stays set on this thread, and `raise_what_is_set` raises it."""
-    return PyErr_CheckSignals()
-
-
-cdef int raise_what_is_set() except? -1:
-    return -1
-
-
 @cython.auto_pickle(False)
 cdef class MixedStep:
     """A model's step of which parts are in Python: the loop runs it with the GIL, for all rows there is room for."""
@@ -204,16 +191,12 @@ def run(
             d.seeds = <const uint64_t *> cnp.PyArray_DATA(seeds)
         if scores is not None:
             d.scores = <float *> cnp.PyArray_DATA(scores)
-        d.poll = check_signals
         with nogil:
             status = decode(&d)
         if mixed is not None and mixed.raised is not None:
             raise mixed.raised
         if status == FS_DECODING_STOPPED:
-            stopped = interruption()  # inside a long step; else between two tokens
-            if stopped is not None:
-                raise stopped
-            raise_what_is_set()
+            raise interruption()
     finally:
         if rows is not None:
             rows.close()

@@ -87,7 +87,6 @@ cdef extern from "fastseq.h" nogil:
         int32_t *ids
         int32_t *lengths
         float *scores
-        int (*poll)() noexcept nogil
         fs_failure failure
         int in_first
 

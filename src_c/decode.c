@@ -42,6 +42,7 @@ typedef struct {
     const fs_decoding *d;
     const fs_rows_worker *own;
     fs_slide *slide;
+    fs_runner runner;
     int64_t rows, group_count, most_groups;
     fs_group *groups;
     char *(*carried)[2];      /* (carried_count,): what the step reads, and where it writes */
@@ -59,6 +60,7 @@ struct fs_decoding_run {
     fs_decoding *d;
     int64_t next_sentence, working;
     int status, failed_in_first;
+    fs_watch watch;
     fs_team *team; /* of threads that run the steps of the only worker together, or null */
 };
 
@@ -184,7 +186,7 @@ static void append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32
 
 /* ---- a step: the model, and what each row offers ---- */
 
-int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, fs_team *team,
+int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, const fs_runner *runner,
                 fs_failure *failure)
 {
     char *arguments = worker->arguments;
@@ -199,17 +201,26 @@ int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, in
     }
     for (int64_t i = 0; i < program->turned_count; i++)
         *(int64_t *)(arguments + program->turned[i]) ^= 1;
-    return team ? fs_team_run(team, worker->steps, program->step_count, failure)
-                : fs_run(worker->steps, program->step_count, 1, failure);
+    if (runner->team)
+        return fs_team_run(runner->team, worker->steps, program->step_count, failure);
+    return fs_run_watched(worker->steps, program->step_count, 1, runner->watch, runner->polls, failure);
+}
+
+static int decoding_status(int status)
+{
+    return status == FS_DONE ? FS_DECODED : status == FS_FAILED ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
 }
 
 static int run_model(fs_worker *w, fs_failure *failure)
 {
     const fs_decoding *d = w->d;
     const fs_rows_worker *own = w->own;
-    if (w->slide && fs_slide_feed(w->slide, w->tokens, w->groups[0].hypotheses[0].length == 0, own->data, failure)) {
-        w->run->failed_in_first = 1;
-        return FS_DECODING_STEP_FAILED;
+    if (w->slide) {
+        int fresh = w->groups[0].hypotheses[0].length == 0;
+        int status = fs_slide_feed(w->slide, w->tokens, fresh, own->data, failure);
+        w->run->failed_in_first = status == FS_FAILED;
+        if (status != FS_DONE)
+            return decoding_status(status);
     }
     for (int64_t i = 0; i < d->carried_count; i++) {
         own->data[d->carried[i].in] = w->carried[i][0];
@@ -218,12 +229,8 @@ static int run_model(fs_worker *w, fs_failure *failure)
     }
     own->data[d->tokens_in] = (char *)w->tokens;
     own->data[d->values_out] = w->values;
-    if (d->run) {
-        int status = d->run(d->context, failure);
-        return status == 0 ? FS_DECODED : status == 1 ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
-    }
-    int status = fs_run_rows(&d->step, own, w->rows, w->run->team, failure);
-    return status == FS_DONE ? FS_DECODED : status == FS_FAILED ? FS_DECODING_STEP_FAILED : FS_DECODING_STOPPED;
+    return decoding_status(d->run ? d->run(d->context, failure)
+                                  : fs_run_rows(&d->step, own, w->rows, &w->runner, failure));
 }
 
 static int choose(fs_worker *w, fs_failure *failure)
@@ -408,28 +415,6 @@ static void advance_groups(fs_worker *w, fs_hypothesis *old)
 
 /* ---- the loop ---- */
 
-#define FS_POLL_SECONDS 0.05
-
-static double seconds_now(void)
-{
-    struct timespec now;
-#ifdef CLOCK_MONOTONIC_COARSE
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now); /* 5 ns, steps of 1 to 4 ms */
-#else
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static int asked_to_stop(const fs_decoding *d, double *asked)
-{
-    double now = seconds_now();
-    if (d->poll == NULL || now - *asked < FS_POLL_SECONDS)
-        return 0;
-    *asked = now;
-    return d->poll() != 0;
-}
-
 /* The first status other than FS_DECODED is the call's, with its failure. */
 static void report(fs_decoding_run *run, int status, const fs_failure *failure)
 {
@@ -440,10 +425,9 @@ static void report(fs_decoding_run *run, int status, const fs_failure *failure)
     }
 }
 
-static void decode_rows(fs_worker *w, fs_hypothesis *old, int calling)
+static void decode_rows(fs_worker *w, fs_hypothesis *old)
 {
     fs_failure failure = {0};
-    double asked = seconds_now();
     for (;;) {
         take_sentences(w);
         if (w->rows == 0 || __atomic_load_n(&w->run->status, __ATOMIC_RELAXED))
@@ -451,7 +435,7 @@ static void decode_rows(fs_worker *w, fs_hypothesis *old, int calling)
         int status = run_model(w, &failure);
         if (status == FS_DECODED)
             status = choose(w, &failure);
-        if (status == FS_DECODED && calling && asked_to_stop(w->d, &asked))
+        if (status == FS_DECODED && fs_look(&w->run->watch, w->runner.polls))
             status = FS_DECODING_STOPPED;
         if (status) {
             report(w->run, status, &failure);
@@ -467,29 +451,27 @@ static void decode_rows(fs_worker *w, fs_hypothesis *old, int calling)
 /* The calling thread listens for an interrupt while others are still at work. */
 static void wait_for_others(fs_decoding_run *run)
 {
-    double begun = seconds_now(), asked = begun;
     fs_failure none = {0};
-    while (__atomic_load_n(&run->working, __ATOMIC_ACQUIRE) > 0) {
-        if (asked_to_stop(run->d, &asked))
+    for (int spins = 0; __atomic_load_n(&run->working, __ATOMIC_ACQUIRE) > 0; spins++) {
+        if (fs_look(&run->watch, 1))
             report(run, FS_DECODING_STOPPED, &none);
-        if (seconds_now() - begun > 0.02) {
-            struct timespec moment = {0, 500000};
-            nanosleep(&moment, NULL);
-        }
+        if (spins > 100000) /* some ms */
+            nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
     }
 }
 
 static void run_worker(fs_decoding_run *run, int number)
 {
     fs_decoding *d = run->d;
-    fs_worker w = {.run = run, .d = d, .own = &d->workers[number]};
+    fs_worker w = {.run = run, .d = d, .own = &d->workers[number],
+                   .runner = {run->team, &run->watch, number == 0}};
     fs_hypothesis *old = malloc((size_t)hypotheses_of(d) * sizeof *old);
     char *memory = aligned_alloc(64, (size_t)lay_out(&w, NULL) + 64);
-    w.slide = d->sliding ? fs_slide_new(d, number, run->team) : NULL;
+    w.slide = d->sliding ? fs_slide_new(d, number, &w.runner) : NULL;
     if (memory && old && (w.slide || d->sliding == NULL)) {
         memset(memory, 0, (size_t)lay_out(&w, NULL));
         lay_out(&w, memory);
-        decode_rows(&w, old, number == 0);
+        decode_rows(&w, old);
     } else {
         report(run, FS_DECODING_NO_MEMORY, &(fs_failure){0});
     }
@@ -526,6 +508,7 @@ int fs_decode(fs_decoding *decoding)
 {
     fs_decoding_run run = {.d = decoding};
     fs_team team = {0};
+    fs_watch_begin(&run.watch);
     /* Where the step is run by others, only what comes before it is a team's work. */
     if (decoding->step_threads > 1 && (decoding->run == NULL || decoding->sliding)) {
         run.team = &team;

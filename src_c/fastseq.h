@@ -135,7 +135,6 @@ typedef struct {
     int32_t *ids;           /* (rows, max(width, 1), max_length), what lies behind the end is not touched */
     int32_t *lengths;       /* (rows, max(width, 1)) */
     float *scores;          /* (rows, max(width, 1)), or null without a beam */
-    int (*poll)(void);      /* not null: asked now and then on the calling thread; a nonzero answer ends the run */
 
     fs_failure failure;
     int in_first; /* whether the step that failed is one of `sliding` */
@@ -144,7 +143,7 @@ typedef struct {
 enum fs_decoding_status {
     FS_DECODED,
     FS_DECODING_STEP_FAILED, /* failure: as fs_run's */
-    FS_DECODING_STOPPED,     /* by poll, or by run */
+    FS_DECODING_STOPPED,     /* by the poll function, or by run */
     FS_DECODING_NO_CHOICE,   /* failure: position is the row, value how many tokens it had, its values are NaN */
     FS_DECODING_NO_MEMORY
 };

@@ -121,13 +121,20 @@ int fs_team_run(fs_team *team, const fs_step *steps, int64_t count, fs_failure *
 void fs_team_follow(fs_team *team, int thread);
 void fs_team_end(fs_team *team);
 
-/* Runs a program for `rows` rows on the arrays at worker->data, as fs_run; with a team, together. */
-int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, fs_team *team,
+/* How a thread runs programs inside a loop in C: together with a team, or alone (null); as fs_run_watched says. */
+typedef struct {
+    fs_team *team;
+    fs_watch *watch;
+    int polls;
+} fs_runner;
+
+/* Runs a program for `rows` rows on the arrays at worker->data, as fs_run. */
+int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, const fs_runner *runner,
                 fs_failure *failure);
 
 /* The first part of a model that slides over tokens (slide.c); null without memory. */
 typedef struct fs_slide fs_slide;
-fs_slide *fs_slide_new(const fs_decoding *decoding, int worker, fs_team *team);
+fs_slide *fs_slide_new(const fs_decoding *decoding, int worker, const fs_runner *runner);
 void fs_slide_free(fs_slide *slide);
 /* Feeds the window's last token, or all of a fresh one's, and points `data` at what the complete window passes on. As
    fs_run. */

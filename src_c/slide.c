@@ -11,7 +11,7 @@ struct fs_slide {
     const fs_decoding *d;
     const fs_sliding *s;
     const fs_rows_worker *own;
-    fs_team *team;
+    const fs_runner *runner;
     int64_t count, fed;    /* windows under way; tokens that were fed */
     int64_t *starts;       /* (window,): for each row the token that its window began with */
     int32_t *ids;          /* (window,) */
@@ -42,13 +42,13 @@ void fs_slide_free(fs_slide *slide)
 
 static char *rows_of(int64_t bytes) { return aligned_alloc(64, (size_t)(bytes + 64) / 64 * 64 + 64); }
 
-fs_slide *fs_slide_new(const fs_decoding *d, int worker, fs_team *team)
+fs_slide *fs_slide_new(const fs_decoding *d, int worker, const fs_runner *runner)
 {
     const fs_sliding *s = d->sliding;
     fs_slide *slide = calloc(1, sizeof *slide);
     if (slide == NULL)
         return NULL;
-    *slide = (fs_slide){.d = d, .s = s, .own = &s->workers[worker], .team = team};
+    *slide = (fs_slide){.d = d, .s = s, .own = &s->workers[worker], .runner = runner};
     slide->starts = calloc((size_t)d->window, sizeof *slide->starts);
     slide->ids = calloc((size_t)d->window, sizeof *slide->ids);
     slide->states = calloc((size_t)s->state_count + 1, sizeof *slide->states);
@@ -113,8 +113,9 @@ static int feed(fs_slide *slide, int32_t token, fs_failure *failure)
     }
     for (int64_t i = 0; i < s->passed_count; i++)
         data[s->passed[i].out] = slide->results[i];
-    if (fs_run_rows(&s->first, slide->own, slide->count, slide->team, failure))
-        return 1;
+    int status = fs_run_rows(&s->first, slide->own, slide->count, slide->runner, failure);
+    if (status)
+        return status;
     for (int64_t i = 0; i < s->state_count; i++) {
         char *read = slide->states[i][0];
         slide->states[i][0] = slide->states[i][1];
@@ -147,8 +148,9 @@ int fs_slide_feed(fs_slide *slide, const int32_t *window, int fresh, char **data
         for (int64_t i = 0; i < length; i++) {
             if (slide->fed < wanted)
                 begin_row(slide, slide->count++);
-            if (feed(slide, window[i], failure))
-                return 1;
+            int status = feed(slide, window[i], failure);
+            if (status)
+                return status;
         }
     } else {
         int64_t done = row_of(slide, slide->fed - length);
@@ -156,8 +158,9 @@ int fs_slide_feed(fs_slide *slide, const int32_t *window, int fresh, char **data
             begin_row(slide, done);
         else
             end_row(slide, done);
-        if (feed(slide, window[length - 1], failure))
-            return 1;
+        int status = feed(slide, window[length - 1], failure);
+        if (status)
+            return status;
     }
     int64_t row = row_of(slide, slide->fed - length);
     for (int64_t i = 0; i < slide->s->passed_count; i++) {

@@ -18,10 +18,11 @@ static void run_share(fs_team *team, const fs_step *step, const fs_extent *exten
         share.row_hi = part(extent->rows, thread + 1, threads);
     }
     if (fs_isa_active->kernels[step->op](step->args, &share))
-        team->failed = 1;
+        __atomic_store_n(&team->failed, 1, __ATOMIC_RELAXED);
 }
 
-/* Every thread of the team walks the same way through the steps; thread 0 does alone what is too small to be shared. */
+/* Every thread of the team walks the same way through the steps; thread 0 does alone what is too small to be shared.
+   Once a step has failed nothing is run any more, but the meetings are kept. */
 static void run_steps(fs_team *team, int thread)
 {
     int shared_before = 0;
@@ -30,21 +31,20 @@ static void run_steps(fs_team *team, int thread)
         fs_extent extent;
         fs_extent_of(step->op, step->args, team->threads, &extent);
         int shared = fs_pays_in_team(&extent, team->threads);
-        if (i > 0 && (shared || shared_before)) {
+        if (i > 0 && (shared || shared_before))
             fs_barrier_wait(&team->barrier);
-            if (team->failed)
-                return;
-        }
-        if (shared)
+        shared_before = shared;
+        if (__atomic_load_n(&team->failed, __ATOMIC_RELAXED))
+            continue;
+        if (shared) {
             run_share(team, step, &extent, thread, team->threads);
-        else if (thread == 0 && !team->failed) {
+        } else if (thread == 0) {
             team->failure->step = i;
             run_share(team, step, &extent, 0, 1);
         }
-        shared_before = shared;
     }
-    if (shared_before)
-        fs_barrier_wait(&team->barrier);
+    /* Also where nothing was shared: before anybody changes the steps' arguments all have done with them. */
+    fs_barrier_wait(&team->barrier);
 }
 
 int fs_team_run(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure)
