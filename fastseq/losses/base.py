@@ -1,0 +1,242 @@
+"""Loss: reduction, sample weights and masks, and the gradient of the reduced loss. https://keras.io/api/losses/
+
+A loss function gives one value per sample (or timestep). Beside it stands, as its attribute `with_pullback`, the same
+together with what turns the derivatives by those values into those by the predictions. Arrays are of the loss's dtype,
+float32 unless it says otherwise; sums are taken in float64.
+"""
+
+import functools
+
+import numpy as np
+
+from fastseq import arrays, naming
+from fastseq.errors import UnsupportedError
+from fastseq.saving import serialization
+
+_REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
+_DTYPES = ("float32", "float64")
+
+
+class Loss:
+    """Base class of losses. A user's own one defines ``call(y_true, y_pred)``, and for training `call_with_pullback`.
+
+    Args:
+        name: by default the class's name.
+        reduction: "sum_over_batch_size" or "mean" (the sum divided by the number of values), "sum",
+            "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        dtype: "float32", the default, or "float64".
+
+    Raises:
+        ValueError: another reduction. UnsupportedError: another dtype.
+    """
+
+    def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
+        self.name = name or naming.auto_name(type(self).__name__)
+        if reduction not in _REDUCTIONS:
+            raise ValueError(
+                f"Invalid value for argument `reduction`. Expected one of {_REDUCTIONS}. Received: "
+                f"reduction={reduction}"
+            )
+        if dtype not in (None, *_DTYPES):
+            raise UnsupportedError(f"Loss '{self.name}': dtype is one of {', '.join(_DTYPES)}. Received: {dtype}")
+        self.reduction = reduction
+        self.dtype = dtype or "float32"
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """The reduced loss, a NumPy scalar; with reduction "none" one value per sample.
+
+        y_true, y_pred: array-likes; a mask that rides on `y_pred` counts. sample_weight: of the values' shape, or one
+        that broadcasts to it.
+        Raises ValueError for labels of a rank or size that does not go with the predictions, naming both shapes.
+        """
+        mask = arrays.mask_of(y_pred)
+        y_true, y_pred = self._arrays(y_true, y_pred)
+        with np.errstate(all="ignore"):
+            values = self.call(y_true, y_pred)
+        weights = _weights(values, sample_weight, _both(mask, arrays.mask_of(values)), self.reduction)
+        values = np.asarray(values)
+        if self.reduction in (None, "none"):
+            return values if weights is None else _product(*_ranked(values, weights)).astype(self.dtype)
+        return np.dtype(self.dtype).type(_reduced(values, weights, self.reduction)[0])
+
+    def value_and_gradient(self, y_true, y_pred, sample_weight=None, mask=None):
+        """The reduced loss, a float, and its derivative by `y_pred`, of the same shape.
+
+        mask: bool, beside one that rides on `y_pred`. Raises as a call does, ValueError for reduction "none", and
+        UnsupportedError for a loss without a gradient.
+        """
+        return self._value_and_gradient(self.call_with_pullback, y_true, y_pred, sample_weight, mask)
+
+    def _value_and_gradient(self, call, y_true, y_pred, sample_weight, mask):
+        if self.reduction in (None, "none"):
+            raise ValueError(f"Loss '{self.name}' has reduction={self.reduction!r}: training needs one number.")
+        mask = _both(mask, arrays.mask_of(y_pred))
+        y_true, y_pred = self._arrays(y_true, y_pred)
+        # NaN and infinity go through, as everywhere; who trains looks at the loss.
+        with np.errstate(all="ignore"):
+            values, pullback = call(y_true, y_pred)
+            weights = _weights(values, sample_weight, _both(mask, arrays.mask_of(values)), self.reduction)
+            total, upstream = _reduced(np.asarray(values), weights, self.reduction)
+            gradient = pullback(upstream.astype(self.dtype)).reshape(y_pred.shape)
+        return float(total), np.asarray(gradient, self.dtype)
+
+    def _arrays(self, y_true, y_pred):
+        y_true = np.asarray(y_true)
+        # Whole numbers stay: float32 has no class 16777217.
+        y_true = y_true if y_true.dtype.kind in "iu" else y_true.astype(self.dtype)
+        return y_true, np.asarray(y_pred, self.dtype)
+
+    def call(self, y_true, y_pred):
+        raise NotImplementedError(f"Loss '{type(self).__name__}' does not define call(y_true, y_pred).")
+
+    def call_with_pullback(self, y_true, y_pred):
+        """``call``'s values, and a function that takes derivatives by them and gives those by `y_pred`."""
+        raise UnsupportedError(
+            f"Loss '{self.name}' has no gradient, so nothing can be trained with it. Give it a method "
+            "call_with_pullback, or use fastseq.losses.with_gradient(function, gradient)."
+        )
+
+    def get_config(self):
+        return {"name": self.name, "reduction": self.reduction}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class LossFunctionWrapper(Loss):
+    """A loss from a function of `y_true` and `y_pred`; further arguments go to the function."""
+
+    def __init__(self, fn, reduction="sum_over_batch_size", name=None, dtype=None, **kwargs):
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.fn = fn
+        self._fn_kwargs = kwargs
+
+    def call(self, y_true, y_pred):
+        return self.fn(*squeeze_or_expand_to_same_rank(y_true, y_pred), **self._fn_kwargs)
+
+    def call_with_pullback(self, y_true, y_pred):
+        function = getattr(self.fn, "with_pullback", None)
+        if function is None:
+            return super().call_with_pullback(y_true, y_pred)
+        return function(*squeeze_or_expand_to_same_rank(y_true, y_pred), **self._fn_kwargs)
+
+    def get_config(self):
+        config = {"fn": serialization.serialize_keras_object(self.fn)}
+        return {**super().get_config(), **config, **serialization.serialize_keras_object(self._fn_kwargs)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**(serialization.deserialize_keras_object(config) if "fn" in config else config))
+
+    def __repr__(self):
+        return f"<LossFunctionWrapper({self.fn}, kwargs={self._fn_kwargs})>"
+
+
+def with_gradient(function, gradient):
+    """`function` as a loss that can be trained with.
+
+    function(y_true, y_pred): one value per sample or timestep: an array of `y_pred`'s shape without its last axis or
+    axes, or of all of it. gradient(y_true, y_pred): an array of `y_pred`'s shape, the derivative of each such value by
+    the predictions it came from.
+    The result is called like `function` and has its name. Using it raises ValueError where a shape is another.
+    """
+
+    @functools.wraps(function)
+    def loss(y_true, y_pred):
+        return function(y_true, y_pred)
+
+    def with_pullback(y_true, y_pred):
+        values = np.asarray(function(y_true, y_pred))
+        derivative = np.asarray(gradient(y_true, y_pred))
+        if derivative.shape != y_pred.shape:
+            raise ValueError(
+                f"The gradient of loss '{function.__name__}' has shape {derivative.shape}, the predictions "
+                f"{y_pred.shape}."
+            )
+        if values.shape != y_pred.shape[: values.ndim]:
+            raise ValueError(
+                f"Loss '{function.__name__}' gave values of shape {values.shape} for predictions of {y_pred.shape}."
+            )
+        rest = (1,) * (y_pred.ndim - values.ndim)
+        return values, lambda upstream: upstream.reshape(values.shape + rest) * derivative
+
+    loss.with_pullback = with_pullback
+    return loss
+
+
+def squeeze_or_expand_to_same_rank(a, b, expand_rank_1=True):
+    """Arrays whose ranks differ by a last axis of size 1, made alike as Keras does; others as they are."""
+    if a.ndim == b.ndim + 1 and a.shape[-1] == 1:
+        return (a, b[..., None]) if b.ndim == 1 and expand_rank_1 else (a[..., 0], b)
+    if b.ndim == a.ndim + 1 and b.shape[-1] == 1:
+        return (a[..., None], b) if a.ndim == 1 and expand_rank_1 else (a, b[..., 0])
+    return a, b
+
+
+def check_same_shape(loss, y_true, y_pred):
+    """Raises ValueError unless both have one shape; NumPy would broadcast (B, 1) against (B, 3) without a word."""
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"Loss {loss}: the labels have shape {y_true.shape}, the predictions {y_pred.shape}; the two must be alike."
+        )
+
+
+def apply_mask(sample_weight, mask, reduction):
+    """Sample weights (float64, or None) with the mask in them: valid entries of a mean weigh total / valid."""
+    if mask is None:
+        return sample_weight
+    weights = np.asarray(mask, np.float64)
+    if reduction in ("mean", "sum_over_batch_size"):
+        valid = weights.sum()
+        weights = weights * (weights.size / valid if valid else 0.0)
+    if sample_weight is None:
+        return weights
+    return _product(*squeeze_or_expand_to_same_rank(weights, sample_weight))
+
+
+def _both(mask, other):
+    return mask if other is None else other if mask is None else mask & other
+
+
+def _weights(values, sample_weight, mask, reduction):
+    if sample_weight is not None:
+        sample_weight = np.asarray(sample_weight, np.float64)
+    return apply_mask(sample_weight, mask, reduction)
+
+
+def _ranked(values, weights):
+    return squeeze_or_expand_to_same_rank(np.asarray(values), weights)
+
+
+def _product(a, b):
+    try:
+        return a * b
+    except ValueError:
+        raise ValueError(f"Sample weights or masks of shapes {a.shape} and {b.shape} do not go together.") from None
+
+
+def _reduced(values, weights, reduction):
+    """The reduced loss (float64), and the derivatives of it by `values`, of their shape."""
+    shape = values.shape
+    if weights is None:
+        count, ones = values.size, np.ones(shape)
+        divisor = 1.0 if reduction == "sum" else float(count)
+        return _divided(values.sum(dtype=np.float64), divisor), _divided(ones, divisor)
+    values, weights = _ranked(values, weights)
+    product = _product(values, weights)
+    divisor = float(product.size)
+    if reduction == "sum":
+        divisor = 1.0
+    elif reduction == "mean_with_sample_weight":
+        divisor = float(weights.sum())
+    upstream = np.broadcast_to(weights, product.shape)
+    # Where weights have more entries than there are values, a value counts once for each of them.
+    extra = product.ndim - values.ndim
+    axes = (*range(extra), *(i + extra for i, n in enumerate(values.shape) if n == 1 and product.shape[i + extra] > 1))
+    upstream = upstream.sum(axis=axes, keepdims=True).reshape(shape) if axes else upstream.reshape(shape)
+    return _divided(product.sum(), divisor), _divided(upstream, divisor)
+
+
+def _divided(value, divisor):
+    return value / divisor if divisor else value * 0.0

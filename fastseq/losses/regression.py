@@ -1,0 +1,96 @@
+"""Losses of real-valued predictions. https://keras.io/api/losses/regression_losses/
+
+Every function takes `y_true` and `y_pred` of shape (B, ..., N) and gives values of shape (B, ...), means over N.
+"""
+
+import numpy as np
+
+from fastseq.losses.base import Loss, LossFunctionWrapper, check_same_shape, squeeze_or_expand_to_same_rank
+
+
+def _mean_of_differences(name, formula):
+    """The loss function whose values are means of formula(y_pred - y_true), with its pullback.
+
+    formula: gives the terms and their derivatives.
+    """
+
+    def with_pullback(y_true, y_pred, **arguments):
+        y_pred = _floating(y_pred)
+        given = y_pred.shape
+        y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true, y_pred.dtype), y_pred)
+        check_same_shape(name, y_true, y_pred)
+        terms, derivatives = formula(y_pred - y_true, **arguments)
+        values = np.mean(terms, axis=-1, dtype=np.float64).astype(y_pred.dtype)
+
+        def pullback(upstream):
+            return (upstream[..., None] / y_pred.dtype.type(y_pred.shape[-1]) * derivatives).reshape(given)
+
+        return values, pullback
+
+    return with_pullback
+
+
+def _floating(y_pred):
+    y_pred = np.asarray(y_pred)
+    return y_pred if y_pred.dtype in (np.float32, np.float64) else y_pred.astype(np.float32)
+
+
+def _huber_terms(error, delta):
+    size = np.abs(error)
+    delta = error.dtype.type(delta)
+    inside = size <= delta
+    half = error.dtype.type(0.5)
+    terms = np.where(inside, half * np.square(error), delta * size - half * np.square(delta))
+    return terms, np.where(inside, error, delta * np.sign(error))
+
+
+def mean_squared_error(y_true, y_pred):
+    """``mean((y_true - y_pred)^2)``."""
+    return mean_squared_error.with_pullback(y_true, y_pred)[0]
+
+
+def mean_absolute_error(y_true, y_pred):
+    """``mean(|y_true - y_pred|)``; its derivative at no difference is 0."""
+    return mean_absolute_error.with_pullback(y_true, y_pred)[0]
+
+
+def huber(y_true, y_pred, delta=1.0):
+    """Half the squared difference up to `delta`, from there on a straight line. Huber 1964."""
+    return huber.with_pullback(y_true, y_pred, delta)[0]
+
+
+mean_squared_error.with_pullback = _mean_of_differences("mean_squared_error", lambda e: (np.square(e), 2 * e))
+mean_absolute_error.with_pullback = _mean_of_differences("mean_absolute_error", lambda e: (np.abs(e), np.sign(e)))
+_huber = _mean_of_differences("huber", _huber_terms)
+huber.with_pullback = lambda y_true, y_pred, delta=1.0: _huber(y_true, y_pred, delta=delta)
+
+
+class MeanSquaredError(LossFunctionWrapper):
+    """See `mean_squared_error`, and `Loss` for the arguments."""
+
+    def __init__(self, reduction="sum_over_batch_size", name="mean_squared_error", dtype=None):
+        super().__init__(mean_squared_error, reduction, name, dtype)
+
+    def get_config(self):
+        return Loss.get_config(self)
+
+
+class MeanAbsoluteError(LossFunctionWrapper):
+    """See `mean_absolute_error`, and `Loss` for the arguments."""
+
+    def __init__(self, reduction="sum_over_batch_size", name="mean_absolute_error", dtype=None):
+        super().__init__(mean_absolute_error, reduction, name, dtype)
+
+    def get_config(self):
+        return Loss.get_config(self)
+
+
+class Huber(LossFunctionWrapper):
+    """See `huber`, and `Loss` for the arguments."""
+
+    def __init__(self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None):
+        super().__init__(huber, reduction, name, dtype, delta=delta)
+
+    def get_config(self):
+        # Keras 3.15 leaves delta out and so forgets it on saving; its own from_config reads it back all the same.
+        return {**Loss.get_config(self), "delta": self._fn_kwargs["delta"]}
