@@ -37,7 +37,7 @@ _state = threading.local()
 def _tables():
     """kind -> name -> class or function, for every built-in that a config may name."""
     # Imported here: these modules import this one.
-    from fastseq import activations, constraints, initializers, losses, regularizers
+    from fastseq import activations, constraints, initializers, losses, metrics, regularizers
     from fastseq.layers import REGISTRY
 
     return {
@@ -48,6 +48,7 @@ def _tables():
         "activations": activations.ALL_OBJECTS_DICT,
         "random": {"SeedGenerator": initializers.SeedGenerator},
         "losses": losses.ALL_OBJECTS_DICT,
+        "metrics": metrics.ALL_OBJECTS_DICT,
     }
 
 

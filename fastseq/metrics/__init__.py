@@ -1,0 +1,110 @@
+"""Metrics with Keras's names, arguments and numbers. https://keras.io/api/metrics/"""
+
+import inspect
+
+from fastseq.losses import choose
+from fastseq.losses.regression import mean_absolute_error, mean_squared_error
+from fastseq.metrics.accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from fastseq.metrics.base import Mean, MeanMetricWrapper, Metric
+from fastseq.metrics.confusion import Precision, Recall
+from fastseq.metrics.regression import MeanAbsoluteError, MeanSquaredError
+from fastseq.naming import to_snake_case
+from fastseq.saving import serialization
+
+_CLASSES = (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    Mean,
+    MeanAbsoluteError,
+    MeanMetricWrapper,
+    MeanSquaredError,
+    Metric,
+    Precision,
+    Recall,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+)
+ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}
+ALL_OBJECTS_DICT |= {to_snake_case(cls.__name__): cls for cls in _CLASSES}
+ALL_OBJECTS_DICT |= dict.fromkeys(("mae", "MAE"), MeanAbsoluteError) | dict.fromkeys(("mse", "MSE"), MeanSquaredError)
+_FUNCTIONS = (
+    binary_accuracy,
+    categorical_accuracy,
+    mean_absolute_error,
+    mean_squared_error,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+__all__ = [
+    *(cls.__name__ for cls in _CLASSES),
+    *(function.__name__ for function in _FUNCTIONS),
+    "deserialize",
+    "get",
+    "serialize",
+]
+
+
+def serialize(metric):
+    """The config dict of a metric."""
+    return serialization.serialize_keras_object(metric)
+
+
+def deserialize(config, custom_objects=None):
+    """The metric of a config dict, or the object of a name."""
+    return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
+
+
+def get(identifier):
+    """A metric from its name, config dict, class, or any callable; None is None.
+
+    Raises:
+        ValueError: no such metric.
+    """
+    if identifier is None:
+        return None
+    found = ALL_OBJECTS_DICT.get(identifier) if isinstance(identifier, str) else identifier
+    found = deserialize(identifier) if isinstance(identifier, dict) else found
+    if inspect.isclass(found):
+        found = found()
+    if callable(found):
+        return found
+    names = ", ".join(sorted({to_snake_case(name) for name in ALL_OBJECTS_DICT} - {"metric", "mean_metric_wrapper"}))
+    raise ValueError(f"Could not interpret metric identifier: {identifier}. There are: {names}.")
+
+
+def for_output(identifier, y_true, y_pred):
+    """The `Metric` that compile's `identifier` means for an output with such labels and predictions.
+
+    "accuracy" and "acc" choose one by the shapes, as Keras does. A string is also the metric's name, a function's name
+    that of its mean. Raises ValueError for None and unknown names.
+    """
+    if identifier is None:
+        raise ValueError("Expected a metric, received None.")
+    if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
+        return choose(y_true, y_pred, BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy)(name=identifier)
+    found = get(identifier)
+    if isinstance(found, Metric):
+        if isinstance(identifier, str):
+            found.name = identifier
+        return found
+    name = getattr(found, "name", None) or getattr(found, "__name__", None) or to_snake_case(type(found).__name__)
+    return MeanMetricWrapper(found, name=name)
+
+
+def __getattr__(name):
+    raise AttributeError(f"fastseq.metrics has no '{name}'. There are: {', '.join(__all__)}.")

@@ -1,0 +1,149 @@
+"""Metric, Mean and MeanMetricWrapper. https://keras.io/api/metrics/
+
+Totals are kept in float64: over the uneven batches of an epoch they are those of the epoch as one batch.
+"""
+
+import inspect
+
+import numpy as np
+
+from fastseq import arrays, initializers, losses, naming
+from fastseq.losses.base import apply_mask, squeeze_or_expand_to_same_rank
+from fastseq.saving import serialization
+from fastseq.state import StateVariable
+
+
+class Metric:
+    """Base class of metrics. A user's own one defines `update_state` and `result`, and keeps what `add_variable` gives.
+
+    name: by default the class's; dtype: accepted and kept in the config; the state is float64 whatever it says.
+    """
+
+    def __init__(self, dtype=None, name=None):
+        self.name = name or naming.auto_name(type(self).__name__)
+        self.dtype = dtype or "float32"
+        self._variables = []
+
+    def add_variable(self, shape, initializer, dtype=None, aggregation="sum", name=None):
+        """A new variable of the metric's state."""
+        value = initializers.get(initializer)(shape, dtype="float64")
+        name = name or "variable"
+        self._variables.append(StateVariable(value, name, f"{self.name}/{name}", "float64"))
+        return self._variables[-1]
+
+    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
+        return self.add_variable(shape, initializer, dtype, name=name)
+
+    @property
+    def variables(self):
+        return self._variables[:]
+
+    def reset_state(self):
+        """Forgets what was seen."""
+        for variable in self._variables:
+            variable.assign(np.zeros(variable.shape))
+
+    def update_state(self, *args, **kwargs):
+        raise NotImplementedError(f"Metric '{type(self).__name__}' does not define update_state().")
+
+    def result(self):
+        raise NotImplementedError(f"Metric '{type(self).__name__}' does not define result().")
+
+    def __call__(self, *args, **kwargs):
+        self.update_state(*args, **kwargs)
+        return self.result()
+
+    def get_config(self):
+        return {"name": self.name, "dtype": self.dtype}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __repr__(self):
+        return f"<{type(self).__name__} name={self.name}>"
+
+
+class Mean(Metric):
+    """The mean of all values seen, weighted by sample weights of their shape or that of their first axes."""
+
+    def __init__(self, name="mean", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.total = self.add_variable((), "zeros", name="total")
+        self.count = self.add_variable((), "zeros", name="count")
+
+    def update_state(self, values, sample_weight=None):
+        """values: array (B, ...), of which the mean over all but the first axis is one sample's."""
+        values, weights = _samplewise(values, sample_weight)
+        if weights is not None:
+            count = weights.sum()
+        else:
+            count = values.shape[0] if values.ndim else 1
+        self.total.assign_add(values.sum())
+        self.count.assign_add(count)
+
+    def result(self):
+        """The mean, a float; 0 before anything was seen."""
+        return float(self.total) / float(self.count) if float(self.count) else 0.0
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of what a function of `y_true` and `y_pred` gives; further arguments go to the function."""
+
+    def __init__(self, fn, name=None, dtype=None, **kwargs):
+        super().__init__(name=name or naming.auto_name(type(self).__name__), dtype=dtype)
+        self._fn = fn
+        self._fn_kwargs = kwargs
+        if fn in _loss_functions() or isinstance(fn, losses.Loss):
+            self._direction = "down"
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        """sample_weight: weights of the function's values; a mask that rides on `y_pred` counts beside them."""
+        mask = arrays.mask_of(y_pred)
+        values = self._fn(np.asarray(y_true), np.asarray(y_pred), **self._fn_kwargs)
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight, np.float64)
+        super().update_state(values, apply_mask(sample_weight, mask, "sum"))
+
+    def get_config(self):
+        config = {"fn": serialization.serialize_keras_object(self._fn)}
+        return {**super().get_config(), **config, **serialization.serialize_keras_object(self._fn_kwargs)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**(serialization.deserialize_keras_object(config) if "fn" in config else config))
+
+
+class FunctionMetric(MeanMetricWrapper):
+    """A metric of a built-in function, whose config holds its arguments rather than the function."""
+
+    def get_config(self):
+        return {**Metric.get_config(self), **self._fn_kwargs}
+
+
+def _loss_functions():
+    return [item for item in losses.ALL_OBJECTS_DICT.values() if not inspect.isclass(item)]
+
+
+def _samplewise(values, sample_weight):
+    """Values and weights (or None), one of each for each sample, as Keras reduces them."""
+    mask = arrays.mask_of(values)
+    values = np.asarray(values, np.float64)
+    if sample_weight is not None:
+        weights = np.asarray(sample_weight, np.float64)
+        if mask is not None:
+            weights = apply_mask(weights, mask, "sum")
+        values, weights = squeeze_or_expand_to_same_rank(values, weights)
+        if values.ndim > weights.ndim:
+            values = values.mean(axis=tuple(range(weights.ndim, values.ndim)))
+        try:
+            weights = np.broadcast_to(weights, values.shape)
+        except ValueError:
+            raise ValueError(
+                f"Sample weights of shape {weights.shape} do not go with values of shape {values.shape}."
+            ) from None
+        values = values * weights
+        sample_weight = weights.mean(axis=tuple(range(1, weights.ndim))) if weights.ndim > 1 else weights
+    if values.ndim > 1:
+        values = values.mean(axis=tuple(range(1, values.ndim)))
+    return values, sample_weight
