@@ -32,7 +32,14 @@
     OP(RANDOM, random)                                                                                                 \
     OP(CHOICE, choice)                                                                                                 \
     OP(MATMUL, matmul)                                                                                                 \
-    OP(NORMALIZE, normalize)
+    OP(NORMALIZE, normalize)                                                                                           \
+    OP(SGD, sgd)                                                                                                       \
+    OP(RMSPROP, rmsprop)                                                                                               \
+    OP(ADAM, adam)                                                                                                     \
+    OP(NADAM, nadam)                                                                                                   \
+    OP(ADAGRAD, adagrad)                                                                                               \
+    OP(SUM_SQUARES, sum_squares)                                                                                       \
+    OP(CLIP_SCALE, clip_scale)
 
 /* y = activation(x w + bias), and with `softmax` that of each row of it. */
 #define FS_DENSE_ARGS(IN, OUT, INT, NUM)                                                                               \
@@ -187,6 +194,34 @@
 #define FS_NORMALIZE_ARGS(IN, OUT, INT, NUM)                                                                           \
     IN(float, x, "(outer, n, inner)") OUT(float, y, "(outer, n, inner)") INT(outer) INT(n) INT(inner) NUM(epsilon)
 
+/* One step of an optimizer over one array of weights; what hyper and the state arrays hold for each of them is told in
+   kernels/optimizer_inl.h. The gradient is multiplied with `scale` first. */
+#define FS_UPDATE_ARGS(IN, OUT, INT, NUM)                                                                              \
+    IN(float, g, "(count,) gradient")                                                                                  \
+    IN(float, scale, "(1,)")                                                                                           \
+    IN(float, hyper, "(10,): learning rate, decay of the weights, limit of clipping, 1 / loss scale, then its own")    \
+    OUT(float, w, "(count,) weights")                                                                                  \
+    OUT(float, state0, "(count,) or null")                                                                             \
+    OUT(float, state1, "(count,) or null")                                                                             \
+    OUT(float, state2, "(count,) or null")                                                                             \
+    INT(count) INT(decays) INT(clips) INT(option)
+
+#define FS_SGD_ARGS FS_UPDATE_ARGS
+#define FS_RMSPROP_ARGS FS_UPDATE_ARGS
+#define FS_ADAM_ARGS FS_UPDATE_ARGS
+#define FS_NADAM_ARGS FS_UPDATE_ARGS
+#define FS_ADAGRAD_ARGS FS_UPDATE_ARGS
+
+/* partial[b] = sum of x^2 over block b, of FS_NORM_BLOCK elements but for the last. fastseq/optimizers/native.py knows
+   the number too. */
+#define FS_NORM_BLOCK 4096
+#define FS_SUM_SQUARES_ARGS(IN, OUT, INT, NUM)                                                                         \
+    IN(float, x, "(count,)") OUT(float, partial, "(ceil(count / FS_NORM_BLOCK),)") INT(count)
+
+/* scale = hyper's 1 / loss scale, times what brings the norm, the root of the sum of `partial`, down to its limit */
+#define FS_CLIP_SCALE_ARGS(IN, OUT, INT, NUM)                                                                          \
+    IN(float, partial, "(count,)") IN(float, hyper, "as above") OUT(float, scale, "(1,)") INT(count) INT(whole)
+
 enum fs_cast_kind { FS_CAST_F32_I32, FS_CAST_I32_F32, FS_CAST_U8_F32, FS_CAST_U8_I32, FS_CAST_I32_U8, FS_CAST_F32_U8 };
 enum fs_binary_kind {
     FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU,
@@ -208,6 +243,9 @@ enum fs_cell { FS_CELL_LSTM, FS_CELL_GRU, FS_CELL_GRU_RESET_BEFORE, FS_CELL_SIMP
 typedef struct {
     FS_RECURRENT_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
 } fs_recurrent_args; /* the four recurrent ops share one layout */
+typedef struct {
+    FS_UPDATE_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
+} fs_update_args; /* and so do the optimizers */
 FS_OPS(FS_STRUCT)
 
 enum fs_op_id {

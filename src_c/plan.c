@@ -162,6 +162,22 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
         break;
     }
+    case FS_OP_SGD:
+    case FS_OP_RMSPROP:
+    case FS_OP_ADAM:
+    case FS_OP_NADAM:
+    case FS_OP_ADAGRAD: {
+        const fs_update_args *a = args;
+        extent->rows = a->count;
+        extent->row_work = 20;
+        break;
+    }
+    case FS_OP_SUM_SQUARES: {
+        const fs_sum_squares_args *a = args;
+        extent->rows = (a->count + FS_NORM_BLOCK - 1) / FS_NORM_BLOCK;
+        extent->row_work = FS_NORM_BLOCK;
+        break;
+    }
     /* On one thread each: one row, whose work counts where a call may be interrupted. */
     case FS_OP_MATMUL: { /* threaded inside BLAS */
         const fs_matmul_args *a = args;

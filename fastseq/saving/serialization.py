@@ -25,6 +25,7 @@ _MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.
 # Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
 NOT_IN_KERAS = ("LocallyConnected1D",)
 _OWN_PACKAGE, _OWN_MODULE = "fastseq", "fastseq.layers"
+_NESTED = {"schedules": "optimizers.schedules"}
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
 _LAMBDA_ADVICE = (
     "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
@@ -37,8 +38,9 @@ _state = threading.local()
 def _tables():
     """kind -> name -> class or function, for every built-in that a config may name."""
     # Imported here: these modules import this one.
-    from fastseq import activations, constraints, initializers, losses, metrics, regularizers
+    from fastseq import activations, constraints, initializers, losses, metrics, optimizers, regularizers
     from fastseq.layers import REGISTRY
+    from fastseq.optimizers import schedules
 
     return {
         "layers": REGISTRY,
@@ -47,6 +49,8 @@ def _tables():
         "constraints": constraints.ALL_OBJECTS_DICT,
         "activations": activations.ALL_OBJECTS_DICT,
         "random": {"SeedGenerator": initializers.SeedGenerator},
+        "schedules": schedules.ALL_OBJECTS_DICT,
+        "optimizers": optimizers.ALL_OBJECTS_DICT,
         "losses": losses.ALL_OBJECTS_DICT,
         "metrics": metrics.ALL_OBJECTS_DICT,
     }
@@ -154,7 +158,7 @@ def _public_module(cls):
     kind = next((kind for kind, table in _tables().items() if table.get(name) is cls), None)
     if name in NOT_IN_KERAS and kind == "layers":
         return _OWN_MODULE
-    return kind and f"keras.{kind}"
+    return kind and f"keras.{_NESTED.get(kind, kind)}"
 
 
 def deserialize_keras_object(config, custom_objects=None, module_objects=None):

@@ -8,6 +8,7 @@
 #include "dense_inl.h"
 #include "elementwise_inl.h"
 #include "gather_inl.h"
+#include "optimizer_inl.h"
 #include "random_inl.h"
 #include "choice_inl.h"
 #include "recurrent_block_inl.h"

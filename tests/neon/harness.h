@@ -34,4 +34,5 @@ void dense_cases(void);
 void activation_cases(void);
 void elementwise_cases(void);
 void id_and_mask_cases(void);
+void optimizer_cases(void);
 #endif

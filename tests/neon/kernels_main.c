@@ -169,6 +169,7 @@ int main(int count, char **arguments)
     activation_cases();
     elementwise_cases();
     id_and_mask_cases();
+    optimizer_cases();
     free(memory);
     return 0;
 }

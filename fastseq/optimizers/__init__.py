@@ -1,0 +1,57 @@
+"""Optimizers and learning-rate schedules with Keras's names, arguments and numbers. https://keras.io/api/optimizers/"""
+
+from fastseq.optimizers import schedules
+from fastseq.optimizers.adagrad import Adagrad
+from fastseq.optimizers.adam import Adam, AdamW
+from fastseq.optimizers.base import Optimizer
+from fastseq.optimizers.nadam import Nadam
+from fastseq.optimizers.rmsprop import RMSprop
+from fastseq.optimizers.sgd import SGD
+from fastseq.saving import serialization
+
+_CLASSES = (Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD)
+ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}
+# Names in lower case, as "rmsprop", name an optimizer too.
+_BY_NAME = {**ALL_OBJECTS_DICT, **{cls.__name__.lower(): cls for cls in _CLASSES}}
+__all__ = [*ALL_OBJECTS_DICT, "deserialize", "get", "schedules", "serialize"]
+
+
+def serialize(optimizer):
+    """The config dict of an optimizer."""
+    return serialization.serialize_keras_object(optimizer)
+
+
+def deserialize(config, custom_objects=None):
+    """The optimizer of a config dict; the class's name may be in any case."""
+    name = config.get("class_name")
+    if isinstance(name, str) and name.lower() in _BY_NAME:
+        config = {**config, "class_name": name.lower()}
+    return serialization.deserialize_keras_object(config, custom_objects, module_objects=_BY_NAME)
+
+
+def get(identifier):
+    """An optimizer from its name, config dict, class, or itself; None is None.
+
+    Raises:
+        ValueError: no such optimizer.
+    """
+    if identifier is None:
+        return None
+    found = identifier
+    if isinstance(identifier, str):
+        found = _BY_NAME.get(identifier.lower(), identifier)
+    elif isinstance(identifier, dict):
+        found = deserialize(identifier)
+    if isinstance(found, type) and issubclass(found, Optimizer):
+        found = found()
+    if isinstance(found, Optimizer):
+        return found
+    raise ValueError(f"Could not interpret optimizer identifier: {identifier}. There are: {_names()}.")
+
+
+def _names():
+    return ", ".join(name for name in ALL_OBJECTS_DICT if name != "Optimizer")
+
+
+def __getattr__(name):
+    raise AttributeError(f"fastseq.optimizers has no '{name}'. There are: {', '.join(__all__)}.")

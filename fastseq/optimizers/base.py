@@ -1,0 +1,396 @@
+"""Optimizer: what all optimizers share. https://keras.io/api/optimizers/
+
+Every optimizer updates all weights in one native call (native.py); `update_step` of each is the same in NumPy, the
+twin that tests compare with and what a user's own optimizer defines.
+"""
+
+import re
+import warnings
+
+import numpy as np
+
+from fastseq import naming
+from fastseq.optimizers.gradients import checked, clipped
+from fastseq.optimizers.native import Updates
+from fastseq.optimizers.schedules import LearningRateSchedule
+from fastseq.saving import serialization
+from fastseq.state import StateVariable
+
+
+class Optimizer:
+    """Base class of optimizers. A user's own one defines `build`, `update_step` and `get_config` as with Keras.
+
+    Args:
+        learning_rate: float, a schedule, or a function without arguments; `lr` is Keras 1's spelling of it.
+        weight_decay: None, or what weights lose of themselves in each step, times the learning rate.
+        clipnorm, global_clipnorm: largest L2 norm of each gradient, and of all of them together.
+        clipvalue: largest absolute value of a gradient's elements. Only one of the three may be given.
+        use_ema, ema_momentum, ema_overwrite_frequency: keep an exponential moving average of the weights, and put it
+            in their place every so many steps, or with None at `finalize_variable_values`.
+        loss_scale_factor: gradients are divided by it.
+        gradient_accumulation_steps: weights change only every so many steps, by the mean of the gradients until then.
+        name: of the optimizer, which its variables' paths begin with.
+
+    Raises:
+        ValueError: arguments that contradict one another or are out of range, and unknown ones.
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
+        # Keras 1 and 2: lr was the learning rate, and decay lowered it by the step count.
+        learning_rate = kwargs.pop("lr", learning_rate)
+        if kwargs.pop("decay", None):
+            raise ValueError(
+                "`decay` of Keras 1 and 2 is not an argument of Keras 3; the same is "
+                "learning_rate=InverseTimeDecay(learning_rate, decay_steps=1, decay_rate=decay)."
+            )
+        if kwargs:
+            raise ValueError(f"Argument(s) not recognized: {kwargs}")
+        self.name = naming.auto_name(type(self).__name__) if name is None else name
+        self.weight_decay = weight_decay
+        self.clipnorm = clipnorm
+        self.global_clipnorm = global_clipnorm
+        self.clipvalue = clipvalue
+        self.use_ema = use_ema
+        self.ema_momentum = ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self._check()
+        self.built = False
+        self._variables = []
+        self._trainable_variables = []
+        self._indices = {}
+        self._excluded, self._excluded_names = set(), None
+        self._updates = Updates(self)
+        self._iterations = self._track(StateVariable(0, "iteration", f"{self.name}/iteration", "int64"))
+        if not callable(learning_rate):
+            if not isinstance(learning_rate, float):
+                raise ValueError(
+                    "Argument `learning_rate` should be float, or an instance of LearningRateSchedule, or a callable "
+                    f"that returns a learning rate. Received: learning_rate={learning_rate}"
+                )
+            path = f"{self.name}/learning_rate"
+            learning_rate = self._track(StateVariable(learning_rate, "learning_rate", path))
+        self._learning_rate = learning_rate
+
+    def _check(self):
+        if sum(limit is not None for limit in (self.clipnorm, self.clipvalue, self.global_clipnorm)) > 1:
+            raise ValueError(
+                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
+                f"clipnorm={self.clipnorm}, clipvalue={self.clipvalue}, global_clipnorm={self.global_clipnorm}"
+            )
+        steps = self.gradient_accumulation_steps
+        if steps and not (isinstance(steps, int) and steps >= 2):
+            raise ValueError(
+                f"`gradient_accumulation_steps` must be an integer >= 2. Received: gradient_accumulation_steps={steps}"
+            )
+        if not self.use_ema:
+            return
+        if self.ema_momentum > 1 or self.ema_momentum < 0:
+            raise ValueError(f"`ema_momentum` must be in the range [0, 1]. Received: ema_momentum={self.ema_momentum}")
+        frequency = self.ema_overwrite_frequency
+        if frequency and not (isinstance(frequency, int) and frequency >= 1):
+            raise ValueError(
+                "`ema_overwrite_frequency` must be an integer >= 1 or None. Received: "
+                f"ema_overwrite_frequency={frequency}"
+            )
+
+    # ---- variables -----------------------------------------------------------------------------------------------
+
+    def _track(self, variable):
+        self._variables.append(variable)
+        return variable
+
+    @property
+    def variables(self):
+        """The step count, the learning rate unless it is a schedule, then what `build` made, in Keras's order."""
+        return self._variables[:]
+
+    @property
+    def iterations(self):
+        """How many steps have changed the weights."""
+        if self.gradient_accumulation_steps:
+            return self._iterations // self.gradient_accumulation_steps
+        return self._iterations
+
+    @property
+    def learning_rate(self):
+        """The current one: a variable, which can be assigned to, or what the schedule or function says."""
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            return self._learning_rate(int(self._iterations))
+        return self._learning_rate if isinstance(self._learning_rate, StateVariable) else self._learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        own = self._learning_rate
+        if callable(value):
+            if isinstance(own, StateVariable):
+                self._variables = [variable for variable in self._variables if variable is not own]
+            self._learning_rate = value
+        elif not isinstance(own, StateVariable):
+            raise TypeError(
+                "This optimizer was created with a schedule or function as its `learning_rate`, so it cannot be set to "
+                "a number. Create it with a float `learning_rate`."
+            )
+        else:
+            own.assign(value)
+
+    def build(self, variables):
+        """Makes the state for `variables`; an optimizer serves those it was built with, and no others."""
+        variables = list(variables)
+        if self.use_ema:
+            self._averages = self.add_optimizer_variables(variables, "average")
+        if self.gradient_accumulation_steps:
+            self._accumulated = self.add_optimizer_variables(variables, "gradient_accumulator")
+        self._indices = {id(variable): index for index, variable in enumerate(variables)}
+        self._trainable_variables = variables
+        self.built = True
+
+    def add_variable(self, shape, initializer="zeros", dtype=None, name=None):
+        """A new variable of the optimizer. initializer: a name, or a function of shape and dtype."""
+        from fastseq import initializers
+
+        value = initializers.get(initializer)(shape, dtype=dtype or "float32")
+        name = name or "variable"
+        return self._track(StateVariable(value, name, f"{self.name}/{name}", dtype or "float32"))
+
+    def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
+        """A variable of the shape of `reference_variable`, a weight, and named after it."""
+        path = getattr(reference_variable, "path", reference_variable.name).replace("/", "_").replace(":", "_")
+        return self.add_variable(tuple(reference_variable.shape), initializer, None, f"{path}_{name or 'var'}")
+
+    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
+        """A list of variables, one for each weight; for a list of names a tuple of lists, made weight by weight."""
+        names = [name] if isinstance(name, str) else list(name)
+        rows = [
+            [self.add_variable_from_reference(variable, word, initializer) for word in names]
+            for variable in trainable_variables
+        ]
+        columns = tuple([row[i] for row in rows] for i in range(len(names)))
+        return columns[0] if isinstance(name, str) else columns
+
+    def _get_variable_index(self, variable):
+        return self._indices[id(variable)]
+
+    def assign(self, variable, value):
+        variable.assign(value)
+
+    def assign_add(self, variable, value):
+        variable.assign(np.asarray(variable) + value)
+
+    def assign_sub(self, variable, value):
+        variable.assign(np.asarray(variable) - value)
+
+    # ---- one step ------------------------------------------------------------------------------------------------
+
+    def apply_gradients(self, grads_and_vars):
+        """`apply` for pairs of a gradient and its weight; returns the step count."""
+        gradients, variables = zip(*grads_and_vars)
+        self.apply(gradients, variables)
+        return self._iterations
+
+    def apply(self, grads, trainable_variables=None, *, tell_layers=True):
+        """One step: changes the weights by the gradients.
+
+        grads: arrays of the weights' shapes; None for a weight without a gradient, of which it warns.
+        trainable_variables: the weights, by default those the optimizer was built with; the first call builds it.
+        tell_layers: False where the caller makes the layers drop what they packed from the old weights, later, once
+            for many steps. Then weights stay at one place in memory until they are assigned to, so that programs for
+            training may point to them.
+        Raises ValueError for unknown weights, other shapes, or no gradient at all.
+        """
+        grads = list(grads)
+        if not grads:
+            return
+        variables = self._known(grads, trainable_variables)
+        grads, variables = checked(grads, variables)
+        unscale = 1.0 if self.loss_scale_factor is None else 1.0 / self.loss_scale_factor
+        if self.gradient_accumulation_steps:
+            grads, unscale = self._accumulate(grads, variables, unscale), 1.0
+        changed = variables
+        if grads is not None:
+            self._update(grads, variables, unscale, in_place=not tell_layers)
+        if self.use_ema:
+            self._average(not tell_layers)
+            changed = self._trainable_variables
+        for variable in variables:
+            if getattr(variable, "constraint", None) is not None:
+                self._updates.replace(variable, variable.constraint(variable._value), not tell_layers)
+        self._iterations._value += 1
+        if tell_layers:
+            for owner in {id(v._owner): v._owner for v in changed if v._owner is not None}.values():
+                owner._weights_changed()
+
+    def _known(self, grads, variables):
+        if variables is None:
+            if not self.built:
+                raise ValueError("Without variables, apply() needs an optimizer that was built: build(variables).")
+            variables = self._trainable_variables
+        variables = list(variables)
+        if len(grads) != len(variables):
+            raise ValueError(f"{len(grads)} gradients were given for {len(variables)} variables.")
+        if not self.built:
+            self.build(variables)
+        for variable in variables:
+            if id(variable) not in self._indices:
+                raise ValueError(
+                    f"Unknown variable: {variable.path}. An optimizer serves the variables it was built with; make a "
+                    "new one for others."
+                )
+        return variables
+
+    def _accumulate(self, grads, variables, unscale):
+        """The gradients to step with, None where this step only adds up."""
+        steps = self.gradient_accumulation_steps
+        sums = [self._accumulated[self._get_variable_index(variable)] for variable in variables]
+        grads = [gradient * np.float32(unscale) + total._value for gradient, total in zip(grads, sums)]
+        if (int(self._iterations) + 1) % steps:
+            for total, gradient in zip(sums, grads):
+                total._value[...] = gradient
+            return None
+        for total in self._accumulated:
+            total._value[...] = 0
+        return [np.asarray(gradient / np.float32(steps)) for gradient in grads]
+
+    def _update(self, grads, variables, unscale, in_place):
+        rate = np.float32(self.learning_rate)
+        decays = [self.weight_decay is not None and self._use_weight_decay(variable) for variable in variables]
+        if self._has_native_update():
+            self._before_update()
+            indices = [self._get_variable_index(variable) for variable in variables]
+            self._updates.run(grads, variables, indices, decays, rate, unscale, in_place)
+        else:
+            grads = clipped([gradient * np.float32(unscale) for gradient in grads], self)
+            for variable, decayed in zip(variables, decays):
+                if decayed:
+                    variable.assign(variable._value - variable._value * np.float32(self.weight_decay) * rate)
+            self._before_update()
+            for gradient, variable in zip(grads, variables):
+                self.update_step(gradient, variable, rate)
+
+    def _has_native_update(self):
+        """False for a class that overrides `update_step` without a kernel of its own."""
+        for cls in type(self).__mro__:
+            if "_native_update" in vars(cls):
+                return True
+            if "update_step" in vars(cls):
+                return False
+        return False
+
+    def _before_update(self):
+        """Changes what does not belong to one weight."""
+
+    def _hyper(self, rate):
+        """The kernel's own numbers for this step."""
+        raise NotImplementedError(f"{type(self).__name__} has no kernel.")
+
+    def _options(self):
+        """What its program depends on beside shapes."""
+        return ()
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Changes one weight by its gradient, with `assign`; arrays are float32."""
+        raise NotImplementedError(f"{type(self).__name__} does not define update_step().")
+
+    def _average(self, in_place):
+        """Moving averages of all weights, with or without a gradient; the first one is the weights themselves."""
+        momentum = np.float32(self.ema_momentum if int(self.iterations) else 0.0)
+        frequency = self.ema_overwrite_frequency
+        for average, variable in zip(self._averages, self._trainable_variables):
+            average._value *= momentum
+            average._value += (np.float32(1) - momentum) * variable._value
+            if frequency and (int(self.iterations) + 1) % frequency == 0:
+                self._updates.replace(variable, average._value, in_place)
+
+    def finalize_variable_values(self, var_list):
+        """Puts the moving averages in the place of the weights, where there are any. `fit` calls it at its end."""
+        if not self.use_ema:
+            return
+        if len(var_list) != len(self._averages):
+            raise ValueError(f"{len(var_list)} variables were given; the optimizer averages {len(self._averages)}.")
+        for variable, average in zip(var_list, self._averages):
+            variable.assign(average._value)
+
+    def scale_loss(self, loss):
+        """`loss` times the loss scale, where there is one."""
+        return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    # ---- weight decay --------------------------------------------------------------------------------------------
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None):
+        """No weight decay for these weights, and those whose names contain one of `var_names` (regular expressions)."""
+        self._excluded = {id(variable) for variable in var_list or ()}
+        self._excluded_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
+
+    def _use_weight_decay(self, variable):
+        if id(variable) in self._excluded:
+            return False
+        return self._excluded_names is None or self._excluded_names.search(variable.name) is None
+
+    # ---- saving --------------------------------------------------------------------------------------------------
+
+    def set_weights(self, weights):
+        """Replaces the values of `variables`. Raises ValueError for other shapes and before `build`."""
+        if not self.built:
+            raise ValueError("set_weights() needs an optimizer that was built: build(variables).")
+        for variable, weight in zip(self._variables, weights):
+            variable.assign(weight)
+
+    def save_own_variables(self, store):
+        """Puts the value of every variable into `store`, a mapping, under "0", "1" ... as Keras's files hold them."""
+        for index, variable in enumerate(self._variables):
+            store[str(index)] = variable.numpy()
+
+    def load_own_variables(self, store):
+        """Takes the values from such a mapping; warns and changes nothing where it has another number of them."""
+        if len(store.keys()) != len(self._variables):
+            warnings.warn(
+                f"Optimizer '{self.name}' keeps its state: it has {len(self._variables)} variables, the saved one has "
+                f"{len(store.keys())}." + ("" if self.built else " It has not been built yet."),
+                stacklevel=2,
+            )
+            return
+        values = [np.asarray(store[str(index)]) for index in range(len(self._variables))]
+        for variable, value in zip(self._variables, values):
+            if variable.shape != value.shape:
+                raise ValueError(f"Variable '{variable.path}' has shape {variable.shape}, the saved one {value.shape}.")
+        for variable, value in zip(self._variables, values):
+            variable.assign(value)
+
+    def get_config(self):
+        rate = self._learning_rate
+        is_number = isinstance(rate, StateVariable)
+        return {
+            "name": self.name,
+            "learning_rate": float(rate) if is_number else serialization.serialize_keras_object(rate),
+            "weight_decay": self.weight_decay,
+            "clipnorm": self.clipnorm,
+            "global_clipnorm": self.global_clipnorm,
+            "clipvalue": self.clipvalue,
+            "use_ema": self.use_ema,
+            "ema_momentum": self.ema_momentum,
+            "ema_overwrite_frequency": self.ema_overwrite_frequency,
+            "loss_scale_factor": self.loss_scale_factor,
+            "gradient_accumulation_steps": self.gradient_accumulation_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        if isinstance(config.get("learning_rate"), dict):
+            config["learning_rate"] = serialization.deserialize_keras_object(config["learning_rate"], custom_objects)
+        return cls(**config)

@@ -1,0 +1,61 @@
+"""Nadam: Adam with Nesterov momentum. https://keras.io/api/optimizers/Nadam/"""
+
+import numpy as np
+
+from fastseq.optimizers.base import Optimizer
+from fastseq.state import StateVariable
+
+_ONE = np.float32(1)
+
+
+class Nadam(Optimizer):
+    """Dozat 2016. beta_1, beta_2: decay of the moments; epsilon: added to the second one's root."""
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=None, **kwargs):
+        super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._momentums, self._velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
+        self._u_product = self._track(StateVariable(1.0, "u_product", f"{self.name}/u_product"))
+
+    def _native_update(self):
+        return "nadam", (self._momentums, self._velocities, None), 0
+
+    def _warmed(self, step):
+        """beta_1 of a step, which grows towards its final value."""
+        power = np.power(np.float32(0.96), np.float32(step))
+        return np.float32(self.beta_1) * (_ONE - np.float32(0.5) * power)
+
+    def _before_update(self):
+        self._u_product._value *= self._warmed(int(self.iterations) + 1)
+
+    def _factors(self):
+        """Of the first moment, of the gradient, and of the second moment, in float32 like Keras."""
+        step = int(self.iterations) + 1
+        now, following = self._warmed(step), self._warmed(step + 1)
+        product = np.float32(self._u_product)
+        moment = following / (_ONE - product * following)
+        gradient = (_ONE - now) / (_ONE - product)
+        return moment, gradient, _ONE / (_ONE - np.power(np.float32(self.beta_2), np.float32(step)))
+
+    def _hyper(self, rate):
+        return _ONE - np.float32(self.beta_1), _ONE - np.float32(self.beta_2), self.epsilon, *self._factors()
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        m, v = self._momentums[index], self._velocities[index]
+        self.assign_add(m, (gradient - m) * (_ONE - np.float32(self.beta_1)))
+        self.assign_add(v, (np.square(gradient) - v) * (_ONE - np.float32(self.beta_2)))
+        of_moment, of_gradient, of_square = self._factors()
+        mean = of_moment * m + of_gradient * gradient
+        self.assign_sub(variable, mean * learning_rate / (np.sqrt(v * of_square) + np.float32(self.epsilon)))
+
+    def get_config(self):
+        config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        return {**super().get_config(), **config}

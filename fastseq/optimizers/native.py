@@ -1,0 +1,98 @@
+"""A training step's updates as one program: one native call for all weights, whatever the optimizer."""
+
+import sys
+
+import numpy as np
+
+from fastseq import packing
+from fastseq.builder import Builder
+from fastseq.program import Program
+
+_NORM_BLOCK = 4096  # FS_NORM_BLOCK of src_c/ops.h
+HYPER_OWN = 4  # where an optimizer's own numbers begin in `hyper`: FS_HYPER_OWN of kernels/optimizer_inl.h
+_HYPER_SIZE = 10
+
+
+def _holders(array):
+    """References to an array and to what it is a view of, which views of it refer to."""
+    return sys.getrefcount(array) + sys.getrefcount(array.base)
+
+
+class Updates:
+    """The native side of one optimizer: its numbers, and a program for each set of weights that got gradients."""
+
+    def __init__(self, optimizer):
+        self._optimizer = optimizer
+        self.hyper = np.zeros(_HYPER_SIZE, np.float32)
+        self._programs = {}
+        self._owned = {}
+        self._alone = 0  # references to an array that the variable and this object hold
+
+    def run(self, gradients, variables, indices, decays, rate, unscale, in_place):
+        """Updates `variables` in place from `gradients` (contiguous float32 arrays of their shapes).
+
+        indices: numbers of the variables among those the optimizer was built with; decays: bool for each of them.
+        rate: the learning rate; unscale: what gradients are multiplied with first; in_place: even
+        where somebody holds the arrays, whose place then stays the same.
+        """
+        optimizer = self._optimizer
+        limits = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
+        limit = next((limit for limit in limits if limit and limit > 0), 0.0)
+        numbers = optimizer._hyper(rate)
+        # Keras multiplies the weight with both numbers; their product differs in its last bit.
+        decay = (optimizer.weight_decay or 0.0) * float(rate)
+        self.hyper[: HYPER_OWN + len(numbers)] = (rate, decay, limit, unscale, *numbers)
+        weights = tuple(self._own(variable, in_place) for variable in variables)
+        key = (tuple(indices), tuple(decays), tuple(bool(limit and limit > 0) for limit in limits))
+        key += optimizer._options()
+        program = self._programs.get(key)
+        if program is None:
+            self._programs[key] = program = self._make(variables, indices, decays, key[2])
+        program.run(tuple(gradients), weights)
+
+    def replace(self, variable, value, in_place):
+        """Gives the variable another value, at the place where it is if it may stay there."""
+        self._own(variable, in_place)[...] = value
+
+    def _own(self, variable, in_place):
+        """The variable's array, a copy the first time and when it was assigned to.
+
+        Unless `in_place`, also when somebody else holds it: so a program keeps the weights that it was made from.
+        """
+        value = variable._value
+        if self._owned.get(id(variable)) is not value or not (in_place or _holders(value) <= self._alone):
+            value = packing.aligned(value)
+            variable._value = self._owned[id(variable)] = value
+            self._alone = _holders(value)
+        return value
+
+    def _make(self, variables, indices, decays, limited):
+        builder = Builder()
+        by_norm, by_global_norm, by_value = limited
+        gradients = [builder.input(variable.shape, "float32") for variable in variables]
+        weights = [builder.new(variable.shape) for variable in variables]
+        scales = [self.hyper[3:4]] * len(variables)
+        if by_norm:
+            scales = [self._scale(builder, [gradient], whole=0) for gradient in gradients]
+        elif by_global_norm:
+            scales = [self._scale(builder, gradients, whole=1)] * len(variables)
+        name, states, option = self._optimizer._native_update()
+        for gradient, weight, scale, index, decayed in zip(gradients, weights, scales, indices, decays):
+            own = [None if state is None else state[index]._value for state in states]
+            builder.step(
+                name, g=gradient, scale=scale, hyper=self.hyper, w=weight, state0=own[0], state1=own[1], state2=own[2],
+                count=weight.size, decays=int(decayed), clips=int(by_value), option=int(option),
+            )  # fmt: skip
+        return Program(builder, gradients, weights)
+
+    def _scale(self, builder, gradients, whole):
+        """An array of one factor that brings the norm of `gradients` together down to the limit."""
+        blocks = [-(-gradient.size // _NORM_BLOCK) for gradient in gradients]
+        partial = np.zeros(max(1, sum(blocks)), np.float32)
+        scale = np.ones(1, np.float32)
+        start = 0
+        for gradient, count in zip(gradients, blocks):
+            builder.step("sum_squares", x=gradient, partial=partial[start : start + count], count=gradient.size)
+            start += count
+        builder.step("clip_scale", partial=partial, hyper=self.hyper, scale=scale, count=start, whole=whole)
+        return scale
