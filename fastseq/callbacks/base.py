@@ -1,0 +1,203 @@
+"""Callback, the list of them, History and TerminateOnNaN. https://keras.io/api/callbacks/"""
+
+import numpy as np
+
+from fastseq import nest
+
+_TRAINING = ("train", "test", "predict")
+
+
+class Callback:
+    """Base class of callbacks: a subclass defines the methods it wants to be called at.
+
+    params: what `fit` says of the run (verbose, epochs, steps); model: the model that trains. Setting
+    `self.model.stop_training = True` ends the run after the step or epoch at hand.
+    """
+
+    _comes_last = False  # within a list, so that it sees what the others did at the same moment
+
+    def __init__(self):
+        self.params = None
+        self._model = None
+        self._listed = ()  # all callbacks of the list it is in
+
+    def get_state(self):
+        """What a run that goes on later must know of it: dict name -> array. BackupAndRestore keeps it."""
+        return {}
+
+    def set_state(self, state):
+        """Takes what `get_state` gave."""
+
+    def set_params(self, params):
+        self.params = params
+
+    def set_model(self, model):
+        self._model = model
+
+    @property
+    def model(self):
+        return self._model
+
+    def on_batch_begin(self, batch, logs=None):
+        """Older name of `on_train_batch_begin`, which calls it."""
+
+    def on_batch_end(self, batch, logs=None):
+        """Older name of `on_train_batch_end`, which calls it."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Before an epoch of training; `epoch` counts from 0."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """After an epoch and its validation. logs: dict of the epoch's results, those of validation as "val_..."."""
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Before a training step; `batch` counts from 0 in every epoch."""
+        self.on_batch_begin(batch, logs=logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """After a training step. logs: dict of the epoch's results so far."""
+        self.on_batch_end(batch, logs=logs)
+
+    def on_test_batch_begin(self, batch, logs=None):
+        """Before a batch of `evaluate`, or of validation within `fit`."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        """After such a batch."""
+
+    def on_predict_batch_begin(self, batch, logs=None):
+        """Before a batch of `predict`."""
+
+    def on_predict_batch_end(self, batch, logs=None):
+        """After such a batch. logs: {"outputs": ...}."""
+
+    def on_train_begin(self, logs=None):
+        """Before the first epoch."""
+
+    def on_train_end(self, logs=None):
+        """After the last epoch."""
+
+    def on_test_begin(self, logs=None):
+        """Before `evaluate`, or validation."""
+
+    def on_test_end(self, logs=None):
+        """After it."""
+
+    def on_predict_begin(self, logs=None):
+        """Before `predict`."""
+
+    def on_predict_end(self, logs=None):
+        """After it."""
+
+
+class CallbackList(Callback):
+    """Callbacks that are called one after the other.
+
+    callbacks: a callback, or a nest of them; a BackupAndRestore comes last wherever it stands. add_history: a `History`
+    is added unless there is one. model, params: told to all of them. The bar that `fit` shows is its own;
+    add_progbar=True raises ValueError.
+    """
+
+    def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
+        super().__init__()
+        if add_progbar:
+            raise ValueError("add_progbar=True: there is no ProgbarLogger; fit shows its bar itself.")
+        self.callbacks = nest.flatten(callbacks) if callbacks else []
+        self._history = next((callback for callback in self.callbacks if isinstance(callback, History)), None)
+        if self._history is None and add_history:
+            self._history = History()
+            self.callbacks.append(self._history)
+        self._order()
+        if model:
+            self.set_model(model)
+        self.set_params(params)
+
+    def append(self, callback):
+        self.callbacks.append(callback)
+        self._order()
+
+    def _order(self):
+        self.callbacks.sort(key=lambda callback: getattr(callback, "_comes_last", False))
+        for callback in self.callbacks:
+            callback._listed = self.callbacks
+
+    def set_params(self, params):
+        self.params = params
+        if params:
+            for callback in self.callbacks:
+                callback.set_params(params)
+
+    def set_model(self, model):
+        super().set_model(model)
+        if self._history is not None:
+            model.history = self._history
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+
+def _forward(name):
+    def method(self, *position, logs=None):
+        logs = _plain(logs)
+        for callback in self.callbacks:
+            getattr(callback, name)(*position, logs=logs)
+
+    if name.split("_")[1] in _TRAINING and "batch" not in name:
+
+        def on_run(self, logs=None):
+            method(self, logs=logs)
+
+        return on_run
+
+    def on_part(self, index, logs=None):
+        method(self, index, logs=logs)
+
+    return on_part
+
+
+for _name in [name for name in vars(Callback) if name.startswith("on_")]:
+    setattr(CallbackList, _name, _forward(_name))
+    getattr(CallbackList, _name).__name__ = _name
+
+
+def _plain(logs):
+    """A copy of logs with numbers as Python's floats. One for all callbacks: some add to it what later ones write."""
+    logs = dict(logs or {})
+    for key, value in logs.items():
+        if isinstance(value, (np.generic, np.ndarray)) and np.ndim(value) == 0:
+            logs[key] = float(value)
+    return logs
+
+
+class History(Callback):
+    """What `fit` returns: `history`, dict name -> list with a value for each epoch, and `epoch`, their numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.history = {}
+
+    def on_train_begin(self, logs=None):
+        self.epoch = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epoch.append(epoch)
+        for key, value in (logs or {}).items():
+            self.history.setdefault(key, []).append(value)
+        self.model.history = self
+
+
+class TerminateOnNaN(Callback):
+    """Stops training when the loss is NaN or infinite. raise_error: raise RuntimeError, naming the step, instead."""
+
+    def __init__(self, raise_error=False):
+        super().__init__()
+        self.raise_error = raise_error
+
+    def on_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss")
+        if loss is None or np.isfinite(loss):
+            return
+        if self.raise_error:
+            raise RuntimeError(
+                f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}. Terminating training immediately."
+            )
+        print(f"Batch {batch}: Invalid loss, terminating training")
+        self.model.stop_training = True

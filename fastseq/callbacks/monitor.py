@@ -1,0 +1,229 @@
+"""Callbacks that watch a number: EarlyStopping and ReduceLROnPlateau, and their base."""
+
+import operator
+import warnings
+
+import numpy as np
+
+from fastseq.callbacks.base import Callback
+
+
+class MonitorCallback(Callback):
+    """Base of those that watch whether a number gets better.
+
+    monitor: its name in the logs; mode: "min", "max", or "auto", which knows the loss and the built-in metrics of the
+    model; min_delta: changes up to this size count for nothing. Warns of another mode and takes "auto".
+    """
+
+    _state = ("best",)  # attributes that a run which goes on must know
+
+    def __init__(self, monitor="val_loss", mode="auto", baseline=None, min_delta=0):
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.", stacklevel=3)
+            mode = "auto"
+        self.monitor = monitor
+        self.mode = mode
+        self.best = baseline
+        self.min_delta = abs(min_delta)
+        self.monitor_op = None
+
+    def _set_monitor_op(self):
+        """The comparison, once the model's metrics are there. Raises ValueError where auto mode cannot tell."""
+        mode = self.mode if self.mode != "auto" else self._direction()
+        if mode is None:
+            raise ValueError(
+                f"{type(self).__name__} callback received monitor={self.monitor}, of which it is not known whether it "
+                "should rise or fall. Pass mode='max' or mode='min'."
+            )
+        self.monitor_op = operator.lt if mode == "min" else operator.gt
+        if mode == "min":
+            self.min_delta *= -1
+
+    def _direction(self):
+        name = self.monitor.removeprefix("val_")
+        found = "min" if name == "loss" else None
+        for metric in _flat(getattr(self.model, "metrics", ())):
+            if metric.name == name and hasattr(metric, "_direction"):
+                found = "max" if metric._direction == "up" else "min"
+        return found
+
+    def get_state(self):
+        found = {name: getattr(self, name) for name in self._state}
+        return {name: np.asarray(value) for name, value in found.items() if value is not None}
+
+    def set_state(self, state):
+        for name in self._state:
+            setattr(self, name, state[name].item() if name in state else None)
+
+    def _is_improvement(self, value, reference):
+        return reference is None or bool(self.monitor_op(value - self.min_delta, reference))
+
+
+def _flat(metrics):
+    for metric in metrics:
+        if isinstance(getattr(metric, "metrics", None), (list, tuple)):
+            yield from _flat(metric.metrics)
+        elif hasattr(metric, "name"):
+            yield metric
+
+
+class EarlyStopping(MonitorCallback):
+    """Stops training when a number has not got better for a while.
+
+    monitor, min_delta, mode: see `MonitorCallback`; patience: epochs without a change for the better that are let go;
+    baseline: what it has to beat; restore_best_weights: at the end the weights become those of the best epoch;
+    start_from_epoch: epochs before it do not count; verbose: 1 says what it does. Warns where the number is missing.
+    """
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        min_delta=0,
+        patience=0,
+        verbose=0,
+        mode="auto",
+        baseline=None,
+        restore_best_weights=False,
+        start_from_epoch=0,
+    ):
+        super().__init__(monitor, mode, min_delta=min_delta)
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self._reset()
+
+    _state = ("best", "wait", "best_epoch")
+
+    def get_state(self):
+        weights = enumerate(self.best_weights or ())
+        return {**super().get_state(), **{f"best_weights/{index}": np.asarray(weight) for index, weight in weights}}
+
+    def set_state(self, state):
+        super().set_state(state)
+        count = sum(name.startswith("best_weights/") for name in state)
+        self.best_weights = [state[f"best_weights/{index}"] for index in range(count)] or None
+
+    def _reset(self):
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best = self.best_weights = None
+
+    def on_train_begin(self, logs=None):
+        self._reset()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor_op is None:
+            self._set_monitor_op()
+        current = self.get_monitor_value(logs)
+        if current is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            # Should nothing ever be an improvement (NaN), these are the best there are.
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if self._is_improvement(current, self.best):
+            self.best, self.best_epoch = current, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._is_improvement(current, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                print(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)
+
+    def get_monitor_value(self, logs):
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            _warn_missing("Early stopping conditioned", self.monitor, logs)
+        return value
+
+
+class ReduceLROnPlateau(MonitorCallback):
+    """Multiplies the learning rate by `factor` when a number has not got better for `patience` epochs.
+
+    monitor, mode, min_delta: see `MonitorCallback`; cooldown: epochs after a change that do not count; min_lr: the rate
+    falls no lower; verbose: 1 says what it does. The rate stands in the logs as "learning_rate".
+    Raises ValueError for a factor of 1 or more. Warns where the number is missing.
+    """
+
+    def __init__(
+        self,
+        monitor="val_loss",
+        factor=0.1,
+        patience=10,
+        verbose=0,
+        mode="auto",
+        min_delta=1e-4,
+        cooldown=0,
+        min_lr=0.0,
+    ):
+        super().__init__(monitor, mode, min_delta=min_delta)
+        if factor >= 1.0:
+            raise ValueError(f"ReduceLROnPlateau does not support a factor >= 1.0. Received factor={factor}")
+        self.factor = factor
+        self.patience = patience
+        self.verbose = verbose
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self._reset()
+
+    _state = ("best", "wait", "cooldown_counter")
+
+    def _reset(self):
+        self.best = None
+        self.cooldown_counter = self.wait = 0
+
+    def on_train_begin(self, logs=None):
+        self._reset()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor_op is None:
+            self._set_monitor_op()
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        current = logs.get(self.monitor)
+        if current is None:
+            _warn_missing("Learning rate reduction is conditioned", self.monitor, logs)
+            return
+        if self.in_cooldown():
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self._is_improvement(current, self.best):
+            self.best = current
+            self.wait = 0
+        elif not self.in_cooldown():
+            self.wait += 1
+            if self.wait >= self.patience:
+                self._reduce(epoch)
+
+    def _reduce(self, epoch):
+        optimizer = self.model.optimizer
+        rate = float(optimizer.learning_rate)
+        if rate <= np.float32(self.min_lr):
+            return
+        rate = max(rate * self.factor, self.min_lr)
+        optimizer.learning_rate = rate
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {rate}.")
+        self.cooldown_counter = self.cooldown
+        self.wait = 0
+
+    def in_cooldown(self):
+        return self.cooldown_counter > 0
+
+
+def _warn_missing(what, monitor, logs):
+    warnings.warn(
+        f"{what} on metric `{monitor}` which is not available. Available metrics are: {','.join(logs or {})}",
+        stacklevel=3,
+    )
