@@ -10,7 +10,21 @@ The names, arguments and meanings are those of Keras 3.15: see https://keras.io/
 
 __version__ = "0.1.0"
 
-from fastseq import activations, backend, constraints, decoding, initializers, layers, models, regularizers, saving
+from fastseq import (
+    activations,
+    backend,
+    callbacks,
+    constraints,
+    decoding,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    regularizers,
+    saving,
+)
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
@@ -40,6 +54,7 @@ __all__ = [
     "activations",
     "available_isas",
     "backend",
+    "callbacks",
     "constraints",
     "decoding",
     "from_keras",
@@ -47,8 +62,11 @@ __all__ = [
     "initializers",
     "layers",
     "load_model",
+    "losses",
+    "metrics",
     "models",
     "num_threads",
+    "optimizers",
     "regularizers",
     "saving",
     "set_num_threads",
