@@ -70,6 +70,8 @@
     OUT(float, hn, "(B, H) or null")                                                                                   \
     OUT(float, cn, "(B, H) or null; LSTM")                                                                             \
     OUT(float, scratch, "fs_recurrent_scratch() floats")                                                               \
+    OUT(float, trace, "(T, B, W / 16, n, 16) for the backward op, in the order of the walk, or null")                  \
+    OUT(float, states, "(B, T, H): h after each step, in the order of the walk, or null; gated: with a trace only")    \
     INT(batch) INT(timesteps) INT(inputs) INT(units)                                                                   \
     INT(x_row) INT(x_time) INT(mask_row) INT(mask_time) INT(y_row) INT(y_time)                                         \
     INT(sequences) INT(zero_masked) INT(finite_kernel) INT(down)                                                       \

@@ -180,6 +180,7 @@ class Gates:
                 for rows in (range(batch + 1) if p.fewer_rows else (batch,))
             ),
         ))  # fmt: skip
+        fields["trace"] = fields["states"] = None  # what training keeps; a forward pass alone keeps nothing
         return lambda with_next=False: p.step(operation, with_next=with_next, **fields)
 
     def _operation(self):

@@ -4,13 +4,23 @@
    Reset after the product (CuDNN's form, arXiv:1406.1078v1): candidate = act(x W + b + r (h U + b')).
    Reset before it (v3): candidate = act(x W + b + (r h) U), which needs every unit's r first: two phases a step. */
 
+/* The trace of a panel: z, r, candidate, the candidate's sum over h; without the last where the reset comes before. */
+enum { FS_GRU_KEPT = 4, FS_GRU_BEFORE_KEPT = 3 };
+
 /* acc: z, r, the candidate's sum over x, its sum over h. */
-FS_INLINE void fs_gru_finish(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
-                             const int N, int act, int rec)
+FS_INLINE void fs_gru_end(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
+                          const int N, int act, int rec, const int traced)
 {
+    int values = fs_keeps_values(act, rec);
     FS_UNROLL for (int v = 0; v < R * N; v++)
     {
         vf reset = fs_vact(rec, acc[v][1], s->rec);
+        if (traced) {
+            int32_t row = FS_TILE_ROW(rows, v);
+            int64_t unit = fs_unit(FS_TILE_BLOCK(block, v));
+            fs_keep(s, row, unit, FS_GRU_KEPT, 1, values ? reset : acc[v][1]);
+            fs_keep(s, row, unit, FS_GRU_KEPT, 3, acc[v][3]);
+        }
         acc[v][2] = v_fma(reset, acc[v][3], acc[v][2]);
     }
     FS_UNROLL for (int v = 0; v < R * N; v++)
@@ -20,33 +30,41 @@ FS_INLINE void fs_gru_finish(const fs_run_state *s, const int32_t *rows, int64_t
         vf z = fs_vact(rec, acc[v][0], s->rec);
         vf candidate = fs_vact(act, acc[v][2], s->act);
         vf h = v_load(fs_h_now(s, row) + unit);
-        fs_finish_units(s, row, unit, v_fma(z, v_sub(h, candidate), candidate));
+        h = v_fma(z, v_sub(h, candidate), candidate);
+        if (traced) {
+            fs_keep(s, row, unit, FS_GRU_KEPT, 0, values ? z : acc[v][0]);
+            fs_keep(s, row, unit, FS_GRU_KEPT, 2, values ? candidate : acc[v][2]);
+            fs_keep_state(s, row, unit, h);
+        }
+        fs_finish_units(s, row, unit, h);
     }
 }
-FS_FINISH_TILE(fs_gru_finish)
+FS_FINISH_TILES(fs_gru)
 
-FS_INLINE void fs_gru_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)
+FS_INLINE void fs_gru_sums(fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R, const int N)
 {
     const float *h[FS_MOST_ROWS];
-    fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
     fs_tile_sums(s, rows, block, h, acc, R, N, 3);
-    fs_gru_finish_tile(s, rows, block, acc, R, N);
 }
-FS_TILES(fs_gru_tile, fs_run_state, FS_BY_ROWS_OF_3)
+FS_TRACED_TILES(fs_gru, FS_BY_ROWS_OF_3)
 
 static int fs_gru(const fs_gru_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
         .phases = {{FS_PHASE_OF_3(fs_gru_tile), .panels = 1}},
         .phase_count = 1, .unit_panels = 1, .gated = 1,
+    }, traced = {
+        .phases = {{FS_PHASE_OF_3(fs_gru_traced_tile), .panels = 1}},
+        .phase_count = 1, .unit_panels = 1, .gated = 1,
     };
-    return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
+    return fs_recurrence((const fs_recurrent_args *)args, share, args->trace ? &traced : &cell);
 }
 
 /* Reset before the product. First phase: z and r of two panels at a time, four vectors as an LSTM has them; `kept`
    takes z in the first half of a row's space, r * h in the second. */
-FS_INLINE void fs_gru_gates_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)
+FS_INLINE void fs_gru_gates(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N,
+                            const int traced)
 {
     const float *h[FS_MOST_ROWS];
     fs_sums acc;
@@ -59,16 +77,24 @@ FS_INLINE void fs_gru_gates_tile(fs_run_state *s, const int32_t *rows, int64_t b
         {
             int64_t unit = fs_unit_of(FS_TILE_BLOCK(block, v), 2, panel);
             float *kept = s->kept + FS_TILE_ROW(rows, v) * 2 * s->width + unit;
-            v_store(kept, fs_vact(rec, acc[v][panel * 2], s->rec));
+            vf z = fs_vact(rec, acc[v][panel * 2], s->rec);
+            v_store(kept, z);
             vf reset = fs_vact(rec, acc[v][panel * 2 + 1], s->rec);
+            if (traced) {
+                int values = fs_keeps_values((int)s->a->activation, rec);
+                int32_t row = FS_TILE_ROW(rows, v);
+                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 0, values ? z : acc[v][panel * 2]);
+                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 1, values ? reset : acc[v][panel * 2 + 1]);
+            }
             v_store(kept + s->width, v_mul(reset, v_load(h[N > 1 ? 0 : v] + unit)));
         }
     }
 }
-FS_TILES(fs_gru_gates_tile, fs_run_state, FS_BY_ROWS_OF_4)
+FS_TRACED_PHASE(fs_gru_gates, FS_BY_ROWS_OF_4)
 
 /* Second phase: the candidates of four panels at a time. */
-FS_INLINE void fs_gru_candidate_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)
+FS_INLINE void fs_gru_candidate(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N,
+                                const int traced)
 {
     const float *reset_h[FS_MOST_ROWS];
     fs_sums acc;
@@ -83,11 +109,17 @@ FS_INLINE void fs_gru_candidate_tile(fs_run_state *s, const int32_t *rows, int64
             vf z = v_load(s->kept + row * 2 * s->width + unit);
             vf candidate = fs_vact((int)s->a->activation, acc[v][g], s->act);
             vf h = v_load(fs_h_now(s, row) + unit);
-            fs_finish_units(s, row, unit, v_fma(z, v_sub(h, candidate), candidate));
+            h = v_fma(z, v_sub(h, candidate), candidate);
+            if (traced) {
+                int values = fs_keeps_values((int)s->a->activation, (int)s->a->recurrent_activation);
+                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 2, values ? candidate : acc[v][g]);
+                fs_keep_state(s, row, unit, h);
+            }
+            fs_finish_units(s, row, unit, h);
         }
     }
 }
-FS_TILES(fs_gru_candidate_tile, fs_run_state, FS_BY_ROWS_OF_4)
+FS_TRACED_PHASE(fs_gru_candidate, FS_BY_ROWS_OF_4)
 
 static int fs_gru_reset_before(const fs_gru_reset_before_args *args, const fs_share *share)
 {
@@ -95,6 +127,10 @@ static int fs_gru_reset_before(const fs_gru_reset_before_args *args, const fs_sh
         .phases = {{FS_PHASE_OF_4(fs_gru_gates_tile), .panels = 2},
                    {FS_PHASE_OF_4(fs_gru_candidate_tile), .panels = 4}},
         .phase_count = 2, .unit_panels = 4, .gated = 1,
+    }, traced = {
+        .phases = {{FS_PHASE_OF_4(fs_gru_gates_traced_tile), .panels = 2},
+                   {FS_PHASE_OF_4(fs_gru_candidate_traced_tile), .panels = 4}},
+        .phase_count = 2, .unit_panels = 4, .gated = 1,
     };
-    return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
+    return fs_recurrence((const fs_recurrent_args *)args, share, args->trace ? &traced : &cell);
 }

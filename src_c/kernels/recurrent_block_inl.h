@@ -190,6 +190,24 @@ FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit,
         fs_store_units(a->y + row * a->y_row + s->step * a->y_time, unit, a->units, h);
 }
 
+/* What a traced tile keeps for the backward pass: vector `which` of the `n` that a panel of a row's step has. */
+FS_INLINE void fs_keep(const fs_run_state *s, int32_t row, int64_t unit, int n, int which, vf value)
+{
+    const fs_recurrent_args *a = s->a;
+    int64_t panel = (s->step * a->batch + row) * (s->width / FS_PANEL) + unit / FS_PANEL;
+    v_store(a->trace + (panel * n + which) * FS_PANEL + unit % FS_PANEL, value);
+}
+/* Gates are kept as they come out of tanh and sigmoid, whose slopes these values give. Of other activations what goes
+   in is kept: some have no slope that their value tells. */
+FS_INLINE int fs_keeps_values(int act, int rec) { return act == FS_ACT_TANH && rec == FS_ACT_SIGMOID; }
+
+FS_INLINE void fs_keep_state(const fs_run_state *s, int32_t row, int64_t unit, vf h)
+{
+    const fs_recurrent_args *a = s->a;
+    if (a->states)
+        fs_store_units(a->states + (row * a->timesteps + s->step) * a->units, unit, a->units, h);
+}
+
 /* A cell's last part, name(state, rows, block, acc, R, N, activation, recurrent activation), as name_tile: for tanh and
    sigmoid in line; for any others out of line and one by one, so that the tiles do not hold them all. The sums go there
    through memory of their own: `acc` itself must be in no memory. */
@@ -215,3 +233,45 @@ FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit,
         }                                                                                                              \
         name##_any(s, rows, block, sums, R, N);                                                                        \
     }
+/* The last part of a cell without and with a trace, from cell_end(.., traced): what keeps nothing has no instruction
+   for it. */
+#define FS_FINISH_TILES(cell)                                                                                          \
+    FS_INLINE void cell##_finish(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,  \
+                                 const int N, int act, int rec)                                                        \
+    {                                                                                                                  \
+        cell##_end(s, rows, block, acc, R, N, act, rec, 0);                                                            \
+    }                                                                                                                  \
+    FS_INLINE void cell##_keep(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,    \
+                               const int N, int act, int rec)                                                          \
+    {                                                                                                                  \
+        cell##_end(s, rows, block, acc, R, N, act, rec, 1);                                                            \
+    }                                                                                                                  \
+    FS_FINISH_TILE(cell##_finish) FS_FINISH_TILE(cell##_keep)
+/* The tiles of both, from cell_sums and the two last parts. */
+#define FS_TRACED_TILES(cell, by_rows)                                                                                 \
+    FS_INLINE void cell##_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)          \
+    {                                                                                                                  \
+        fs_sums acc;                                                                                                   \
+        cell##_sums(s, rows, block, acc, R, N);                                                                        \
+        cell##_finish_tile(s, rows, block, acc, R, N);                                                                 \
+    }                                                                                                                  \
+    FS_TILES(cell##_tile, fs_run_state, by_rows)                                                                       \
+    FS_INLINE void cell##_traced_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)   \
+    {                                                                                                                  \
+        fs_sums acc;                                                                                                   \
+        cell##_sums(s, rows, block, acc, R, N);                                                                        \
+        cell##_keep_tile(s, rows, block, acc, R, N);                                                                   \
+    }                                                                                                                  \
+    FS_TILES(cell##_traced_tile, fs_run_state, by_rows)
+/* The same from one function phase(.., traced). */
+#define FS_TRACED_PHASE(phase, by_rows)                                                                                \
+    FS_INLINE void phase##_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)         \
+    {                                                                                                                  \
+        phase(s, rows, block, R, N, 0);                                                                                \
+    }                                                                                                                  \
+    FS_TILES(phase##_tile, fs_run_state, by_rows)                                                                      \
+    FS_INLINE void phase##_traced_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)  \
+    {                                                                                                                  \
+        phase(s, rows, block, R, N, 1);                                                                                \
+    }                                                                                                                  \
+    FS_TILES(phase##_traced_tile, fs_run_state, by_rows)

@@ -155,7 +155,8 @@ FS_INLINE void fs_load_state(float *to, const float *from, int64_t lo, int64_t h
     fs_copy_units(to, NULL, hi > lo ? hi : lo, padded);
 }
 
-/* A masked row repeats its last output (zeros before the first), or gives zeros where the layer asks for that. */
+/* A masked row repeats its last output (zeros before the first), or gives zeros where the layer asks for that; its
+   state stays as it is. */
 static void fs_masked_outputs(const fs_run_state *s, const fs_share *share, int64_t lo, int64_t hi)
 {
     const fs_recurrent_args *a = s->a;
@@ -163,7 +164,11 @@ static void fs_masked_outputs(const fs_run_state *s, const fs_share *share, int6
         if (fs_active(a, row, s->step))
             continue;
         int repeat = (s->flags[row] & FS_SEEN) && !a->zero_masked;
-        fs_copy_units(a->y + row * a->y_row + s->step * a->y_time, repeat ? fs_h_now(s, (int32_t)row) : NULL, lo, hi);
+        const float *h = fs_h_now(s, (int32_t)row);
+        if (a->sequences)
+            fs_copy_units(a->y + row * a->y_row + s->step * a->y_time, repeat ? h : NULL, lo, hi);
+        if (a->states)
+            fs_copy_units(a->states + (row * a->timesteps + s->step) * a->units, h, lo, hi);
     }
 }
 
@@ -212,7 +217,7 @@ static int fs_recur_rows(fs_run_state *s, const fs_share *share, const fs_cell_k
             if (fs_walk_list(s, share, cell, &cell->phases[phase], cell->phases[phase].rows, list, count))
                 return 1;
         }
-        if (a->mask && a->sequences)
+        if (a->mask && (a->sequences || a->states))
             fs_masked_outputs(s, share, lo, hi);
         for (int i = 0; i < count; i++)
             s->flags[list[i]] = (s->flags[list[i]] ^ FS_PARITY) | FS_SEEN;
