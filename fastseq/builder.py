@@ -23,7 +23,7 @@ _MASK_KINDS = {"and": 0, "or": 1, "not": 2, "nonzero_int32": 3, "nonzero_float32
 _BINARY_KINDS = {
     name: number
     for number, name in enumerate(
-        ("add", "subtract", "multiply", "divide", "maximum", "minimum", "prelu")
+        ("add", "subtract", "multiply", "divide", "maximum", "minimum", "prelu", "at_least", "above")
         + ("add_int32", "subtract_int32", "multiply_int32", "maximum_int32", "minimum_int32")
     )
 }
@@ -281,9 +281,9 @@ class Builder:
         return result
 
     def binary(self, kind, a, b):
-        """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu.
+        """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu at_least above.
 
-        Both are float32, or both int32, which has no divide and no prelu.
+        Both are float32, or both int32, for the first six without divide. at_least and above give 1.0 or 0.0.
         """
         assert a.dtype == b.dtype
         number = _BINARY_KINDS[kind if a.dtype == "float32" else f"{kind}_{a.dtype}"]

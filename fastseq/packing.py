@@ -10,6 +10,8 @@ PANEL = 16
 # A cache line: a vector of weights that lies across two of them takes two reads (15% of a call with one row).
 ALIGNMENT = 64
 GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
+# Vectors that a recurrent operation's trace keeps of a panel's step, and panels that its width is a multiple of.
+TRACED = {"lstm": (5, 1), "gru": (4, 1), "gru_reset_before": (3, 4), "simple_rnn": (1, 4)}
 
 
 def panels(units):
@@ -152,3 +154,46 @@ def _pack_reset_before(kernel, recurrent_kernel, bias):
         "w_c": pack_gate_groups(recurrent_kernel[:, split:], 1),
         "bias": both(bias.reshape(1, -1)),
     }
+
+
+# ---- for training ----------------------------------------------------------------------------------------------------
+
+
+def recurrent_width(operation, units):
+    """W: the units of a recurrent operation, filled up to whole blocks of panels."""
+    _, multiple = TRACED[operation]
+    return -(-panels(units) // multiple) * multiple * PANEL
+
+
+def trace_shape(operation, batch, timesteps, units):
+    """The shape of the array `trace` of a recurrent operation and of its backward one."""
+    return timesteps, batch, recurrent_width(operation, units) // PANEL, TRACED[operation][0], PANEL
+
+
+def pack_recurrent_backward(operation, recurrent_kernel):
+    """Keras's (H, G H) recurrent kernel -> the arrays `w_h`, `w_c` of the operation's backward one."""
+    if operation != "gru_reset_before":
+        return {"w_h": pack_groups(recurrent_kernel.T), "w_c": None}
+    split = 2 * recurrent_kernel.shape[0]
+    return {"w_h": pack_groups(recurrent_kernel[:, :split].T), "w_c": pack_groups(recurrent_kernel[:, split:].T)}
+
+
+def pack_fields(rows, units, row_length, *, gates=1, beside=1, filled=False, transposed=False):
+    """Arguments of the native `pack` beside its arrays, for a part of a matrix whose rows are `row_length` long.
+
+    It takes (rows, gates * units), gates side by side; with `transposed` the matrix holds that as columns. `beside`
+    panels make a group; `filled`: there are whole groups only. pack_gates is beside=1, pack_gate_groups beside=4 //
+    gates with filled groups of four panels, pack_groups beside=4.
+    """
+    count = panels(units)
+    along, across = (1, row_length) if transposed else (row_length, 1)
+    return {
+        "rows": rows, "gates": gates, "units": units,
+        "panels": -(-count // 4) * 4 if filled else count, "beside": beside,
+        "x_k": along, "x_gate": units * across, "x_unit": across,
+    }  # fmt: skip
+
+
+def packed_size(fields):
+    """Floats that `pack` writes with arguments of `pack_fields`."""
+    return fields["rows"] * fields["panels"] * fields["gates"] * PANEL

@@ -39,7 +39,18 @@
     OP(NADAM, nadam)                                                                                                   \
     OP(ADAGRAD, adagrad)                                                                                               \
     OP(SUM_SQUARES, sum_squares)                                                                                       \
-    OP(CLIP_SCALE, clip_scale)
+    OP(CLIP_SCALE, clip_scale)                                                                                         \
+    OP(LSTM_BACKWARD, lstm_backward)                                                                                   \
+    OP(GRU_BACKWARD, gru_backward)                                                                                     \
+    OP(GRU_RESET_BEFORE_BACKWARD, gru_reset_before_backward)                                                           \
+    OP(SIMPLE_RNN_BACKWARD, simple_rnn_backward)                                                                       \
+    OP(PRODUCT_TN, product_tn)                                                                                         \
+    OP(PACK, pack)                                                                                                     \
+    OP(ACTIVATION_BACKWARD, activation_backward)                                                                       \
+    OP(ROW_ACTIVATION_BACKWARD, row_activation_backward)                                                               \
+    OP(EMBEDDING_BACKWARD, embedding_backward)                                                                         \
+    OP(REDUCE_SUM, reduce_sum)                                                                                         \
+    OP(NORMALIZE_BACKWARD, normalize_backward)
 
 /* y = activation(x w + bias), and with `softmax` that of each row of it. */
 #define FS_DENSE_ARGS(IN, OUT, INT, NUM)                                                                               \
@@ -187,10 +198,10 @@
     OUT(float, scratch, "(rows, 3 n), rows scratch_row apart")                                                       \
     INT(rows) INT(n) INT(best) INT(kind) INT(probabilities) INT(scratch_row) INT(top_k) NUM(temperature) NUM(top_p)
 
-/* y = a b for each of a batch, through BLAS */
+/* y = a b for each of a batch, through BLAS; where transpose_a is 1, a is (batch, k, m), and so b (batch, n, k). */
 #define FS_MATMUL_ARGS(IN, OUT, INT, NUM)                                                                              \
     IN(float, a, "(batch, m, k)") IN(float, b, "(batch, k, n)") OUT(float, y, "(batch, m, n)")                         \
-    INT(batch) INT(m) INT(k) INT(n)
+    INT(batch) INT(m) INT(k) INT(n) INT(transpose_a) INT(transpose_b)
 
 /* y = x / sqrt(max(sum of squares along the middle axis, epsilon)) */
 #define FS_NORMALIZE_ARGS(IN, OUT, INT, NUM)                                                                           \
@@ -224,9 +235,85 @@
 #define FS_CLIP_SCALE_ARGS(IN, OUT, INT, NUM)                                                                          \
     IN(float, partial, "(count,)") IN(float, hyper, "as above") OUT(float, scale, "(1,)") INT(count) INT(whole)
 
+/* What training adds: gradients. A name with d_ is the gradient of the loss by what the rest of the name says. */
+
+/* Backward through time, of what a recurrent op with a trace did. All steps are in the order of its walk. dz has the
+   gates as Keras keeps them: i f c o, z r h; after them, for a GRU that resets after the product, the gradient of h's
+   sum over the state alone. SimpleRNN goes without a trace for linear, tanh, sigmoid, relu without parameters and
+   exponential; for other activations it needs one. y itself serves as h where it has all states: with sequences, and
+   under a mask without zero_masked and h0. */
+#define FS_RECURRENT_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                                  \
+    IN(float, dy, "(B, T, H), strides dy_row, dy_time, 1; (B, H) without sequences; or null")                          \
+    IN(float, dhn, "(B, H) or null") IN(float, dcn, "(B, H) or null; LSTM")                                            \
+    IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null")                                                  \
+    IN(float, trace, "(T, B, W / 16, n, 16)")                                                                          \
+    IN(float, h, "(B, T, H) after each step, strides h_row, h_time, 1; not read for LSTM")                             \
+    IN(float, h0, "(B, H) or null for zeros; not read for LSTM")                                                       \
+    IN(float, w_h, "transposed recurrent kernel (K, H), groups of up to 4 panels: [K][panels][16] each; K = G H")      \
+    IN(float, w_c, "the same of the candidate, K = H, for a GRU that resets before; then w_h is z and r, K = 2 H")     \
+    OUT(float, dz, "(B, T, G, H), strides dz_row, dz_time, H, 1; zeros in masked steps")                               \
+    OUT(float, reset_h, "(B, T, H) r * h of a GRU that resets before, zeros in masked steps, or null")                 \
+    OUT(float, dh0, "(B, H) or null") OUT(float, dc0, "(B, H) or null; LSTM")                                          \
+    OUT(float, scratch, "(2, B, W)")                                                                                   \
+    INT(batch) INT(timesteps) INT(units)                                                                               \
+    INT(dy_row) INT(dy_time) INT(mask_row) INT(mask_time) INT(h_row) INT(h_time) INT(dz_row) INT(dz_time)              \
+    INT(sequences) INT(zero_masked)                                                                                    \
+    INT(activation) NUM(a0) NUM(a1) NUM(a2)                                                                            \
+    INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
+
+#define FS_LSTM_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
+#define FS_GRU_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
+#define FS_GRU_RESET_BEFORE_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
+#define FS_SIMPLE_RNN_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
+
+/* c = a' b over rows that stand in two dimensions: gradients of weights. `sums` gets those of b's columns (a bias). */
+#define FS_PRODUCT_TN_ARGS(IN, OUT, INT, NUM)                                                                          \
+    IN(float, a, "(n0, n1, m) with strides a0, a1, 1")                                                                 \
+    IN(float, b, "(n0, n1, n) with strides b0, b1, 1")                                                                 \
+    OUT(float, c, "(m, n), rows c_stride apart")                                                                       \
+    OUT(float, sums, "(n,) or null")                                                                                   \
+    INT(n0) INT(n1) INT(m) INT(n) INT(a0) INT(a1) INT(b0) INT(b1) INT(c_stride) INT(accumulate)
+
+/* Weights into the layout of fastseq/packing.py: groups of up to `beside` panels, [rows][panels][gates][16] each, units
+   that do not fill the panels padded with zeros. Row k, gate g, unit u is x[k x_k + g x_gate + u x_unit]. */
+#define FS_PACK_ARGS(IN, OUT, INT, NUM)                                                                                \
+    IN(float, x, "(rows, gates, units) with strides x_k, x_gate, x_unit")                                              \
+    OUT(float, y, "packed")                                                                                            \
+    INT(rows) INT(gates) INT(units) INT(panels) INT(beside) INT(x_k) INT(x_gate) INT(x_unit)
+
+/* dx = dy * slope at x, or at y where x is null: for linear, tanh, sigmoid, relu without parameters, exponential. */
+#define FS_ACTIVATION_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                                 \
+    IN(float, x, "(count,) what went in, or null") IN(float, y, "(count,) what came out; not read where there is x")   \
+    IN(float, dy, "(count,)") OUT(float, dx, "(count,), may be dy")                                                    \
+    INT(count) INT(kind) NUM(p0) NUM(p1) NUM(p2)
+
+/* softmax and log_softmax from y, glu from x. */
+#define FS_ROW_ACTIVATION_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                             \
+    IN(float, x, "(outer, n, inner); glu, else not read")                                                              \
+    IN(float, y, "(outer, n, inner); not read for glu")                                                                \
+    IN(float, dy, "(outer, n, inner); (outer, n/2, inner) for glu")                                                    \
+    OUT(float, dx, "(outer, n, inner)")                                                                                \
+    INT(outer) INT(n) INT(inner) INT(kind)
+
+/* d_table[ids[i]] += dy[i], i = 0, 1, 2 ...; without `accumulate` from zeros. */
+#define FS_EMBEDDING_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                                  \
+    IN(int32_t, ids, "(count,), checked") IN(float, dy, "(count, width)") OUT(float, d_table, "(rows, width)")         \
+    INT(count) INT(width) INT(rows) INT(accumulate)
+
+/* y = or += sums of x over up to three dimensions. Dimensions that are not there have size 1. */
+#define FS_REDUCE_SUM_ARGS(IN, OUT, INT, NUM)                                                                          \
+    IN(float, x, "(k0, k1, k2, r0, r1, r2) with strides xk0..xk2, xr0..xr2")                                           \
+    OUT(float, y, "(k0, k1, k2), contiguous")                                                                          \
+    INT(k0) INT(k1) INT(k2) INT(r0) INT(r1) INT(r2)                                                                    \
+    INT(xk0) INT(xk1) INT(xk2) INT(xr0) INT(xr1) INT(xr2) INT(accumulate)
+
+#define FS_NORMALIZE_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                                  \
+    IN(float, x, "(outer, n, inner)") IN(float, dy, "(outer, n, inner)") OUT(float, dx, "(outer, n, inner)")           \
+    INT(outer) INT(n) INT(inner) NUM(epsilon)
+
 enum fs_cast_kind { FS_CAST_F32_I32, FS_CAST_I32_F32, FS_CAST_U8_F32, FS_CAST_U8_I32, FS_CAST_I32_U8, FS_CAST_F32_U8 };
 enum fs_binary_kind {
-    FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU,
+    FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU, FS_AT_LEAST, FS_ABOVE,
     FS_ADD_I32, FS_SUBTRACT_I32, FS_MULTIPLY_I32, FS_MAXIMUM_I32, FS_MINIMUM_I32
 };
 enum fs_mask_kind { FS_MASK_AND, FS_MASK_OR, FS_MASK_NOT, FS_MASK_NONZERO_I32, FS_MASK_NONZERO_F32 };
@@ -248,6 +335,9 @@ typedef struct {
 typedef struct {
     FS_UPDATE_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
 } fs_update_args; /* and so do the optimizers */
+typedef struct {
+    FS_RECURRENT_BACKWARD_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
+} fs_recurrent_backward_args; /* and so do their backward ones */
 FS_OPS(FS_STRUCT)
 
 enum fs_op_id {

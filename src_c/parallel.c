@@ -202,7 +202,8 @@ typedef struct {
 
 static int64_t part(int64_t count, int index, int parts) { return count * index / parts; }
 
-/* Kernels that look for themselves; the others get their rows in pieces, and a look is between them. */
+/* Kernels that look for themselves, or whose threads meet; the others get their rows in pieces, and a look is between
+   them. */
 static int looks_itself(int op)
 {
     switch (op) {
@@ -213,6 +214,10 @@ static int looks_itself(int op)
     case FS_OP_SIMPLE_RNN:
     case FS_OP_RECURRENT_GENERAL:
     case FS_OP_MATMUL:
+    case FS_OP_LSTM_BACKWARD:
+    case FS_OP_GRU_BACKWARD:
+    case FS_OP_GRU_RESET_BEFORE_BACKWARD:
+    case FS_OP_SIMPLE_RNN_BACKWARD:
         return 1;
     default:
         return 0;

@@ -95,6 +95,38 @@ static void recurrent_extent(int op, const fs_recurrent_args *a, int threads, fs
     }
 }
 
+/* The forward op of a backward one. */
+static int forward_of(int op)
+{
+    return op == FS_OP_LSTM_BACKWARD                ? FS_OP_LSTM
+           : op == FS_OP_GRU_BACKWARD               ? FS_OP_GRU
+           : op == FS_OP_GRU_RESET_BEFORE_BACKWARD ? FS_OP_GRU_RESET_BEFORE
+                                                    : FS_OP_SIMPLE_RNN;
+}
+
+/* Rows that run back through all timesteps before the next ones begin: as fs_row_group. */
+int64_t fs_back_row_group(int64_t units, int64_t gates)
+{
+    if (units * gates * panels(units) * FS_PANEL * 4 > (256 << 10))
+        return FS_MOST_LISTED;
+    int64_t rows = (24 << 10) / (units * (2 * gates + 4) * 4) / 24 * 24;
+    return rows < 24 ? 24 : rows > FS_MOST_LISTED ? FS_MOST_LISTED : rows;
+}
+
+static void recurrent_backward_extent(int op, const fs_recurrent_backward_args *a, int threads, fs_extent *extent)
+{
+    fs_recurrent_args forward = {.batch = a->batch, .timesteps = a->timesteps, .units = a->units};
+    op = forward_of(op);
+    extent->rows = a->batch;
+    extent->units = panels(a->units);
+    extent->row_work =
+        (double)a->timesteps * (double)(a->units + 16) * (double)(panels(a->units) * FS_PANEL * gates_of(op));
+    if (threads > 1 && owns_units(op, &forward, threads)) {
+        extent->by_units = 1;
+        extent->meets = (int)(a->timesteps < 1000000 ? a->timesteps : 1000000) * (op == FS_OP_GRU_RESET_BEFORE ? 2 : 1);
+    }
+}
+
 void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
 {
     *extent = (fs_extent){.rows = 1, .units = 1, .row_work = 1};
@@ -176,6 +208,50 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         const fs_sum_squares_args *a = args;
         extent->rows = (a->count + FS_NORM_BLOCK - 1) / FS_NORM_BLOCK;
         extent->row_work = FS_NORM_BLOCK;
+        break;
+    }
+    case FS_OP_LSTM_BACKWARD:
+    case FS_OP_GRU_BACKWARD:
+    case FS_OP_GRU_RESET_BEFORE_BACKWARD:
+    case FS_OP_SIMPLE_RNN_BACKWARD:
+        recurrent_backward_extent(op, args, threads, extent);
+        break;
+    case FS_OP_PRODUCT_TN: {
+        const fs_product_tn_args *a = args;
+        extent->rows = fs_product_parts(a);
+        extent->row_work = (double)(a->n0 * a->n1) * (double)a->m * (double)a->n;
+        extent->row_work /= extent->rows ? (double)extent->rows : 1.0;
+        break;
+    }
+    case FS_OP_PACK: {
+        const fs_pack_args *a = args;
+        extent->rows = a->panels;
+        extent->row_work = (double)(a->rows * a->gates) * 64;
+        break;
+    }
+    case FS_OP_ACTIVATION_BACKWARD: {
+        const fs_activation_backward_args *a = args;
+        extent->rows = a->count;
+        extent->row_work = 20;
+        break;
+    }
+    case FS_OP_ROW_ACTIVATION_BACKWARD: {
+        const fs_row_activation_backward_args *a = args;
+        extent->rows = a->outer;
+        extent->row_work = (double)(a->n * a->inner) * 10;
+        break;
+    }
+    case FS_OP_EMBEDDING_BACKWARD: { /* threads own columns of the table */
+        const fs_embedding_backward_args *a = args;
+        extent->rows = panels(a->width);
+        extent->row_work = (double)(a->count + a->rows) * 32;
+        break;
+    }
+    case FS_OP_REDUCE_SUM: {
+        const fs_reduce_sum_args *a = args;
+        extent->rows = a->k0 * a->k1 * fs_reduce_blocks(a);
+        extent->row_work = (double)(a->r0 * a->r1) * (double)a->r2;
+        extent->row_work *= (double)(a->k2 < FS_REDUCE_BLOCK ? a->k2 : FS_REDUCE_BLOCK);
         break;
     }
     /* On one thread each: one row, whose work counts where a call may be interrupted. */

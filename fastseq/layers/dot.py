@@ -73,7 +73,7 @@ class Dot(Merge):
         y = p.new(shape)
         # BLAS, and not the packed kernels of Dense: both sides change at every call, so nothing can be packed ahead.
         _native.use_blas()
-        p.step("matmul", a=a, b=b, y=y, batch=batch, m=m, k=k, n=n)
+        p.step("matmul", a=a, b=b, y=y, batch=batch, m=m, k=k, n=n, transpose_a=0, transpose_b=0)
         return y
 
     @staticmethod

@@ -101,6 +101,13 @@ FS_INLINE void fs_store_units(float *y, int64_t unit, int64_t units, vf value)
         v_store_part(y + unit, (int)left, value);
 }
 
+/* The lanes of a vector of units [unit, unit + VLEN) that exist, zeros in the others. */
+FS_INLINE vf fs_load_units(const float *x, int64_t unit, int64_t units)
+{
+    int64_t left = units - unit;
+    return left >= VLEN ? v_load(x + unit) : v_load_part(x + unit, left > 0 ? (int)left : 0);
+}
+
 /* Rows of the next block, `most` at most, when `left` rows are left: as even as can be, since a block of 2 rows takes
    as long as one of 4 (32 rows go as 6 6 5 5 5 5, not as 6 6 6 6 6 2: 12% less time). */
 FS_INLINE int fs_block_rows(int left, int most)

@@ -39,8 +39,13 @@ FS_INLINE vf fs_binary_vector(int kind, vf a, vf b)
         return v_select(v_isnan(a), a, v_max(a, b));
     case FS_MINIMUM:
         return v_select(v_isnan(a), a, v_min(a, b));
-    default: /* FS_PRELU */
+    case FS_PRELU:
         return v_select(v_ge(a, v_zero()), a, v_mul(a, b));
+    /* 1 where it holds, else 0: which side of a maximum or minimum the gradient goes to. */
+    case FS_AT_LEAST:
+        return v_select(v_ge(a, b), v_set1(1.0f), v_zero());
+    default: /* FS_ABOVE */
+        return v_select(v_gt(a, b), v_set1(1.0f), v_zero());
     }
 }
 
@@ -180,15 +185,16 @@ static int fs_normalize(const fs_normalize_args *a, const fs_share *share)
 static int fs_matmul(const fs_matmul_args *a, const fs_share *share)
 {
     double unlooked = 0, work = (double)(a->m * a->n) * (double)a->k;
-    int m = (int)a->m, n = (int)a->n, k = (int)a->k, k_apart = k > 0 ? k : 1;
+    int m = (int)a->m, n = (int)a->n, k = (int)a->k;
+    int a_apart = a->transpose_a ? m : k > 0 ? k : 1, b_apart = a->transpose_b ? (k > 0 ? k : 1) : n;
     if (m == 0 || n == 0) /* BLAS prints an error for rows of no elements */
         return 0;
     float one = 1.0f, zero = 0.0f;
-    char plain = 'n';
+    char form_a = a->transpose_a ? 't' : 'n', form_b = a->transpose_b ? 't' : 'n';
     /* BLAS is column-major, so row-major y = a b is y' = b' a' to it. */
     for (int64_t i = 0; i < a->batch; i++) {
-        fs_sgemm(&plain, &plain, &n, &m, &k, &one, (float *)a->b + i * a->k * a->n, &n, (float *)a->a + i * a->m * a->k,
-                 &k_apart, &zero, a->y + i * a->m * a->n, &n);
+        fs_sgemm(&form_b, &form_a, &n, &m, &k, &one, (float *)a->b + i * a->k * a->n, &b_apart,
+                 (float *)a->a + i * a->m * a->k, &a_apart, &zero, a->y + i * a->m * a->n, &n);
         if (FS_STOPS(share, &unlooked, work)) /* one product cannot be interrupted */
             break;
     }

@@ -18,4 +18,13 @@
 #include "simple_rnn_inl.h"
 #include "recurrent_general_inl.h"
 
+#include "activation_backward_inl.h"
+#include "elementwise_backward_inl.h"
+#include "recurrent_backward_inl.h"
+#include "lstm_backward_inl.h"
+#include "gru_backward_inl.h"
+#include "simple_rnn_backward_inl.h"
+#include "product_inl.h"
+#include "packing_inl.h"
+
 #include "../kernel_list.h"

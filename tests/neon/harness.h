@@ -35,4 +35,5 @@ void activation_cases(void);
 void elementwise_cases(void);
 void id_and_mask_cases(void);
 void optimizer_cases(void);
+void backward_cases(void);
 #endif

@@ -170,6 +170,7 @@ int main(int count, char **arguments)
     elementwise_cases();
     id_and_mask_cases();
     optimizer_cases();
+    backward_cases();
     free(memory);
     return 0;
 }
