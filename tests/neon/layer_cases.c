@@ -141,6 +141,11 @@ void id_and_mask_cases(void)
         a.table = floats_in(20 * widths[i], 1.0f);
         a.y = floats_out(50 * widths[i]);
         finish(FS_OP_EMBEDDING, &a, 1);
+        begin("ones%d", (int)widths[i] + 4);
+        fs_one_hot_args ones = {.count = 50, .width = widths[i] + 4};
+        ones.ids = ints_in(50, 5);
+        ones.y = floats_out(50 * ones.width);
+        finish(FS_OP_ONE_HOT, &ones, 1);
     }
     for (int bad = 0; bad < 3; bad++) { /* no bad id, one too large, a negative one */
         begin("bad%d", bad);
