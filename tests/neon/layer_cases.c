@@ -131,8 +131,40 @@ void elementwise_cases(void)
     }
 }
 
+static void choice_cases(void)
+{
+    static const struct {
+        int64_t n, best, kind, probabilities, top_k;
+        float temperature, top_p;
+    } cases[] = {
+        {5, 1, FS_CHOICE_BEST, 0, 0, 1.0f, 1.0f},  {90, 4, FS_CHOICE_BEST, 0, 0, 1.0f, 1.0f},
+        {37, 1, FS_CHOICE_BEST, 1, 0, 1.0f, 1.0f}, {300, 1, FS_CHOICE_DRAW, 0, 0, 0.7f, 1.0f},
+        {90, 1, FS_CHOICE_DRAW, 0, 10, 1.0f, 0.9f}, {300, 1, FS_CHOICE_DRAW, 0, 80, 1.5f, 0.8f},
+        {300, 1, FS_CHOICE_DRAW, 1, 0, 1.0f, 0.5f},
+    };
+    for (int64_t i = 0; i < COUNT_OF(cases); i++)
+        for (int bad = 0; bad < 2; bad++) {
+            begin("case%d%s", (int)i, bad ? "bad" : "");
+            int64_t rows = 9, n = cases[i].n;
+            float *x = floats_in(rows * n, cases[i].probabilities ? 0.5f : 4.0f);
+            for (int64_t j = 0; j < rows * n && cases[i].probabilities; j++)
+                x[j] += 0.5f;
+            if (bad)
+                x[6 * n + n / 2] = NAN;
+            fs_choice_args a = {
+                .x = x, .keys = (const uint64_t *)ints_in(2 * rows, 1 << 30), .ids = ints_out(rows * cases[i].best),
+                .log_probs = floats_out(rows * cases[i].best), .scratch = scratch(rows * 3 * n), .rows = rows, .n = n,
+                .best = cases[i].best, .kind = cases[i].kind, .probabilities = cases[i].probabilities,
+                .scratch_row = 3 * n, .top_k = cases[i].top_k, .temperature = cases[i].temperature,
+                .top_p = cases[i].top_p,
+            };
+            finish(FS_OP_CHOICE, &a, 1);
+        }
+}
+
 void id_and_mask_cases(void)
 {
+    choice_cases();
     static const int64_t widths[] = {1, 16, 37};
     for (int64_t i = 0; i < COUNT_OF(widths); i++) {
         begin("width%d", (int)widths[i]);
