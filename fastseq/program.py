@@ -77,7 +77,7 @@ class Program(_call.NativeProgram):
     def _pointer(self, slot):
         buffer = slot.buffer
         if buffer.kind == "constant":
-            return buffer.array
+            return buffer.array if not slot.offset else np.ravel(buffer.array).view(np.uint8)[slot.offset :]
         return (-1, buffer.offset + slot.offset) if buffer.kind == "arena" else (buffer.number, slot.offset)
 
     def _make_segments(self):

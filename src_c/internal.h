@@ -126,8 +126,8 @@ static inline void fs_leave(const fs_share *share)
         fs_barrier_open(share->barrier);
 }
 
-/* Threads of one region that run programs together (team.c). Thread 0 says which (fs_team_run, as fs_run) and when it is
-   over (fs_team_end); the others follow. */
+/* Threads of one region that run programs together (team.c). Thread 0 says which (fs_team_run, as fs_run) and when it
+   is over (fs_team_end); the others follow. */
 typedef struct {
     fs_barrier barrier;
     int threads, failed;
