@@ -19,6 +19,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -162,6 +163,11 @@ def measure(cell, index, workers, rounds, seconds):
     return in_turn(index, checked, workers, rounds, seconds)
 
 
+# Before an engine's turn: threads of the last engine's pool spin for a while after its last call, and would take the
+# cores of this one's (two threads of fastseq that meet at a barrier: 113 us, so 178).
+SETTLE = 0.2
+
+
 def in_turn(index, checked, workers, rounds, seconds):
     """`measure` of any cell. checked(path of its results) is what to keep of an engine: {"failed": ...} or figures."""
     found = {}
@@ -179,6 +185,7 @@ def in_turn(index, checked, workers, rounds, seconds):
     for _ in range(rounds):
         for name, entry in found.items():
             if "rounds" in entry:
+                time.sleep(SETTLE)
                 answer = workers[name].ask(run=seconds)
                 if "median" in answer:
                     entry["rounds"].append(answer["median"])
