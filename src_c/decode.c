@@ -3,74 +3,11 @@
    Rows do not depend on each other, so each thread decodes a batch of rows of its own and takes the next one that waits
    where one has ended: no thread waits for another one, and no step is spent on a row that has ended. What a row gives
    has the same bits whoever is in the batch, since every kernel's rows have. */
-#include "internal.h"
+#include "decode.h"
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* ---- what a worker has in hand ---- */
-
-typedef struct {
-    int32_t parent, token;
-} fs_node; /* of a group's tree of tokens */
-
-typedef struct {
-    double total;   /* sum of log-probabilities */
-    double score;   /* the same with the length penalty */
-    int32_t length, node;
-    int32_t row;    /* where its state is, -1 once it has ended */
-} fs_hypothesis;
-
-/* A sentence and its hypotheses; without a beam, one. */
-typedef struct {
-    int64_t sentence;
-    int64_t count, nodes;
-    fs_hypothesis *hypotheses; /* (width,) */
-    fs_node *tree;             /* (width * max_length,), of a beam */
-} fs_group;
-
-typedef struct {
-    double score, total;
-    int32_t from, token; /* hypothesis of the step before; -1 for one that had ended and stays */
-} fs_candidate;
-
-typedef struct fs_decoding_run fs_decoding_run;
-
-typedef struct {
-    fs_decoding_run *run;
-    const fs_decoding *d;
-    const fs_rows_worker *own;
-    fs_slide *slide;
-    fs_runner runner;
-    int64_t rows, group_count, most_groups;
-    fs_group *groups;
-    char *(*carried)[2];      /* (carried_count,): what the step reads, and where it writes */
-    int32_t *tokens, *tokens_next; /* (capacity, window) */
-    char *values;             /* (capacity, vocabulary) floats */
-    int32_t *best;            /* (capacity, most) */
-    float *log_probs;         /* (capacity, most) */
-    uint64_t *keys;           /* (capacity,) */
-    float *scratch;           /* (3 vocabulary,) */
-    int32_t *parents, *chosen; /* (capacity,): for each row of the next batch its row in this one, and its token */
-    fs_candidate *candidates; /* (width,) */
-} fs_worker;
-
-struct fs_decoding_run {
-    fs_decoding *d;
-    int64_t next_sentence, working;
-    int status, failed_in_first;
-    fs_watch watch;
-    fs_team *team; /* of threads that run the steps of the only worker together, or null */
-};
-
-static int64_t hypotheses_of(const fs_decoding *d) { return d->width ? d->width : 1; }
-/* Tokens that a row offers: all that matters of a beam, and no more than there are. */
-static int64_t offers_of(const fs_decoding *d)
-{
-    int64_t most = hypotheses_of(d);
-    return most < d->vocabulary ? most : d->vocabulary;
-}
 
 /* ---- memory: one block for each worker ---- */
 
@@ -86,7 +23,7 @@ static void *take(char **at, int64_t bytes)
 static int64_t lay_out(fs_worker *w, char *memory)
 {
     const fs_decoding *d = w->d;
-    int64_t rows = d->capacity, width = hypotheses_of(d), offers = offers_of(d), size = 0;
+    int64_t rows = d->capacity, width = fs_hypotheses_of(d), offers = fs_offers_of(d), size = 0;
     char *at = memory;
 #define FS_TAKE(target, count)                                                                                         \
     do {                                                                                                               \
@@ -153,10 +90,10 @@ static void take_sentences(fs_worker *w)
     }
 }
 
-static void give_sentence(const fs_worker *w, const fs_group *group)
+void fs_give_sentence(const fs_worker *w, const fs_group *group)
 {
     const fs_decoding *d = w->d;
-    int64_t width = hypotheses_of(d), first = group->sentence * width;
+    int64_t width = fs_hypotheses_of(d), first = group->sentence * width;
     for (int64_t i = 0; i < width; i++) {
         const fs_hypothesis *h = &group->hypotheses[i];
         d->lengths[first + i] = i < group->count ? h->length : 0;
@@ -169,14 +106,14 @@ static void give_sentence(const fs_worker *w, const fs_group *group)
 }
 
 /* Groups change places, and with them the memory of their hypotheses. */
-static void drop_group(fs_worker *w, int64_t number)
+void fs_drop_group(fs_worker *w, int64_t number)
 {
     fs_group dropped = w->groups[number];
     w->groups[number] = w->groups[--w->group_count];
     w->groups[w->group_count] = dropped;
 }
 
-static void append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32_t token)
+void fs_append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32_t token)
 {
     int64_t window = w->d->window;
     int32_t *own = tokens + row * window;
@@ -242,7 +179,7 @@ static int choose(fs_worker *w, fs_failure *failure)
     }
     fs_choice_args choice = {
         .x = (const float *)w->values, .keys = w->keys, .ids = w->best, .log_probs = d->scores ? w->log_probs : NULL,
-        .scratch = w->scratch, .rows = w->rows, .n = d->vocabulary, .best = offers_of(d),
+        .scratch = w->scratch, .rows = w->rows, .n = d->vocabulary, .best = fs_offers_of(d),
         .kind = d->draw ? FS_CHOICE_DRAW : FS_CHOICE_BEST, .probabilities = d->probabilities, .top_k = d->top_k,
         .temperature = d->temperature, .top_p = d->top_p,
     };
@@ -287,11 +224,11 @@ static void advance_rows(fs_worker *w)
         if (d->scores)
             h->score += w->log_probs[row];
         if (token != d->end && h->length < d->max_length) {
-            append_token(w, w->tokens, row++, token);
+            fs_append_token(w, w->tokens, row++, token);
             continue;
         }
-        give_sentence(w, group);
-        drop_group(w, row);
+        fs_give_sentence(w, group);
+        fs_drop_group(w, row);
         int64_t last = --w->rows;
         if (row == last)
             break;
@@ -304,113 +241,6 @@ static void advance_rows(fs_worker *w)
             memcpy(w->carried[i][0] + row * bytes, w->carried[i][0] + last * bytes, (size_t)bytes);
         }
     }
-}
-
-/* ---- a beam ---- */
-
-/* Wu et al. 2016, arXiv:1609.08144, equation 14. */
-static double penalty(const fs_decoding *d, int64_t length)
-{
-    return d->length_penalty == 0.0f ? 1.0 : pow((5.0 + (double)length) / 6.0, (double)d->length_penalty);
-}
-
-/* Puts `one` among the best `width`, behind its equals; 0 where it is not one of them. */
-static int keep_candidate(fs_worker *w, int64_t *count, fs_candidate one)
-{
-    int64_t at = *count;
-    while (at > 0 && w->candidates[at - 1].score < one.score)
-        at--;
-    if (at == w->d->width)
-        return 0;
-    int64_t last = *count < w->d->width ? (*count)++ : w->d->width - 1;
-    memmove(w->candidates + at + 1, w->candidates + at, (size_t)(last - at) * sizeof one);
-    w->candidates[at] = one;
-    return 1;
-}
-
-/* The group's next hypotheses; those that go on get the rows from *rows on. */
-static void advance_group(fs_worker *w, fs_group *group, fs_hypothesis *old, int64_t *rows)
-{
-    const fs_decoding *d = w->d;
-    int64_t offers = offers_of(d), count = 0;
-    for (int64_t i = 0; i < group->count; i++) {
-        const fs_hypothesis *h = &group->hypotheses[i];
-        if (h->row < 0) {
-            keep_candidate(w, &count, (fs_candidate){h->score, h->total, (int32_t)i, -1});
-            continue;
-        }
-        double divisor = penalty(d, h->length + 1);
-        for (int64_t j = 0; j < offers; j++) {
-            double total = h->total + (double)w->log_probs[h->row * offers + j];
-            fs_candidate one = {total / divisor, total, (int32_t)i, w->best[h->row * offers + j]};
-            if (!keep_candidate(w, &count, one))
-                break; /* the row's others are no better */
-        }
-    }
-    memcpy(old, group->hypotheses, (size_t)group->count * sizeof *old);
-    for (int64_t i = 0; i < count; i++) {
-        const fs_candidate *one = &w->candidates[i];
-        fs_hypothesis *h = &group->hypotheses[i];
-        *h = old[one->from];
-        if (one->token < 0)
-            continue;
-        group->tree[group->nodes] = (fs_node){h->node, one->token};
-        h->node = (int32_t)group->nodes++;
-        h->length++;
-        h->total = one->total;
-        h->score = one->score;
-        if (one->token == d->end || h->length == d->max_length) {
-            h->row = -1;
-            continue;
-        }
-        w->parents[*rows] = h->row;
-        w->chosen[*rows] = one->token;
-        h->row = (int32_t)(*rows)++;
-    }
-    group->count = count;
-}
-
-static int has_ended(const fs_group *group)
-{
-    for (int64_t i = 0; i < group->count; i++)
-        if (group->hypotheses[i].row >= 0)
-            return 0;
-    return 1;
-}
-
-static void advance_groups(fs_worker *w, fs_hypothesis *old)
-{
-    const fs_decoding *d = w->d;
-    int64_t rows = 0;
-    for (int64_t i = 0; i < w->group_count; i++)
-        advance_group(w, &w->groups[i], old, &rows);
-    for (int64_t i = 0; i < w->group_count;) {
-        if (!has_ended(&w->groups[i])) {
-            i++;
-            continue;
-        }
-        give_sentence(w, &w->groups[i]);
-        drop_group(w, i);
-    }
-    /* A state that the step left goes back to where it reads; what stays goes to the other side and comes in there. */
-    for (int64_t i = 0; i < d->carried_count; i++) {
-        int left = d->carried[i].out >= 0;
-        int64_t bytes = d->carried[i].bytes;
-        char *from = w->carried[i][left], *to = w->carried[i][!left];
-        for (int64_t row = 0; row < rows; row++)
-            memcpy(to + row * bytes, from + w->parents[row] * bytes, (size_t)bytes);
-        w->carried[i][0] = to;
-        w->carried[i][1] = from;
-    }
-    for (int64_t row = 0; row < rows; row++) {
-        memcpy(w->tokens_next + row * d->window, w->tokens + w->parents[row] * d->window,
-               (size_t)d->window * sizeof(int32_t));
-        append_token(w, w->tokens_next, row, w->chosen[row]);
-    }
-    int32_t *read = w->tokens;
-    w->tokens = w->tokens_next;
-    w->tokens_next = read;
-    w->rows = rows;
 }
 
 /* ---- the loop ---- */
@@ -442,7 +272,7 @@ static void decode_rows(fs_worker *w, fs_hypothesis *old)
             return;
         }
         if (w->d->width)
-            advance_groups(w, old);
+            fs_advance_groups(w, old);
         else
             advance_rows(w);
     }
@@ -465,7 +295,7 @@ static void run_worker(fs_decoding_run *run, int number)
     fs_decoding *d = run->d;
     fs_worker w = {.run = run, .d = d, .own = &d->workers[number],
                    .runner = {run->team, &run->watch, number == 0}};
-    fs_hypothesis *old = malloc((size_t)hypotheses_of(d) * sizeof *old);
+    fs_hypothesis *old = malloc((size_t)fs_hypotheses_of(d) * sizeof *old);
     char *memory = aligned_alloc(64, (size_t)lay_out(&w, NULL) + 64);
     w.slide = d->sliding ? fs_slide_new(d, number, &w.runner) : NULL;
     if (memory && old && (w.slide || d->sliding == NULL)) {
