@@ -8,23 +8,11 @@
 The names, arguments and meanings are those of Keras 3.15: see https://keras.io/api/.
 """
 
+import importlib
+
 __version__ = "0.1.0"
 
-from fastseq import (
-    activations,
-    backend,
-    callbacks,
-    constraints,
-    decoding,
-    initializers,
-    layers,
-    losses,
-    metrics,
-    models,
-    optimizers,
-    regularizers,
-    saving,
-)
+from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
@@ -72,3 +60,16 @@ __all__ = [
     "set_num_threads",
     "show_config",
 ]
+
+# Imported when they are first asked for: 15 ms that a program which only predicts does not need.
+_LATER = ("callbacks", "decoding", "losses", "metrics", "optimizers")
+
+
+def __getattr__(name):
+    if name in _LATER:
+        return importlib.import_module(f"fastseq.{name}")
+    raise AttributeError(f"module 'fastseq' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER})

@@ -7,12 +7,12 @@ timestep. The rest gets the whole window's tokens, and what the recurrent layers
 from fastseq import layers, nest
 from fastseq.decoding_plan import RowsPlan, builder_for, last_values
 from fastseq.graph import KerasTensor
-from fastseq.layers.recurrent import OverTime, Recurrent
+from fastseq.layers.recurrent import OverTime
 from fastseq.models.functional import Functional
 from fastseq.models.model import all_layers
 from fastseq.models.sequential import Sequential
 from fastseq.program import Program
-from fastseq.stream_plan import _Tracer, output_is_timed
+from fastseq.stream_plan import Tracer, given_masks, output_is_timed
 
 # What recurrent layers gave at all timesteps of all windows, which the rest wants to read.
 _MOST_BYTES = 32 << 20
@@ -44,14 +44,14 @@ class _Cut:
             tensors = _tensors(node.arguments)
             if not all(id(tensor) in timed for tensor in tensors) or _is_model(node.layer):
                 continue
-            if any(value is not None for name, value in node.arguments.items() if name.endswith("mask")):
+            if given_masks(node):
                 continue
             try:
                 kind = output_is_timed(node.layer, node.arguments, [timed[id(tensor)] for tensor in tensors])
             except ValueError:  # it needs later timesteps, or all of them
                 continue
             timed.update((id(tensor), kind and i == 0) for i, tensor in enumerate(node.output_tensors))
-            if isinstance(node.layer, Recurrent):
+            if isinstance(node.layer, OverTime):
                 recurrent.append(node)
         self.first = _needed(graph._plan.steps, [tensor for node in recurrent for tensor in node.output_tensors])
         made = {id(tensor): tensor for node in recurrent for tensor in node.output_tensors}
@@ -93,10 +93,10 @@ class _FirstPart(RowsPlan):
         def trace(rows):
             p = builder_for(plans, model)
             ids = p.input((rows, 1), "int32")
-            tracer = _Tracer(p)
+            tracer = Tracer(p)
             slots = {id(graph.inputs[0]): tokens.slot(p, ids, graph.inputs[0].name)}
             for node in cut.first:
-                outputs = nest.flatten(tracer._call(node.layer, graph._arguments(node, slots), ""))
+                outputs = nest.flatten(tracer.call(node.layer, graph._arguments(node, slots), ""))
                 slots.update((id(tensor), slot) for tensor, slot in zip(node.output_tensors, outputs))
             before = [slot for memory in tracer.memories for slot in memory.first]
             after = [slot for memory in tracer.memories for slot in memory.last]

@@ -94,7 +94,7 @@ class Plan:
             builder.use(layer)  # also one that is never traced, as a Sequential in a model
         graph = _graph(model)
         inputs = [_input_slot(builder, graph, i, batch, time) for i in range(len(graph.inputs))]
-        tracer = _Tracer(builder)
+        tracer = Tracer(builder)
         outputs, self.timed = tracer.run(model, inputs, [True] * len(inputs), "")
         first = [slot for memory in tracer.memories for slot in memory.first]
         last = [slot for memory in tracer.memories for slot in memory.last]
@@ -173,7 +173,7 @@ def _input_slot(builder, graph, position, batch, time):
     return builder.input((batch, time, *tensor.shape[2:]), graph._plan.input_dtypes[position])
 
 
-class _Tracer:
+class Tracer:
     """Adds a model's layer calls to a builder. memories: of the recurrent ones; masked: whether one had a mask."""
 
     def __init__(self, builder):
@@ -197,18 +197,17 @@ class _Tracer:
                 path_inside = f"{path}{layer.name}/"
                 outputs, made = self.run(layer, [slots[n] for n in given], [kinds[n] for n in given], path_inside)
             else:
-                skipped = graph._plan.implied.get(node)
-                if any(name != skipped and (name == "mask" or name.endswith("_mask")) for name in node.arguments):
+                if given_masks(node, graph._plan.implied.get(node)):
                     refuse(layer, "a mask is given to its call; streams follow the masks that layers hand on")
                 tensors = [leaf for leaf in nest.flatten(first) if isinstance(leaf, KerasTensor)]
                 made = output_is_timed(layer, node.arguments, [kinds[id(t)] for t in tensors])
-                outputs = nest.flatten(self._call(layer, graph._arguments(node, slots), path))
+                outputs = nest.flatten(self.call(layer, graph._arguments(node, slots), path))
                 made = [made, *[False] * (len(outputs) - 1)]
             for tensor, slot, kind in zip(node.output_tensors, outputs, made):
                 slots[id(tensor)], kinds[id(tensor)] = slot, kind
         return [slots[id(t)] for t in graph.outputs], [kinds[id(t)] for t in graph.outputs]
 
-    def _call(self, layer, arguments, path):
+    def call(self, layer, arguments, path):
         p = self.builder
         if not isinstance(layer, OverTime):
             return layer.trace(p, arguments)
@@ -238,6 +237,15 @@ class _Tracer:
         last = memory.first[-cell.state_count].reshaped(y.shape)
         kept = p.select(mask.reshaped((y.shape[0], *tail)), y, last)
         return [kept.with_mask(y.mask), *rest]
+
+
+def given_masks(node, implied=None):
+    """Names of the masks that a symbolic call was given, but for `implied`, which the layers hand on themselves."""
+    return [
+        name
+        for name, value in node.arguments.items()
+        if value is not None and name != implied and (name == "mask" or name.endswith("_mask"))
+    ]
 
 
 # ---- what a layer makes of time --------------------------------------------------------------------------------------

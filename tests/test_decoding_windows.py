@@ -66,6 +66,7 @@ def slid_models():
 
     return {
         "last output": over(layers.GRU(UNITS)),
+        "cells": over(layers.RNN([layers.LSTMCell(9), layers.GRUCell(UNITS)])),
         "a mask that is None": over(lambda x: layers.GRU(UNITS)(x, mask=None)),
         "one-hot": over(layers.SimpleRNN(UNITS), hot=True),
         "attention": over(attention),

@@ -179,3 +179,10 @@ def test_equations_that_numpy_computes(equation, size, batch):
     whole, stream = model(x), model.stream(batch)
     np.testing.assert_array_equal(stepped(stream, x), whole)
     np.testing.assert_array_equal(stream.steps(x), whole)
+
+
+def test_a_mask_that_is_none_is_none():
+    x = layers.Input((None, 3))
+    model = fastseq.Model(x, layers.GRU(4, return_sequences=True)(x, mask=None))
+    sequence = np.random.default_rng(0).normal(size=(2, 5, 3)).astype("f")
+    np.testing.assert_array_equal(model.stream(2).steps(sequence), model(sequence))
