@@ -13,6 +13,7 @@ _MOST_ROWS = 48
 # Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in src_c/plan.c), and bytes of weights from which
 # few rows are better run one after the other by all threads together than at the same time by one each.
 _LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
+_MOST_TOKENS = 1 << 24  # the kernels count in float32
 # Windows that advance side by side: fewer are not worth the copies, and with more, rows alone fill a batch.
 _FEWEST_WINDOWS, _MOST_WINDOWS = 8, 320
 
@@ -66,6 +67,8 @@ class Loop:
         lengths, scores = np.zeros((batch, beam), np.int32), np.zeros((batch, beam), np.float32) if scored else None
         if batch:
             plan, capacity, workers, step_threads = self._plan(batch, beam, window, steps, states)
+            if plan.vocabulary > _MOST_TOKENS:
+                raise ValueError(f"{self.who}: {plan.vocabulary} tokens are more than the {_MOST_TOKENS} supported.")
             if end_id is not None and not end_id < plan.vocabulary:
                 raise ValueError(f"{self.who}: end_id={end_id}, but it writes tokens in [0, {plan.vocabulary}).")
             seeds, temperature, top_k, top_p = draw or (None, 1.0, 0, 1.0)
