@@ -135,12 +135,17 @@ class Builder:
 
     training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a recurrent
     layer without initial states finds those it starts from and those it leaves (streaming.Memory); fewer_rows: whether
-    the program will run for fewer rows than it is made for, too (decoding_plan.StepPlan).
+    the program will run for fewer rows than it is made for, too (decoding_plan.StepPlan). trains: whether gradients are
+    wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are.
     """
 
-    def __init__(self, cache=None, training=None):
+    def __init__(self, cache=None, training=None, trains=False):
         self.cache = cache
         self.training = training
+        self.trains = trains
+        self.weights = {}  # id of a Variable -> (it, Slot of its array)
+        self.penalties = []  # (activity regularizer, Slot of its layer's output), in a program for training
+        self.packed_from = {}  # id of a packed array's buffer -> dict of the Slots that it was packed from
         self.states = None
         self.fewer_rows = False
         self.layer_name = None
@@ -168,6 +173,12 @@ class Builder:
         """A slot of fixed values; the program keeps `array` (contiguous float32, int32, uint32 or bool) alive."""
         array = np.ascontiguousarray(array)
         return Slot(_Buffer("constant", array.nbytes, array=array), array.shape, array.dtype.name)
+
+    def weight(self, variable):
+        """A slot of a layer's weight as Keras keeps it."""
+        if id(variable) not in self.weights:
+            self.weights[id(variable)] = variable, self.constant(variable._value)
+        return self.weights[id(variable)][1]
 
     def kept(self, array):
         """A slot of what `array`, which a layer keeps between calls, holds by now: an earlier call may come before."""
@@ -216,7 +227,8 @@ class Builder:
             self.step("one_hot", ids=ids, y=y, count=ids.size, width=width)
         else:
             self.step("embedding", ids=ids, table=table, y=y, count=ids.size, width=width)
-        y.lookup = ids, table
+        if not self.trains:
+            y.lookup = ids, table  # sums that are looked up would be those of old weights
         return y
 
     def cast(self, slot, dtype):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastseq import activations, constraints, initializers, packing, regularizers
+from fastseq import activations, constraints, initializers, packing, regularizers, weight_steps
 from fastseq.layers.activation import apply_activation
 from fastseq.layers.base import Layer
 from fastseq.layers.dense_steps import dense_steps
@@ -61,6 +61,11 @@ class Dense(Layer):
     def _packed_weights(self):
         return packing.pack_dense(self.kernel._value, None if self.bias is None else self.bias._value)
 
+    def _weights_for(self, p):
+        if p.trains:
+            return weight_steps.dense(p, p.weight(self.kernel), self.bias and p.weight(self.bias))
+        return self.packed("dense", self._packed_weights)
+
     def _rows(self):
         return self.kernel._value + (np.float32(0) if self.bias is None else self.bias._value)
 
@@ -72,7 +77,7 @@ class Dense(Layer):
             return apply_activation(p, self, self.activation, y)
         y = p.new((*x.shape[:-1], self.units))
         rows = x.size // x.shape[-1] if x.size else 0
-        products = [(0, x.shape[-1], self.packed("dense", self._packed_weights))]
+        products = [(0, x.shape[-1], self._weights_for(p))]
         done = dense_steps(p, x, y, products, rows, self.units, self.activation, softmax=True)
         return y if done else apply_activation(p, self, self.activation, y)
 

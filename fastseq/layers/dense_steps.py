@@ -16,6 +16,10 @@ def dense_steps(p, x, y, products, rows, units, activation, softmax=False):
     spec = activations.native_spec(activation)
     over_units = softmax and spec is not None and spec[0] == "softmax"
     elementwise = spec is not None and ACTIVATION_KINDS[spec[0]] < ACTIVATION_KINDS["softmax"]
+    if p.trains:
+        # Backward needs what went into the activation, but for these; a loss may want what went into a softmax.
+        over_units = False
+        elementwise = spec in (("linear", ()), ("tanh", ()), ("exponential", ())) and len(products) == 1
     name, parameters = spec if elementwise else ("linear", ())
     p0, p1, p2 = [*parameters, 0.0, 0.0, 0.0][:3]
     for position, (first, inputs, packed) in enumerate(products):

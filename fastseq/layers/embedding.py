@@ -97,7 +97,7 @@ class Embedding(Layer):
         # What the caller gave is checked before anything runs, so that a wrong id changes no state.
         given = ids is inputs and ids.buffer.kind == "input"
         p.step("check_ids", failure=failure, first=given, ids=ids, count=ids.size, limit=self.input_dim)
-        y = p.rows_of(ids, self.embeddings._value, self.output_dim)
+        y = p.rows_of(ids, p.weight(self.embeddings) if p.trains else self.embeddings._value, self.output_dim)
         if not self.mask_zero:
             return y
         return y.with_mask(inputs if inputs.dtype == "bool" else p.mask_logic("nonzero", inputs))

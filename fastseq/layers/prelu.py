@@ -53,7 +53,7 @@ class PReLU(Layer):
         self.built = True
 
     def emit(self, p, inputs):
-        return p.binary("prelu", p.float32(inputs), p.constant(self.alpha._value))
+        return p.binary("prelu", p.float32(inputs), p.weight(self.alpha))
 
     def get_config(self):
         return {

@@ -7,7 +7,7 @@ per gate it runs on the general native kernel; with the user's own Python activa
 
 import numpy as np
 
-from fastseq import _native, activations, constraints, initializers, packing, regularizers
+from fastseq import _native, activations, constraints, initializers, packing, regularizers, weight_steps
 from fastseq.builder import ACTIVATION_KINDS, OPERATIONS
 from fastseq.layers.base import Layer
 from fastseq.layers.input_sums import looked_up_inputs
@@ -167,8 +167,10 @@ class Gates:
         if rowwise or x_dropout is not None or h_dropout is not None:
             return self._general_step(p, fields, x_dropout, h_dropout)
         operation = self._operation()
-        fields |= self.packed(operation, self._packed_weights)
         fields["down"] = 0
+        if p.trains:
+            return weight_steps.recurrent_step(p, self, operation, fields)
+        fields |= self.packed(operation, self._packed_weights)
         fields |= looked_up_inputs(self, sequences, go_backwards)
         multiplied = 0 if fields["ids"] else inputs
         fields["finite_kernel"] = self.packed("finite", lambda: int(np.isfinite(self.recurrent_kernel._value).all()))
@@ -199,6 +201,9 @@ class Gates:
 
     def _general_step(self, p, fields, x_dropout, h_dropout):
         kernel, recurrent_kernel, bias = self._arrays()
+        if p.trains:
+            weights = (self.kernel, self.recurrent_kernel, self.bias)
+            kernel, recurrent_kernel, bias = (None if weight is None else p.weight(weight) for weight in weights)
         fields |= {
             "kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias,
             "x_dropout": x_dropout, "h_dropout": h_dropout,

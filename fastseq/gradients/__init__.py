@@ -1,0 +1,28 @@
+"""Reverse-mode differentiation of programs: for every step of a forward pass, the steps that give its gradients.
+
+There is one rule for each operation of src_c/ops.h through which a gradient can go (elementwise.py, products.py,
+recurrent.py); a model is a list of such steps, so there is nothing to be said about layers.
+"""
+
+from fastseq.gradients import elementwise, products, recurrent
+from fastseq.gradients.backward import Backward
+
+_RULES = {**elementwise.RULES, **products.RULES, **recurrent.RULES}
+
+
+def append_backward(p, outputs, wanted):
+    """Appends the backward pass of all steps of the builder `p` to it.
+
+    outputs: pairs of a float32 Slot and the Slot of the loss's gradient by it; wanted: Slots that gradients are wanted
+    of. Returns a Slot for each of them, of its shape, or None for those that the outputs do not depend on.
+    Raises UnsupportedError, naming the layer, for a step whose gradient is not known.
+    """
+    backward = Backward(p, wanted)
+    for slot, gradient in outputs:
+        backward.add(slot, gradient)
+    outer = p.layer_name
+    for step in reversed(backward.steps):
+        p.layer_name = step["name"]
+        backward.through(step, _RULES)
+    p.layer_name = outer
+    return [backward.of(slot) for slot in wanted]

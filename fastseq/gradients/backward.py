@@ -1,0 +1,166 @@
+"""The state of a backward pass: the gradient of every array so far, and how one is added to another."""
+
+import numpy as np
+
+from fastseq.builder import OPERATIONS, Slot
+from fastseq.errors import UnsupportedError
+
+# Operations whose results do not change with their inputs, but for jumps.
+_FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice"}
+
+
+def strides_of(shape):
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return strides[::-1]
+
+
+class Backward:
+    """Gradients of the float32 arrays of a program, by their memory: a gradient's buffer is laid out as the array's.
+
+    A buffer has a gradient once something that reads it has one; those that are wanted, or depend on what is, count.
+    """
+
+    def __init__(self, p, wanted):
+        self.p = p
+        self.steps = list(p.steps)
+        self._gradients = {}  # id of a buffer -> flat Slot
+        self._own = set()  # ids of gradients' buffers that nothing else reads: they may be added to
+        self._active = {id(slot.buffer) for slot in wanted}
+        for step in self.steps:
+            if step["op"] in _FLAT:
+                continue
+            read, written = _ends(step)
+            if any(id(slot.buffer) in self._active for slot in read):
+                self._active |= {id(slot.buffer) for slot in written if slot.dtype == "float32"}
+
+    def wants(self, slot):
+        return isinstance(slot, Slot) and id(slot.buffer) in self._active
+
+    def of(self, slot):
+        """The gradient of `slot`, a Slot at the same place and of its shape, or None."""
+        found = self._gradients.get(id(slot.buffer)) if slot is not None else None
+        return None if found is None else Slot(found.buffer, slot.shape, "float32", found.offset + slot.offset)
+
+    def through(self, step, rules):
+        """Adds the steps that give the gradients of what `step` reads, where what it writes has gradients."""
+        read, written = _ends(step)
+        if not any(self.of(slot) is not None for slot in written) or not any(self.wants(slot) for slot in read):
+            return
+        if step["op"] is None:
+            self._through_python(step)
+            return
+        if step["op"] in _FLAT:
+            return
+        if step["op"] not in rules:
+            raise UnsupportedError(
+                f"Layer '{step['name']}' cannot be trained: no gradient is known of its operation {step['op']}."
+            )
+        rules[step["op"]](self, step)
+
+    def _through_python(self, step):
+        if step.get("backward") is None:
+            raise UnsupportedError(
+                f"Layer '{step['name']}' runs in Python and has no backward(): training cannot go through it. Define "
+                "backward(gradient, *inputs), or set trainable=False on all layers before it."
+            )
+        given = [slot for slot in step["outputs"] if slot.dtype == "float32"]
+        if any(self.of(slot) is None for slot in given):
+            raise UnsupportedError(f"Layer '{step['name']}': its backward() needs all of its outputs to be used.")
+        floats = [slot for slot in step["inputs"] if slot.dtype == "float32"]
+        examples = [np.zeros(slot.shape, np.float32) for slot in floats]
+        inputs = [*(self.of(slot) for slot in given), *step["inputs"]]
+        found = self.p.python(f"{step['name']} backward", step["backward"], inputs, examples)
+        for slot, gradient in zip(floats, found):
+            self.add(slot, gradient)
+
+    def step(self, operation, **fields):
+        """Builder.step, where what is left out is None or 0."""
+        known = OPERATIONS[operation][2]
+        rest = {name: None if kind in ("in", "out") else 0 for name, (kind, _, _) in known.items()}
+        self.p.step(operation, **{**rest, **fields})
+
+    # ---- adding --------------------------------------------------------------------------------------------------
+
+    def add(self, slot, gradient):
+        """Adds `gradient`, contiguous and of as many elements, to that of `slot`."""
+        if not self.wants(slot) or not slot.size:
+            return
+        count = slot.buffer.nbytes // 4
+        if slot.size != count:
+            self._add_part(slot, gradient)
+            return
+        gradient = gradient.reshaped((count,))
+        before = self._gradients.get(id(slot.buffer))
+        self._gradients[id(slot.buffer)] = gradient if before is None else self.p.binary("add", before, gradient)
+
+    def _add_part(self, slot, gradient):
+        before = self._gradients.get(id(slot.buffer))
+        if before is None or id(before.buffer) not in self._own:
+            whole = self._zeros(slot.buffer.nbytes // 4)
+            if before is not None:
+                whole = self.p.binary("add", whole, before)
+            self._own.add(id(whole.buffer))
+            before = self._gradients[id(slot.buffer)] = whole
+        place = self.of(slot)
+        self.step("binary", a=place, b=gradient, y=place, n0=1, n1=1, n2=1, n3=1, n4=slot.size, a4=1, b4=1)
+
+    def _zeros(self, count):
+        zero = self.p.constant(np.zeros(1, np.float32))
+        return self.p.contiguous_copy(zero, (count,), (0,))
+
+    def add_strided(self, slot, sizes, strides, gradient):
+        """Adds `gradient`, contiguous over `sizes`, to the elements of `slot` at `strides` from its first one on.
+
+        Where a stride is 0 elements were read several times: their gradients are summed.
+        """
+        if not self.wants(slot) or 0 in sizes:
+            return
+        kept = [(size, stride) for size, stride in zip(sizes, strides) if size > 1 and stride]
+        if any(size > 1 and not stride for size, stride in zip(sizes, strides)):
+            gradient = self.sum_over(gradient, sizes, [bool(stride) for stride in strides])
+        sizes, strides = [size for size, _ in kept], [stride for _, stride in kept]
+        count = int(np.prod(sizes, dtype=np.int64))
+        if list(strides) == strides_of(sizes):
+            self.add(Slot(slot.buffer, (count,), "float32", slot.offset), gradient.reshaped((count,)))
+            return
+        total = slot.buffer.nbytes // 4
+        whole = self.p.new((total,)) if count == total else self._zeros(total)
+        self.p.copy(
+            gradient, Slot(whole.buffer, whole.shape, "float32", slot.offset), sizes, strides_of(sizes), strides
+        )
+        self.add(Slot(slot.buffer, (total,), "float32"), whole)
+
+    def sum_over(self, x, sizes, stays):
+        """Sums of `x`, contiguous over `sizes`, over the dimensions that do not stay; dimensions of 1 are left out."""
+        dimensions = []  # [stays, size, stride], neighbours of one kind merged
+        for size, stay, stride in zip(sizes, stays, strides_of(sizes)):
+            if size == 1:
+                continue
+            if dimensions and dimensions[-1][0] == stay:
+                dimensions[-1][1] *= size
+                dimensions[-1][2] = stride
+            else:
+                dimensions.append([stay, size, stride])
+        fields = {}
+        for letter, wanted in (("k", True), ("r", False)):
+            own = [(1, 0)] * 3 + [(size, stride) for stay, size, stride in dimensions if stay == wanted]
+            for i, (size, stride) in enumerate(own[-3:]):
+                fields |= {f"{letter}{i}": size, f"x{letter}{i}": stride}
+        y = self.p.new([size for stay, size, _ in dimensions if stay])
+        self.step("reduce_sum", x=x, y=y, **fields)
+        return y
+
+
+def _ends(step):
+    """(Slots that a step reads, Slots that it writes)."""
+    if step["op"] is None:
+        return step["inputs"], step["outputs"]
+    known = OPERATIONS[step["op"]][2]
+    read, written = [], []
+    for name, value in step["fields"].items():
+        if isinstance(value, Slot):
+            (written if known[name][0] == "out" else read).append(value)
+    return read, written

@@ -1,0 +1,190 @@
+"""Gradients of elementwise and row-wise operations, copies and look-ups."""
+
+import numpy as np
+
+from fastseq.builder import _BINARY_KINDS, ACTIVATION_KINDS, Slot
+from fastseq.errors import UnsupportedError
+from fastseq.weight_steps import FROM_VALUE
+
+_KIND_NAMES = {number: name for name, number in _BINARY_KINDS.items()}
+_ACTIVATION_NAMES = {number: name for name, number in ACTIVATION_KINDS.items()}
+
+
+def _five(fields, letter):
+    return [fields[f"{letter}{i}"] for i in range(5)]
+
+
+def _zero(b):
+    return b.p.constant(np.zeros(1, np.float32))
+
+
+def _binary(b, kind, sizes, left, right):
+    """A new array of `sizes`: left op right, each a Slot and its five strides."""
+    result = b.p.new(sizes)
+    (a, a_strides), (c, c_strides) = left, right
+    fields = {}
+    for i in range(5):
+        fields |= {f"n{i}": sizes[i], f"a{i}": a_strides[i], f"b{i}": c_strides[i]}
+    b.step("binary", a=a, b=c, y=result, kind=_BINARY_KINDS[kind], **fields)
+    return result
+
+
+def _copy(b, step):
+    f = step["fields"]
+    sizes, x, y = _five(f, "n"), _five(f, "x"), _five(f, "y")
+    dy = b.of(f["y"])
+    if f["size"] != 4 or dy is None or 0 in sizes:
+        return
+    contiguous = b.p.contiguous_copy(dy, sizes, y) if y != _strides(sizes, y) else dy
+    b.add_strided(f["x"], sizes, x, Slot(contiguous.buffer, sizes, "float32", contiguous.offset))
+
+
+def _strides(sizes, given):
+    """Contiguous strides, with `given` where a size of 1 makes them say nothing."""
+    found, step = [], 1
+    for size, stride in zip(sizes[::-1], given[::-1]):
+        found.append(stride if size == 1 else step)
+        step *= size
+    return found[::-1]
+
+
+def _binary_rule(b, step):
+    f = step["fields"]
+    kind, sizes = _KIND_NAMES[f["kind"]], _five(f, "n")
+    if kind in ("at_least", "above") or kind.endswith("int32"):
+        return
+    flat = _strides(sizes, [0] * 5)
+    dy, x, z = (b.of(f["y"]), flat), (f["a"], _five(f, "a")), (f["b"], _five(f, "b"))
+
+    def times(left, right):
+        return _binary(b, "multiply", sizes, left, right)
+
+    def where(test, left, right):
+        return times(dy, (_binary(b, test, sizes, left, right), flat))
+
+    def none():
+        return _binary(b, "subtract", sizes, (_zero(b), [0] * 5), dy)
+
+    def gradient(first):
+        if kind == "add" or (kind == "subtract" and first):
+            return dy[0]
+        if kind == "subtract":
+            return none()
+        if kind == "multiply":
+            return times(dy, z if first else x)
+        if kind == "divide":
+            if first:
+                return _binary(b, "divide", sizes, dy, z)
+            quotient = _binary(b, "divide", sizes, (times(dy, (f["y"], flat)), flat), z)
+            return b.p.affine(quotient, -1.0, 0.0)
+        if kind in ("maximum", "minimum"):
+            # At equal values the first one gets everything, as in TensorFlow.
+            larger, smaller = (x, z) if kind == "maximum" else (z, x)
+            return where("at_least", larger, smaller) if first else where("above", smaller, larger)
+        return _prelu(first)
+
+    def _prelu(first):
+        nothing = (_zero(b), [0] * 5)
+        if not first:
+            return times(dy, (_binary(b, "minimum", sizes, x, nothing), flat))
+        right = _binary(b, "above", sizes, x, nothing)
+        left = times((_binary(b, "above", sizes, nothing, x), flat), z)
+        return times(dy, (b.p.binary("add", right, left), flat))
+
+    for first, (slot, strides) in ((True, x), (False, z)):
+        if b.wants(slot):
+            b.add_strided(slot, sizes, strides, Slot(*_memory(gradient(first), sizes)))
+
+
+def _memory(slot, sizes):
+    return slot.buffer, sizes, "float32", slot.offset
+
+
+def _affine(b, step):
+    f = step["fields"]
+    b.add(f["x"], b.p.affine(b.of(f["y"]), f["scale"], 0.0))
+
+
+def _select(b, step):
+    f = step["fields"]
+    sizes = _five(f, "n")
+    flat = _strides(sizes, [0] * 5)
+    for letter in "ab":
+        if not b.wants(f[letter]):
+            continue
+        result = b.p.new(sizes)
+        fields = {name: f[name] for i in range(5) for name in (f"n{i}", f"m{i}")}
+        for i in range(5):
+            fields |= {f"a{i}": flat[i] if letter == "a" else 0, f"b{i}": flat[i] if letter == "b" else 0}
+        sides = {"a": _zero(b), "b": _zero(b)} | {letter: b.of(f["y"])}
+        b.step("select", mask=f["mask"], y=result, **sides, **fields)
+        b.add_strided(f[letter], sizes, _five(f, letter), result)
+
+
+def _masking(b, step):
+    f = step["fields"]
+    shape = (f["rows"], f["width"])
+    dy = Slot(*_memory(b.of(f["y"]), shape))
+    mask = f["mask"].reshaped((f["rows"], 1))
+    b.add(f["x"], b.p.select(mask, dy, _zero(b)))
+
+
+def _activation(b, step):
+    f = step["fields"]
+    name = _ACTIVATION_NAMES[f["kind"]]
+    plain_relu = name == "relu" and (f["p0"], f["p1"], f["p2"]) == (0.0, float("inf"), 0.0)
+    end = "y" if name in FROM_VALUE or plain_relu else "x"
+    dx = b.p.new(f["x"].shape)
+    b.step(
+        "activation_backward", **{end: f[end]}, dy=b.of(f["y"]), dx=dx, count=f["count"], kind=f["kind"], p0=f["p0"],
+        p1=f["p1"], p2=f["p2"],
+    )  # fmt: skip
+    b.add(f["x"], dx)
+
+
+def _row_activation(b, step):
+    f = step["fields"]
+    name = _ACTIVATION_NAMES[f["kind"]]
+    if name not in ("softmax", "log_softmax", "glu"):
+        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of {name}.")
+    end = "x" if name == "glu" else "y"
+    dx = b.p.new(f["x"].shape)
+    b.step(
+        "row_activation_backward", **{end: f[end]}, dy=b.of(f["y"]), dx=dx, outer=f["outer"], n=f["n"],
+        inner=f["inner"], kind=f["kind"],
+    )  # fmt: skip
+    b.add(f["x"], dx)
+
+
+def _normalize(b, step):
+    f = step["fields"]
+    dx = b.p.new(f["x"].shape)
+    sizes = {name: f[name] for name in ("outer", "n", "inner", "epsilon")}
+    b.step("normalize_backward", x=f["x"], dy=b.of(f["y"]), dx=dx, **sizes)
+    b.add(f["x"], dx)
+
+
+def _embedding(b, step):
+    f = step["fields"]
+    table = f["table"]
+    if not b.wants(table):
+        return
+    d_table = b.p.new(table.shape)
+    b.step(
+        "embedding_backward", ids=f["ids"], dy=b.of(f["y"]), d_table=d_table, count=f["count"], width=f["width"],
+        rows=table.shape[0],
+    )  # fmt: skip
+    b.add(table, d_table)
+
+
+RULES = {
+    "copy": _copy,
+    "binary": _binary_rule,
+    "affine": _affine,
+    "select": _select,
+    "masking": _masking,
+    "activation": _activation,
+    "row_activation": _row_activation,
+    "normalize": _normalize,
+    "embedding": _embedding,
+}

@@ -1,0 +1,66 @@
+"""Gradients of Dense's products and of products of two arrays."""
+
+from fastseq import weight_steps
+from fastseq.builder import ACTIVATION_KINDS
+from fastseq.errors import UnsupportedError
+
+
+def source_of(b, step, name):
+    """What the packed weights in the field `name` were packed from."""
+    found = b.p.packed_from.get(id(step["fields"][name].buffer)) if hasattr(step["fields"][name], "buffer") else None
+    if found is None:
+        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: its weights are packed ahead.")
+    return found
+
+
+def times_transposed(b, dy, kernel, rows, stride):
+    """(rows, I): dy (rows, N), rows `stride` apart, times the transposed of `kernel`, a Slot (I, N)."""
+    inputs, units = kernel.shape
+    dx = b.p.new((rows, inputs))
+    w = weight_steps.transposed(b.p, kernel, units, inputs, units)
+    b.step("dense", x=dy, w=w, bias=weight_steps.zeros(b.p, inputs), y=dx, rows=rows, inputs=units, units=inputs,
+           x_stride=stride, y_stride=inputs)  # fmt: skip
+    return dx
+
+
+def _dense(b, step):
+    f = step["fields"]
+    source = source_of(b, step, "w")
+    kernel, bias = source["kernel"], source["bias"]
+    rows, inputs, units = f["rows"], f["inputs"], f["units"]
+    if not rows:
+        return
+    dy, stride = b.of(f["y"]), f["y_stride"]
+    if f["activation"] != ACTIVATION_KINDS["linear"]:
+        # Only where one product makes all of y.
+        inside = b.p.new((rows, units))
+        b.step("activation_backward", y=f["y"], dy=dy, dx=inside, count=inside.size, kind=f["activation"])
+        dy = inside
+    if b.wants(kernel) or (bias is not None and b.wants(bias)):
+        d_kernel, d_bias = b.p.new(kernel.shape), b.p.new((units,))
+        b.step("product_tn", a=f["x"], b=dy, c=d_kernel, sums=d_bias, n0=1, n1=rows, m=inputs, n=units,
+               a1=f["x_stride"], b1=stride, c_stride=units)  # fmt: skip
+        b.add(kernel, d_kernel)
+        if bias is not None:
+            b.add(bias, d_bias)
+    if b.wants(f["x"]):
+        dx = times_transposed(b, dy, kernel, rows, stride)
+        b.add_strided(f["x"], (rows, inputs), (f["x_stride"], 1), dx)
+
+
+def _matmul(b, step):
+    f = step["fields"]
+    assert not f["transpose_a"] and not f["transpose_b"]
+    batch, m, k, n = f["batch"], f["m"], f["k"], f["n"]
+    dy = b.of(f["y"])
+    if b.wants(f["a"]):
+        da = b.p.new((batch, m, k))
+        b.step("matmul", a=dy, b=f["b"], y=da, batch=batch, m=m, k=n, n=k, transpose_b=1)
+        b.add(f["a"], da)
+    if b.wants(f["b"]):
+        db = b.p.new((batch, k, n))
+        b.step("matmul", a=f["a"], b=dy, y=db, batch=batch, m=k, k=m, n=n, transpose_a=1)
+        b.add(f["b"], db)
+
+
+RULES = {"dense": _dense, "matmul": _matmul}

@@ -1,0 +1,263 @@
+"""Gradients of whole models against Keras's GradientTape: every layer, and how layers are put together."""
+
+import numpy as np
+import pytest
+from gradient_check import check_gradients
+
+import fastseq
+from fastseq import layers
+from fastseq.errors import UnsupportedError
+from fastseq.training.program import gradients_of
+
+keras = pytest.importorskip("keras")
+CELLS = {
+    "lstm": ("LSTM", {}), "gru": ("GRU", {}), "gru_before": ("GRU", {"reset_after": False}),
+    "simple": ("SimpleRNN", {}),
+}  # fmt: skip
+B, T, N, H = 5, 7, 3, 18  # N inputs
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("f")
+
+
+def sequential(*makes):
+    """A model of the layers that functions of `layers` make, called one after the other."""
+
+    def make(library, model):
+        x = start = library.Input((None, N))
+        for function in makes:
+            x = function(library)(x)
+        return model(start, x)
+
+    return make
+
+
+def lengths_mask(library):
+    return library.Masking()
+
+
+def padded():
+    x = draw(B, T, N)
+    for row, length in enumerate((7, 3, 1, 5, 0)):
+        x[row, length:] = 0
+    return x
+
+
+@pytest.fixture(params=CELLS)
+def cell(request):
+    name, options = CELLS[request.param]
+    return lambda library, units=H, **more: getattr(library, name)(units, **options, **more)
+
+
+# ---- recurrent layers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("masked", ["", "masked", "zeros"])
+def test_recurrent(cell, sequences, backwards, masked):
+    options = {"return_sequences": sequences, "go_backwards": backwards}
+    if masked == "zeros":
+        options["zero_output_for_mask"] = True
+    steps = [lengths_mask] if masked else []
+    make = sequential(*steps, lambda library: cell(library, **options))
+    # Masks of the loss are another test's: the last layer hides them.
+    check_gradients(
+        lambda library, model: make(library, model), padded() if masked else draw(B, T, N),
+        draw(B, T, H, seed=1) if sequences else draw(B, H, seed=1),
+    )  # fmt: skip
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("options", [
+    {"use_bias": False}, {"activation": "relu"}, {"activation": "softsign"},
+    {"activation": "sigmoid"}, {"activation": "linear"},
+], ids=str)  # fmt: skip
+def test_recurrent_options(cell, options):
+    check_gradients(sequential(lambda library: cell(library, **options)), draw(B, T, N) / 4, draw(B, H, seed=1))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("masked", [False, True])
+def test_states_given_and_returned(cell, masked):
+    """An encoder's states start a decoder, whose outputs and states all count."""
+
+    def make(library, model):
+        first, second = library.Input((None, N)), library.Input((None, 2))
+        x = library.Masking()(first) if masked else first
+        y = library.Masking()(second) if masked else second
+        _, *states = cell(library, return_state=True)(x)
+        y, *last = cell(library, return_sequences=True, return_state=True)(y, initial_state=states)
+        y = library.Dense(4)(y)
+        joined = library.Concatenate()(last) if len(last) > 1 else last[0]
+        y = library.Add()([y, library.Dense(4)(library.RepeatVector(4)(joined))])
+        return model([first, second], y)
+
+    decoder = draw(B, 4, 2, seed=2)
+    decoder[1, 2:] = decoder[2, 1:] = 0
+    check_gradients(make, [padded() if masked else draw(B, T, N), decoder], draw(B, 4, 4, seed=1))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("merge", ["concat", "sum", "ave", "mul"])
+@pytest.mark.parametrize("sequences", [False, True])
+@pytest.mark.parametrize("masked", [False, True])
+def test_bidirectional(cell, merge, sequences, masked):
+    steps = [lengths_mask] if masked else []
+    wrapped = lambda library: library.Bidirectional(cell(library, 5, return_sequences=sequences), merge_mode=merge)  # noqa: E731
+    width = 10 if merge == "concat" else 5
+    y = draw(B, T, width, seed=1) if sequences else draw(B, width, seed=1)
+    check_gradients(sequential(*steps, wrapped), padded() if masked else draw(B, T, N), y)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("backwards", [False, True])
+def test_stacked_cells(backwards):
+    def make(library, model):
+        x = library.Input((T, N))
+        cells = [library.LSTMCell(5), library.GRUCell(4), library.SimpleRNNCell(3)]
+        return model(x, library.RNN(cells, go_backwards=backwards, return_sequences=True)(x))
+
+    check_gradients(make, draw(B, T, N), draw(B, T, 3, seed=1))
+
+
+@pytest.mark.tensorflow
+def test_one_timestep(cell):
+    check_gradients(sequential(lambda library: cell(library)), draw(B, 1, N), draw(B, H, seed=1))
+
+
+# ---- everything else ------------------------------------------------------------------------------------------------
+
+OTHERS = {
+    "dense": lambda L: L.Dense(6),
+    "dense no bias": lambda L: L.Dense(6, use_bias=False),
+    "time distributed": lambda L: L.TimeDistributed(L.Dense(6, activation="tanh")),
+    "time distributed gru": lambda L: L.Bidirectional(L.GRU(4, return_sequences=True)),
+    "prelu": lambda L: L.PReLU(shared_axes=[1]),
+    "softmax": lambda L: L.Softmax(),
+    "softmax in time": lambda L: L.Softmax(axis=1),
+    "leaky": lambda L: L.LeakyReLU(negative_slope=0.2),
+    "permute": lambda L: L.Permute((2, 1)),
+    "reshape": lambda L: L.Reshape((N, T)),
+    "flatten": lambda L: L.Flatten(),
+    "masking": lambda L: L.Masking(),
+    **{name: lambda L, name=name: L.Activation(name) for name in (
+        "relu", "sigmoid", "softplus", "gelu", "silu", "elu", "hard_sigmoid", "log_softmax", "exponential", "glu"
+    )},
+}  # fmt: skip
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", OTHERS)
+def test_layer(name):
+    def make(library, model):
+        x = library.Input((T, N))
+        y = library.Dense(4, activation="tanh")(x)
+        y = library.Reshape((T, 4))(y)
+        y = OTHERS["reshape"](library)(x) if name == "reshape" else OTHERS[name](library)(y)
+        y = library.Dense(3)(y) if name == "reshape" else y
+        return model(x, y)
+
+    shape = make(fastseq.layers, fastseq.Model)(draw(B, T, N)).shape
+    check_gradients(make, draw(B, T, N), draw(B, *shape[1:], seed=1))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(
+    "merge", ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"]
+)
+@pytest.mark.parametrize("broadcast", [False, True])
+def test_merge(merge, broadcast):
+    def make(library, model):
+        x = library.Input((T, N))
+        left, right = library.Dense(4)(x), library.Dense(4)(x)
+        if broadcast and merge not in ("Concatenate", "Dot"):
+            right = library.Reshape((T, 1))(library.Dense(1)(x))
+        layer = library.Dot(axes=2, normalize=broadcast) if merge == "Dot" else getattr(library, merge)()
+        return model(x, layer([left, right]))
+
+    shape = make(fastseq.layers, fastseq.Model)(draw(B, T, N)).shape
+    check_gradients(make, draw(B, T, N), draw(B, *shape[1:], seed=1))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("mask_zero", [False, True])
+@pytest.mark.parametrize("after", ["lstm", "dense"])
+def test_embedding(mask_zero, after):
+    def make(library, model):
+        x = library.Input((T,), dtype="int32")
+        y = library.Embedding(11, 6, mask_zero=mask_zero)(x)
+        return model(x, library.LSTM(5)(y) if after == "lstm" else library.Flatten()(library.Dense(2)(y)))
+
+    ids = np.random.default_rng(0).integers(0, 9, (B, T)).astype("i4")
+    check_gradients(make, ids, draw(B, 5 if after == "lstm" else 2 * T, seed=1))
+
+
+@pytest.mark.tensorflow
+def test_shared_layers_and_attention():
+    """One layer called twice, and an attention: softmax, products of two arrays, a sum over time."""
+
+    def make(library, model):
+        x = library.Input((T, N))
+        shared = library.LSTM(6, return_sequences=True)
+        once = shared(x)
+        twice = shared(library.Dense(N)(once))
+        scores = library.Softmax()(library.Dot(axes=2)([twice, once]))
+        context = library.Dot(axes=(2, 1))([scores, once])
+        return model(x, library.Concatenate()([context, twice]))
+
+    check_gradients(make, draw(B, T, N), draw(B, T, 12, seed=1))
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("loss, activation", [
+    ("CategoricalCrossentropy", "softmax"), ("BinaryCrossentropy", "sigmoid"), ("KLDivergence", "softmax"),
+    ("MeanAbsoluteError", "linear"), ("Huber", "tanh"), ("SparseCategoricalCrossentropy", "softmax"),
+])  # fmt: skip
+def test_losses(loss, activation):
+    make = sequential(lambda L: L.GRU(6, return_sequences=True), lambda L: L.Dense(4, activation=activation))
+    y = np.random.default_rng(1).random((B, T, 4)).astype("f")
+    y /= y.sum(-1, keepdims=True)
+    y = y.argmax(-1) if loss.startswith("Sparse") else y
+    check_gradients(make, draw(B, T, N), y, loss)
+
+
+# ---- what does not train --------------------------------------------------------------------------------------------
+
+
+class Doubled(layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_a_python_layer_without_backward_raises():
+    model = fastseq.Sequential([layers.Dense(3), Doubled(name="twice"), layers.Dense(2)])
+    with pytest.raises(UnsupportedError, match=r"'twice'.*backward"):
+        gradients_of(model, draw(4, 5), draw(4, 2), "mse")
+
+
+def test_before_frozen_layers_a_python_layer_is_no_obstacle():
+    model = fastseq.Sequential([layers.Dense(3, trainable=False), Doubled(), layers.Dense(2)])
+    _, found = gradients_of(model, draw(4, 5), draw(4, 2), "mse")
+    assert [gradient.shape for gradient in found] == [(3, 2), (2,)]
+
+
+@pytest.mark.parametrize("options", [{"recurrent_dropout": 0.5}, {"activation": "softmax"}], ids=str)
+def test_general_recurrent_step_raises(options):
+    model = fastseq.Sequential([layers.LSTM(3, name="cells", **options)])
+    with pytest.raises(UnsupportedError, match=r"'cells'.*recurrent_general"):
+        gradients_of(model, draw(4, 5, 2), draw(4, 3), "mse")
+
+
+def test_gradients_do_not_depend_on_threads():
+    model = fastseq.Sequential([layers.Bidirectional(layers.GRU(20, return_sequences=True)), layers.LSTM(17)])
+    x, y = draw(33, 12, 5), draw(33, 17, seed=1)
+    expected = None
+    for threads in (1, 2, 3):
+        fastseq.set_num_threads(threads)
+        _, found = gradients_of(model, x, y, "mse")
+        expected = found if expected is None else expected
+        for a, b in zip(found, expected):
+            np.testing.assert_array_equal(a, b)
