@@ -4,6 +4,7 @@ import inspect
 
 from fastseq.layers.base import Layer
 from fastseq.models import predict as prediction
+from fastseq.models.trainable import Trainable
 
 
 def is_functional_call(args, kwargs):
@@ -23,7 +24,7 @@ def _make_functional(cls):
     return cls
 
 
-class Model(Layer):
+class Model(Trainable, Layer):
     """A layer made of layers, with `predict`, `summary`, `save` ...
 
     Model(inputs, outputs, name=None, trainable=True): a functional model from nested structures (list, tuple, dict)

@@ -86,8 +86,10 @@ class TrainingProgram:
             total, gradients = self._compute(self._outputs)
             gradients = list(gradients)
             for (regularizer, _), activity in zip(self._penalties, arrays):
-                total += penalty(regularizer, activity)
-                gradients.append(penalty_gradient(regularizer, activity))
+                # Keras divides by the rows, so that a penalty does not depend on the batch's size.
+                rows = max(1, len(activity))
+                total += penalty(regularizer, activity) / rows
+                gradients.append(penalty_gradient(regularizer, activity) / np.float32(rows))
             self._loss = total
             return [np.ascontiguousarray(gradient, np.float32) for gradient in (*gradients, [total])]
 

@@ -1,0 +1,148 @@
+"""Trainable: `compile`, `fit`, `evaluate` and their like, as models have them. https://keras.io/api/models/"""
+
+import numpy as np
+
+_COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
+_FIT = (
+    "x", "y", "batch_size", "epochs", "nb_epoch", "verbose", "callbacks", "validation_split", "validation_data",
+    "shuffle", "class_weight", "sample_weight", "initial_epoch", "steps_per_epoch", "validation_steps",
+    "validation_batch_size", "validation_freq",
+)  # fmt: skip
+_EVALUATE = ("x", "y", "batch_size", "verbose", "sample_weight", "steps", "callbacks", "return_dict")
+
+
+def _unknown(name, given, known):
+    if given:
+        raise TypeError(f"{name}() has no argument {', '.join(sorted(given))}. There are: {', '.join(known)}.")
+
+
+class Trainable:
+    """Mixed into `Model`. A model that is not compiled has no `optimizer`, `loss` or metrics."""
+
+    _trainer = None
+    history = None
+    stop_training = False
+    _initial_epoch = _initial_batch = 0
+
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, loss_weights=None, weighted_metrics=None, **kwargs):
+        """Says how to train: optimizer, loss and metrics, as in Keras.
+
+        optimizer: name, config or object; loss: name, object or function with a gradient (losses.with_gradient), or for
+        several outputs a list or dict of them; loss_weights: a number for each output's loss; metrics: a list, or for
+        several outputs a list or dict of lists; weighted_metrics: those that take sample weights into account.
+        Raises TypeError for other arguments, naming those that exist, ValueError for unknown names.
+        """
+        from fastseq.training.trainer import Trainer
+
+        _unknown("compile", kwargs, _COMPILE)
+        self._trainer = Trainer(self, optimizer, loss, loss_weights, metrics, weighted_metrics)
+        self.stop_training = False
+
+    @property
+    def optimizer(self):
+        return None if self._trainer is None else self._trainer.optimizer
+
+    @property
+    def loss(self):
+        return None if self._trainer is None else self._trainer.loss
+
+    @property
+    def compiled(self):
+        return self._trainer is not None
+
+    @property
+    def metrics(self):
+        """The mean of the loss and the metrics; empty before `compile`."""
+        return [] if self._trainer is None or not self.built else self._trainer.compiled.metrics
+
+    @property
+    def metrics_names(self):
+        return [metric.name for metric in self.metrics]
+
+    def _trainer_for(self, method):
+        if self._trainer is None:
+            raise ValueError(f"Model '{self.name}': you must call `compile()` before `{method}()`.")
+        return self._trainer
+
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
+        validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
+        steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, **kwargs,
+    ):  # fmt: skip
+        """Trains for `epochs` (Keras 1: nb_epoch) and returns the `History`.
+
+        x, y: arrays, or lists and dicts of them for several inputs and outputs; or x a generator or other iterable, or
+        an object with `__len__` and `__getitem__`, of batches (x, y) or (x, y, sample_weight).
+        batch_size: 32 by default. verbose: 1 or "auto" a bar, 2 a line for each epoch, 0 nothing; on stderr.
+        validation_split: the last share of the rows, which is not trained with; validation_data: (x, y), (x, y,
+        weights) or batches. shuffle: another order of the rows in every epoch. class_weight: dict class number ->
+        weight. sample_weight: one for each sample, or for each timestep. steps_per_epoch: batches in an epoch.
+        Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist.
+        """
+        from fastseq.training.fit import fit
+
+        if "nb_epoch" in kwargs:
+            epochs = kwargs.pop("nb_epoch")
+        _unknown("fit", kwargs, _FIT)
+        return fit(
+            self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+            class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+            validation_freq,
+        )  # fmt: skip
+
+    def evaluate(
+        self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
+        return_dict=False, **kwargs,
+    ):  # fmt: skip
+        """The loss, or a list of it and the metrics in the order of `metrics_names`, over all batches; x, y as for fit.
+
+        return_dict: a dict by name instead. Raises TypeError for other arguments, naming those that exist.
+        """
+        from fastseq.training.fit import evaluate
+
+        _unknown("evaluate", kwargs, _EVALUATE)
+        return evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """One step with a batch. Returns its loss, or a list of that and the metrics in the order of `metrics_names`.
+
+        return_dict: a dict by name instead.
+        """
+        trainer = self._trainer_for("train_on_batch")
+        trainer.reset_results()
+        trainer.train(x, y, sample_weight, class_weight)
+        return self._on_batch(trainer, return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Loss and metrics of a batch, as `train_on_batch` returns them; nothing is trained."""
+        trainer = self._trainer_for("test_on_batch")
+        trainer.reset_results()
+        trainer.test(x, y, sample_weight)
+        return self._on_batch(trainer, return_dict)
+
+    @staticmethod
+    def _on_batch(trainer, return_dict):
+        if return_dict:
+            return trainer.results()
+        found = list(trainer.results(in_order=True).values())
+        return found[0] if len(found) == 1 else found
+
+    def reset_metrics(self):
+        """Forgets the numbers of the batches so far."""
+        if self._trainer is not None:
+            self._trainer.reset_results()
+
+    # ---- for BackupAndRestore ------------------------------------------------------------------------------------
+
+    def get_training_state(self):
+        """dict name -> array: what the order of rows and layers' random numbers go on from."""
+        trainer = self._trainer_for("get_training_state")
+        states = {f"random/{number}": state for number, state in enumerate(trainer.random_states())}
+        return {"seed": np.array(trainer.seed), **states}
+
+    def set_training_state(self, found):
+        """Takes what `get_training_state` gave."""
+        trainer = self._trainer_for("set_training_state")
+        trainer.seed = int(found["seed"])
+        for number, state in enumerate(trainer.random_states()):
+            state[...] = found[f"random/{number}"]

@@ -1,0 +1,122 @@
+"""What `compile` was told: losses, metrics and weights for each output, and the numbers of an epoch."""
+
+import numpy as np
+
+from fastseq import arrays, losses
+from fastseq import metrics as all_metrics
+
+
+class Compiled:
+    """Losses and metrics of a model, made for its outputs at the first batch.
+
+    names: of the model's outputs; the other arguments as `Model.compile` takes them.
+    """
+
+    def __init__(self, names, loss, metrics, loss_weights, weighted_metrics):
+        self.names = names
+        self.loss = per_output(loss, names, "loss", spread=True)
+        self.loss_weights = per_output(loss_weights, names, "loss_weights")
+        self._wanted = (_lists(metrics, names, "metrics"), _lists(weighted_metrics, names, "weighted_metrics"))
+        self.losses = None
+        self._metrics = []  # (output number, weighted, name in the logs, Metric)
+        self._total = all_metrics.Mean(name="loss")
+        self._each = []
+
+    @property
+    def metrics(self):
+        """The mean of the loss, those of the outputs' losses where there are several, then the metrics."""
+        return [self._total, *self._each, *(metric for *_, metric in self._metrics)]
+
+    def prepare(self, y_true, y_pred):
+        """Makes losses and metrics, of which some depend on shapes. y_true, y_pred: a list each, one per output."""
+        if self.losses is not None:
+            return
+        # Made before any is kept: a wrong name leaves nothing half done.
+        pairs = list(zip(self.loss, y_true, y_pred))
+        found = [None if loss is None else losses.for_output(loss, y, predicted) for loss, y, predicted in pairs]
+        if all(loss is None for loss in found):
+            raise ValueError("There is no loss: give compile() a loss=.")
+        made = []
+        for wanted, weighted in zip(self._wanted, (False, True)):
+            for number, identifiers in enumerate(wanted):
+                for identifier in identifiers:
+                    metric = all_metrics.for_output(identifier, y_true[number], y_pred[number])
+                    name = metric.name if len(self.names) == 1 else f"{self.names[number]}_{metric.name}"
+                    made.append((number, weighted, name, metric))
+        if len(self.names) > 1:
+            self._each = [
+                all_metrics.Mean(name=f"{name}_loss") for name, loss in zip(self.names, found) if loss is not None
+            ]
+        self._metrics, self.losses = made, found
+
+    def compute(self, outputs, y_true, weights):
+        """(the weighted sum of the losses, each one's own, the gradient by each one's end)."""
+        total, each, gradients = 0.0, [], []
+        for number, output in enumerate(outputs):
+            if output.loss is None:
+                continue
+            value, gradient = output.value_and_gradient(y_true[number], weights[number])
+            factor = self.loss_weights[number]
+            if factor is not None:
+                gradient = gradient * np.float32(factor)
+            total += value if factor is None else value * factor
+            each.append(value)
+            gradients.append(gradient)
+        return total, each, gradients
+
+    def update(self, total, each, outputs, y_true, weights):
+        """Adds a batch to the epoch's numbers."""
+        rows = len(outputs[0].value)
+        self._total.update_state(total, sample_weight=rows)
+        for mean, value in zip(self._each, each):
+            mean.update_state(value, sample_weight=rows)
+        for number, weighted, _, metric in self._metrics:
+            predicted = arrays.with_mask(outputs[number].value, outputs[number].mask)
+            weight = weights[number] if weighted else None
+            metric.update_state(y_true[number], predicted, sample_weight=weight)
+
+    def reset(self):
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def results(self):
+        """dict name -> number, in the order of `metrics`."""
+        found = {mean.name: mean.result() for mean in (self._total, *self._each)}
+        return found | {name: float(metric.result()) for *_, name, metric in self._metrics}
+
+
+def per_output(value, names, what, spread=False):
+    """A list of one entry for each output of a list, a dict by output name, or one value.
+
+    spread: one value is for every output. Raises ValueError for another number of entries and unknown names.
+    """
+    if isinstance(value, dict):
+        unknown = sorted(set(value) - set(names))
+        if unknown:
+            raise ValueError(f"{what} names the outputs {unknown}; the model's outputs are {list(names)}.")
+        return [value.get(name) for name in names]
+    if isinstance(value, (list, tuple)):
+        if len(value) != len(names):
+            raise ValueError(f"{what} has {len(value)} entries, the model has {len(names)} outputs.")
+        return list(value)
+    if value is None or spread or len(names) == 1:
+        return [value] * len(names)
+    raise ValueError(f"{what} must be a list or dict with an entry for each of the model's outputs {list(names)}.")
+
+
+def _lists(value, names, what):
+    """A list of metrics for each output."""
+    if value is None:
+        return [[] for _ in names]
+    if isinstance(value, dict):
+        value = per_output(value, names, what)
+    elif len(names) == 1 and isinstance(value, (list, tuple)) and not any(isinstance(v, (list, tuple)) for v in value):
+        value = [value]
+    elif not isinstance(value, (list, tuple)):
+        raise ValueError(
+            f"Expected {what} to be a list or dict. Received instead: {what}={value} of type {type(value)}"
+        )
+    elif len(names) > 1 and not any(isinstance(v, (list, tuple)) for v in value) and len(value) != len(names):
+        raise ValueError(f"{what} has {len(value)} entries, the model has {len(names)} outputs.")
+    found = per_output(list(value), names, what)
+    return [[] if v is None else list(v) if isinstance(v, (list, tuple)) else [v] for v in found]

@@ -1,0 +1,191 @@
+"""The loops of `fit` and `evaluate`: epochs, batches, callbacks, validation, and what is shown."""
+
+import sys
+import warnings
+
+from fastseq.callbacks.base import CallbackList
+from fastseq.training import data
+
+
+def check_verbose(verbose):
+    if verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose is 0, 1, 2 or 'auto', got {verbose!r}.")
+    return 1 if verbose == "auto" else int(verbose)
+
+
+def positive(name, value):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{name} is a positive integer or None, got {value!r}.")
+    return value
+
+
+def fit(
+    model, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
+    sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq,
+):  # fmt: skip
+    """See `Model.fit`."""
+    trainer = model._trainer_for("fit")
+    verbose = check_verbose(verbose)
+    for name, value in (
+        ("batch_size", batch_size), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch),
+        ("validation_steps", validation_steps), ("validation_batch_size", validation_batch_size),
+        ("validation_freq", validation_freq),
+    ):  # fmt: skip
+        positive(name, value)
+    if not isinstance(shuffle, bool):
+        raise ValueError(f"shuffle is True or False, got {shuffle!r}.")
+    if validation_split and validation_data is None:
+        (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
+    source = data.source(x, y, sample_weight, batch_size, steps_per_epoch, trainer.seed if shuffle else None)
+    validation = None
+    if validation_data is not None:
+        if isinstance(validation_data, (tuple, list)):
+            parts = data.parts_of(validation_data)
+            validation = data.source(*parts, validation_batch_size or batch_size, validation_steps, None)
+        else:
+            validation = data.source(validation_data, None, None, None, validation_steps, None)
+    steps = _steps(source, steps_per_epoch)
+    listed = callbacks
+    if not isinstance(callbacks, CallbackList):
+        listed = CallbackList(
+            callbacks, add_history=True, model=model, verbose=verbose, epochs=epochs, steps=steps
+        )  # fmt: skip
+    model.stop_training = False
+    model._initial_epoch, model._initial_batch = initial_epoch, 0
+    logs = {}
+    listed.on_train_begin()
+    # BackupAndRestore may have set where to begin, and the order of the rows.
+    if hasattr(source, "_seed") and source._seed is not None:
+        source._seed = trainer.seed
+    for epoch in range(model._initial_epoch, epochs):
+        trainer.reset_results()
+        listed.on_epoch_begin(epoch)
+        start, model._initial_batch = model._initial_batch, 0
+        with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
+            done = start
+            for batch in _limited(source.batches(epoch, start), steps_per_epoch, start):
+                listed.on_train_batch_begin(done)
+                trainer.train(*batch, class_weight=class_weight)
+                logs = trainer.results()
+                listed.on_train_batch_end(done, logs)
+                done += 1
+                bar.update(logs)
+                if model.stop_training:
+                    break
+            if done == start:
+                warnings.warn(f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3)
+                break
+            if steps_per_epoch is not None and done < steps_per_epoch and not model.stop_training:
+                warnings.warn(
+                    f"Model '{model.name}': the input ran out of data after {done} of {steps_per_epoch} steps.",
+                    stacklevel=3,
+                )
+            logs = trainer.results()
+            if validation is not None and (epoch + 1) % validation_freq == 0:
+                found = evaluate_source(model, trainer, validation, validation_steps, listed)
+                logs = logs | {f"val_{name}": value for name, value in found.items()}
+            bar.end(logs)
+        source.epoch_ended()
+        listed.on_epoch_end(epoch, logs)
+        if model.stop_training:
+            break
+    trainer.optimizer.finalize_variable_values(model.trainable_variables)
+    listed.on_train_end(logs)
+    return model.history
+
+
+def evaluate(model, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict):
+    """See `Model.evaluate`."""
+    trainer = model._trainer_for("evaluate")
+    verbose = check_verbose(verbose)
+    positive("batch_size", batch_size)
+    positive("steps", steps)
+    source = data.source(x, y, sample_weight, batch_size, steps, None)
+    count = _steps(source, steps)
+    listed = callbacks
+    if not isinstance(callbacks, CallbackList):
+        listed = CallbackList(callbacks, model=model, verbose=verbose, epochs=1, steps=count)
+    with _Bar("Evaluate", count, verbose) as bar:
+        logs = evaluate_source(model, trainer, source, steps, listed, bar)
+        bar.end(logs)
+    if return_dict:
+        return logs
+    found = list(trainer.results(in_order=True).values())
+    return found[0] if len(found) == 1 else found
+
+
+def evaluate_source(model, trainer, source, steps, listed, bar=None):
+    trainer.reset_results()
+    listed.on_test_begin()
+    logs, done = {}, 0
+    for batch in _limited(source.batches(0), steps, 0):
+        listed.on_test_batch_begin(done)
+        trainer.test(*batch)
+        logs = trainer.results()
+        listed.on_test_batch_end(done, logs)
+        done += 1
+        if bar is not None:
+            bar.update(logs)
+    source.epoch_ended()
+    if not done:
+        raise ValueError(f"Model '{model.name}': there was no batch to evaluate.")
+    listed.on_test_end(logs)
+    return logs
+
+
+def _steps(source, steps):
+    if steps is not None:
+        return steps
+    try:
+        return len(source)
+    except TypeError:
+        return None
+
+
+def _limited(batches, steps, start):
+    """At most `steps` batches, of which `start` are done; the generator is not asked for one more."""
+    if steps is None:
+        yield from batches
+        return
+    left = steps - start
+    while left > 0:
+        batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+        left -= 1
+
+
+class _Bar:
+    """A tqdm bar on stderr with loss and metrics for verbose=1, a line at the end for 2."""
+
+    def __init__(self, title, steps, verbose, start=0):
+        self._title, self._verbose = title, verbose
+        self._bar = None
+        if verbose == 1:
+            # Only here: importing tqdm takes longer than training a small model.
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=steps, initial=start, desc=title, unit="batch", file=sys.stderr)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, logs):
+        if self._bar is not None:
+            self._bar.set_postfix_str(_shown(logs), refresh=False)
+            self._bar.update(1)
+
+    def end(self, logs):
+        if self._bar is not None:
+            self._bar.set_postfix_str(_shown(logs))
+        if self._verbose == 2:
+            print(f"{self._title} - {_shown(logs)}", file=sys.stderr)
+
+
+def _shown(logs):
+    return ", ".join(f"{name}={value:.4g}" for name, value in logs.items())
