@@ -180,8 +180,8 @@ def test_embedding_model():
             L.Dense(1, activation="sigmoid"),
         ])  # fmt: skip
 
-    # SGD: TensorFlow's gradient of a table lists an id that comes twice as two rows, and Keras's Adam squares each of them
-    # by itself, where elsewhere (and here) their sum is squared.
+    # SGD: TensorFlow's gradient of a table lists an id that comes twice as two rows, and Keras's Adam squares each of
+    # them by itself, where elsewhere (and here) their sum is squared.
     ours, theirs = both(make, loss="binary_crossentropy", optimizer="sgd", metrics=["accuracy"])
     x = np.random.default_rng(0).integers(0, 20, (40, 9)).astype("i4")
     y = np.random.default_rng(1).integers(0, 2, (40, 1)).astype("f")
