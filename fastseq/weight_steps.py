@@ -43,6 +43,15 @@ def dense(p, kernel, bias):
     return {"w": w, "bias": zeros(p, units) if bias is None else pack(p, bias, 1, units, units)}
 
 
+def block(p, variable, view):
+    """A contiguous copy of a part of a weight: `view` is made of the variable's array by slices and transpositions."""
+    whole = variable._value
+    assert np.shares_memory(view, whole) or not view.size
+    first = (view.ctypes.data - whole.ctypes.data) // whole.itemsize if view.size else 0
+    strides = [stride // whole.itemsize for stride in view.strides]
+    return p.contiguous_copy(p.weight(variable).at(first), view.shape, strides)
+
+
 def _joined(p, pieces):
     """Slots one after the other in a new one."""
     whole = p.new((sum(piece.size for piece in pieces),))

@@ -139,6 +139,10 @@ OTHERS = {
     "softmax": lambda L: L.Softmax(),
     "softmax in time": lambda L: L.Softmax(axis=1),
     "leaky": lambda L: L.LeakyReLU(negative_slope=0.2),
+    "einsum": lambda L: L.EinsumDense("btc,cd->btd", (None, 5), bias_axes="d", activation="tanh"),
+    "einsum in heads": lambda L: L.EinsumDense("btc,chd->bthd", (None, 2, 3), bias_axes="hd", activation="sigmoid"),
+    "einsum factors": lambda L: L.EinsumDense("btc,c->btc", (None, 4)),
+    "einsum of times": lambda L: L.EinsumDense("btc,tcd->btd", (T, 5), bias_axes="td"),
     "permute": lambda L: L.Permute((2, 1)),
     "reshape": lambda L: L.Reshape((N, T)),
     "flatten": lambda L: L.Flatten(),
@@ -162,6 +166,33 @@ def test_layer(name):
 
     shape = make(fastseq.layers, fastseq.Model)(draw(B, T, N)).shape
     check_gradients(make, draw(B, T, N), draw(B, *shape[1:], seed=1))
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"strides": 2, "use_bias": False}, {"implementation": 2}, {"implementation": 3, "padding": "same"},
+    {"data_format": "channels_first"}, {"data_format": "channels_first", "implementation": 2},
+    {"data_format": "channels_first", "implementation": 3},
+], ids=str)  # fmt: skip
+def test_locally_connected(options):
+    """Keras 3 has no such layer. The loss is a square of the weights, so its central differences are exact."""
+    model = fastseq.Sequential([layers.Dense(4), layers.LocallyConnected1D(5, 3, **options)])
+    x = draw(B, T, N)
+    rng = np.random.default_rng(2)
+    y = rng.standard_normal(model(x).shape).astype("f")
+    model.set_weights([rng.standard_normal(weight.shape).astype("f") for weight in model.get_weights()])
+    _, found = gradients_of(model, x, y, "mse")
+    for number, weight in enumerate(model.get_weights()):
+        for _ in range(3):
+            way = rng.standard_normal(weight.shape).astype("f")
+            ends = []
+            for sign in (1, -1):
+                moved = model.get_weights()
+                moved[number] = weight + sign * way
+                before = model.get_weights()
+                model.set_weights(moved)
+                ends.append(np.mean(np.square(model(x).astype("f8") - y)))
+                model.set_weights(before)
+            assert np.sum(found[number] * way, dtype="f8") == pytest.approx((ends[0] - ends[1]) / 2, rel=2e-4, abs=1e-4)
 
 
 @pytest.mark.tensorflow

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastseq import activations, constraints, initializers, packing, regularizers
+from fastseq import activations, constraints, initializers, packing, regularizers, weight_steps
 from fastseq.layers.activation import apply_activation
 from fastseq.layers.base import Layer
 from fastseq.layers.dense_steps import dense_steps
@@ -101,20 +101,24 @@ class EinsumDense(Layer):
         elif not terms.sums and not terms.units:
             # Nothing is summed: a factor for each element.
             kernel = self.kernel._value.transpose([terms.kernel.index(label) for label in terms.shared])
-            y = p.binary("multiply", _moved(p, x, terms.input, terms.rows + terms.shared), p.constant(kernel))
+            kernel = weight_steps.block(p, self.kernel, kernel) if p.trains else p.constant(kernel)
+            y = p.binary("multiply", _moved(p, x, terms.input, terms.rows + terms.shared), kernel)
             y = _moved(p, y, terms.rows + terms.shared, terms.result)
         else:
             y, bias, done = self._emit_product(p, x, terms, sizes)
         if bias is not None:
-            y = p.binary("add", y, p.constant(bias._value))
+            y = p.binary("add", y, p.weight(bias))
         return y if done else apply_activation(p, self, self.activation, y)
 
     def _emit_product(self, p, x, terms, sizes):
         """(y, the bias that is still to be added, whether the activation is done)."""
         count, inputs, units = (math.prod(sizes[i] for i in part) for part in (terms.shared, terms.sums, terms.units))
-        bias = self._bias_of_units(terms)
+        bias = None if p.trains else self._bias_of_units(terms)
         inside = self.bias is None or bias is not None
-        packs = self.packed("products", lambda: self._packs(terms, count, inputs, units, bias))
+        if p.trains:
+            packs = self._weights_in_steps(p, terms, count, inputs, units)
+        else:
+            packs = self.packed("products", lambda: self._packs(terms, count, inputs, units, bias))
         order = terms.rows + terms.shared + terms.units
         x = _moved(p, x, terms.input, terms.rows + terms.shared + terms.sums)
         y = p.new([sizes[label] for label in order])
@@ -131,6 +135,13 @@ class EinsumDense(Layer):
         kernels = np.ascontiguousarray(self.kernel._value.transpose(order)).reshape(count, inputs, units)
         biases = [None] * count if bias is None else np.ascontiguousarray(bias).reshape(count, units)
         return [packing.pack_dense(kernel, own) for kernel, own in zip(kernels, biases)]
+
+    def _weights_in_steps(self, p, terms, count, inputs, units):
+        """`_packs` without a bias, in a program for training."""
+        order = [terms.kernel.index(label) for label in terms.shared + terms.sums + terms.units]
+        kernels = weight_steps.block(p, self.kernel, self.kernel._value.transpose(order))
+        own = [weight_steps.part(kernels, i * inputs * units, (inputs, units)) for i in range(count)]
+        return [weight_steps.dense(p, kernel, None) for kernel in own]
 
     def _bias_of_units(self, terms):
         """The bias over the axes (shared, units); None without one, or where rows of a product differ in it."""

@@ -6,7 +6,7 @@ https://faroit.com/keras-docs/2.1.2/layers/local/ describes it.
 
 import numpy as np
 
-from fastseq import activations, constraints, initializers, packing, regularizers
+from fastseq import activations, constraints, initializers, packing, regularizers, weight_steps
 from fastseq.layers.activation import apply_activation
 from fastseq.layers.base import Layer
 from fastseq.layers.dense_steps import dense_steps
@@ -128,8 +128,11 @@ class LocallyConnected1D(Layer):
         triangle = positions * (positions - 1) // 2 - clipped * (clipped - 1) // 2
         return ends - (stride * triangle - before * (positions - clipped))
 
-    def _products(self):
-        """(first column, inputs, packed weights) of every position, for x as (B, T C): dense_steps' `products`."""
+    def _products(self, pack):
+        """(first column, inputs, packed weights) of every position, for x as (B, T C): dense_steps' `products`.
+
+        pack(block, bias): packs views of the kernel, (width, channels, filters), and of the bias, (filters,) or None.
+        """
         kernel, channels, filters = self.kernel._value, self._channels, self.filters
         bias = None if self.bias is None else self.bias._value
         if bias is not None and self._first:
@@ -151,15 +154,27 @@ class LocallyConnected1D(Layer):
                 block = kernel[done * filters : (done + inputs) * filters].reshape(filters, width, channels)
                 block = block.transpose(1, 2, 0)
             done += inputs
-            block = np.ascontiguousarray(block).reshape(inputs, filters)
-            packed = packing.pack_dense(block, None if bias is None else bias[position])
-            products.append((start * channels, inputs, packed))
+            products.append((start * channels, inputs, pack(block, None if bias is None else bias[position])))
         return products
+
+    def _pack(self, block, bias):
+        return packing.pack_dense(np.ascontiguousarray(block).reshape(-1, self.filters), bias)
+
+    def _products_for(self, p):
+        if not p.trains:
+            return self.packed("products", lambda: self._products(self._pack))
+
+        def pack(block, bias):
+            kernel = weight_steps.block(p, self.kernel, block)
+            bias = None if bias is None else weight_steps.block(p, self.bias, bias)
+            return weight_steps.dense(p, kernel.reshaped((kernel.size // self.filters, self.filters)), bias)
+
+        return self._products(pack)
 
     def emit(self, p, inputs):
         x = p.float32(inputs)
         x = p.transpose(x, (0, 2, 1)) if self._first else x
-        products = self.packed("products", self._products)
+        products = self._products_for(p)
         y = p.new((x.shape[0], self.output_length, self.filters))
         done = dense_steps(p, x, y, products, x.shape[0], self.filters, self.activation, softmax=not self._first)
         y = p.transpose(y, (0, 2, 1)) if self._first else y
