@@ -211,10 +211,16 @@ class Builder:
         entry = {"op": operation, "fields": fields, "failure": failure, "with_next": with_next, "name": self.layer_name}
         self.steps.insert(0, entry) if first else self.steps.append(entry)
 
-    def python(self, name, function, inputs, examples):
-        """Adds a step that calls `function(*arrays)` under the GIL; it returns arrays like `examples`."""
+    def python(self, name, function, inputs, examples, backward=None):
+        """Adds a step that calls `function(*arrays)` under the GIL; it returns arrays like `examples`.
+
+        backward: None, or what takes the gradients by the float32 results, then the inputs, and returns those by the
+        float32 inputs, an array for each.
+        """
         outputs = [self.new(example.shape, example.dtype.name) for example in examples]
-        self.steps.append({"op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name})
+        self.steps.append({
+            "op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name, "backward": backward
+        })  # fmt: skip
         return outputs
 
     def rows_of(self, ids, table, width):

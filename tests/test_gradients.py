@@ -263,6 +263,45 @@ class Doubled(layers.Layer):
         return 2 * x
 
 
+class Squared(layers.Layer):
+    def call(self, x):
+        return x * x
+
+    def backward(self, gradient, x):
+        return 2 * x * gradient
+
+
+class Product(layers.Layer):
+    def call(self, inputs):
+        return inputs[0] * inputs[1]
+
+    def backward(self, gradient, left, right):
+        return [gradient * right, gradient * left]
+
+
+@pytest.mark.tensorflow
+def test_python_layers_with_backward():
+    def make(library, model):
+        x = library.Input((N,))
+        own = library is layers
+        y = Squared()(library.Dense(4)(x)) if own else library.Dense(4)(x)
+        y = y if own else library.Multiply()([y, y])
+        right = library.Dense(4, activation="tanh")(x)
+        return model(x, (Product() if own else library.Multiply())([y, right]))
+
+    check_gradients(make, draw(B, N), draw(B, 4, seed=1))
+
+
+def test_backward_of_another_shape_raises():
+    class Wrong(Squared):
+        def backward(self, gradient, x):
+            return gradient[:, :1]
+
+    model = fastseq.Sequential([layers.Dense(3), Wrong(name="odd"), layers.Dense(2)])
+    with pytest.raises(ValueError, match=r"'odd'.*backward\(\) gave .*\(4, 1\).*\(4, 3\)"):
+        gradients_of(model, draw(4, 5), draw(4, 2), "mse")
+
+
 def test_a_python_layer_without_backward_raises():
     model = fastseq.Sequential([layers.Dense(3), Doubled(name="twice"), layers.Dense(2)])
     with pytest.raises(UnsupportedError, match=r"'twice'.*backward"):

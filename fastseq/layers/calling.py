@@ -296,8 +296,26 @@ def emit_python(layer, p, arguments):
 
     with restored_on_error(layer, always=True):
         example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
-    outputs = p.python(layer.name, call, slots, nest.flatten(example))
+    backward = _backward_step(layer, slots) if getattr(layer, "backward", None) is not None else None
+    outputs = p.python(layer.name, call, slots, nest.flatten(example), backward)
     return nest.pack_like(example, outputs)
+
+
+def _backward_step(layer, slots):
+    """The layer's backward(gradient, *inputs) as Builder.python takes it; its results are checked."""
+    wanted = [slot.shape for slot in slots if slot.dtype == "float32"]
+
+    def backward(*arrays):
+        found = layer.backward(*arrays)
+        found = [np.asarray(array, np.float32) for array in (found if isinstance(found, (list, tuple)) else [found])]
+        if [array.shape for array in found] != wanted:
+            raise ValueError(
+                f"Layer '{layer.name}': backward() gave gradients of the shapes {[a.shape for a in found]}, its inputs "
+                f"have {wanted}."
+            )
+        return found
+
+    return backward
 
 
 def emit_python_mask(layer, p, inputs, mask):
