@@ -64,6 +64,17 @@ typedef struct {
     int meets;
 } fs_extent;
 
+/* Which part of a step thread number `thread` of `threads` does; they meet at `barrier` where they have to. */
+static inline void fs_take_part(fs_share *share, const fs_extent *extent, fs_barrier *barrier, int thread, int threads)
+{
+    int by_units = threads > 1 && extent->by_units;
+    share->row_lo = by_units ? 0 : extent->rows * thread / threads;
+    share->row_hi = by_units ? extent->rows : extent->rows * (thread + 1) / threads;
+    share->unit_lo = by_units ? extent->units * thread / threads : 0;
+    share->unit_hi = by_units ? extent->units * (thread + 1) / threads : extent->units;
+    share->barrier = by_units && extent->meets ? barrier : NULL;
+}
+
 typedef struct {
     const char *name;
     const char *const *kernel_names; /* by fs_op_id */

@@ -200,8 +200,6 @@ typedef struct {
     int finished;    /* threads that have, where it is watched */
 } fs_region;
 
-static int64_t part(int64_t count, int index, int parts) { return count * index / parts; }
-
 /* Kernels that look for themselves, or whose threads meet; the others get their rows in pieces, and a look is between
    them. */
 static int looks_itself(int op)
@@ -243,18 +241,8 @@ static __attribute__((noinline)) int run_watched(fs_kernel_fn kernel, const fs_j
 
 static void run_share(fs_region *region, fs_job *job, int thread, int threads, int polls)
 {
-    fs_share share = {
-        0, job->extent.rows, 0, job->extent.units, NULL, region->failure, region->watch, polls,
-    };
-    if (threads > 1 && job->extent.by_units) {
-        share.unit_lo = part(job->extent.units, thread, threads);
-        share.unit_hi = part(job->extent.units, thread + 1, threads);
-        if (job->extent.meets)
-            share.barrier = &job->barrier;
-    } else {
-        share.row_lo = part(job->extent.rows, thread, threads);
-        share.row_hi = part(job->extent.rows, thread + 1, threads);
-    }
+    fs_share share = {.failure = region->failure, .watch = region->watch, .polls = polls};
+    fs_take_part(&share, &job->extent, &job->barrier, thread, threads);
     fs_kernel_fn kernel = fs_isa_active->kernels[job->step->op];
     if (share.watch ? run_watched(kernel, job, &share) : kernel(job->step->args, &share))
         __atomic_store_n(&region->failed, 1, __ATOMIC_RELAXED);
