@@ -106,7 +106,7 @@ cdef extern from "fastseq.h" nogil:
     ctypedef int (*fs_poll_fn)() noexcept
     void fs_set_poll(fs_poll_fn poll)
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
-    void fs_run_to_end(const fs_step *steps, int64_t count)
+    void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
     int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
     void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                                 char *text)

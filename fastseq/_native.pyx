@@ -197,7 +197,7 @@ cdef class Workspace:
         with nogil:
             status = fs_run(steps, count, threads, failure)
             if segment.last_count and status == FS_DONE:
-                fs_run_to_end(steps + count, segment.last_count)
+                fs_run_to_end(steps + count, segment.last_count, threads)
         return status
 
 

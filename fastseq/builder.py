@@ -136,13 +136,15 @@ class Builder:
     training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a recurrent
     layer without initial states finds those it starts from and those it leaves (streaming.Memory); fewer_rows: whether
     the program will run for fewer rows than it is made for, too (decoding_plan.StepPlan). trains: whether gradients are
-    wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are.
+    wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are;
+    traces: whether recurrent steps keep what their gradients need, by default where it trains.
     """
 
-    def __init__(self, cache=None, training=None, trains=False):
+    def __init__(self, cache=None, training=None, trains=False, traces=None):
         self.cache = cache
         self.training = training
         self.trains = trains
+        self.traces = trains if traces is None else traces
         self.weights = {}  # id of a Variable -> (it, Slot of its array)
         self.penalties = []  # (activity regularizer, Slot of its layer's output), in a program for training
         self.packed_from = {}  # id of a packed array's buffer -> dict of the Slots that it was packed from
@@ -152,6 +154,7 @@ class Builder:
         self.steps = []
         self.inputs = []
         self._kept = {}  # id of an array that a layer keeps -> (the array, Slot of what it will hold)
+        self._at_end = []
 
     def use(self, layer):
         """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""
@@ -194,9 +197,16 @@ class Builder:
     def write_kept(self):
         """Adds the steps that write what layers keep, and returns how many. They come after all that can fail, so that
         a call changes the kept arrays only when it ends well."""
+        before = len(self.steps)
         for array, slot in self._kept.values():
             self.copy(slot, self.constant(array), (slot.size,), (1,), (1,))
-        return len(self._kept)
+        for add in self._at_end:
+            add()
+        return len(self.steps) - before
+
+    def at_end(self, add):
+        """Notes that `add()` adds steps, which cannot fail, that change what stays: as `keep` for everything else."""
+        self._at_end.append(add)
 
     def step(self, operation, failure=None, with_next=False, first=False, **fields):
         """Adds a native step, its arguments by the names of src_c/ops.h.

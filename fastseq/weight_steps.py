@@ -100,7 +100,7 @@ def recurrent(p, operation, kernel, recurrent_kernel, bias):
 
 
 def recurrent_step(p, cell, operation, fields):
-    """What adds a recurrent step that keeps what its backward operation needs.
+    """What adds a recurrent step that keeps what its backward operation needs, where the builder traces.
 
     cell: a recurrent_cell.Gates; fields: its walk's, without weights, scratch and trace.
     """
@@ -111,11 +111,11 @@ def recurrent_step(p, cell, operation, fields):
     masked = fields["mask"] is not None and (fields["zero_masked"] or fields["h0"] is not None)
     in_y = fields["sequences"] and not masked
     kinds = [ACTIVATION_KINDS[name] for name in FROM_VALUE]
-    needs_trace = operation != "simple_rnn" or fields["activation"] not in kinds
+    needs_trace = p.traces and (operation != "simple_rnn" or fields["activation"] not in kinds)
     scratch = _native.recurrent_scratch(OPERATIONS[operation][0], batch, time, inputs, units)
     fields |= {
         "ids": None, "finite_kernel": 0, "scratch": p.new((scratch,)),
         "trace": p.new(packing.trace_shape(operation, batch, time, units)) if needs_trace else None,
-        "states": None if in_y else p.new((batch, time, units)),
+        "states": None if in_y or not p.traces else p.new((batch, time, units)),
     }  # fmt: skip
     return lambda with_next=False: p.step(operation, with_next=with_next, **fields)

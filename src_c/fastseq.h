@@ -54,8 +54,8 @@ enum fs_status { FS_DONE, FS_FAILED, FS_INTERRUPTED };
 /* Runs the steps in order on at most `threads` threads: FS_DONE, FS_FAILED with `failure` filled, or FS_INTERRUPTED
    because the poll function said so; then results and whatever the steps write hold anything. */
 int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure);
-/* Runs steps that cannot fail on this thread, from the first to the last: nothing interrupts them. */
-void fs_run_to_end(const fs_step *steps, int64_t count);
+/* Runs steps that cannot fail, from the first to the last: nothing interrupts them. */
+void fs_run_to_end(const fs_step *steps, int64_t count, int threads);
 
 /* A long run asks `poll` about every 50 ms, on the thread that called fs_run, whether to stop (not 0); a short one
    never does. Null, as at the start: nobody is asked. */

@@ -50,7 +50,11 @@
     OP(ROW_ACTIVATION_BACKWARD, row_activation_backward)                                                               \
     OP(EMBEDDING_BACKWARD, embedding_backward)                                                                         \
     OP(REDUCE_SUM, reduce_sum)                                                                                         \
-    OP(NORMALIZE_BACKWARD, normalize_backward)
+    OP(NORMALIZE_BACKWARD, normalize_backward)                                                                         \
+    OP(LOSS_WEIGHTS, loss_weights)                                                                                     \
+    OP(LOSS, loss)                                                                                                     \
+    OP(HITS, hits)                                                                                                     \
+    OP(COLUMN_SUMS, column_sums)
 
 /* y = activation(x w + bias), and with `softmax` that of each row of it. */
 #define FS_DENSE_ARGS(IN, OUT, INT, NUM)                                                                               \
@@ -311,6 +315,36 @@
     IN(float, x, "(outer, n, inner)") IN(float, dy, "(outer, n, inner)") OUT(float, dx, "(outer, n, inner)")           \
     INT(outer) INT(n) INT(inner) NUM(epsilon)
 
+/* y = what each row's value counts in a reduced loss. reduction: FS_REDUCE_*. */
+#define FS_LOSS_WEIGHTS_ARGS(IN, OUT, INT, NUM)                                                                        \
+    IN(uint8_t, mask, "(rows,) or null") IN(float, weights, "(rows,) or null") OUT(float, y, "(rows,)")                \
+    INT(rows) INT(reduction)
+
+/* dx = factor * (the reduced loss's derivative by x), and the loss itself in parts: partial[b] is that of block b, of
+   FS_LOSS_BLOCK rows but for the last. A label counts as label_scale * y + label_shift. kind: FS_LOSS_*. `logits`: x is
+   what would go into a softmax or sigmoid. fastseq/training/native_loss.py knows FS_LOSS_BLOCK too. */
+#define FS_LOSS_BLOCK 32
+#define FS_LOSS_ARGS(IN, OUT, INT, NUM)                                                                                \
+    IN(float, x, "(rows, n)")                                                                                          \
+    IN(float, y, "(rows, n), or null where there are classes")                                                         \
+    IN(int32_t, classes, "(rows,), checked, or null; the crossentropy of class numbers")                               \
+    IN(float, weights, "(rows,) of loss_weights, or null where every row counts `even`")                               \
+    OUT(float, dx, "(rows, n) or null")                                                                                \
+    OUT(double, partial, "(ceil(rows / FS_LOSS_BLOCK),)")                                                              \
+    INT(rows) INT(n) INT(kind) INT(logits) NUM(even) NUM(factor) NUM(label_scale) NUM(label_shift) NUM(delta)
+
+/* partial[b] = (sum of hits, sum of weights) over the rows of block b. kind: FS_HITS_*. */
+#define FS_HITS_ARGS(IN, OUT, INT, NUM)                                                                                \
+    IN(float, x, "(rows, n)")                                                                                          \
+    IN(float, y, "(rows, n), or null where there are classes") IN(int32_t, classes, "(rows,) or null")                 \
+    IN(uint8_t, mask, "(rows,) or null") IN(float, weights, "(rows,) or null for ones")                                \
+    OUT(double, partial, "(ceil(rows / FS_LOSS_BLOCK), 2)")                                                            \
+    INT(rows) INT(n) INT(kind) NUM(threshold)
+
+/* y = sums of x's columns, from the first row to the last */
+#define FS_COLUMN_SUMS_ARGS(IN, OUT, INT, NUM)                                                                         \
+    IN(double, x, "(count, width)") OUT(double, y, "(width,)") INT(count) INT(width)
+
 enum fs_cast_kind { FS_CAST_F32_I32, FS_CAST_I32_F32, FS_CAST_U8_F32, FS_CAST_U8_I32, FS_CAST_I32_U8, FS_CAST_F32_U8 };
 enum fs_binary_kind {
     FS_ADD, FS_SUBTRACT, FS_MULTIPLY, FS_DIVIDE, FS_MAXIMUM, FS_MINIMUM, FS_PRELU, FS_AT_LEAST, FS_ABOVE,
@@ -319,6 +353,12 @@ enum fs_binary_kind {
 enum fs_mask_kind { FS_MASK_AND, FS_MASK_OR, FS_MASK_NOT, FS_MASK_NONZERO_I32, FS_MASK_NONZERO_F32 };
 enum fs_random_kind { FS_RANDOM_KEEP, FS_RANDOM_NORMAL };
 enum fs_choice_kind { FS_CHOICE_BEST, FS_CHOICE_DRAW };
+enum fs_loss_kind {
+    FS_LOSS_SQUARED, FS_LOSS_ABSOLUTE, FS_LOSS_HUBER, FS_LOSS_DIVERGENCE, FS_LOSS_BINARY, FS_LOSS_CATEGORICAL,
+    FS_LOSS_SPARSE
+};
+enum fs_loss_reduction { FS_REDUCE_SUM, FS_REDUCE_MEAN, FS_REDUCE_WEIGHTED_MEAN };
+enum fs_hits_kind { FS_HITS_LARGEST, FS_HITS_ABOVE };
 enum fs_cell { FS_CELL_LSTM, FS_CELL_GRU, FS_CELL_GRU_RESET_BEFORE, FS_CELL_SIMPLE_RNN };
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;

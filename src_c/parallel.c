@@ -356,8 +356,8 @@ int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure
     return run_steps(steps, count, threads, &watch, 0, 1, failure);
 }
 
-void fs_run_to_end(const fs_step *steps, int64_t count)
+void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
 {
     fs_failure failure;
-    run_steps(steps, count, 1, NULL, 1, 0, &failure);
+    run_steps(steps, count, threads, NULL, 1, 0, &failure);
 }

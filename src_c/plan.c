@@ -254,6 +254,18 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         extent->row_work *= (double)(a->k2 < FS_REDUCE_BLOCK ? a->k2 : FS_REDUCE_BLOCK);
         break;
     }
+    case FS_OP_LOSS: {
+        const fs_loss_args *a = args;
+        extent->rows = (a->rows + FS_LOSS_BLOCK - 1) / FS_LOSS_BLOCK;
+        extent->row_work = (double)FS_LOSS_BLOCK * (double)(a->n + 8) * (a->kind <= FS_LOSS_HUBER ? 4 : 30);
+        break;
+    }
+    case FS_OP_HITS: {
+        const fs_hits_args *a = args;
+        extent->rows = (a->rows + FS_LOSS_BLOCK - 1) / FS_LOSS_BLOCK;
+        extent->row_work = (double)FS_LOSS_BLOCK * (double)(a->n + 8) * 4;
+        break;
+    }
     /* On one thread each: one row, whose work counts where a call may be interrupted. */
     case FS_OP_MATMUL: { /* threaded inside BLAS */
         const fs_matmul_args *a = args;

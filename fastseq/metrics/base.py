@@ -82,6 +82,11 @@ class Mean(Metric):
         self.total.assign_add(values.sum())
         self.count.assign_add(count)
 
+    def add(self, total, count):
+        """Adds a sum of values that count so much together."""
+        self.total._value += total
+        self.count._value += count
+
     def result(self):
         """The mean, a float; 0 before anything was seen."""
         return float(self.total) / float(self.count) if float(self.count) else 0.0

@@ -294,6 +294,10 @@ class Optimizer:
     def _before_update(self):
         """Changes what does not belong to one weight."""
 
+    def _shared_variables(self):
+        """What `_before_update` changes."""
+        return []
+
     def _hyper(self, rate):
         """The kernel's own numbers for this step."""
         raise NotImplementedError(f"{type(self).__name__} has no kernel.")

@@ -35,6 +35,9 @@ class Nadam(Optimizer):
     def _before_update(self):
         self._u_product._value *= self._warmed(int(self.iterations) + 1)
 
+    def _shared_variables(self):
+        return [self._u_product]
+
     def _factors(self):
         """Of the first moment, of the gradient, and of the second moment, in float32 like Keras."""
         step = int(self.iterations) + 1

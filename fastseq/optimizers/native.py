@@ -35,6 +35,19 @@ class Updates:
         rate: the learning rate; unscale: what gradients are multiplied with first; in_place: even
         where somebody holds the arrays, whose place then stays the same.
         """
+        key = self.begin(indices, decays, rate, unscale)
+        weights = tuple(self.own(variable, in_place) for variable in variables)
+        program = self._programs.get(key)
+        if program is None:
+            builder = Builder()
+            inputs = [builder.input(variable.shape, "float32") for variable in variables]
+            outputs = [builder.new(variable.shape) for variable in variables]
+            self.append(builder, inputs, outputs, key)
+            self._programs[key] = program = Program(builder, inputs, outputs)
+        program.run(tuple(gradients), weights)
+
+    def begin(self, indices, decays, rate, unscale):
+        """Sets the numbers of the coming step, and returns what the steps that read them depend on."""
         optimizer = self._optimizer
         limits = (optimizer.clipnorm, optimizer.global_clipnorm, optimizer.clipvalue)
         limit = next((limit for limit in limits if limit and limit > 0), 0.0)
@@ -42,19 +55,14 @@ class Updates:
         # Keras multiplies the weight with both numbers; their product differs in its last bit.
         decay = (optimizer.weight_decay or 0.0) * float(rate)
         self.hyper[: HYPER_OWN + len(numbers)] = (rate, decay, limit, unscale, *numbers)
-        weights = tuple(self._own(variable, in_place) for variable in variables)
-        key = (tuple(indices), tuple(decays), tuple(bool(limit and limit > 0) for limit in limits))
-        key += optimizer._options()
-        program = self._programs.get(key)
-        if program is None:
-            self._programs[key] = program = self._make(variables, indices, decays, key[2])
-        program.run(tuple(gradients), weights)
+        limited = tuple(bool(limit and limit > 0) for limit in limits)
+        return tuple(indices), tuple(decays), limited, optimizer._options()
 
     def replace(self, variable, value, in_place):
         """Gives the variable another value, at the place where it is if it may stay there."""
-        self._own(variable, in_place)[...] = value
+        self.own(variable, in_place)[...] = value
 
-    def _own(self, variable, in_place):
+    def own(self, variable, in_place):
         """The variable's array, a copy the first time and when it was assigned to.
 
         Unless `in_place`, also when somebody else holds it: so a program keeps the weights that it was made from.
@@ -66,16 +74,14 @@ class Updates:
             self._alone = _holders(value)
         return value
 
-    def _make(self, variables, indices, decays, limited):
-        builder = Builder()
-        by_norm, by_global_norm, by_value = limited
-        gradients = [builder.input(variable.shape, "float32") for variable in variables]
-        weights = [builder.new(variable.shape) for variable in variables]
-        scales = [self.hyper[3:4]] * len(variables)
+    def append(self, builder, gradients, weights, key):
+        """Adds the steps that change `weights` by `gradients`, Slots both, to a builder. key: from `begin`."""
+        indices, decays, (by_norm, by_global_norm, by_value), _ = key
+        scales = [self.hyper[3:4]] * len(weights)
         if by_norm:
             scales = [self._scale(builder, [gradient], whole=0) for gradient in gradients]
         elif by_global_norm:
-            scales = [self._scale(builder, gradients, whole=1)] * len(variables)
+            scales = [self._scale(builder, gradients, whole=1)] * len(weights)
         name, states, option = self._optimizer._native_update()
         for gradient, weight, scale, index, decayed in zip(gradients, weights, scales, indices, decays):
             own = [None if state is None else state[index]._value for state in states]
@@ -83,7 +89,6 @@ class Updates:
                 name, g=gradient, scale=scale, hyper=self.hyper, w=weight, state0=own[0], state1=own[1], state2=own[2],
                 count=weight.size, decays=int(decayed), clips=int(by_value), option=int(option),
             )  # fmt: skip
-        return Program(builder, gradients, weights)
 
     def _scale(self, builder, gradients, whole):
         """An array of one factor that brings the norm of `gradients` together down to the limit."""

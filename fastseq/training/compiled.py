@@ -1,8 +1,6 @@
 """What `compile` was told: losses, metrics and weights for each output, and the numbers of an epoch."""
 
-import numpy as np
-
-from fastseq import arrays, losses
+from fastseq import losses
 from fastseq import metrics as all_metrics
 
 
@@ -28,7 +26,10 @@ class Compiled:
         return [self._total, *self._each, *(metric for *_, metric in self._metrics)]
 
     def prepare(self, y_true, y_pred):
-        """Makes losses and metrics, of which some depend on shapes. y_true, y_pred: a list each, one per output."""
+        """Makes losses and metrics, of which some depend on shapes.
+
+        y_true, y_pred: a list each, one per output; of y_pred only the shapes count.
+        """
         if self.losses is not None:
             return
         # Made before any is kept: a wrong name leaves nothing half done.
@@ -49,31 +50,26 @@ class Compiled:
             ]
         self._metrics, self.losses = made, found
 
-    def compute(self, outputs, y_true, weights):
-        """(the weighted sum of the losses, each one's own, the gradient by each one's end)."""
-        total, each, gradients = 0.0, [], []
-        for number, output in enumerate(outputs):
-            if output.loss is None:
-                continue
-            value, gradient = output.value_and_gradient(y_true[number], weights[number])
-            factor = self.loss_weights[number]
-            if factor is not None:
-                gradient = gradient * np.float32(factor)
-            total += value if factor is None else value * factor
-            each.append(value)
-            gradients.append(gradient)
-        return total, each, gradients
+    def metrics_of(self, number):
+        """[(weighted, Metric)] of an output."""
+        return [(weighted, metric) for own, weighted, _, metric in self._metrics if own == number]
 
-    def update(self, total, each, outputs, y_true, weights):
-        """Adds a batch to the epoch's numbers."""
-        rows = len(outputs[0].value)
-        self._total.update_state(total, sample_weight=rows)
-        for mean, value in zip(self._each, each):
-            mean.update_state(value, sample_weight=rows)
+    def all_metrics(self):
+        """(output number, weighted, name in the logs, Metric) each, without the means of losses."""
+        return self._metrics
+
+    def update(self, results, penalties, rows, y_true, weights):
+        """Adds a batch of so many rows to the epoch's numbers. penalties: what weights add to the loss."""
+        self._total.add((results.loss + penalties) * rows, rows)
+        for mean, value in zip(self._each, results.each):
+            mean.add(value * rows, rows)
+        done = [metric for metric, *_ in results.hits]
+        for metric, total, count in results.hits:
+            metric.add(total, count)
         for number, weighted, _, metric in self._metrics:
-            predicted = arrays.with_mask(outputs[number].value, outputs[number].mask)
-            weight = weights[number] if weighted else None
-            metric.update_state(y_true[number], predicted, sample_weight=weight)
+            if metric not in done:
+                weight = weights[number] if weighted else None
+                metric.update_state(y_true[number], results.values[number], sample_weight=weight)
 
     def reset(self):
         for metric in self.metrics:

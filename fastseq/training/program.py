@@ -7,8 +7,8 @@ from fastseq.builder import ACTIVATION_KINDS, Builder
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
 from fastseq.layers import calling
+from fastseq.models import predict as prediction
 from fastseq.program import Program, _collect, _input_slot
-from fastseq.training.penalties import penalty, penalty_gradient
 
 
 def bound(model, x, training):
@@ -33,16 +33,17 @@ def key_of(arguments):
 
 
 class TrainingProgram:
-    """Gradients of a model's loss for inputs of given shapes.
+    """One step of a model for a batch of given shapes: forward, losses and, for training, gradients and updates.
 
-    variables: the weights that gradients are wanted of; losses: a `Loss` or None for each output, of which `Output.end`
-    depends; training: what layers are told. Call `run(arrays, compute)`; compute(outputs) gets the model's `Output`s
-    with the batch's values and returns the loss and, for each output that has a loss, the gradient by its end.
+    arguments: the call's, from `bound`; variables: the weights that gradients are wanted of, none of them for a test;
+    target: what adds the losses, `NativeLosses` or `PythonLosses`, to the model's `Output`s.
+    losses_of: takes the Slots of the outputs and gives a `Loss` or None for each; updates: None, or the optimizer's
+    FusedUpdates and its key, which then take the gradients.
     Raises UnsupportedError, naming the layer, where no gradient is known.
     """
 
-    def __init__(self, model, arguments, variables, losses, training=True):
-        p = Builder(training=training, trains=True)
+    def __init__(self, model, arguments, variables, losses_of, target_for, training=True, updates=None):
+        p = Builder(training=training, trains=True, traces=bool(variables))
         inputs = []
         traced = {
             name: nest.map_structure(
@@ -50,8 +51,8 @@ class TrainingProgram:
             )
             for name, value in arguments.items()
         }
-        outputs = nest.flatten(model.trace(p, traced))
-        for slot in outputs:
+        slots = nest.flatten(model.trace(p, traced))
+        for slot in slots:
             if slot.dtype != "float32":
                 raise UnsupportedError(f"Model '{model.name}' has an output of {slot.dtype}: losses take float32.")
         unused = [variable.path for variable in variables if id(variable) not in p.weights]
@@ -60,66 +61,58 @@ class TrainingProgram:
                 f"Model '{model.name}' cannot be trained: no gradient is known of its weights {', '.join(unused)}. Set "
                 "trainable=False on their layers, or leave them out."
             )
-        self.variables = variables
         self._arrays = [(variable, variable._value) for variable, _ in p.weights.values()]
-        self._outputs = [Output(p, slot, loss) for slot, loss in zip(outputs, losses)]
-        self._penalties = list(p.penalties)
-        self._compute = None
-        wanted = [p.weight(variable) for variable in variables]
-        found = append_backward(p, self._add_loss(p), wanted)
+        outputs = [Output(p, slot, loss) for slot, loss in zip(slots, losses_of(slots))]
+        self.target = target = target_for(outputs, list(p.penalties))
+        results, ends = target.add(p, inputs, bool(variables))
+        found = append_backward(p, ends, [p.weight(variable) for variable in variables])
         self._has_gradient = [slot is not None for slot in found]
-        results = [slot for slot in found if slot is not None]
-        # A program without results would not run at all.
-        self._program = Program(p, inputs, results or [self._total])
-
-    def _add_loss(self, p):
-        """The step between forward and backward: pairs of a Slot and its gradient's."""
-        activities = [slot for _, slot in self._penalties]
-        slots = [slot for output in self._outputs for slot in output.slots()]
-        ends = [output.end for output in self._outputs if output.loss is not None] + activities
-        examples = [np.zeros(slot.shape, np.float32) for slot in ends] + [np.zeros(1, np.float32)]
-
-        def step(*arrays):
-            arrays = list(arrays)
-            for output in self._outputs:
-                output.take(arrays)
-            total, gradients = self._compute(self._outputs)
-            gradients = list(gradients)
-            for (regularizer, _), activity in zip(self._penalties, arrays):
-                # Keras divides by the rows, so that a penalty does not depend on the batch's size.
-                rows = max(1, len(activity))
-                total += penalty(regularizer, activity) / rows
-                gradients.append(penalty_gradient(regularizer, activity) / np.float32(rows))
-            self._loss = total
-            return [np.ascontiguousarray(gradient, np.float32) for gradient in (*gradients, [total])]
-
-        *gradients, self._total = p.python("loss", step, slots + activities, examples)
-        return list(zip(ends, gradients))
+        self.updates, self._key = None, None
+        if updates is not None and all(self._has_gradient):
+            self.updates, self._key = updates
+            self.updates.append(p, found, self._key)
+            found = []
+        self._result_count = len(results)
+        self._program = Program(p, inputs, results + [slot for slot in found if slot is not None])
 
     def is_current(self):
         """Whether the weights still stand where the program reads them."""
-        return all(variable._value is array for variable, array in self._arrays)
+        for variable, array in self._arrays:
+            if variable._value is not array:
+                return False
+        return True
 
-    def run(self, arrays, compute):
-        """(the loss, a gradient or None for each of the variables)."""
-        self._compute = compute
+    def run(self, arrays, labels):
+        """(results of the target, a gradient or None for each of the variables; none of them after updates).
+
+        arrays: those in the arguments; labels: what the target's `arrays` gave.
+        Raises StaleError where the optimizer's updates have become others.
+        """
+        if self.updates is None:
+            found = self._program.run((*arrays, *labels))
+            gradients = iter(found[self._result_count :])
+            return found[: self._result_count], [next(gradients) if there else None for there in self._has_gradient]
         try:
-            found = iter(self._program.run(tuple(arrays)))
+            if self.updates.begin() != self._key:
+                raise StaleError
+            return self._program.run((*arrays, *labels)), []
         finally:
-            self._compute = None
-        return self._loss, [next(found) if there else None for there in self._has_gradient]
+            self.updates.end()
+
+
+class StaleError(Exception):
+    """A program's updates are not those that the optimizer would do now."""
 
 
 class Output:
-    """An output of the model in a step: `value`, `mask` (or None), and `logits` where the loss is computed of them.
+    """An output of the model in a step: the `loss` by it, and `end`, the Slot that the loss's gradient is by.
 
     Keras computes a crossentropy of what went into the softmax or sigmoid that gave the output, where that is its last
-    step. end: the Slot that the loss's gradient is by.
+    step; then `end` is not `slot`.
     """
 
     def __init__(self, p, slot, loss):
         self.slot, self.loss, self.end = slot, loss, slot
-        self.value = self.mask = self.logits = None
         wanted = getattr(loss, "activation", None)
         step = next((step for step in reversed(p.steps) if _writes(step, slot)), None)
         if wanted is None or step is None or loss._fn_kwargs.get("from_logits"):
@@ -127,23 +120,6 @@ class Output:
         fields = step["fields"]
         if fields["kind"] == ACTIVATION_KINDS[wanted] and fields["y"].shape == slot.shape:
             self.end = fields["x"]
-
-    def slots(self):
-        found = [self.slot]
-        found += [self.slot.mask] if self.slot.mask is not None else []
-        return found + ([self.end] if self.end is not self.slot else [])
-
-    def take(self, arrays):
-        """Takes its values from the front of the list `arrays`."""
-        self.value = arrays.pop(0)
-        self.mask = arrays.pop(0) if self.slot.mask is not None else None
-        self.logits = arrays.pop(0) if self.end is not self.slot else None
-
-    def value_and_gradient(self, y_true, sample_weight=None):
-        """The loss of this output and its gradient by the end."""
-        if self.logits is not None:
-            return self.loss.value_and_gradient_of_logits(y_true, self.logits, sample_weight, self.mask)
-        return self.loss.value_and_gradient(y_true, self.value, sample_weight, self.mask)
 
 
 def _writes(step, slot):
@@ -156,15 +132,20 @@ def gradients_of(model, x, y, loss, sample_weight=None):
     x: as `predict_on_batch` takes it; y: the labels; loss: as compile takes it. Penalties of weights are not in it.
     Returns (float, list of float32 arrays, None for a weight that the loss does not depend on).
     """
-    from fastseq import losses
+    from fastseq.training.compiled import Compiled
+    from fastseq.training.targets import targets_for
 
-    predicted = model(x)
-    chosen = losses.for_output(loss, np.asarray(y), predicted)
+    prediction.run(model, x)  # which builds it
+    compiled = Compiled(["output"], loss, None, None, None)
+    y, weights = [np.asarray(y)], [None if sample_weight is None else np.asarray(sample_weight)]
     arguments = bound(model, x, training=True)
-    program = TrainingProgram(model, arguments, model.trainable_variables, [chosen])
 
-    def compute(outputs):
-        value, gradient = outputs[0].value_and_gradient(y, sample_weight)
-        return value, [gradient]
+    def losses_of(slots):
+        compiled.prepare(y, slots)
+        return compiled.losses
 
-    return program.run(key_of(arguments)[1], compute)
+    program = TrainingProgram(
+        model, arguments, model.trainable_variables, losses_of, targets_for(compiled, y, weights, native=True)
+    )
+    results, gradients = program.run(key_of(arguments)[1], program.target.arrays(y, weights))
+    return program.target.read(results).loss, gradients

@@ -4,13 +4,15 @@ from collections import OrderedDict
 
 import numpy as np
 
-from fastseq import nest, optimizers
+from fastseq import optimizers
 from fastseq.models import predict as prediction
+from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
 from fastseq.training.compiled import Compiled, per_output
 from fastseq.training.data import class_weights
 from fastseq.training.penalties import penalty, penalty_gradient
-from fastseq.training.program import TrainingProgram, bound, key_of
+from fastseq.training.program import StaleError, TrainingProgram, bound, key_of
+from fastseq.training.targets import targets_for
 
 _MOST_PROGRAMS = 32  # for shapes of batches
 
@@ -46,15 +48,20 @@ class Trainer:
             raise ValueError(f"Model '{self.model.name}' has no trainable weights.")
         if not self.optimizer.built:
             self.optimizer.build(variables)
-        for variable in variables:
-            # Programs point to where the optimizer changes the weights.
-            self.optimizer._updates._own(variable, in_place=True)
-        batch = self._run(x, y, weights, variables, training=True)
-        penalized = 0.0
-        gradients = batch.gradients
+        try:
+            program, results, gradients = self._run(x, y, weights, variables)
+        finally:
+            # Even where an interrupt came after the program had changed them.
+            self._tell_layers(variables)
+        penalized = sum(penalty(v.regularizer, v._value) for v in variables if v.regularizer is not None)
+        if program.updates is None:
+            self._apply(gradients, variables)
+        self.compiled.update(results, penalized, program.target.rows, y, weights)
+
+    def _apply(self, gradients, variables):
+        """The optimizer's step, for what a program does not do itself."""
         for number, variable in enumerate(variables):
             if variable.regularizer is not None:
-                penalized += penalty(variable.regularizer, variable._value)
                 slope = penalty_gradient(variable.regularizer, variable._value)
                 gradients[number] = slope if gradients[number] is None else gradients[number] + slope
         scale = self.optimizer.loss_scale_factor
@@ -62,19 +69,18 @@ class Trainer:
             gradients = [None if gradient is None else gradient * np.float32(scale) for gradient in gradients]
         self.optimizer.apply(gradients, variables, tell_layers=False)
         self._tell_layers(variables)
-        self.compiled.update(batch.total + penalized, batch.each, batch.outputs, y, weights)
 
     def test(self, x, y, sample_weight=None):
         """Loss and metrics of a batch, added to the epoch's numbers."""
         self._build(x)
         y, weights = self._targets(y, sample_weight, None)
-        batch = self._run(x, y, weights, [], training=False)
+        program, results, _ = self._run(x, y, weights, [])
         penalized = sum(
             penalty(variable.regularizer, variable._value)
             for variable in self.model.trainable_variables
             if variable.regularizer is not None
         )
-        self.compiled.update(batch.total + penalized, batch.each, batch.outputs, y, weights)
+        self.compiled.update(results, penalized, program.target.rows, y, weights)
 
     @staticmethod
     def _tell_layers(variables):
@@ -98,27 +104,50 @@ class Trainer:
             weights = [class_weights(class_weight, y[0])]
         return y, weights
 
-    def _run(self, x, y, weights, variables, training):
+    def _run(self, x, y, weights, variables):
+        """(TrainingProgram, Results, gradients) of a batch; a test where there are no variables."""
+        training = bool(variables)
         arguments = bound(self.model, x, training)
-        key, arrays = key_of(arguments)
-        key = (key, training, tuple(map(id, variables)))
-        program = self._programs.get(key)
-        if program is None or not program.is_current():
-            if self.compiled.losses is None:
-                self.compiled.prepare(y, [np.asarray(part) for part in nest.flatten(prediction.run(self.model, x))])
-            program = TrainingProgram(self.model, arguments, variables, self.compiled.losses, training)
-            self._programs[key] = program
-            if len(self._programs) > _MOST_PROGRAMS:
-                self._programs.popitem(last=False)
-        batch = _Batch()
+        key, found = key_of(arguments)
+        key = (key, tuple(map(id, variables)), *(form_of(part) for part in (*y, *weights)))
+        # Labels may have the shapes and dtypes of others and still be of another kind, fractions for one.
+        for native in (True, False):
+            program = self._programs.get((key, native))
+            if program is None or not program.is_current():
+                program = self._make((key, native), arguments, y, weights, variables)
+            labels = program.target.arrays(y, weights)
+            if labels is not None:
+                break
+        try:
+            results, gradients = program.run(found, labels)
+        except StaleError:
+            program = self._make((key, native), arguments, y, weights, variables)
+            results, gradients = program.run(found, program.target.arrays(y, weights))
+        return program, program.target.read(results), gradients
 
-        def compute(outputs):
-            batch.total, batch.each, gradients = self.compiled.compute(outputs, y, weights)
-            batch.outputs = outputs
-            return batch.total, gradients
+    def _make(self, key, arguments, y, weights, variables):
+        def losses_of(slots):
+            self.compiled.prepare(y, slots)
+            return self.compiled.losses
 
-        batch.total, batch.gradients = program.run(arrays, compute)
-        return batch
+        updates = None
+        for variable in variables:
+            # Programs point to where the optimizer changes the weights.
+            self.optimizer._updates.own(variable, in_place=True)
+        if variables and fused.possible(self.optimizer, variables) and all(v.regularizer is None for v in variables):
+            updates = fused.FusedUpdates(self.optimizer, variables)
+            try:
+                updates = updates, updates.begin()
+            finally:
+                updates[0].end()
+        target_for = targets_for(self.compiled, y, weights, native=key[-1])
+        program = TrainingProgram(
+            self.model, arguments, variables, losses_of, target_for, training=bool(variables), updates=updates
+        )
+        self._programs[key] = program
+        if len(self._programs) > _MOST_PROGRAMS:
+            self._programs.popitem(last=False)
+        return program
 
     def results(self, in_order=False):
         """The epoch's numbers so far by name: sorted, as Keras's logs are, or in the order of `metrics`."""
@@ -139,8 +168,9 @@ class Trainer:
         return [layer._random_state for layer in all_layers(self.model) if hasattr(layer, "_random_state")]
 
 
-class _Batch:
-    """Results of a step: total, each, outputs, gradients."""
+def form_of(array):
+    """What of labels or sample weights a program depends on."""
+    return None if array is None else (array.shape, array.dtype)
 
 
 def _one(value):

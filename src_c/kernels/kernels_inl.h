@@ -26,5 +26,6 @@
 #include "simple_rnn_backward_inl.h"
 #include "product_inl.h"
 #include "packing_inl.h"
+#include "loss_inl.h"
 
 #include "../kernel_list.h"

@@ -1,0 +1,159 @@
+"""What turns a model's outputs into a loss in a training program: native steps where they can, else one in Python."""
+
+import numpy as np
+
+from fastseq import arrays
+from fastseq.training.loss_steps import native_output
+from fastseq.training.penalties import penalty, penalty_gradient
+
+
+class Results:
+    """Of a step: `loss`, the weighted sum; `each`, the loss of each output that has one; `values`, the outputs as
+    arrays with their masks, where a metric needs them; `hits`: (Metric, its sum, its weights) of native accuracies."""
+
+    def __init__(self, loss, each, values, hits):
+        self.loss, self.each, self.values, self.hits = loss, each, values, hits
+
+
+def targets_for(compiled, y, weights, native):
+    """A function of the `Output`s and the penalties, pairs (activity regularizer, Slot), that gives what adds the loss.
+
+    y, weights: a batch's labels and sample weights, a list each; native: False for labels like these that are not of
+    the form that native steps read.
+    """
+
+    def make(outputs, penalties):
+        if native and not penalties:
+            found = [
+                None if output.loss is None else native_output(output, y[i], weights[i], compiled.metrics_of(i))
+                for i, output in enumerate(outputs)
+            ]
+            if all(entry is not None for entry, output in zip(found, outputs) if output.loss is not None):
+                return NativeTarget(compiled, outputs, found)
+        return PythonTarget(compiled, outputs, penalties)
+
+    return make
+
+
+class NativeTarget:
+    """Losses, and accuracies where they are plain ones, as native steps."""
+
+    def __init__(self, compiled, outputs, found):
+        self._outputs = outputs
+        self._natives = [None if entry is None else entry[0] for entry in found]
+        self._done = [[] if entry is None else entry[1] for entry in found]
+        self._factors = [1.0 if factor is None else float(factor) for factor in compiled.loss_weights]
+        done = [metric for listed in self._done for metric in listed]
+        self._wants_values = any(metric not in done for *_, metric in compiled.all_metrics())
+        self.rows = outputs[0].slot.shape[0]
+
+    def add(self, p, inputs, trains):
+        """(Slots of what `read` gets, pairs of a Slot and that of its gradient). Inputs for labels go to `inputs`."""
+        sums, ends = [], []
+        for output, native, factor in zip(self._outputs, self._natives, self._factors):
+            if native is None:
+                continue
+            inputs += native.add_inputs(p)
+            gradient, own = native.add(p, factor, trains)
+            sums += own
+            if trains:
+                ends.append((output.end, gradient))
+        if self._wants_values:
+            slots = [output.slot for output in self._outputs]
+            sums += slots + [slot.mask for slot in slots if slot.mask is not None]
+        return sums, ends
+
+    def arrays(self, y, weights):
+        """What the program takes of a batch, None where it has another form than the one it was made for."""
+        found = []
+        for native, labels, own in zip(self._natives, y, weights):
+            if native is not None:
+                taken = native.arrays(labels, own)
+                if taken is None:
+                    return None
+                found += taken
+        return found
+
+    def read(self, found):
+        """`Results` from the program's."""
+        found = iter(found)
+        loss, each, hits = 0.0, [], []
+        for native, done, factor in zip(self._natives, self._done, self._factors):
+            if native is None:
+                continue
+            value = float(next(found)[0])
+            loss += value * factor
+            each.append(value)
+            # A mean over samples of means over timesteps.
+            steps = native.rows / self.rows if self.rows else 1.0
+            for metric in done:
+                count, weight = next(found)
+                hits.append((metric, float(count) / steps, float(weight) / steps))
+        values = None
+        if self._wants_values:
+            values = [next(found) for _ in self._outputs]
+            values = [
+                arrays.with_mask(value, next(found)) if output.slot.mask is not None else value
+                for value, output in zip(values, self._outputs)
+            ]
+        return Results(loss, each, values, hits)
+
+
+class PythonTarget:
+    """Losses in NumPy, in a step between the native ones."""
+
+    def __init__(self, compiled, outputs, penalties):
+        self._compiled, self._outputs, self._penalties = compiled, outputs, penalties
+        self._y = self._weights = self._results = None
+        self.rows = outputs[0].slot.shape[0]
+
+    def add(self, p, inputs, trains):
+        """As of `NativeTarget`."""
+        activities = [slot for _, slot in self._penalties]
+        slots = [slot for output in self._outputs for slot in _slots_of(output)]
+        ends = [output.end for output in self._outputs if output.loss is not None] + activities
+        examples = [np.zeros(slot.shape, np.float32) for slot in ends] + [np.zeros(1, np.float32)]
+        *gradients, total = p.python("loss", self._step, slots + activities, examples)
+        # A program without results would not run at all.
+        return [total], list(zip(ends, gradients)) if trains else []
+
+    def arrays(self, y, weights):
+        self._y, self._weights = y, weights
+        return []
+
+    def read(self, _):
+        results, self._results = self._results, None
+        return results
+
+    def _step(self, *found):
+        found = list(found)
+        loss, each, values, gradients = 0.0, [], [], []
+        for number, output in enumerate(self._outputs):
+            value = found.pop(0)
+            mask = found.pop(0) if output.slot.mask is not None else None
+            logits = found.pop(0) if output.end is not output.slot else None
+            values.append(arrays.with_mask(value, mask))
+            if output.loss is None:
+                continue
+            of_end = output.loss.value_and_gradient if logits is None else output.loss.value_and_gradient_of_logits
+            end = value if logits is None else logits
+            own, gradient = of_end(self._y[number], end, self._weights[number], mask)
+            factor = self._compiled.loss_weights[number]
+            if factor is not None:
+                gradient = gradient * np.float32(factor)
+            loss += own if factor is None else own * factor
+            each.append(own)
+            gradients.append(gradient)
+        for (regularizer, _), activity in zip(self._penalties, found):
+            # Keras divides by the rows, so that a penalty does not depend on the batch's size.
+            rows = max(1, len(activity))
+            loss += penalty(regularizer, activity) / rows
+            gradients.append(penalty_gradient(regularizer, activity) / np.float32(rows))
+        self._results = Results(loss, each, values, [])
+        return [np.ascontiguousarray(gradient, np.float32) for gradient in (*gradients, [loss])]
+
+
+def _slots_of(output):
+    found = [output.slot]
+    found += [output.slot.mask] if output.slot.mask is not None else []
+    return found + ([output.end] if output.end is not output.slot else [])
