@@ -53,7 +53,8 @@ class NativeOutput:
 
     def _labels(self, y):
         if not self._classes:
-            if y.shape != self._shape and y.shape != self._shape[: -1 if self._n == 1 else None]:
+            # Of (B, T) with (B, T, 1) Keras makes one value for each sample, not for each timestep.
+            if y.shape != self._shape and not (self._n == 1 and len(self._shape) == 2 and y.shape == self._shape[:1]):
                 return None
             return np.ascontiguousarray(y, np.float32).reshape(self._shape)
         if y.shape not in (self._shape[:-1], (*self._shape[:-1], 1)) or y.dtype.kind not in "iuf":
@@ -144,8 +145,8 @@ def native_output(output, y, weights, wanted):
         return None
     if slot.mask is not None and slot.mask.shape != shape[:-1]:
         return None
-    if type(loss) is losses.CategoricalCrossentropy and shape[-1] == 1:
-        return None  # which warns
+    if type(loss) in (losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy) and shape[-1] == 1:
+        return None  # the one warns, the other means something else
     made = NativeOutput(output, weights is not None, [])
     if made.arrays(y, weights) is None:
         return None

@@ -65,6 +65,9 @@ typedef struct {
     vf value, slope;
 } fs_loss_term;
 
+/* `size` with the sign of x, or x where it is NaN */
+FS_INLINE vf fs_sign(vf x, vf size) { return v_select(v_isnan(x), x, v_copysign(size, x)); }
+
 /* The losses whose value is a mean, or sum, of terms of one prediction x and its label y each. */
 FS_INLINE fs_loss_term fs_loss_term_of(const fs_loss_args *a, vf x, vf y)
 {
@@ -73,13 +76,13 @@ FS_INLINE fs_loss_term fs_loss_term_of(const fs_loss_args *a, vf x, vf y)
     case FS_LOSS_SQUARED:
         return (fs_loss_term){v_mul(error, error), v_add(error, error)};
     case FS_LOSS_ABSOLUTE:
-        return (fs_loss_term){v_abs(error), v_select(v_eq(error, zero), zero, v_copysign(one, error))};
+        return (fs_loss_term){v_abs(error), v_select(v_eq(error, zero), zero, fs_sign(error, one))};
     case FS_LOSS_HUBER: {
         const vf delta = v_set1(a->delta), size = v_abs(error), half = v_set1(0.5f);
         const vm inside = v_le(size, delta);
         vf outer = v_sub(v_mul(delta, size), v_mul(half, v_mul(delta, delta)));
         return (fs_loss_term){v_select(inside, v_mul(half, v_mul(error, error)), outer),
-                              v_select(inside, error, v_copysign(delta, error))};
+                              v_select(inside, error, fs_sign(error, delta))};
     }
     case FS_LOSS_DIVERGENCE: {
         const vf truth = v_min(one, v_max(v_set1(FS_PROBABILITY_LOW), y));

@@ -171,6 +171,7 @@ int main(int count, char **arguments)
     id_and_mask_cases();
     optimizer_cases();
     backward_cases();
+    loss_cases();
     free(memory);
     return 0;
 }
