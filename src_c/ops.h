@@ -270,13 +270,15 @@
 #define FS_GRU_RESET_BEFORE_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
 #define FS_SIMPLE_RNN_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
 
-/* c = a' b over rows that stand in two dimensions: gradients of weights. `sums` gets those of b's columns (a bias). */
+/* c = a' b over rows that stand in two dimensions: gradients of weights. `sums` gets those of b's columns (a bias).
+   With splits > 1 the rows go in so many pieces, each to a c, and sums, of its own, one after the other: so a small c
+   keeps several threads busy. */
 #define FS_PRODUCT_TN_ARGS(IN, OUT, INT, NUM)                                                                          \
     IN(float, a, "(n0, n1, m) with strides a0, a1, 1")                                                                 \
     IN(float, b, "(n0, n1, n) with strides b0, b1, 1")                                                                 \
-    OUT(float, c, "(m, n), rows c_stride apart")                                                                       \
-    OUT(float, sums, "(n,) or null")                                                                                   \
-    INT(n0) INT(n1) INT(m) INT(n) INT(a0) INT(a1) INT(b0) INT(b1) INT(c_stride) INT(accumulate)
+    OUT(float, c, "(splits, m, n), rows c_stride apart")                                                               \
+    OUT(float, sums, "(splits, n) or null")                                                                            \
+    INT(n0) INT(n1) INT(m) INT(n) INT(a0) INT(a1) INT(b0) INT(b1) INT(c_stride) INT(accumulate) INT(splits)
 
 /* Weights into the layout of fastseq/packing.py: groups of up to `beside` panels, [rows][panels][gates][16] each, units
    that do not fill the panels padded with zeros. Row k, gate g, unit u is x[k x_k + g x_gate + u x_unit]. */

@@ -218,7 +218,7 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         break;
     case FS_OP_PRODUCT_TN: {
         const fs_product_tn_args *a = args;
-        extent->rows = fs_product_parts(a);
+        extent->rows = fs_product_parts(a) * (a->splits > 1 ? a->splits : 1);
         extent->row_work = (double)(a->n0 * a->n1) * (double)a->m * (double)a->n;
         extent->row_work /= extent->rows ? (double)extent->rows : 1.0;
         break;

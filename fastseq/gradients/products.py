@@ -23,6 +23,35 @@ def times_transposed(b, dy, kernel, rows, stride):
     return dx
 
 
+def weight_product(backward, c, sums=None, **fields):
+    """Adds the product_tn step that gives `c`, and `sums`, Slots.
+
+    Many rows of a small c go in pieces, whose results are added up, so that there is something to do for threads. How
+    many depends on shapes alone, and so do the bits.
+    """
+    m, n, stride = fields["m"], fields["n"], fields["c_stride"]
+    parts = -(-n // 64) if n > 64 else -(-m // 24)  # fs_product_parts
+    splits = min(fields["n0"] * fields["n1"] // 1024, 16 // max(1, parts))
+    if parts > 2 or splits < 2 or fields.get("accumulate"):
+        backward.step("product_tn", c=c, sums=sums, **fields)
+        return
+    partial, whole = backward.p.new((splits, m, n)), c
+    partial_sums = None if sums is None else backward.p.new((splits, n))
+    backward.step("product_tn", c=partial, sums=partial_sums, splits=splits, **{**fields, "c_stride": n})
+    if stride != n:
+        whole = backward.p.new((m, n))
+    _add_up(backward, partial, whole)
+    if stride != n:
+        backward.p.copy(whole, c, (m, n), (n, 1), (stride, 1))
+    if sums is not None:
+        _add_up(backward, partial_sums, sums)
+
+
+def _add_up(backward, partial, y):
+    count, size = partial.shape[0], partial.size // partial.shape[0]
+    backward.step("reduce_sum", x=partial, y=y, k0=1, k1=1, k2=size, xk2=1, r0=1, r1=1, r2=count, xr2=size)
+
+
 def _dense(b, step):
     f = step["fields"]
     source = source_of(b, step, "w")
@@ -38,7 +67,7 @@ def _dense(b, step):
         dy = inside
     if b.wants(kernel) or (bias is not None and b.wants(bias)):
         d_kernel, d_bias = b.p.new(kernel.shape), b.p.new((units,))
-        b.step("product_tn", a=f["x"], b=dy, c=d_kernel, sums=d_bias, n0=1, n1=rows, m=inputs, n=units,
+        weight_product(b, d_kernel, d_bias, a=f["x"], b=dy, n0=1, n1=rows, m=inputs, n=units,
                a1=f["x_stride"], b1=stride, c_stride=units)  # fmt: skip
         b.add(kernel, d_kernel)
         if bias is not None:

@@ -1,7 +1,7 @@
 """Gradients of the recurrent layers: back through time, then one product for each kernel of weights."""
 
 from fastseq import packing, weight_steps
-from fastseq.gradients.products import source_of, times_transposed
+from fastseq.gradients.products import source_of, times_transposed, weight_product
 
 # Of the product with the state: columns of the recurrent kernel, where in dz the gradients of their sums stand, and how
 # many gates these are. A GRU that resets after keeps the candidate's apart; one that resets before multiplies r h.
@@ -56,43 +56,47 @@ def _recurrent(b, step):
             b.add(slot, gradient)
     x = f["x"].at(-(time - 1) * inputs) if backwards else f["x"]
     if any(slot is not None and b.wants(slot) for slot in source.values()):
-        _input_weights(b, operation, source, x, dz, batch * time, columns)
+        d_bias = _input_weights(b, source, x, dz, batch * time, columns)
         d_recurrent = b.p.new(recurrent_kernel.shape)
         for column, at, count in _STATE_PRODUCTS[operation]:
-            after = {"m": units, "n": count * units, "c": d_recurrent.at(column * units), "c_stride": inside}
+            after = {"m": units, "n": count * units, "c_stride": inside}
+            c = d_recurrent.at(column * units)
+            # The candidate's second bias is added to the product with the state: its sums come with that product.
+            own_sums = d_bias.at(5 * units) if at == 3 and d_bias is not None else None
             first = dz_first + dz_time + at * units if time > 1 else 0
-            b.step("product_tn", a=h, b=dz.at(first), n0=batch, n1=time - 1, a0=h_row, a1=h_time,
-                   b0=time * columns, b1=dz_time, **after)  # fmt: skip
+            weight_product(b, c, own_sums, a=h, b=dz.at(first), n0=batch, n1=time - 1, a0=h_row, a1=h_time,
+                           b0=time * columns, b1=dz_time, **after)  # fmt: skip
+            start = dz.at(dz_first + at * units)  # of the first step, whose state before it is h0 or zeros
             if f["h0"] is not None:
-                b.step("product_tn", a=f["h0"], b=dz.at(dz_first + at * units), n0=1, n1=batch, a1=units,
+                b.step("product_tn", c=c, sums=own_sums, a=f["h0"], b=start, n0=1, n1=batch, a1=units,
                        b1=time * columns, accumulate=1, **after)  # fmt: skip
+            elif own_sums is not None:
+                b.step("reduce_sum", x=start, y=own_sums, k0=1, k1=1, k2=units, xk2=1, r0=1, r1=1, r2=batch,
+                       xr2=time * columns, accumulate=1)  # fmt: skip
         if reset_h is not None:
-            b.step("product_tn", a=reset_h, b=dz.at(dz_first + 2 * units), n0=batch, n1=time, a0=time * units,
-                   a1=units, b0=time * columns, b1=dz_time, m=units, n=units, c=d_recurrent.at(2 * units),
-                   c_stride=inside)  # fmt: skip
+            weight_product(b, d_recurrent.at(2 * units), a=reset_h, b=dz.at(dz_first + 2 * units), n0=batch, n1=time,
+                           a0=time * units, a1=units, b0=time * columns, b1=dz_time, m=units, n=units,
+                           c_stride=inside)  # fmt: skip
         b.add(recurrent_kernel, d_recurrent)
+        if d_bias is not None:
+            b.add(source["bias"], d_bias)
     if b.wants(f["x"]):
         b.add(x, times_transposed(b, dz, kernel, batch * time, columns))
 
 
-def _input_weights(b, operation, source, x, dz, rows, columns):
-    """Gradients of the kernel and, in passing, of the bias."""
+def _input_weights(b, source, x, dz, rows, columns):
+    """Adds the gradient of the kernel; returns that of the bias, but for what a second row has of its own, or None."""
     kernel, bias = source["kernel"], source["bias"]
     inputs, inside = kernel.shape
-    units = source["recurrent"].shape[0]
     d_kernel = b.p.new(kernel.shape)
     d_bias = None if bias is None else b.p.new(bias.shape)
-    b.step("product_tn", a=x, b=dz, c=d_kernel, sums=d_bias, n0=1, n1=rows, m=inputs, n=inside, a1=inputs, b1=columns,
-           c_stride=inside)  # fmt: skip
+    weight_product(b, d_kernel, d_bias, a=x, b=dz, n0=1, n1=rows, m=inputs, n=inside, a1=inputs, b1=columns,
+                   c_stride=inside)  # fmt: skip
     b.add(kernel, d_kernel)
-    if bias is None:
-        return
-    if operation == "gru":
-        # The second row, of the product with the state: as the first, but for the candidate.
-        b.p.copy(d_bias, d_bias.at(3 * units), (2 * units,), (1,), (1,))
-        b.step("reduce_sum", x=dz.at(3 * units), y=d_bias.at(5 * units), k0=1, k1=1, k2=units, xk2=1, r0=1, r1=1,
-               r2=rows, xr2=columns)  # fmt: skip
-    b.add(bias, d_bias)
+    if bias is not None and len(bias.shape) == 2:
+        # A GRU's second row, of the product with the state: as the first, but for the candidate.
+        b.p.copy(d_bias, d_bias.at(inside), (inside // 3 * 2,), (1,), (1,))
+    return d_bias
 
 
 RULES = dict.fromkeys(_STATE_PRODUCTS, _recurrent)

@@ -16,6 +16,7 @@ typedef struct {
     int64_t a_apart, column;
     int64_t ahead; /* column of b whose lines are fetched into the caches meanwhile, -1 for none */
     int first; /* the chunk that overwrites c */
+    float *c, *sums; /* of this piece of the rows */
 } fs_product_run;
 
 FS_INLINE void fs_outer(fs_sums acc, const fs_product_run *s, int64_t row, int64_t lane, int64_t apart, const int R,
@@ -61,7 +62,7 @@ FS_INLINE void fs_product_tile(fs_product_run *s, const int32_t *rows, int64_t l
     }
     FS_UNROLL for (int r = 0; r < R; r++)
     {
-        float *c = a->c + (rows[0] + r) * a->c_stride + s->column;
+        float *c = s->c + (rows[0] + r) * a->c_stride + s->column;
         FS_UNROLL for (int g = 0; g < G; g++)
         {
             int64_t at = lane + g * FS_PANEL;
@@ -139,7 +140,8 @@ static void fs_product_pack(const fs_product_run *s, int64_t n1, int64_t first, 
     }
 }
 
-static int fs_product_tn(const fs_product_tn_args *a, const fs_share *share)
+/* Parts [lo, hi) of c, by columns or rows, of split number `split`. */
+static void fs_product_parts_of(const fs_product_tn_args *a, int64_t split, int64_t lo, int64_t hi)
 {
     static void (*const *const tables[])(fs_product_run *, const int32_t *, int64_t) = {
         0, fs_product_1_table, fs_product_2_table, fs_product_3_table, fs_product_4_table};
@@ -147,23 +149,28 @@ static int fs_product_tn(const fs_product_tn_args *a, const fs_share *share)
     float packed[FS_PRODUCT_DEPTH * FS_PRODUCT_COLUMNS] __attribute__((aligned(64)));
     fs_product_run run = {.args = a, .packed = packed, .a_apart = a->a1};
     int by_columns = fs_product_by_columns(a);
-    int64_t column_lo = by_columns ? share->row_lo * FS_PRODUCT_COLUMNS : 0;
-    int64_t column_hi = by_columns && share->row_hi * FS_PRODUCT_COLUMNS < a->n ? share->row_hi * FS_PRODUCT_COLUMNS
-                                                                                 : a->n;
-    int64_t row_lo = by_columns ? 0 : share->row_lo * FS_PRODUCT_ROWS;
-    int64_t row_hi = !by_columns && share->row_hi * FS_PRODUCT_ROWS < a->m ? share->row_hi * FS_PRODUCT_ROWS : a->m;
+    int64_t column_lo = by_columns ? lo * FS_PRODUCT_COLUMNS : 0;
+    int64_t column_hi = by_columns && hi * FS_PRODUCT_COLUMNS < a->n ? hi * FS_PRODUCT_COLUMNS : a->n;
+    int64_t row_lo = by_columns ? 0 : lo * FS_PRODUCT_ROWS;
+    int64_t row_hi = !by_columns && hi * FS_PRODUCT_ROWS < a->m ? hi * FS_PRODUCT_ROWS : a->m;
     int64_t rows = a->n0 * a->n1, n1 = a->n1;
     if (a->a0 == n1 * a->a1 && a->b0 == n1 * a->b1) /* one long dimension */
         n1 = rows;
+    /* Splits begin at chunks. */
+    int64_t chunks = (rows + FS_PRODUCT_DEPTH - 1) / FS_PRODUCT_DEPTH, splits = a->splits > 1 ? a->splits : 1;
+    int64_t begin = chunks * split / splits * FS_PRODUCT_DEPTH;
+    int64_t end = split == splits - 1 ? rows : chunks * (split + 1) / splits * FS_PRODUCT_DEPTH;
+    run.c = a->c + split * a->m * a->c_stride;
+    run.sums = a->sums ? a->sums + split * a->n : NULL;
     /* No rows are a chunk too: of zeros. */
-    for (int64_t first = 0; first == 0 || first < rows; first += FS_PRODUCT_DEPTH) {
-        int count = rows - first < FS_PRODUCT_DEPTH ? (int)(rows - first) : FS_PRODUCT_DEPTH;
-        run.first = first == 0 && !a->accumulate;
+    for (int64_t first = begin; first == begin || first < end; first += FS_PRODUCT_DEPTH) {
+        int count = end - first < FS_PRODUCT_DEPTH ? (int)(end - first) : FS_PRODUCT_DEPTH;
+        run.first = first == begin && !a->accumulate;
         fs_product_chunk(&run, n1, first, count);
         for (run.column = column_lo; run.column < column_hi; run.column += FS_PRODUCT_COLUMNS) {
             int64_t left = (a->n - run.column + FS_PANEL - 1) / FS_PANEL;
             int panels = left < 4 ? (int)left : 4;
-            fs_product_pack(&run, n1, first, count, panels, packed, row_lo == 0 ? a->sums : NULL);
+            fs_product_pack(&run, n1, first, count, panels, packed, row_lo == 0 ? run.sums : NULL);
             int tile = 0;
             for (int64_t row = row_lo; row < row_hi;) {
                 int64_t rows_left = row_hi - row;
@@ -178,6 +185,17 @@ static int fs_product_tn(const fs_product_tn_args *a, const fs_share *share)
                 row += n;
             }
         }
+    }
+}
+
+static int fs_product_tn(const fs_product_tn_args *a, const fs_share *share)
+{
+    const int64_t parts = fs_product_parts(a);
+    for (int64_t at = share->row_lo; at < share->row_hi;) {
+        const int64_t split = at / parts, next = (split + 1) * parts;
+        const int64_t end = next < share->row_hi ? next : share->row_hi;
+        fs_product_parts_of(a, split, at - split * parts, end - split * parts);
+        at = end;
     }
     return 0;
 }
