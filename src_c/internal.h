@@ -130,6 +130,9 @@ int fs_barrier_wait(fs_barrier *barrier);
 /* Lets everybody through from now on: a thread that stops will not come any more. */
 void fs_barrier_open(fs_barrier *barrier);
 
+/* What a meeting costs, as last measured. */
+int64_t fs_meeting_ns(void);
+
 /* What a kernel does that stops early. */
 static inline void fs_leave(const fs_share *share)
 {

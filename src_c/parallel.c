@@ -120,6 +120,63 @@ void fs_barrier_open(fs_barrier *barrier)
     wake_sleepers(barrier);
 }
 
+/* ---- what a meeting costs ---- */
+
+/* Cores that share a cache meet in 60 ns, others in 450, and a virtual machine's may be moved from the ones to the
+   others: so it is measured, again after a while, in some 20 us. */
+#define FS_MEASURE_EVERY 1000000000 /* ns */
+#define FS_MEETINGS 16
+#define FS_MEASUREMENTS 4
+
+static int64_t meeting_ns = 60;
+
+int64_t fs_meeting_ns(void) { return __atomic_load_n(&meeting_ns, __ATOMIC_RELAXED); }
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+typedef struct {
+    fs_barrier barrier;
+    int64_t best; /* the quickest of some: a thread that lost its core meanwhile says nothing */
+} fs_measurement;
+
+static void meet(void *context, int thread, int threads)
+{
+    fs_measurement *m = context;
+    __atomic_store_n(&m->barrier.threads, threads, __ATOMIC_RELAXED);
+    for (int i = 0; i < FS_MEASUREMENTS && threads > 1; i++) {
+        int64_t begin = now_ns();
+        for (int j = 0; j < FS_MEETINGS; j++)
+            fs_barrier_wait(&m->barrier);
+        int64_t one = (now_ns() - begin) / FS_MEETINGS;
+        if (thread == 0 && (m->best == 0 || one < m->best))
+            m->best = one;
+    }
+}
+
+/* Asked for before steps whose threads meet; every 64th question looks at the clock. */
+static void measure_meeting(int threads)
+{
+    static int64_t measured_at;
+    static unsigned questions;
+    if (__atomic_fetch_add(&questions, 1, __ATOMIC_RELAXED) % 64)
+        return;
+    int64_t now = now_ns(), before = __atomic_load_n(&measured_at, __ATOMIC_RELAXED);
+    if (before && now - before < FS_MEASURE_EVERY)
+        return;
+    /* One thread measures, the others go on with the old number. */
+    if (!__atomic_compare_exchange_n(&measured_at, &before, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+    fs_measurement m = {.best = 0};
+    fs_parallel(threads, meet, &m);
+    if (m.best)
+        __atomic_store_n(&meeting_ns, m.best < 20 ? 20 : m.best, __ATOMIC_RELAXED);
+}
+
 /* ---- interrupts ---- */
 
 /* A step is watched once the call has so much work in it (some ms), and every step after it. */
@@ -130,7 +187,8 @@ void fs_barrier_open(fs_barrier *barrier)
 static fs_poll_fn poll_function;
 void fs_set_poll(fs_poll_fn poll) { poll_function = poll; }
 
-static int64_t now_ns(void)
+/* To some ms, in a few ns. */
+static int64_t coarse_ns(void)
 {
     struct timespec now;
 #ifdef CLOCK_MONOTONIC_COARSE
@@ -154,7 +212,7 @@ int fs_look(fs_watch *watch, int polls)
         return 1;
     if (!polls || poll_function == NULL)
         return 0;
-    int64_t now = now_ns();
+    int64_t now = coarse_ns();
     if (watch->next_poll == 0)
         watch->next_poll = now + FS_POLL_EVERY;
     if (now < watch->next_poll)
@@ -167,7 +225,7 @@ int fs_look(fs_watch *watch, int polls)
     fesetenv(&mode);
     /* Where another thread holds the GIL, polling waits for it: then it comes less often, so that it takes a twentieth
        of the time at most. */
-    int64_t then = now_ns(), pause = (then - now) * 20;
+    int64_t then = coarse_ns(), pause = (then - now) * 20;
     pause = pause < FS_LONGEST_PAUSE ? pause : FS_LONGEST_PAUSE;
     watch->next_poll = then + (pause > FS_POLL_EVERY ? pause : FS_POLL_EVERY);
     if (stop)
@@ -313,6 +371,8 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
             int share = region.job_count == 2 && threads > 1 ? threads / 2 : threads;
             job->step = &steps[i + j];
             fs_extent_of(job->step->op, job->step->args, share, &job->extent);
+            if (job->extent.meets && share > 1)
+                measure_meeting(share);
             wanted += fs_threads_for(&job->extent, share);
             work += (double)job->extent.rows * job->extent.row_work;
         }

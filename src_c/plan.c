@@ -310,9 +310,12 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
 /* Starting a region costs 0.4 us when its threads are awake, more when they sleep, and a scheduling quantum when
    another process has their core: a thread wants this many multiply-adds (about 5 us) to be worth it. */
 #define FS_MIN_WORK_PER_THREAD 600e3
-/* A meeting of two threads at the barrier costs 0.06 us: between two of them a thread wants this many. Two threads over
-   one: LSTM (1,100,64,64), 16e3 a meeting, 1.3 times as fast; (3,250,13,50) 1.15; SimpleRNN (1,100,128,128) 1.35. */
-#define FS_MIN_WORK_PER_MEETING 10e3
+/* Between two meetings at the barrier a thread wants so many for each ns that a meeting costs. At 60 ns, two threads
+   over one: LSTM (1,100,64,64), 16e3 a meeting, 1.3 times as fast; (3,250,13,50) 1.15; SimpleRNN (1,100,128,128) 1.35.
+   Where the cores share no cache a meeting costs 450 ns, and the first of these took 1.7 times as long on two. */
+#define FS_MIN_WORK_PER_MEETING_NS 167.0
+
+static double min_work_per_meeting(void) { return FS_MIN_WORK_PER_MEETING_NS * (double)fs_meeting_ns(); }
 
 int fs_worth_a_thread(const fs_extent *extent)
 {
@@ -324,7 +327,7 @@ int fs_threads_for(const fs_extent *extent, int threads)
     double work = (double)extent->rows * extent->row_work;
     double most = work / FS_MIN_WORK_PER_THREAD;
     if (extent->by_units && extent->meets) {
-        double by_meetings = work / extent->meets / FS_MIN_WORK_PER_MEETING;
+        double by_meetings = work / extent->meets / min_work_per_meeting();
         most = by_meetings < most ? by_meetings : most;
     }
     int64_t parts = extent->by_units ? extent->units : extent->rows;
@@ -336,7 +339,7 @@ int fs_pays_in_team(const fs_extent *extent, int threads)
 {
     int64_t parts = extent->by_units ? extent->units : extent->rows;
     double work = (double)extent->rows * extent->row_work;
-    return parts >= threads && work >= FS_MIN_WORK_PER_MEETING * (1 + extent->meets) * threads;
+    return parts >= threads && work >= min_work_per_meeting() * (1 + extent->meets) * threads;
 }
 
 void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
