@@ -293,12 +293,13 @@
     IN(float, dy, "(count,)") OUT(float, dx, "(count,), may be dy")                                                    \
     INT(count) INT(kind) NUM(p0) NUM(p1) NUM(p2)
 
-/* softmax and log_softmax from y, glu from x. */
+/* softmax and log_softmax from y, sparsemax and glu from x. */
 #define FS_ROW_ACTIVATION_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                             \
-    IN(float, x, "(outer, n, inner); glu, else not read")                                                              \
-    IN(float, y, "(outer, n, inner); not read for glu")                                                                \
+    IN(float, x, "(outer, n, inner); sparsemax and glu, else not read")                                                \
+    IN(float, y, "(outer, n, inner); softmax and log_softmax, else not read")                                          \
     IN(float, dy, "(outer, n, inner); (outer, n/2, inner) for glu")                                                    \
     OUT(float, dx, "(outer, n, inner)")                                                                                \
+    OUT(float, scratch, "(outer, 3, n) for sparsemax, else not read")                                                  \
     INT(outer) INT(n) INT(inner) INT(kind)
 
 /* d_table[ids[i]] += dy[i], i = 0, 1, 2 ...; without `accumulate` from zeros. */

@@ -148,7 +148,8 @@ OTHERS = {
     "flatten": lambda L: L.Flatten(),
     "masking": lambda L: L.Masking(),
     **{name: lambda L, name=name: L.Activation(name) for name in (
-        "relu", "sigmoid", "softplus", "gelu", "silu", "elu", "hard_sigmoid", "log_softmax", "exponential", "glu"
+        "relu", "sigmoid", "softplus", "gelu", "silu", "elu", "hard_sigmoid", "log_softmax", "exponential", "glu",
+        "sparsemax",
     )},
 }  # fmt: skip
 

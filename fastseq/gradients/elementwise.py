@@ -3,7 +3,6 @@
 import numpy as np
 
 from fastseq.builder import _BINARY_KINDS, ACTIVATION_KINDS, Slot
-from fastseq.errors import UnsupportedError
 from fastseq.weight_steps import FROM_VALUE
 
 _KIND_NAMES = {number: name for name, number in _BINARY_KINDS.items()}
@@ -145,13 +144,12 @@ def _activation(b, step):
 def _row_activation(b, step):
     f = step["fields"]
     name = _ACTIVATION_NAMES[f["kind"]]
-    if name not in ("softmax", "log_softmax", "glu"):
-        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of {name}.")
-    end = "x" if name == "glu" else "y"
+    end = "x" if name in ("sparsemax", "glu") else "y"
     dx = b.p.new(f["x"].shape)
     b.step(
         "row_activation_backward", **{end: f[end]}, dy=b.of(f["y"]), dx=dx, outer=f["outer"], n=f["n"],
         inner=f["inner"], kind=f["kind"],
+        scratch=b.p.new((f["outer"], 3, f["n"])) if name == "sparsemax" else None,
     )  # fmt: skip
     b.add(f["x"], dx)
 

@@ -1,9 +1,61 @@
 /* Gradients of what works row by row or by look-up, and sums over dimensions. */
 
-/* One row: x, y, dx (n) and dy (n, or n / 2 of glu), elements `apart` from each other. */
-static void fs_row_backward(int kind, const float *x, const float *y, const float *dy, float *dx, int64_t n,
-                            int64_t apart)
+/* sparsemax, as TensorFlow's gradients of Keras 3.15's formula have it (fs_row_sparsemax): the threshold tau takes a
+   share of every gradient that passes it. In tau, x counts once for each place of the support that is at or after its
+   own in the sorted row; of equal values the one of the lower index comes first. A NaN makes the whole row NaN. */
+static void fs_row_sparsemax_backward(const float *x, const float *dy, float *dx, int64_t n, int64_t apart,
+                                      float *scratch)
 {
+    float *sorted = scratch, *from_here = scratch + n, *taken = scratch + 2 * n;
+    for (int64_t i = 0; i < n; i++) {
+        sorted[i] = x[i * apart];
+        if (sorted[i] != sorted[i]) {
+            for (int64_t j = 0; j < n; j++)
+                dx[j * apart] = __builtin_nanf("");
+            return;
+        }
+    }
+    fs_sort_descending(sorted, n);
+    float running = 0.0f, k = 0.0f;
+    double total = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        running += sorted[i];
+        taken[i] = 0.0f;
+        from_here[i] = sorted[i] - (running - 1.0f) / (float)(i + 1) > 0.0f;
+        total += from_here[i] != 0.0f ? (double)running : 0.0;
+        k += from_here[i];
+    }
+    for (int64_t i = n - 2; i >= 0; i--)
+        from_here[i] += from_here[i + 1];
+    const float tau = (float)(total - 1.0) / k;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (x[i * apart] - tau >= 0.0f)
+            sum += (double)dy[i * apart];
+    for (int64_t i = 0; i < n; i++) {
+        int64_t lo = 0, hi = n - 1; /* the first place of this value */
+        while (lo < hi) {
+            int64_t middle = (lo + hi) / 2;
+            if (sorted[middle] > x[i * apart])
+                lo = middle + 1;
+            else
+                hi = middle;
+        }
+        int64_t place = lo + (int64_t)taken[lo];
+        taken[lo] += 1.0f;
+        double passed = x[i * apart] - tau >= 0.0f ? (double)dy[i * apart] : 0.0;
+        dx[i * apart] = (float)(passed - sum * (double)from_here[place] / (double)k);
+    }
+}
+
+/* One row: x, y, dx (n) and dy (n, or n / 2 of glu), elements `apart` from each other; scratch (3, n). */
+static void fs_row_backward(int kind, const float *x, const float *y, const float *dy, float *dx, int64_t n,
+                            int64_t apart, float *scratch)
+{
+    if (kind == FS_ACT_SPARSEMAX) {
+        fs_row_sparsemax_backward(x, dy, dx, n, apart, scratch);
+        return;
+    }
     if (kind == FS_ACT_GLU) {
         const int64_t half = n / 2 * apart;
         for (int64_t i = 0; i < half; i += apart) {
@@ -37,7 +89,8 @@ static int fs_row_activation_backward(const fs_row_activation_backward_args *a, 
         for (int64_t j = 0; j < a->inner; j++) {
             int64_t at = i * a->n * a->inner + j;
             fs_row_backward((int)a->kind, a->x ? a->x + at : NULL, a->y ? a->y + at : NULL,
-                            a->dy + i * n_out * a->inner + j, a->dx + at, a->n, a->inner);
+                            a->dy + i * n_out * a->inner + j, a->dx + at, a->n, a->inner,
+                            a->scratch ? a->scratch + i * 3 * a->n : NULL);
         }
     return 0;
 }

@@ -142,7 +142,7 @@ static void slopes(void)
         a.dx = floats_out(203);
         finish(FS_OP_ACTIVATION_BACKWARD, &a, 1);
     }
-    static const int rowwise[] = {FS_ACT_SOFTMAX, FS_ACT_LOG_SOFTMAX, FS_ACT_GLU};
+    static const int rowwise[] = {FS_ACT_SOFTMAX, FS_ACT_LOG_SOFTMAX, FS_ACT_SPARSEMAX, FS_ACT_GLU};
     for (int64_t i = 0; i < COUNT_OF(rowwise); i++) {
         begin("%s", fs_activation_name(rowwise[i]));
         fs_row_activation_backward_args a = {.outer = 3, .n = 22, .inner = 5, .kind = rowwise[i]};
@@ -150,6 +150,7 @@ static void slopes(void)
         a.y = floats_in(330, 1.0f);
         a.dy = floats_in(330, 1.0f);
         a.dx = floats_out(330);
+        a.scratch = scratch(198);
         finish(FS_OP_ROW_ACTIVATION_BACKWARD, &a, 1);
     }
 }
