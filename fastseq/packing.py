@@ -12,6 +12,8 @@ ALIGNMENT = 64
 GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
 # Vectors that a recurrent operation's trace keeps of a panel's step, and panels that its width is a multiple of.
 TRACED = {"lstm": (5, 1), "gru": (4, 1), "gru_reset_before": (3, 4), "simple_rnn": (1, 4)}
+# Rows of H that recurrent_general's trace keeps of a step.
+GENERAL_TRACED = {"lstm": 5, "gru": 4, "gru_reset_before": 3, "simple_rnn": 1}
 
 
 def panels(units):

@@ -99,6 +99,26 @@ def recurrent(p, operation, kernel, recurrent_kernel, bias):
     return {"w_x": w_x, "w_h": w_h, "w_c": w_c, "bias": packed_bias}
 
 
+def _states(p, fields):
+    """The slot of all states of a walk with such fields; None where y has them, or nothing is traced.
+
+    It stands for the last one only without sequences, and masked steps may show something else than the state.
+    """
+    masked = fields["mask"] is not None and (fields["zero_masked"] or fields["h0"] is not None)
+    in_y = fields["sequences"] and not masked
+    return None if in_y or not p.traces else p.new((fields["batch"], fields["timesteps"], fields["units"]))
+
+
+def general(p, cell, operation, fields):
+    """Fields of a `recurrent_general` step that reads its weights anew and keeps what its backward operation needs."""
+    weights = {"kernel": cell.kernel, "recurrent_kernel": cell.recurrent_kernel, "bias": cell.bias}
+    trace = (fields["batch"], fields["timesteps"], packing.GENERAL_TRACED[operation], fields["units"])
+    return {
+        **{name: None if weight is None else p.weight(weight) for name, weight in weights.items()},
+        "trace": p.new(trace) if p.traces else None, "states": _states(p, fields),
+    }  # fmt: skip
+
+
 def recurrent_step(p, cell, operation, fields):
     """What adds a recurrent step that keeps what its backward operation needs, where the builder traces.
 
@@ -107,15 +127,12 @@ def recurrent_step(p, cell, operation, fields):
     bias = None if cell.bias is None else p.weight(cell.bias)
     fields |= recurrent(p, operation, p.weight(cell.kernel), p.weight(cell.recurrent_kernel), bias)
     batch, time, inputs, units = (fields[name] for name in ("batch", "timesteps", "inputs", "units"))
-    # y has all states, unless it stands for the last one only, or masked steps show something else than the state.
-    masked = fields["mask"] is not None and (fields["zero_masked"] or fields["h0"] is not None)
-    in_y = fields["sequences"] and not masked
     kinds = [ACTIVATION_KINDS[name] for name in FROM_VALUE]
     needs_trace = p.traces and (operation != "simple_rnn" or fields["activation"] not in kinds)
     scratch = _native.recurrent_scratch(OPERATIONS[operation][0], batch, time, inputs, units)
     fields |= {
         "ids": None, "finite_kernel": 0, "scratch": p.new((scratch,)),
         "trace": p.new(packing.trace_shape(operation, batch, time, units)) if needs_trace else None,
-        "states": None if in_y or not p.traces else p.new((batch, time, units)),
+        "states": _states(p, fields),
     }  # fmt: skip
     return lambda with_next=False: p.step(operation, with_next=with_next, **fields)

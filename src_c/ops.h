@@ -44,6 +44,7 @@
     OP(GRU_BACKWARD, gru_backward)                                                                                     \
     OP(GRU_RESET_BEFORE_BACKWARD, gru_reset_before_backward)                                                           \
     OP(SIMPLE_RNN_BACKWARD, simple_rnn_backward)                                                                       \
+    OP(RECURRENT_GENERAL_BACKWARD, recurrent_general_backward)                                                         \
     OP(PRODUCT_TN, product_tn)                                                                                         \
     OP(PACK, pack)                                                                                                     \
     OP(ACTIVATION_BACKWARD, activation_backward)                                                                       \
@@ -114,6 +115,8 @@
     OUT(float, hn, "(B, H) or null")                                                                                   \
     OUT(float, cn, "(B, H) or null; LSTM")                                                                             \
     OUT(float, scratch, "(B, 14, H)")                                                                                  \
+    OUT(float, trace, "(B, T, n, H) for the backward op, in the order of the walk, or null")                           \
+    OUT(float, states, "(B, T, H): h after each step, in the order of the walk, or null")                              \
     INT(cell) INT(batch) INT(timesteps) INT(inputs) INT(units)                                                         \
     INT(x_row) INT(x_time) INT(mask_row) INT(mask_time) INT(y_row) INT(y_time)                                         \
     INT(sequences) INT(zero_masked) INT(x_masks) INT(h_masks)                                                          \
@@ -269,6 +272,27 @@
 #define FS_GRU_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
 #define FS_GRU_RESET_BEFORE_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
 #define FS_SIMPLE_RNN_BACKWARD_ARGS FS_RECURRENT_BACKWARD_ARGS
+
+/* Back through time for recurrent_general. The trace has the gates' sums before their activations, n of them: LSTM 5,
+   with c before the step; GRU 4, with the candidate's recurrent sum; GRU that resets before 3; SimpleRNN 1. */
+#define FS_RECURRENT_GENERAL_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                          \
+    IN(float, dy, "(B, T, H), strides dy_row, dy_time, 1; (B, H) without sequences; or null")                          \
+    IN(float, dhn, "(B, H) or null") IN(float, dcn, "(B, H) or null; LSTM")                                            \
+    IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null")                                                  \
+    IN(float, trace, "(B, T, n, H)")                                                                                   \
+    IN(float, h, "(B, T, H) after each step, strides h_row, h_time, 1; read for a GRU")                                \
+    IN(float, h0, "(B, H) or null for zeros; read for a GRU")                                                          \
+    IN(float, w_h, "transposed recurrent kernel (G H, H), groups of up to 4 panels: [G H][panels][16] each")           \
+    IN(float, h_dropout, "(h_masks, B, H) factors of the state, one per gate or one for all, or null")                 \
+    OUT(float, dz, "(B, T, G, H), G as for the other cells' dz, strides dz_row, dz_time, H, 1; zeros in masked steps") \
+    OUT(float, reset_h, "(B, T, H) r * h * factors of a GRU that resets before, zeros in masked steps, or null")       \
+    OUT(float, dh0, "(B, H) or null") OUT(float, dc0, "(B, H) or null; LSTM")                                          \
+    OUT(float, scratch, "(B, 12, P 16)")                                                                               \
+    INT(cell) INT(batch) INT(timesteps) INT(units)                                                                     \
+    INT(dy_row) INT(dy_time) INT(mask_row) INT(mask_time) INT(h_row) INT(h_time) INT(dz_row) INT(dz_time)              \
+    INT(sequences) INT(zero_masked) INT(h_masks)                                                                       \
+    INT(activation) NUM(a0) NUM(a1) NUM(a2)                                                                            \
+    INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
 
 /* c = a' b over rows that stand in two dimensions: gradients of weights. `sums` gets those of b's columns (a bias).
    With splits > 1 the rows go in so many pieces, each to a c, and sums, of its own, one after the other: so a small c

@@ -274,6 +274,7 @@ static int looks_itself(int op)
     case FS_OP_GRU_BACKWARD:
     case FS_OP_GRU_RESET_BEFORE_BACKWARD:
     case FS_OP_SIMPLE_RNN_BACKWARD:
+    case FS_OP_RECURRENT_GENERAL_BACKWARD:
         return 1;
     default:
         return 0;

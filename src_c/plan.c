@@ -216,6 +216,12 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     case FS_OP_SIMPLE_RNN_BACKWARD:
         recurrent_backward_extent(op, args, threads, extent);
         break;
+    case FS_OP_RECURRENT_GENERAL_BACKWARD: {
+        const fs_recurrent_general_backward_args *a = args;
+        extent->rows = a->batch;
+        extent->row_work = (double)a->timesteps * (double)(a->units + 16) * (double)a->units * 8;
+        break;
+    }
     case FS_OP_PRODUCT_TN: {
         const fs_product_tn_args *a = args;
         extent->rows = fs_product_parts(a) * (a->splits > 1 ? a->splits : 1);

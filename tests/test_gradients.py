@@ -315,13 +315,6 @@ def test_before_frozen_layers_a_python_layer_is_no_obstacle():
     assert [gradient.shape for gradient in found] == [(3, 2), (2,)]
 
 
-@pytest.mark.parametrize("options", [{"recurrent_dropout": 0.5}, {"activation": "softmax"}], ids=str)
-def test_general_recurrent_step_raises(options):
-    model = fastseq.Sequential([layers.LSTM(3, name="cells", **options)])
-    with pytest.raises(UnsupportedError, match=r"'cells'.*recurrent_general"):
-        gradients_of(model, draw(4, 5, 2), draw(4, 3), "mse")
-
-
 def test_gradients_do_not_depend_on_threads():
     model = fastseq.Sequential([layers.Bidirectional(layers.GRU(20, return_sequences=True)), layers.LSTM(17)])
     x, y = draw(33, 12, 5), draw(33, 17, seed=1)

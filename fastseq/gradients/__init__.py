@@ -1,13 +1,13 @@
 """Reverse-mode differentiation of programs: for every step of a forward pass, the steps that give its gradients.
 
 There is one rule for each operation of src_c/ops.h through which a gradient can go (elementwise.py, products.py,
-recurrent.py); a model is a list of such steps, so there is nothing to be said about layers.
+recurrent.py, recurrent_general.py); a model is a list of such steps, so there is nothing to be said about layers.
 """
 
-from fastseq.gradients import elementwise, products, recurrent
+from fastseq.gradients import elementwise, products, recurrent, recurrent_general
 from fastseq.gradients.backward import Backward
 
-_RULES = {**elementwise.RULES, **products.RULES, **recurrent.RULES}
+_RULES = {**elementwise.RULES, **products.RULES, **recurrent.RULES, **recurrent_general.RULES}
 
 
 def append_backward(p, outputs, wanted):

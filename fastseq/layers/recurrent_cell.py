@@ -201,15 +201,16 @@ class Gates:
 
     def _general_step(self, p, fields, x_dropout, h_dropout):
         kernel, recurrent_kernel, bias = self._arrays()
-        if p.trains:
-            weights = (self.kernel, self.recurrent_kernel, self.bias)
-            kernel, recurrent_kernel, bias = (None if weight is None else p.weight(weight) for weight in weights)
+        operation = self._operation()
         fields |= {
             "kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias,
             "x_dropout": x_dropout, "h_dropout": h_dropout,
             "x_masks": self._mask_count(), "h_masks": self._mask_count(),
-            "cell": _CELL_NUMBERS[self._operation()], "scratch": p.new((fields["batch"], 14, self.units)),
+            "cell": _CELL_NUMBERS[operation], "scratch": p.new((fields["batch"], 14, self.units)),
+            "trace": None, "states": None,
         }  # fmt: skip
+        if p.trains:
+            fields |= weight_steps.general(p, self, operation, fields)
         return lambda with_next=False: p.step("recurrent_general", with_next=with_next, **fields)
 
     def _python_step(self, p, sequences, mask, initial, fields, go_backwards):

@@ -24,6 +24,7 @@
 #include "lstm_backward_inl.h"
 #include "gru_backward_inl.h"
 #include "simple_rnn_backward_inl.h"
+#include "recurrent_general_backward_inl.h"
 #include "product_inl.h"
 #include "packing_inl.h"
 #include "loss_inl.h"

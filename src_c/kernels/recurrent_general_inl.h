@@ -4,6 +4,7 @@
 typedef struct {
     float *x_part, *h_part; /* (G, H) sums of the input and of the recurrent product */
     float *h, *c, *product, *scratch; /* (H,), scratch (3, H) */
+    float *kept;                      /* (n, H) what the trace has of the step, or null */
 } fs_general_row;
 
 /* sums (gates, H) += value k of `row` times its factors, times kernel (count, all_gates, H) from gate `first` on. */
@@ -36,6 +37,13 @@ static void fs_general_activate(int64_t kind, const float *p, float *row, int64_
         fs_act_array((int)kind, p, row, row, units);
 }
 
+/* `count` rows of the trace's step from row `first` on. */
+static void fs_general_keep(const fs_general_row *w, int64_t first, const float *from, int64_t count, int64_t units)
+{
+    if (w->kept)
+        __builtin_memcpy(w->kept + first * units, from, (size_t)(count * units) * sizeof(float));
+}
+
 static void fs_general_step(const fs_recurrent_general_args *a, const fs_general_row *w, int64_t row, const float *x)
 {
     const float act[3] = {a->a0, a->a1, a->a2}, rec[3] = {a->r0, a->r1, a->r2};
@@ -56,11 +64,14 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
     int64_t at_once = cell == FS_CELL_GRU_RESET_BEFORE ? 2 : gates;
     fs_general_product(h_part, w->h, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H, gates, 0, at_once);
     if (cell == FS_CELL_SIMPLE_RNN) {
+        fs_general_keep(w, 0, w->x_part, 1, H);
         fs_general_activate(a->activation, act, w->x_part, H, w->scratch);
         for (int64_t u = 0; u < H; u++)
             w->h[u] = w->x_part[u];
     } else if (cell == FS_CELL_LSTM) {
         float *in = w->x_part, *forget = in + H, *candidate = forget + H, *out = candidate + H;
+        fs_general_keep(w, 0, in, 4, H);
+        fs_general_keep(w, 4, w->c, 1, H);
         fs_general_activate(a->recurrent_activation, rec, in, H, w->scratch);
         fs_general_activate(a->recurrent_activation, rec, forget, H, w->scratch);
         fs_general_activate(a->activation, act, candidate, H, w->scratch);
@@ -74,9 +85,11 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
         float *z = w->x_part, *reset = z + H, *candidate = reset + H;
         for (int64_t u = 0; u < 2 * H; u++)
             z[u] += w->h_part[u];
+        fs_general_keep(w, 0, z, 2, H);
         fs_general_activate(a->recurrent_activation, rec, z, H, w->scratch);
         fs_general_activate(a->recurrent_activation, rec, reset, H, w->scratch);
         if (cell == FS_CELL_GRU) {
+            fs_general_keep(w, 3, w->h_part + 2 * H, 1, H);
             for (int64_t u = 0; u < H; u++)
                 candidate[u] += reset[u] * w->h_part[2 * H + u];
         } else {
@@ -85,15 +98,22 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
             fs_general_product(w->x_part, w->product, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H,
                                gates, 2, 1);
         }
+        fs_general_keep(w, 2, candidate, 1, H);
         fs_general_activate(a->activation, act, candidate, H, w->scratch);
         for (int64_t u = 0; u < H; u++)
             w->h[u] = z[u] * w->h[u] + (1.0f - z[u]) * candidate[u];
     }
 }
 
+/* Rows (H,) that the trace has of a step. */
+static int64_t fs_general_kept(int64_t cell)
+{
+    return cell == FS_CELL_LSTM ? 5 : cell == FS_CELL_GRU ? 4 : cell == FS_CELL_GRU_RESET_BEFORE ? 3 : 1;
+}
+
 static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_share *share)
 {
-    int64_t H = a->units;
+    int64_t H = a->units, kept = fs_general_kept(a->cell) * H;
     double unlooked = 0, step_work = (double)(a->inputs + H) * (double)H * 4 + 100;
     for (int64_t row = share->row_lo; row < share->row_hi; row++) {
         float *own = a->scratch + row * 14 * H;
@@ -113,11 +133,14 @@ static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_sha
         for (int64_t t = 0; t < a->timesteps; t++) {
             active = !a->mask || a->mask[row * a->mask_row + t * a->mask_time];
             if (active) {
+                w.kept = a->trace ? a->trace + (row * a->timesteps + t) * kept : NULL;
                 fs_general_step(a, &w, row, a->x + row * a->x_row + t * a->x_time);
                 seen = 1;
             }
             if (FS_STOPS(share, &unlooked, step_work))
                 return 0;
+            if (a->states)
+                __builtin_memcpy(a->states + (row * a->timesteps + t) * H, w.h, (size_t)H * sizeof(float));
             if (!a->sequences)
                 continue;
             float *y = a->y + row * a->y_row + t * a->y_time;

@@ -97,6 +97,58 @@ static void through_time(void)
     }
 }
 
+static void general_backward(int cell, const int64_t *shape, int activation, int recurrent_activation, int factors,
+                             int plain, int threads)
+{
+    int64_t B = shape[0], T = shape[1], H = shape[2], width = (H + 15) / 16 * 16;
+    int64_t gates = cell == FS_CELL_LSTM ? 4 : cell == FS_CELL_SIMPLE_RNN ? 1 : 3;
+    int64_t columns = (cell == FS_CELL_GRU ? 4 : gates) * H;
+    fs_recurrent_general_backward_args a = {
+        .cell = cell, .batch = B, .timesteps = T, .units = H, .sequences = 1, .dy_row = T * H, .dy_time = H,
+        .mask_row = T, .mask_time = 1, .h_row = T * H, .h_time = H, .dz_row = T * columns, .dz_time = columns,
+        .h_masks = factors, .activation = activation, .a0 = 0.3f, .a1 = 6.0f, .a2 = 0.1f,
+        .recurrent_activation = recurrent_activation, .r0 = 0.2f, .r1 = 4.0f, .r2 = 0.3f,
+    };
+    a.dy = floats_in(B * T * H, 1.0f);
+    a.trace = floats_in(B * T * 5 * H, 0.9f);
+    a.h = floats_in(B * T * H, 0.9f);
+    a.w_h = floats_in(width * gates * H, 0.2f);
+    a.h_dropout = factors ? floats_in(factors * B * H, 1.5f) : NULL;
+    a.dz = floats_out(B * T * columns);
+    if (!plain) {
+        a.mask = bytes_in(B * T);
+        a.dhn = floats_in(B * H, 1.0f);
+        a.h0 = floats_in(B * H, 1.0f);
+        a.dh0 = floats_out(B * H);
+        a.reset_h = floats_out(B * T * H);
+        if (cell == FS_CELL_LSTM) {
+            a.dcn = floats_in(B * H, 1.0f);
+            a.dc0 = floats_out(B * H);
+        }
+    }
+    a.scratch = scratch(B * 12 * width);
+    finish(FS_OP_RECURRENT_GENERAL_BACKWARD, &a, threads);
+}
+
+static void through_time_in_general(void)
+{
+    static const char *const names[] = {[FS_CELL_LSTM] = "lstm", [FS_CELL_GRU] = "gru",
+                                        [FS_CELL_GRU_RESET_BEFORE] = "before", [FS_CELL_SIMPLE_RNN] = "rnn"};
+    for (int cell = 0; cell < COUNT_OF(names); cell++) {
+        int gates = cell == FS_CELL_LSTM ? 4 : cell == FS_CELL_SIMPLE_RNN ? 1 : 3;
+        for (int64_t s = 0; s < COUNT_OF(shapes); s++)
+            for (int threads = 1; threads <= 3; threads += 2) {
+                begin("%s-%dx%dx%d-threads%d", names[cell], (int)shapes[s][0], (int)shapes[s][1], (int)shapes[s][2],
+                      threads);
+                general_backward(cell, shapes[s], FS_ACT_TANH, FS_ACT_SIGMOID, gates, threads == 1, threads);
+            }
+        for (int kind = 0; kind < FS_ACT_GLU; kind++) {
+            begin("%s-%s", names[cell], fs_activation_name(kind));
+            general_backward(cell, shapes[3], kind, kind, kind % 2, 0, 1);
+        }
+    }
+}
+
 static void products(void)
 {
     static const int64_t sizes[][3] = {{1, 1, 1}, {300, 6, 64}, {257, 7, 65}, {64, 25, 48}, {513, 130, 31}, {0, 4, 20}};
@@ -158,6 +210,7 @@ static void slopes(void)
 void backward_cases(void)
 {
     through_time();
+    through_time_in_general();
     products();
     slopes();
     begin("table");

@@ -91,7 +91,7 @@ void recurrent_cases(void)
     }
 }
 
-static void run_general(int cell, int masked, int dropout_masks, int activation)
+static void run_general(int cell, int masked, int dropout_masks, int activation, int traced)
 {
     const int64_t B = 5, T = 4, I = 7, H = 19, gates = cell == FS_CELL_LSTM ? 4 : cell == FS_CELL_SIMPLE_RNN ? 1 : 3;
     fs_recurrent_general_args a = {
@@ -115,6 +115,10 @@ static void run_general(int cell, int masked, int dropout_masks, int activation)
     a.hn = floats_out(B * H);
     a.cn = cell == FS_CELL_LSTM ? floats_out(B * H) : NULL;
     a.scratch = scratch(B * 14 * H);
+    if (traced) {
+        a.trace = floats_out(B * T * 5 * H);
+        a.states = floats_out(B * T * H);
+    }
     finish(FS_OP_RECURRENT_GENERAL, &a, 1);
 }
 
@@ -127,11 +131,13 @@ void general_cases(void)
         int gates = cell == FS_CELL_LSTM ? 4 : cell == FS_CELL_SIMPLE_RNN ? 1 : 3;
         for (int64_t i = 0; i < COUNT_OF(kinds); i++) {
             begin("%s-%s", cells[cell], fs_activation_name(kinds[i]));
-            run_general(cell, 0, 0, kinds[i]);
+            run_general(cell, 0, 0, kinds[i], 0);
         }
         begin("%s-masked-dropout", cells[cell]);
-        run_general(cell, 1, 1, FS_ACT_TANH);
+        run_general(cell, 1, 1, FS_ACT_TANH, 0);
         begin("%s-dropout-by-gate", cells[cell]);
-        run_general(cell, 0, gates, FS_ACT_TANH);
+        run_general(cell, 0, gates, FS_ACT_TANH, 0);
+        begin("%s-traced", cells[cell]);
+        run_general(cell, 1, gates, FS_ACT_TANH, 1);
     }
 }
