@@ -221,15 +221,16 @@ class Builder:
         entry = {"op": operation, "fields": fields, "failure": failure, "with_next": with_next, "name": self.layer_name}
         self.steps.insert(0, entry) if first else self.steps.append(entry)
 
-    def python(self, name, function, inputs, examples, backward=None):
+    def python(self, name, function, inputs, examples, backward=None, weights=()):
         """Adds a step that calls `function(*arrays)` under the GIL; it returns arrays like `examples`.
 
         backward: None, or what takes the gradients by the float32 results, then the inputs, and returns those by the
-        float32 inputs, an array for each.
+        float32 inputs and by `weights`, Slots of what the function reads by itself: an array for each.
         """
         outputs = [self.new(example.shape, example.dtype.name) for example in examples]
         self.steps.append({
-            "op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name, "backward": backward
+            "op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name, "backward": backward,
+            "weights": list(weights),
         })  # fmt: skip
         return outputs
 

@@ -69,7 +69,7 @@ class Backward:
         given = [slot for slot in step["outputs"] if slot.dtype == "float32"]
         if any(self.of(slot) is None for slot in given):
             raise UnsupportedError(f"Layer '{step['name']}': its backward() needs all of its outputs to be used.")
-        floats = [slot for slot in step["inputs"] if slot.dtype == "float32"]
+        floats = [slot for slot in (*step["inputs"], *step["weights"]) if slot.dtype == "float32"]
         examples = [np.zeros(slot.shape, np.float32) for slot in floats]
         inputs = [*(self.of(slot) for slot in given), *step["inputs"]]
         found = self.p.python(f"{step['name']} backward", step["backward"], inputs, examples)
@@ -157,7 +157,7 @@ class Backward:
 def _ends(step):
     """(Slots that a step reads, Slots that it writes)."""
     if step["op"] is None:
-        return step["inputs"], step["outputs"]
+        return [*step["inputs"], *step["weights"]], step["outputs"]
     known = OPERATIONS[step["op"]][2]
     read, written = [], []
     for name, value in step["fields"].items():

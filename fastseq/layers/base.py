@@ -31,9 +31,10 @@ class Layer(_call.PlainCall):
     Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older
     input_shape=, input_dim=, batch_input_shape= and weights=.
     A subclass defines `call` on NumPy arrays and, where it has weights, `build(input_shape)` with `add_weight`;
-    `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras. To train layers
-    before it, it defines `backward(gradient, *inputs)`: from the gradient by its output, an argument for each output,
-    those by its inputs, a list where there are several. Weights of its own are not trained: set trainable=False.
+    `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras. To train it and
+    the layers before it, it defines `backward(gradient, *inputs)`: from the gradient by its output, an argument for
+    each output, those by its float inputs and then, where it has any, by its `trainable_weights`, in their order: a
+    list where there are several. `backward` reads weights as `call` does.
 
     Raises ValueError for an unknown keyword argument and for a dtype other than float32.
     """

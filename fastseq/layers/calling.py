@@ -296,22 +296,27 @@ def emit_python(layer, p, arguments):
 
     with restored_on_error(layer, always=True):
         example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
-    backward = _backward_step(layer, slots) if getattr(layer, "backward", None) is not None else None
-    outputs = p.python(layer.name, call, slots, nest.flatten(example), backward)
+    backward, weights = None, []
+    if getattr(layer, "backward", None) is not None:
+        weights = [p.weight(variable) for variable in layer.trainable_weights] if p.trains else []
+        backward = _backward_step(layer, slots, weights)
+    outputs = p.python(layer.name, call, slots, nest.flatten(example), backward, weights)
     return nest.pack_like(example, outputs)
 
 
-def _backward_step(layer, slots):
+def _backward_step(layer, slots, weights):
     """The layer's backward(gradient, *inputs) as Builder.python takes it; its results are checked."""
-    wanted = [slot.shape for slot in slots if slot.dtype == "float32"]
+    inputs, weights = [slot.shape for slot in slots if slot.dtype == "float32"], [slot.shape for slot in weights]
 
     def backward(*arrays):
         found = layer.backward(*arrays)
         found = [np.asarray(array, np.float32) for array in (found if isinstance(found, (list, tuple)) else [found])]
-        if [array.shape for array in found] != wanted:
+        if [array.shape for array in found] != inputs + weights:
+            wanted = f"its inputs have {inputs}"
+            if weights:
+                wanted += f", its trainable weights, whose gradients come after those, {weights}"
             raise ValueError(
-                f"Layer '{layer.name}': backward() gave gradients of the shapes {[a.shape for a in found]}, its inputs "
-                f"have {wanted}."
+                f"Layer '{layer.name}': backward() gave gradients of the shapes {[a.shape for a in found]}, {wanted}."
             )
         return found
 
