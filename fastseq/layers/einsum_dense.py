@@ -97,7 +97,7 @@ class EinsumDense(Layer):
                 )
         bias, done = self.bias, False
         if not terms.is_product():
-            y = self._emit_numpy(p, x, tuple(sizes[label] for label in terms.result))
+            y = self._emit_numpy(p, x, terms, tuple(sizes[label] for label in terms.result))
         elif not terms.sums and not terms.units:
             # Nothing is summed: a factor for each element.
             kernel = self.kernel._value.transpose([terms.kernel.index(label) for label in terms.shared])
@@ -156,13 +156,26 @@ class EinsumDense(Layer):
         wanted = [sizes[label] for label in terms.shared + terms.units]
         return np.broadcast_to(value.reshape(value.shape[len(terms.rows) :]), wanted)
 
-    def _emit_numpy(self, p, x, shape):
-        equation, kernel = self.equation, self.kernel._value.astype(np.float64)
+    def _emit_numpy(self, p, x, terms, shape):
+        equation, weight = self.equation, self.kernel
+        kernel = None if p.trains else weight._value.astype(np.float64)
 
         def product(array):
-            return np.ascontiguousarray(np.einsum(equation, array.astype(np.float64), kernel), np.float32)
+            # Training changes the weight between the runs.
+            factor = weight._value.astype(np.float64) if kernel is None else kernel
+            return np.ascontiguousarray(np.einsum(equation, array.astype(np.float64), factor), np.float32)
 
-        return p.python(self.name, product, [x], [np.zeros(shape, np.float32)])[0]
+        def backward(gradient, array):
+            from fastseq.gradients.einsum import einsum_gradient
+
+            ends = (array, terms.input), (weight._value, terms.kernel)
+            return [
+                einsum_gradient(of.shape, labels, *other, gradient, terms.result)
+                for (of, labels), other in (ends, ends[::-1])
+            ]
+
+        weights = [p.weight(weight)] if p.trains else []
+        return p.python(self.name, product, [x], [np.zeros(shape, np.float32)], backward, weights)[0]
 
     def get_config(self):
         return {

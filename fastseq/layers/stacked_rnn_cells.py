@@ -94,6 +94,16 @@ class StackedRNNCells(Layer):
         # As Keras: of one cell, its states come alone.
         return inputs, new_states[0] if len(new_states) == 1 else new_states
 
+    def emit(self, p, inputs, states, training=False):
+        # In training the steps of the built-in cells, which have gradients; what call() does has none.
+        if not p.trains or any(not isinstance(cell, Layer) or cell._is_python for cell in self.cells):
+            return super().emit(p, inputs=inputs, states=states, training=training)
+        new_states = []
+        for cell, state in zip(self.cells, states):
+            inputs, new = cell.trace(p, {"inputs": inputs, "states": state, "training": training})
+            new_states.append(new)
+        return inputs, new_states[0] if len(new_states) == 1 else new_states
+
     def get_config(self):
         return {**super().get_config(), "cells": [serialize_keras_object(cell) for cell in self.cells]}
 
