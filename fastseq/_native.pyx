@@ -213,6 +213,7 @@ cdef extern from "pythread.h" nogil:
 
 cdef unsigned long main_thread
 cdef object raised = None  # by a signal handler while kernels ran; on the main thread, the only one that runs handlers
+cdef bint polling = False  # whether a handler runs because kernels looked for signals
 
 
 def _note_main_thread():
@@ -223,15 +224,24 @@ def _note_main_thread():
 cdef int poll_signals() noexcept nogil:
     """Lets Python run its signal handlers (Ctrl-C), which it does on the main thread alone. 1 where one raised."""
     # Another thread takes no GIL to learn that there is nothing for it.
+    global polling
     if PyThread_get_thread_ident() != main_thread:
         return 0
     with gil:
+        polling = True
         try:
             PyErr_CheckSignals()
             return 0
         except BaseException as error:
             note_raised(error)
             return 1
+        finally:
+            polling = False
+
+
+def polling_signals():
+    """Whether it is kernels that look for signals just now; what their program keeps is still as it was."""
+    return polling
 
 
 cdef void note_raised(error) noexcept:

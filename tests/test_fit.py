@@ -170,12 +170,44 @@ def test_an_interrupt_leaves_the_weights_of_the_last_whole_step():
     np.testing.assert_array_equal(interrupted.predict(X), one_step.predict(X))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_nan_is_told_once_with_the_step(value):
+    y = Y.copy()
+    y[40] = value
+    trained = model()
+    with pytest.warns(UserWarning, match="loss is") as told:
+        trained.fit(X, y, epochs=3, batch_size=10, shuffle=False, verbose=0)
+    assert len(told) == 1 and told[0].filename == __file__
+    message = str(told[0].message)
+    for word in (
+        f"'{trained.name}'",
+        f"loss is {value}",
+        "epoch 1, batch 5",
+        "TerminateOnNaN",
+        "clipnorm",
+        "learning rate",
+    ):
+        assert word in message
+    # As in Keras, training goes on.
+    assert trained.history.epoch == [0, 1, 2] and not np.isfinite(trained.history.history["loss"]).any()
+
+
+def test_weights_that_overflow_are_told_in_the_epoch_they_do():
+    trained = model(optimizer=fastseq.optimizers.SGD(1e30))
+    with pytest.warns(UserWarning, match=r"epoch 2, batch 1 on.*clipnorm"):
+        trained.fit(X, Y, epochs=3, batch_size=50, verbose=0)
+
+
 def test_nan_ends_training_where_it_is_asked_for():
     y = Y.copy()
     y[40] = np.nan
     trained = model()
-    trained.fit(X, y, epochs=5, batch_size=10, shuffle=False, verbose=0, callbacks=[callbacks.TerminateOnNaN()])
+    options = {"epochs": 5, "batch_size": 10, "shuffle": False, "verbose": 0}
+    with pytest.warns(UserWarning, match="loss is nan"):
+        trained.fit(X, y, **options, callbacks=[callbacks.TerminateOnNaN()])
     assert len(trained.history.epoch) == 1 and np.isnan(trained.history.history["loss"][0])
+    with pytest.warns(UserWarning), pytest.raises(RuntimeError, match="batch 4"):
+        model().fit(X, y, **options, callbacks=[callbacks.TerminateOnNaN(raise_error=True)])
 
 
 def test_early_stopping_and_learning_rates():

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastseq import interrupts
+
 _COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
 _FIT = (
     "x", "y", "batch_size", "epochs", "nb_epoch", "verbose", "callbacks", "validation_split", "validation_data",
@@ -110,7 +112,8 @@ class Trainable:
         """
         trainer = self._trainer_for("train_on_batch")
         trainer.reset_results()
-        trainer.train(x, y, sample_weight, class_weight)
+        with interrupts.whole(kernels_stop=True):
+            trainer.train(x, y, sample_weight, class_weight)
         return self._on_batch(trainer, return_dict)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from fastseq import naming
+from fastseq import interrupts, naming
 from fastseq.optimizers.gradients import checked, clipped
 from fastseq.optimizers.native import Updates
 from fastseq.optimizers.schedules import LearningRateSchedule
@@ -218,6 +218,11 @@ class Optimizer:
             return
         variables = self._known(grads, trainable_variables)
         grads, variables = checked(grads, variables)
+        # Ctrl-C comes before it or after it: all weights, the state and the count of steps are of one step.
+        with interrupts.whole():
+            self._step(grads, variables, tell_layers)
+
+    def _step(self, grads, variables, tell_layers):
         unscale = 1.0 if self.loss_scale_factor is None else 1.0 / self.loss_scale_factor
         if self.gradient_accumulation_steps:
             grads, unscale = self._accumulate(grads, variables, unscale), 1.0

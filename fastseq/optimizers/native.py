@@ -42,7 +42,8 @@ class Updates:
             builder = Builder()
             inputs = [builder.input(variable.shape, "float32") for variable in variables]
             outputs = [builder.new(variable.shape) for variable in variables]
-            self.append(builder, inputs, outputs, key)
+            # Long as they may take, for millions of weights, they are not interrupted: all weights change or none.
+            builder.at_end(lambda: self.append(builder, inputs, outputs, key))
             self._programs[key] = program = Program(builder, inputs, outputs)
         program.run(tuple(gradients), weights)
 

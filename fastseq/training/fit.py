@@ -1,8 +1,10 @@
 """The loops of `fit` and `evaluate`: epochs, batches, callbacks, validation, and what is shown."""
 
+import math
 import sys
 import warnings
 
+from fastseq import interrupts
 from fastseq.callbacks.base import CallbackList
 from fastseq.training import data
 
@@ -57,6 +59,7 @@ def fit(
     # BackupAndRestore may have set where to begin, and the order of the rows.
     if hasattr(source, "_seed") and source._seed is not None:
         source._seed = trainer.seed
+    finite = True
     for epoch in range(model._initial_epoch, epochs):
         trainer.reset_results()
         listed.on_epoch_begin(epoch)
@@ -65,8 +68,13 @@ def fit(
             done = start
             for batch in _limited(source.batches(epoch, start), steps_per_epoch, start):
                 listed.on_train_batch_begin(done)
-                trainer.train(*batch, class_weight=class_weight)
+                # Ctrl-C comes before a step or after it; in long kernels at once, then the step changes nothing.
+                with interrupts.whole(kernels_stop=True):
+                    trainer.train(*batch, class_weight=class_weight)
                 logs = trainer.results()
+                if finite and not math.isfinite(logs["loss"]):
+                    finite = False
+                    _warn_of_loss(model, logs["loss"], epoch, done)
                 listed.on_train_batch_end(done, logs)
                 done += 1
                 bar.update(logs)
@@ -89,9 +97,20 @@ def fit(
         listed.on_epoch_end(epoch, logs)
         if model.stop_training:
             break
-    trainer.optimizer.finalize_variable_values(model.trainable_variables)
+    with interrupts.whole():
+        trainer.optimizer.finalize_variable_values(model.trainable_variables)
     listed.on_train_end(logs)
     return model.history
+
+
+def _warn_of_loss(model, loss, epoch, batch):
+    """Once in a run; epochs and batches are counted from 1."""
+    warnings.warn(
+        f"Model '{model.name}': the loss is {loss} from epoch {epoch + 1}, batch {batch + 1} on. Training goes on; "
+        "callbacks=[fastseq.callbacks.TerminateOnNaN()] would stop it. Look for NaN or infinity in x, y and "
+        "sample_weight; if there is none, try a lower learning rate, or clipnorm=1.0 in the optimizer.",
+        stacklevel=4,
+    )
 
 
 def evaluate(model, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict):
