@@ -8,6 +8,7 @@ from fastseq import optimizers
 from fastseq.models import predict as prediction
 from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
+from fastseq.training import labels
 from fastseq.training.compiled import Compiled, per_output
 from fastseq.training.data import class_weights
 from fastseq.training.penalties import penalty, penalty_gradient
@@ -96,6 +97,7 @@ class Trainer:
         names = self.compiled.names
         y = [None if part is None else np.asarray(part) for part in per_output(_one(y), names, "y")]
         weights = per_output(_one(sample_weight), names, "sample_weight", spread=True)
+        weights = [None if part is None else np.asarray(part) for part in weights]
         if class_weight is not None:
             if len(names) > 1:
                 raise ValueError("`class_weight` is only supported for models with a single output.")
@@ -115,11 +117,11 @@ class Trainer:
             program = self._programs.get((key, native))
             if program is None or not program.is_current():
                 program = self._make((key, native), arguments, y, weights, variables)
-            labels = program.target.arrays(y, weights)
-            if labels is not None:
+            taken = program.target.arrays(y, weights)
+            if taken is not None:
                 break
         try:
-            results, gradients = program.run(found, labels)
+            results, gradients = program.run(found, taken)
         except StaleError:
             program = self._make((key, native), arguments, y, weights, variables)
             results, gradients = program.run(found, program.target.arrays(y, weights))
@@ -127,7 +129,10 @@ class Trainer:
 
     def _make(self, key, arguments, y, weights, variables):
         def losses_of(slots):
+            shapes = [slot.shape for slot in slots]
+            labels.check(self.model, self.compiled.names, y, shapes)
             self.compiled.prepare(y, slots)
+            labels.check_losses(self.model, self.compiled, y, weights, shapes)
             return self.compiled.losses
 
         updates = None
