@@ -57,7 +57,7 @@ def test_a_seed_repeats_a_run(dropout):
     weights = []
     for _ in range(2):
         random.seed(5)
-        more = [layers.Dropout(0.4, seed=3)] if dropout else []
+        more = [layers.Dropout(0.4)] if dropout else []
         trained = model(*more)
         trained.fit(X, Y, epochs=3, batch_size=7, verbose=0)
         weights.append(trained.get_weights())

@@ -6,6 +6,7 @@ Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 import numpy as np
 
 from fastseq.layers.base import Layer
+from fastseq.seeds import default_seed
 
 
 class Noise(Layer):
@@ -21,7 +22,8 @@ class Noise(Layer):
         if seed is not None and (not isinstance(seed, (int, np.integer)) or isinstance(seed, bool)):
             raise ValueError(f"{type(self).__name__}: `seed` must be None or an integer, got {seed!r}.")
         self.seed = seed
-        start = np.random.default_rng(None if seed is None else seed & (2**64 - 1)).integers(2**32, dtype=np.uint32)
+        seed = default_seed() if seed is None else seed & (2**64 - 1)
+        start = np.random.default_rng(seed).integers(2**32, dtype=np.uint32)
         self._random_state = np.array([start, 0], np.uint32)  # the seed, and a count that every draw advances
         self.built = True
 

@@ -11,6 +11,7 @@ from fastseq import _native, activations, constraints, initializers, packing, re
 from fastseq.builder import ACTIVATION_KINDS, OPERATIONS
 from fastseq.layers.base import Layer
 from fastseq.layers.input_sums import looked_up_inputs
+from fastseq.seeds import default_seed
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
 
@@ -42,7 +43,8 @@ class Gates:
             setattr(self, name, bool(value))
         self.implementation = 1 if self.recurrent_dropout else implementation
         self.bias = None
-        seed = np.random.default_rng(self.seed).integers(2**32, dtype=np.uint32)
+        seed = default_seed() if self.seed is None else self.seed
+        seed = np.random.default_rng(seed).integers(2**32, dtype=np.uint32)
         self._random_state = np.array([seed, 0], np.uint32)
 
     @property
