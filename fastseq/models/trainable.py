@@ -138,10 +138,11 @@ class Trainable:
     # ---- for BackupAndRestore ------------------------------------------------------------------------------------
 
     def get_training_state(self):
-        """dict name -> array: what the order of rows and layers' random numbers go on from."""
+        """dict name -> array: what the order of rows, layers' random numbers and the epoch's totals go on from."""
         trainer = self._trainer_for("get_training_state")
         states = {f"random/{number}": state for number, state in enumerate(trainer.random_states())}
-        return {"seed": np.array(trainer.seed), **states}
+        totals = {f"total/{number}": variable.numpy() for number, variable in enumerate(trainer.totals())}
+        return {"seed": np.array(trainer.seed), **states, **totals}
 
     def set_training_state(self, found):
         """Takes what `get_training_state` gave."""
@@ -149,3 +150,5 @@ class Trainable:
         trainer.seed = int(found["seed"])
         for number, state in enumerate(trainer.random_states()):
             state[...] = found[f"random/{number}"]
+        count = sum(name.startswith("total/") for name in found)
+        trainer.kept_totals = [found[f"total/{number}"] for number in range(count)]

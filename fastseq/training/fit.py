@@ -64,6 +64,8 @@ def fit(
         trainer.reset_results()
         listed.on_epoch_begin(epoch)
         start, model._initial_batch = model._initial_batch, 0
+        if start and trainer.kept_totals and not isinstance(source, data.Iterated):
+            trainer.go_on(*next(source.batches(epoch)))
         with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
             done = start
             for batch in _limited(source.batches(epoch, start), steps_per_epoch, start):
@@ -80,7 +82,8 @@ def fit(
                 bar.update(logs)
                 if model.stop_training:
                     break
-            if done == start:
+            # A run that was killed after an epoch's last step has its end alone left to do.
+            if done == start and not (start and start == steps):
                 warnings.warn(f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3)
                 break
             if steps_per_epoch is not None and done < steps_per_epoch and not model.stop_training:

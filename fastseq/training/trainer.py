@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 import numpy as np
 
-from fastseq import optimizers
+from fastseq import nest, optimizers
 from fastseq.models import predict as prediction
 from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
@@ -29,6 +29,7 @@ class Trainer:
         self._compiled = None
         self._programs = OrderedDict()
         self.seed = default_seed()
+        self.kept_totals = None  # of the epoch that a killed run was in, for `go_on`
 
     @property
     def compiled(self):
@@ -171,6 +172,19 @@ class Trainer:
         from fastseq.models.model import all_layers
 
         return [layer._random_state for layer in all_layers(self.model) if hasattr(layer, "_random_state")]
+
+    def totals(self):
+        """The variables of losses and metrics, which make up the epoch's numbers so far."""
+        return [variable for metric in self.compiled.metrics for variable in metric.variables]
+
+    def go_on(self, x, y, sample_weight=None):
+        """Puts back the epoch's numbers that a killed run had; any batch tells what losses and metrics there are."""
+        self._build(x)
+        y, _ = self._targets(y, sample_weight, None)
+        self.compiled.prepare(y, nest.flatten(prediction.run(self.model, x)))
+        for variable, value in zip(self.totals(), self.kept_totals):
+            variable.assign(value)
+        self.kept_totals = None
 
 
 def form_of(array):
