@@ -11,6 +11,7 @@ _FIT = (
     "validation_batch_size", "validation_freq",
 )  # fmt: skip
 _EVALUATE = ("x", "y", "batch_size", "verbose", "sample_weight", "steps", "callbacks", "return_dict")
+_ON_BATCH = ("x", "y", "sample_weight", "class_weight", "return_dict")
 
 
 def _unknown(name, given, known):
@@ -26,7 +27,7 @@ class Trainable:
     stop_training = False
     _initial_epoch = _initial_batch = 0
 
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, loss_weights=None, weighted_metrics=None, **kwargs):
+    def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
         """Says how to train: optimizer, loss and metrics, as in Keras.
 
         optimizer: name, config or object; loss: name, object or function with a gradient (losses.with_gradient), or for
@@ -105,19 +106,21 @@ class Trainable:
         _unknown("evaluate", kwargs, _EVALUATE)
         return evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **kwargs):
         """One step with a batch. Returns its loss, or a list of that and the metrics in the order of `metrics_names`.
 
-        return_dict: a dict by name instead.
+        return_dict: a dict by name instead. Raises TypeError for other arguments, naming those that exist.
         """
+        _unknown("train_on_batch", kwargs, _ON_BATCH)
         trainer = self._trainer_for("train_on_batch")
         trainer.reset_results()
         with interrupts.whole(kernels_stop=True):
             trainer.train(x, y, sample_weight, class_weight)
         return self._on_batch(trainer, return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **kwargs):
         """Loss and metrics of a batch, as `train_on_batch` returns them; nothing is trained."""
+        _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
         trainer = self._trainer_for("test_on_batch")
         trainer.reset_results()
         trainer.test(x, y, sample_weight)
