@@ -1,5 +1,7 @@
 """What `compile` was told: losses, metrics and weights for each output, and the numbers of an epoch."""
 
+import numpy as np
+
 from fastseq import losses
 from fastseq import metrics as all_metrics
 
@@ -37,13 +39,13 @@ class Compiled:
         found = [None if loss is None else losses.for_output(loss, y, predicted) for loss, y, predicted in pairs]
         if all(loss is None for loss in found):
             raise ValueError("There is no loss: give compile() a loss=.")
-        made = []
+        made, counts = [], {}
         for wanted, weighted in zip(self._wanted, (False, True)):
             for number, identifiers in enumerate(wanted):
                 for identifier in identifiers:
                     metric = all_metrics.for_output(identifier, y_true[number], y_pred[number])
-                    name = metric.name if len(self.names) == 1 else f"{self.names[number]}_{metric.name}"
-                    made.append((number, weighted, name, metric))
+                    prefix = "" if len(self.names) == 1 else f"{self.names[number]}_"
+                    made.append((number, weighted, _own_name(prefix, metric.name, weighted, counts), metric))
         if len(self.names) > 1:
             self._each = [
                 all_metrics.Mean(name=f"{name}_loss") for name, loss in zip(self.names, found) if loss is not None
@@ -78,7 +80,20 @@ class Compiled:
     def results(self):
         """dict name -> number, in the order of `metrics`."""
         found = {mean.name: mean.result() for mean in (self._total, *self._each)}
-        return found | {name: float(metric.result()) for *_, name, metric in self._metrics}
+        for *_, name, metric in self._metrics:
+            value = metric.result()
+            found[name] = value if np.ndim(value) else float(value)  # one for each threshold, or one
+        return found
+
+
+def _own_name(prefix, name, weighted, counts):
+    """Keras's name in the logs where several metrics have one: "name_1", of weighted ones "weighted_name"."""
+    found = f"{prefix}{name}"
+    if weighted and found in counts:
+        found = f"{prefix}weighted_{name}"
+    count = counts.get(found, 0)
+    counts[found] = count + 1
+    return f"{found}_{count}" if count else found
 
 
 def per_output(value, names, what, spread=False):

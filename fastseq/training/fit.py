@@ -4,6 +4,8 @@ import math
 import sys
 import warnings
 
+import numpy as np
+
 from fastseq import interrupts
 from fastseq.callbacks.base import CallbackList
 from fastseq.training import data
@@ -210,4 +212,5 @@ class _Bar:
 
 
 def _shown(logs):
-    return ", ".join(f"{name}={value:.4g}" for name, value in logs.items())
+    # Metrics of several thresholds are arrays.
+    return ", ".join(f"{name}={value if np.ndim(value) else format(value, '.4g')}" for name, value in logs.items())

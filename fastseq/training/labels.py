@@ -112,7 +112,9 @@ def _advice(loss, labels, predicted):
 
 def _check_weights(what, loss, labels, weight, predicted):
     """Weights are of the shape of the loss's values, or of one that broadcasts to it."""
-    values = np.shape(loss.call(_some(labels.shape, labels.dtype), _some(predicted)))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        values = np.shape(loss.call(_some(labels.shape, labels.dtype), _some(predicted)))
     # Labels (B, T) of predictions (B, T, 1) may have weights for every timestep, too.
     wanted = [(predicted[0], *values[1:]), predicted[:-1]]
     given = weight.shape
