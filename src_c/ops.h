@@ -50,6 +50,7 @@
     OP(ACTIVATION_BACKWARD, activation_backward)                                                                       \
     OP(ROW_ACTIVATION_BACKWARD, row_activation_backward)                                                               \
     OP(EMBEDDING_BACKWARD, embedding_backward)                                                                         \
+    OP(EMBEDDING_PLACES, embedding_places)                                                                             \
     OP(REDUCE_SUM, reduce_sum)                                                                                         \
     OP(NORMALIZE_BACKWARD, normalize_backward)                                                                         \
     OP(LOSS_WEIGHTS, loss_weights)                                                                                     \
@@ -215,16 +216,18 @@
     IN(float, x, "(outer, n, inner)") OUT(float, y, "(outer, n, inner)") INT(outer) INT(n) INT(inner) NUM(epsilon)
 
 /* One step of an optimizer over one array of weights; what hyper and the state arrays hold for each of them is told in
-   kernels/optimizer_inl.h. The gradient is multiplied with `scale` first. */
+   kernels/optimizer_inl.h. The gradient is multiplied with `scale` first. With places the gradient of row r of the
+   weights, `width` of them, is row places[r] of g. */
 #define FS_UPDATE_ARGS(IN, OUT, INT, NUM)                                                                              \
-    IN(float, g, "(count,) gradient")                                                                                  \
+    IN(float, g, "(count,) gradient; with places (.., width), row 0 zeros")                                            \
+    IN(int32_t, places, "(count / width,) or null")                                                                    \
     IN(float, scale, "(1,)")                                                                                           \
     IN(float, hyper, "(10,): learning rate, decay of the weights, limit of clipping, 1 / loss scale, then its own")    \
     OUT(float, w, "(count,) weights")                                                                                  \
     OUT(float, state0, "(count,) or null")                                                                             \
     OUT(float, state1, "(count,) or null")                                                                             \
     OUT(float, state2, "(count,) or null")                                                                             \
-    INT(count) INT(decays) INT(clips) INT(option)
+    INT(count) INT(decays) INT(clips) INT(option) INT(width)
 
 #define FS_SGD_ARGS FS_UPDATE_ARGS
 #define FS_RMSPROP_ARGS FS_UPDATE_ARGS
@@ -330,6 +333,13 @@
 #define FS_EMBEDDING_BACKWARD_ARGS(IN, OUT, INT, NUM)                                                                  \
     IN(int32_t, ids, "(count,), checked") IN(float, dy, "(count, width)") OUT(float, d_table, "(rows, width)")         \
     INT(count) INT(width) INT(rows) INT(accumulate)
+
+/* Numbers from 1 on for the ids that there are, in the order they come: places[id], 0 for the others, and numbers[i] of
+   ids[i]. `seen` and `count_seen` list them, so that the next run clears no more of `places` than this one set; all
+   three stay between runs, and begin as zeros. */
+#define FS_EMBEDDING_PLACES_ARGS(IN, OUT, INT, NUM)                                                                    \
+    IN(int32_t, ids, "(count,), checked") OUT(int32_t, numbers, "(count,)") OUT(int32_t, places, "(rows,)")            \
+    OUT(int32_t, seen, "(count,)") OUT(int32_t, count_seen, "(1,)") INT(count)
 
 /* y = or += sums of x over up to three dimensions. Dimensions that are not there have size 1. */
 #define FS_REDUCE_SUM_ARGS(IN, OUT, INT, NUM)                                                                          \

@@ -278,6 +278,9 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
         extent->row_work = (double)(a->batch * a->m) * (double)(a->n * a->k);
         break;
     }
+    case FS_OP_EMBEDDING_PLACES:
+        extent->row_work = (double)((const fs_embedding_places_args *)args)->count * 8;
+        break;
     case FS_OP_CHECK_IDS:
         extent->row_work = (double)((const fs_check_ids_args *)args)->count;
         break;

@@ -50,6 +50,33 @@ def on_every_isa(run, check):
 # ---- products -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("splits", [2, 3, 5])
+@pytest.mark.parametrize("rows, m, n", [(1000, 33, 200), (300, 6, 64), (2000, 3, 17), (100, 25, 70)])
+def test_product_in_pieces(rows, m, n, splits):
+    """Pieces begin at chunks of 256 rows; where there are more pieces than chunks, some are zeros."""
+    a, b = draw(rows, m), draw(rows, n, seed=1)
+    ends = [-(-rows // 256) * i // splits * 256 for i in range(splits)] + [rows]
+    pieces = [slice(first, end) for first, end in zip(ends, ends[1:])]
+
+    def run():
+        steps = Steps()
+        c, sums = steps.out("c", (splits, m, n)), steps.out("sums", (splits, n))
+        steps.step(
+            "product_tn", a=a, b=b, c=c, sums=sums, n0=1, n1=rows, m=m, n=n, a1=m, b1=n, c_stride=n, splits=splits
+        )
+        found = steps.run()
+        return np.concatenate([found["c"].ravel(), found["sums"].ravel()])
+
+    def check(found):
+        c, sums = found[: splits * m * n].reshape(splits, m, n), found[splits * m * n :].reshape(splits, n)
+        for i, piece in enumerate(pieces):
+            scale = max(1.0, np.sqrt(rows))
+            assert_near(c[i], a[piece].T.astype("f8") @ b[piece], 256, scale)
+            assert_near(sums[i], b[piece].sum(0, dtype="f8"), 16, scale)
+
+    on_every_isa(run, check)
+
+
 @pytest.mark.parametrize("size", PRODUCTS, ids=str)
 @pytest.mark.parametrize("accumulate", [0, 1])
 def test_product(size, accumulate):

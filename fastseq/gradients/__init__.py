@@ -10,14 +10,15 @@ from fastseq.gradients.backward import Backward
 _RULES = {**elementwise.RULES, **products.RULES, **recurrent.RULES, **recurrent_general.RULES}
 
 
-def append_backward(p, outputs, wanted):
+def append_backward(p, outputs, wanted, by_rows=False):
     """Appends the backward pass of all steps of the builder `p` to it.
 
     outputs: pairs of a float32 Slot and the Slot of the loss's gradient by it; wanted: Slots that gradients are wanted
-    of. Returns a Slot for each of them, of its shape, or None for those that the outputs do not depend on.
+    of. Returns a Slot for each of them, of its shape, or None for those that the outputs do not depend on; by_rows: or
+    `backward.Rows` for a table that one look-up reads.
     Raises UnsupportedError, naming the layer, for a step whose gradient is not known.
     """
-    backward = Backward(p, wanted)
+    backward = Backward(p, wanted, by_rows)
     for slot, gradient in outputs:
         backward.add(slot, gradient)
     outer = p.layer_name
@@ -25,4 +26,4 @@ def append_backward(p, outputs, wanted):
         p.layer_name = step["name"]
         backward.through(step, _RULES)
     p.layer_name = outer
-    return [backward.of(slot) for slot in wanted]
+    return [backward.found(slot) for slot in wanted]

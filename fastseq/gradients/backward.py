@@ -1,5 +1,7 @@
 """The state of a backward pass: the gradient of every array so far, and how one is added to another."""
 
+import typing
+
 import numpy as np
 
 from fastseq.builder import OPERATIONS, Slot
@@ -17,15 +19,27 @@ def strides_of(shape):
     return strides[::-1]
 
 
+class Rows(typing.NamedTuple):
+    """A gradient of a table (rows, width) by those of its rows that were looked up.
+
+    gradient: Slot (n, width), of which row 0 is zeros; places: int32 Slot (rows,), which row of it each row has.
+    """
+
+    gradient: Slot
+    places: Slot
+
+
 class Backward:
     """Gradients of the float32 arrays of a program, by their memory: a gradient's buffer is laid out as the array's.
 
     A buffer has a gradient once something that reads it has one; those that are wanted, or depend on what is, count.
     """
 
-    def __init__(self, p, wanted):
+    def __init__(self, p, wanted, by_rows=False):
         self.p = p
         self.steps = list(p.steps)
+        self._by_rows = by_rows
+        self._rows = {}  # id of a buffer -> Rows
         self._gradients = {}  # id of a buffer -> flat Slot
         self._own = set()  # ids of gradients' buffers that nothing else reads: they may be added to
         self._active = {id(slot.buffer) for slot in wanted}
@@ -43,6 +57,19 @@ class Backward:
         """The gradient of `slot`, a Slot at the same place and of its shape, or None."""
         found = self._gradients.get(id(slot.buffer)) if slot is not None else None
         return None if found is None else Slot(found.buffer, slot.shape, "float32", found.offset + slot.offset)
+
+    def found(self, slot):
+        """The gradient of `slot`: a Slot, `Rows`, or None."""
+        return self._rows.get(id(slot.buffer)) or self.of(slot)
+
+    def goes_by_rows(self, table):
+        """Whether the gradient of a table may be `Rows`: one look-up alone reads it."""
+        if not self._by_rows or table.offset or table.size * 4 != table.buffer.nbytes:
+            return False
+        return sum(slot.buffer is table.buffer for step in self.steps for slot in _ends(step)[0]) == 1
+
+    def set_rows(self, table, rows):
+        self._rows[id(table.buffer)] = rows
 
     def through(self, step, rules):
         """Adds the steps that give the gradients of what `step` reads, where what it writes has gradients."""

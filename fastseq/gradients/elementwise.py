@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastseq.builder import _BINARY_KINDS, ACTIVATION_KINDS, Slot
+from fastseq.gradients.backward import Rows
 from fastseq.weight_steps import FROM_VALUE
 
 _KIND_NAMES = {number: name for name, number in _BINARY_KINDS.items()}
@@ -167,12 +168,30 @@ def _embedding(b, step):
     table = f["table"]
     if not b.wants(table):
         return
+    if b.goes_by_rows(table):
+        _embedding_by_rows(b, f)
+        return
     d_table = b.p.new(table.shape)
     b.step(
         "embedding_backward", ids=f["ids"], dy=b.of(f["y"]), d_table=d_table, count=f["count"], width=f["width"],
         rows=table.shape[0],
     )  # fmt: skip
     b.add(table, d_table)
+
+
+def _embedding_by_rows(b, f):
+    """A gradient that has only the rows of the ids that there are."""
+    (rows, width), count = f["table"].shape, f["count"]
+    places = b.p.constant(np.zeros(rows, np.int32))
+    numbers, gradient = b.p.new((count,), "int32"), b.p.new((count + 1, width))
+    b.step(
+        "embedding_places", ids=f["ids"], numbers=numbers, places=places, seen=b.p.constant(np.zeros(count, np.int32)),
+        count_seen=b.p.constant(np.zeros(1, np.int32)), count=count,
+    )  # fmt: skip
+    b.step(
+        "embedding_backward", ids=numbers, dy=b.of(f["y"]), d_table=gradient, count=count, width=width, rows=count + 1
+    )  # fmt: skip
+    b.set_rows(f["table"], Rows(gradient, places))
 
 
 RULES = {

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastseq import packing
 from fastseq.builder import Builder
+from fastseq.gradients.backward import Rows
 from fastseq.program import Program
 
 _NORM_BLOCK = 4096  # FS_NORM_BLOCK of src_c/ops.h
@@ -76,7 +77,10 @@ class Updates:
         return value
 
     def append(self, builder, gradients, weights, key):
-        """Adds the steps that change `weights` by `gradients`, Slots both, to a builder. key: from `begin`."""
+        """Adds the steps that change `weights` by `gradients`, Slots (gradients also `Rows`), to a builder.
+
+        key: from `begin`.
+        """
         indices, decays, (by_norm, by_global_norm, by_value), _ = key
         scales = [self.hyper[3:4]] * len(weights)
         if by_norm:
@@ -85,14 +89,17 @@ class Updates:
             scales = [self._scale(builder, gradients, whole=1)] * len(weights)
         name, states, option = self._optimizer._native_update()
         for gradient, weight, scale, index, decayed in zip(gradients, weights, scales, indices, decays):
+            gradient, places = gradient if isinstance(gradient, Rows) else (gradient, None)
             own = [None if state is None else state[index]._value for state in states]
             builder.step(
-                name, g=gradient, scale=scale, hyper=self.hyper, w=weight, state0=own[0], state1=own[1], state2=own[2],
-                count=weight.size, decays=int(decayed), clips=int(by_value), option=int(option),
+                name, g=gradient, places=places, width=0 if places is None else weight.shape[-1], scale=scale,
+                hyper=self.hyper, w=weight, state0=own[0], state1=own[1], state2=own[2], count=weight.size,
+                decays=int(decayed), clips=int(by_value), option=int(option),
             )  # fmt: skip
 
     def _scale(self, builder, gradients, whole):
         """An array of one factor that brings the norm of `gradients` together down to the limit."""
+        gradients = [gradient.gradient if isinstance(gradient, Rows) else gradient for gradient in gradients]
         blocks = [-(-gradient.size // _NORM_BLOCK) for gradient in gradients]
         partial = np.zeros(max(1, sum(blocks)), np.float32)
         scale = np.ones(1, np.float32)

@@ -38,8 +38,8 @@ class TrainingProgram:
     arguments: the call's, from `bound`; variables: the weights that gradients are wanted of, none of them for a test;
     target: what adds the losses, `NativeLosses` or `PythonLosses`, to the model's `Output`s.
     losses_of: takes the Slots of the outputs and gives a `Loss` or None for each; updates: None, or the optimizer's
-    FusedUpdates and its key, which then take the gradients.
-    Raises UnsupportedError, naming the layer, where no gradient is known.
+    FusedUpdates and its key, which then take the gradients; all variables must have one.
+    Raises UnsupportedError, naming the layer, where no gradient is known, and NoGradientError.
     """
 
     def __init__(self, model, arguments, variables, losses_of, target_for, training=True, updates=None):
@@ -65,11 +65,13 @@ class TrainingProgram:
         outputs = [Output(p, slot, loss) for slot, loss in zip(slots, losses_of(slots))]
         self.target = target = target_for(outputs, list(p.penalties))
         results, ends = target.add(p, inputs, bool(variables))
-        found = append_backward(p, ends, [p.weight(variable) for variable in variables])
+        wanted = [p.weight(variable) for variable in variables]
+        found = append_backward(p, ends, wanted, by_rows=updates is not None)
         self._has_gradient = [slot is not None for slot in found]
-        self.updates, self._key = None, None
-        if updates is not None and all(self._has_gradient):
-            self.updates, self._key = updates
+        self.updates, self._key = updates or (None, None)
+        if updates is not None:
+            if not all(self._has_gradient):
+                raise NoGradientError
             self.updates.append(p, found, self._key)
             found = []
         self._result_count = len(results)
@@ -98,6 +100,10 @@ class TrainingProgram:
             return self._program.run((*arrays, *labels)), []
         finally:
             self.updates.end()
+
+
+class NoGradientError(Exception):
+    """The loss does not depend on all the weights that a program should update."""
 
 
 class StaleError(Exception):

@@ -12,7 +12,7 @@ from fastseq.training import labels
 from fastseq.training.compiled import Compiled, per_output
 from fastseq.training.data import class_weights
 from fastseq.training.penalties import penalty, penalty_gradient
-from fastseq.training.program import StaleError, TrainingProgram, bound, key_of
+from fastseq.training.program import NoGradientError, StaleError, TrainingProgram, bound, key_of
 from fastseq.training.targets import targets_for
 
 _MOST_PROGRAMS = 32  # for shapes of batches
@@ -160,9 +160,16 @@ class Trainer:
             finally:
                 updates[0].end()
         target_for = targets_for(self.compiled, y, weights, native=key[-1])
-        program = TrainingProgram(
-            self.model, arguments, variables, losses_of, target_for, training=bool(variables), updates=updates
-        )
+
+        def made(updates):
+            return TrainingProgram(
+                self.model, arguments, variables, losses_of, target_for, training=bool(variables), updates=updates
+            )
+
+        try:
+            program = made(updates)
+        except NoGradientError:
+            program = made(None)  # the optimizer warns of such weights
         self._programs[key] = program
         if len(self._programs) > _MOST_PROGRAMS:
             self._programs.popitem(last=False)

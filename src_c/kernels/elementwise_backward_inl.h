@@ -113,6 +113,24 @@ static int fs_embedding_backward(const fs_embedding_backward_args *a, const fs_s
     return 0;
 }
 
+static int fs_embedding_places(const fs_embedding_places_args *a, const fs_share *share)
+{
+    (void)share;
+    for (int32_t i = 0; i < a->count_seen[0]; i++)
+        a->places[a->seen[i]] = 0;
+    int32_t count = 0;
+    for (int64_t i = 0; i < a->count; i++) {
+        int32_t *place = a->places + a->ids[i];
+        if (*place == 0) {
+            a->seen[count] = a->ids[i];
+            *place = ++count;
+        }
+        a->numbers[i] = *place;
+    }
+    a->count_seen[0] = count;
+    return 0;
+}
+
 /* Sums of `width` neighbours (at most FS_REDUCE_BLOCK) over r0, r1, r2: each in blocks of FS_SUM_BLOCK numbers. */
 static void fs_reduce_columns(const fs_reduce_sum_args *a, const float *x, float *y, int64_t width)
 {

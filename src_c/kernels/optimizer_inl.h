@@ -49,17 +49,33 @@ FS_INLINE vf fs_update_weights(const fs_update_args *a, const fs_update_words *w
     return a->decays ? v_fnma(weights, w->decay, weights) : weights;
 }
 
-/* step(a, w, i, n) for every vector of this thread's elements. */
-#define FS_UPDATE(name, step)                                                                                          \
+/* step(a, w, i, n) for every vector of this thread's elements, row by row where there are places. `rests`: rows without
+   a gradient stay as they are, but for a decay. */
+#define FS_UPDATE(name, step, rests)                                                                                   \
+    FS_INLINE void name##_range(const fs_update_args *a, const fs_update_words *w, int64_t i, int64_t end)             \
+    {                                                                                                                  \
+        for (; i + VLEN <= end; i += VLEN)                                                                             \
+            fs_##step##_step(a, w, i, VLEN);                                                                           \
+        if (i < end)                                                                                                   \
+            fs_##step##_step(a, w, i, (int)(end - i));                                                                 \
+    }                                                                                                                  \
     static int name(const fs_##step##_args *args, const fs_share *share)                                               \
     {                                                                                                                  \
         const fs_update_args *a = (const fs_update_args *)args;                                                        \
         const fs_update_words w = fs_update_begin(a);                                                                  \
-        int64_t i = share->row_lo;                                                                                     \
-        for (; i + VLEN <= share->row_hi; i += VLEN)                                                                   \
-            fs_##step##_step(a, &w, i, VLEN);                                                                          \
-        if (i < share->row_hi)                                                                                         \
-            fs_##step##_step(a, &w, i, (int)(share->row_hi - i));                                                      \
+        if (!a->places) {                                                                                              \
+            name##_range(a, &w, share->row_lo, share->row_hi);                                                         \
+            return 0;                                                                                                  \
+        }                                                                                                              \
+        fs_update_args row = *a;                                                                                       \
+        for (int64_t i = share->row_lo, end; i < share->row_hi; i = end) {                                             \
+            const int64_t r = i / a->width;                                                                            \
+            end = (r + 1) * a->width < share->row_hi ? (r + 1) * a->width : share->row_hi;                             \
+            if (!a->places[r] && (rests) && !a->decays)                                                                \
+                continue;                                                                                              \
+            row.g = a->g + (a->places[r] - r) * a->width;                                                              \
+            name##_range(&row, &w, i, end);                                                                            \
+        }                                                                                                              \
         return 0;                                                                                                      \
     }
 
@@ -137,11 +153,11 @@ FS_INLINE void fs_adagrad_step(const fs_update_args *a, const fs_update_words *w
     fs_put(a->w + i, n, v_sub(weights, v_div(v_mul(w->rate, g), v_sqrt(v_add(sum, w->own[0])))));
 }
 
-FS_UPDATE(fs_sgd, sgd)
-FS_UPDATE(fs_rmsprop, rmsprop)
-FS_UPDATE(fs_adam, adam)
-FS_UPDATE(fs_nadam, nadam)
-FS_UPDATE(fs_adagrad, adagrad)
+FS_UPDATE(fs_sgd, sgd, !a->state0)
+FS_UPDATE(fs_rmsprop, rmsprop, 0)
+FS_UPDATE(fs_adam, adam, 0)
+FS_UPDATE(fs_nadam, nadam, 0)
+FS_UPDATE(fs_adagrad, adagrad, 1)
 
 /* A block's squares are added up in 16 lanes, whatever the length of a vector and the number of threads. */
 static int fs_sum_squares(const fs_sum_squares_args *a, const fs_share *share)

@@ -1,5 +1,6 @@
 /* What training adds: forward with a trace, backward through time, products, packing, sums, slopes. */
 #include "harness.h"
+#include <string.h>
 
 /* B, T, H */
 static const int64_t shapes[][3] = {{1, 1, 1}, {1, 7, 64}, {2, 5, 40}, {7, 3, 17}, {19, 4, 65}, {37, 2, 100}};
@@ -164,6 +165,16 @@ static void products(void)
             a.sums = floats_out(n);
             finish(FS_OP_PRODUCT_TN, &a, 2);
         }
+    for (int64_t splits = 2; splits < 5; splits++) {
+        begin("splits%d", (int)splits);
+        fs_product_tn_args a = {.n0 = 1, .n1 = 700, .m = 31, .n = 20, .a1 = 31, .b1 = 20, .c_stride = 20,
+                                .splits = splits};
+        a.a = floats_in(700 * 31 + 1, 1.0f);
+        a.b = floats_in(700 * 20 + 1, 1.0f);
+        a.c = floats_out(splits * 31 * 20);
+        a.sums = floats_out(splits * 20);
+        finish(FS_OP_PRODUCT_TN, &a, 2);
+    }
     static const int64_t packs[][3] = {{5, 1, 70}, {37, 4, 17}, {16, 2, 64}}; /* rows, gates, units */
     for (int64_t i = 0; i < COUNT_OF(packs); i++)
         for (int turned = 0; turned < 2; turned++) {
@@ -219,6 +230,17 @@ void backward_cases(void)
     embedding.dy = floats_in(300 * 37, 1.0f);
     embedding.d_table = floats_out(11 * 37);
     finish(FS_OP_EMBEDDING_BACKWARD, &embedding, 2);
+    begin("places");
+    fs_embedding_places_args places = {.count = 60, .ids = ints_in(60, 25)};
+    places.numbers = ints_out(60);
+    places.places = ints_out(25);
+    places.seen = ints_out(60);
+    places.count_seen = ints_out(1);
+    memset(places.places, 0, 25 * sizeof *places.places);
+    places.places[7] = 3; /* of the run before */
+    places.seen[0] = 7;
+    places.count_seen[0] = 1;
+    finish(FS_OP_EMBEDDING_PLACES, &places, 1);
     begin("columns");
     fs_reduce_sum_args columns = {.k0 = 1, .k1 = 3, .k2 = 300, .r0 = 1, .r1 = 2, .r2 = 200,
                                   .xk1 = 300, .xk2 = 1, .xr1 = 900, .xr2 = 1800};

@@ -31,6 +31,25 @@ static void update_case(int op, const float *own, int arrays, int option, int od
     finish(op, &a, 1);
 }
 
+/* Gradients by rows: 29 weights of 7 each, of which three have one. */
+static void rows_case(int op, const float *own, int arrays)
+{
+    static const int32_t rows[3] = {4, 17, 28};
+    begin("rows-arrays%d", arrays);
+    float *hyper = floats_in(10, 1.0f), *scale = floats_in(1, 1.0f), *g = floats_in(4 * 7, 1.0f);
+    int32_t *places = ints_in(29, 1);
+    memset(g, 0, 7 * sizeof *g);
+    hyper[0] = 0.01f;
+    memcpy(hyper + 4, own, 6 * sizeof *own);
+    for (int i = 0; i < 3; i++)
+        places[rows[i]] = i + 1;
+    fs_update_args a = {.hyper = hyper, .scale = scale, .count = 29 * 7, .width = 7, .places = places, .g = g};
+    a.w = floats_kept(29 * 7, 2.0f);
+    a.state0 = arrays & 1 ? floats_kept(29 * 7, 0.5f) : NULL;
+    a.state1 = arrays & 2 ? floats_kept(29 * 7, 0.5f) : NULL;
+    finish(op, &a, 2);
+}
+
 void optimizer_cases(void)
 {
     static const float sgd[6] = {0.9f}, rmsprop[6] = {0.9f, 0.1f, 1e-7f, 0.8f};
@@ -47,6 +66,12 @@ void optimizer_cases(void)
         update_case(FS_OP_NADAM, nadam, 3, 0, odd);
         update_case(FS_OP_ADAGRAD, adagrad, 1, 0, odd);
     }
+    rows_case(FS_OP_SGD, sgd, 0);
+    rows_case(FS_OP_SGD, sgd, 1);
+    rows_case(FS_OP_RMSPROP, rmsprop, 3);
+    rows_case(FS_OP_ADAM, adam, 3);
+    rows_case(FS_OP_NADAM, nadam, 3);
+    rows_case(FS_OP_ADAGRAD, adagrad, 1);
     static const int64_t counts[] = {1, 37, FS_NORM_BLOCK, 2 * FS_NORM_BLOCK + 21};
     for (int64_t i = 0; i < COUNT_OF(counts); i++) {
         begin("count%d", (int)counts[i]);
