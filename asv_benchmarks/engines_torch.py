@@ -12,8 +12,8 @@ def reordered(kind, weight):
     return np.concatenate([r, z, h], axis=-1)
 
 
-def _recurrent(torch, step, weights):
-    """A function (T, B, I) -> (T, B, units), or (B, units) of the last step. `packed` inputs go through as they are."""
+def recurrent_module(torch, step, weights):
+    """The module of torch.nn with these weights, which Keras's layer has."""
     kinds = {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU, "SimpleRNN": torch.nn.RNN}
     if step.kind not in kinds or (step.bidirectional and not step.sequences):
         raise Unsupported
@@ -28,6 +28,12 @@ def _recurrent(torch, step, weights):
         for name, array in arrays.items():
             getattr(module, f"{name}_l0{suffix}").data = torch.tensor(np.ascontiguousarray(array))
     module.flatten_parameters()
+    return module
+
+
+def _recurrent(torch, step, weights):
+    """A function (T, B, I) -> (T, B, units), or (B, units) of the last step. `packed` inputs go through as they are."""
+    module = recurrent_module(torch, step, weights)
     if step.sequences:
         return lambda x: module(x)[0]
     return lambda x: module(x)[0][-1]

@@ -3,6 +3,7 @@
     python peers.py --threads 1 2 --out results/peers     (engines that are not installed are left out, and named)
     python peers.py --threads 1 2 --isa avx2 --out results/peers_avx2     (every engine held to AVX2 where it can be)
     python peers.py --readme results/peers.json           (rewrites the README's table from a run)
+    python peers.py --train --threads 2 --out results/training     (training: training_peers.py, with its own options)
 
 Each engine runs in a process of its own, pinned to the first one or two CPUs this process may use. For every cell each
 engine prepares the same weights, its output is checked against float64, and then the engines take turns, round after
@@ -105,17 +106,21 @@ def machine():
     return f"{name}{family}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
+def environment(name, threads, isa=""):
+    """The environment of an engine's process."""
+    return {
+        **os.environ, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
+        "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **instruction_sets.environment(isa, name),
+    }  # fmt: skip
+
+
 class Worker:
     """An engine's process, of engines.py or a script like it; `ask` sends one command and waits for its answer."""
 
     def __init__(self, name, threads, cpus, isa="", script="engines.py"):
-        environment = {
-            **os.environ, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
-            "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **instruction_sets.environment(isa, name),
-        }  # fmt: skip
         self.process = subprocess.Popen(
             [sys.executable, str(HERE / script), name, str(threads)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(name, threads, isa),
             preexec_fn=lambda: os.sched_setaffinity(0, cpus),
         )  # fmt: skip
 
@@ -236,6 +241,11 @@ def run(options):
 
 
 def main(argv=None):
+    if "--train" in (sys.argv[1:] if argv is None else argv):
+        import training_peers
+
+        training_peers.main(argv)
+        return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
     parser.add_argument("--engines", nargs="+", default=list(ENGINES), choices=list(ENGINES))

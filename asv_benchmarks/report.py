@@ -146,9 +146,9 @@ def readme_block(everything):
     return "\n".join(lines)
 
 
-def rewrite(text, block):
+def rewrite(text, block, begin=BEGIN, end=END):
     """The README's text with `block` between its two markers. Raises ValueError unless each stands there once."""
-    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-        raise ValueError(f"The README must hold {BEGIN} and, after it, {END}, once each.")
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-    return pattern.sub(lambda _: f"{BEGIN}\n{block}\n{END}", text)
+    if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
+        raise ValueError(f"The README must hold {begin} and, after it, {end}, once each.")
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    return pattern.sub(lambda _: f"{begin}\n{block}\n{end}", text)
