@@ -1,5 +1,7 @@
 """The operations that training adds beside the recurrent ones: each against NumPy in float64, on every ISA."""
 
+import itertools
+
 import numpy as np
 import pytest
 from layer_check import EPS, isa, rms
@@ -56,7 +58,7 @@ def test_product_in_pieces(rows, m, n, splits):
     """Pieces begin at chunks of 256 rows; where there are more pieces than chunks, some are zeros."""
     a, b = draw(rows, m), draw(rows, n, seed=1)
     ends = [-(-rows // 256) * i // splits * 256 for i in range(splits)] + [rows]
-    pieces = [slice(first, end) for first, end in zip(ends, ends[1:])]
+    pieces = [slice(first, end) for first, end in itertools.pairwise(ends)]
 
     def run():
         steps = Steps()
