@@ -4,8 +4,6 @@ Results have the dtype and shape of a floating input. Norms are those of the vec
 of them): 0 for a Dense kernel (inputs, units) constrains the incoming weights of every unit.
 """
 
-import inspect
-
 import numpy as np
 
 from fastseq import backend
@@ -113,14 +111,5 @@ def get(identifier):
     Raises:
         ValueError: no such constraint.
     """
-    if identifier is None:
-        return None
-    found = deserialize(identifier) if isinstance(identifier, (dict, str)) else identifier
-    if inspect.isclass(found):
-        found = found()
-    if callable(found):
-        return found
-    raise ValueError(
-        f"Could not interpret constraint identifier: {identifier}. "
-        "The built-in ones are max_norm, min_max_norm, non_neg, unit_norm."
-    )
+    names = ("max_norm", "min_max_norm", "non_neg", "unit_norm")
+    return serialization.callable_of(identifier, "constraint", ALL_OBJECTS_DICT, names)

@@ -1,6 +1,5 @@
 """Keras's weight penalties: called on an array, they return a float. https://keras.io/api/layers/regularizers/"""
 
-import inspect
 import math
 
 import numpy as np
@@ -144,11 +143,5 @@ def get(identifier):
     Raises:
         ValueError: no such regularizer.
     """
-    if identifier is None:
-        return None
-    found = deserialize(identifier) if isinstance(identifier, (dict, str)) else identifier
-    if inspect.isclass(found):
-        found = found()
-    if callable(found):
-        return found
-    raise ValueError(f"Could not interpret regularizer identifier: {identifier}. Names are l1, l2, l1_l2.")
+    names = ("l1", "l1_l2", "l2", "orthogonal_regularizer")
+    return serialization.callable_of(identifier, "regularizer", ALL_OBJECTS_DICT, names)

@@ -1,7 +1,5 @@
 """Losses with Keras's names, arguments and numbers, and their gradients. https://keras.io/api/losses/"""
 
-import inspect
-
 from fastseq.losses.base import Loss, LossFunctionWrapper, with_gradient
 from fastseq.losses.probabilistic import (
     BinaryCrossentropy,
@@ -61,15 +59,7 @@ def get(identifier):
     Raises:
         ValueError: no such loss.
     """
-    if identifier is None:
-        return None
-    found = ALL_OBJECTS_DICT.get(identifier) if isinstance(identifier, str) else identifier
-    found = deserialize(identifier) if isinstance(identifier, dict) else found
-    if inspect.isclass(found):
-        found = found()
-    if callable(found):
-        return found
-    raise ValueError(f"Could not interpret loss identifier: {identifier}. There are: {', '.join(sorted(_PUBLIC))}.")
+    return serialization.callable_of(identifier, "loss", ALL_OBJECTS_DICT, sorted(_PUBLIC))
 
 
 def for_output(identifier, y_true, y_pred):

@@ -1,7 +1,5 @@
 """Metrics with Keras's names, arguments and numbers. https://keras.io/api/metrics/"""
 
-import inspect
-
 from fastseq.losses import choose
 from fastseq.losses.regression import mean_absolute_error, mean_squared_error
 from fastseq.metrics.accuracy import (
@@ -41,7 +39,7 @@ _CLASSES = (
 ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}
 ALL_OBJECTS_DICT |= {to_snake_case(cls.__name__): cls for cls in _CLASSES}
 ALL_OBJECTS_DICT |= dict.fromkeys(("mae", "MAE"), MeanAbsoluteError) | dict.fromkeys(("mse", "MSE"), MeanSquaredError)
-_FUNCTIONS = (
+FUNCTIONS = (
     binary_accuracy,
     categorical_accuracy,
     mean_absolute_error,
@@ -52,7 +50,7 @@ _FUNCTIONS = (
 )
 __all__ = [
     *(cls.__name__ for cls in _CLASSES),
-    *(function.__name__ for function in _FUNCTIONS),
+    *(function.__name__ for function in FUNCTIONS),
     "deserialize",
     "get",
     "serialize",
@@ -75,16 +73,8 @@ def get(identifier):
     Raises:
         ValueError: no such metric.
     """
-    if identifier is None:
-        return None
-    found = ALL_OBJECTS_DICT.get(identifier) if isinstance(identifier, str) else identifier
-    found = deserialize(identifier) if isinstance(identifier, dict) else found
-    if inspect.isclass(found):
-        found = found()
-    if callable(found):
-        return found
-    names = ", ".join(sorted({to_snake_case(name) for name in ALL_OBJECTS_DICT} - {"metric", "mean_metric_wrapper"}))
-    raise ValueError(f"Could not interpret metric identifier: {identifier}. There are: {names}.")
+    names = sorted({to_snake_case(name) for name in ALL_OBJECTS_DICT} - {"metric", "mean_metric_wrapper"})
+    return serialization.callable_of(identifier, "metric", ALL_OBJECTS_DICT, names)
 
 
 def for_output(identifier, y_true, y_pred):

@@ -72,7 +72,7 @@ def _data_objects_class():
     return SafeDataObjects
 
 
-class H5File:
+class H5File(limits.Opened):
     """An HDF5 file, opened for reading.
 
     source: path, or bytes in memory. path: the name used in messages.
@@ -126,15 +126,6 @@ class H5File:
     def size(self):
         """Bytes of the whole file."""
         return self.handle.size
-
-    def close(self):
-        self._raw.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()
 
 
 class H5Group:

@@ -16,7 +16,7 @@ _ENCRYPTED = 1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-class KerasArchive:
+class KerasArchive(limits.Opened):
     """An open `.keras` file.
 
     path: the file. Raises FileFormatError when it is no zip, is truncated, or its directory is absurdly large.
@@ -108,12 +108,3 @@ class KerasArchive:
         if data is None:
             raise FileFormatError(f"it has no member '{WEIGHTS}'", self.path)
         return H5File(data, path=self.path)
-
-    def close(self):
-        self._raw.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        self.close()

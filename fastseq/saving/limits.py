@@ -27,6 +27,19 @@ GROUP_BYTES = 64 << 20
 FILE_READS = 1_000_000
 
 
+class Opened:
+    """A file that is open, as `_raw`, until `close()` or the end of a `with` statement."""
+
+    def close(self):
+        self._raw.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
 class Metered:
     """A read-only, seekable view of a binary file that never reads past the end and stops when a budget is used up.
 

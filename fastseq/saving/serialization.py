@@ -161,6 +161,24 @@ def _public_module(cls):
     return kind and f"keras.{_NESTED.get(kind, kind)}"
 
 
+def callable_of(identifier, kind, table, names):
+    """What a name, config dict, class or callable stands for among built-ins of one kind; None is None.
+
+    kind: what they are, for messages; table: dict name -> built-in; names: those to tell of.
+    Raises ValueError where there is no such object.
+    """
+    if identifier is None:
+        return None
+    found = identifier
+    if isinstance(identifier, (dict, str)):
+        found = deserialize_keras_object(identifier, module_objects=table)
+    if inspect.isclass(found):
+        found = found()
+    if callable(found):
+        return found
+    raise ValueError(f"Could not interpret {kind} identifier: {identifier}. There are: {', '.join(names)}.")
+
+
 def deserialize_keras_object(config, custom_objects=None, module_objects=None):
     """The object that ``config`` describes.
 
