@@ -190,7 +190,7 @@ def test_save_is_all_or_nothing(tmp_path, monkeypatch):
 
 def test_save_arguments(tmp_path):
     model = fastseq.load_model(keras_file(tmp_path / "m.keras"))
-    for name in ("m.h5", "m.pb", "m"):
+    for name in ("m.weights.h5", "m.pb", "m"):
         with pytest.raises(ValueError, match="keras"):
             model.save(tmp_path / name)
     with pytest.raises(ValueError, match=r"weights\.h5"):

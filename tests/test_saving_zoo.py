@@ -74,6 +74,9 @@ def test_what_we_write(case, tmp_path):
     ours.save(tmp_path / "ours.keras")
     equal(run(fastseq.load_model(tmp_path / "ours.keras"), x), found)
     equal(run(keras.saving.load_model(tmp_path / "ours.keras"), x), expected)
+    ours.save(tmp_path / "ours.h5")
+    equal(run(fastseq.load_model(tmp_path / "ours.h5"), x), found)
+    equal(run(keras.saving.load_model(tmp_path / "ours.h5"), x), expected)
 
     naming.reset()
     built = randomize(ZOO[name](fastseq), seed=1)

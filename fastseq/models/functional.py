@@ -72,8 +72,7 @@ class Functional(Model):
         return list(dict.fromkeys(self.layers + super()._sublayers()))
 
     def saved_tree(self):
-        tree = super().saved_tree()
-        return {"vars": tree["vars"], "children": tree["children"], "layers": self.layers}
+        return {**super().saved_tree(), "layers": self.layers}
 
     @property
     def inputs(self):

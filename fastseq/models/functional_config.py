@@ -312,5 +312,4 @@ def model_from_json(json_string, custom_objects=None):
         raise FileFormatError("The JSON text describes no model.")
     if "module" not in config:
         config = to_keras3(config)
-    config.pop("compile_config", None)
     return deserialize_keras_object(config, custom_objects)

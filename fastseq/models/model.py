@@ -172,7 +172,7 @@ class Model(Trainable, Layer):
         return json.dumps(serialize_keras_object(self), **kwargs)
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Writes the model to a `.keras` file; see `fastseq.saving.save_model`."""
+        """Writes the model to a `.keras` file, or the older `.h5`; see `fastseq.saving.save_model`."""
         from fastseq import saving
 
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)

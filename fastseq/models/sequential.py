@@ -121,7 +121,7 @@ class Sequential(Model):
     def saved_tree(self):
         tree = super().saved_tree()
         children = {key: tree["children"][key] for key in tree["children"] if key != "_functional"}
-        return {"vars": tree["vars"], "children": children, "layers": self.layers}
+        return {**tree, "children": children, "layers": self.layers}
 
     # ---- building ------------------------------------------------------------------------------------------------
 

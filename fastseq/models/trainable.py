@@ -1,5 +1,7 @@
 """Trainable: `compile`, `fit`, `evaluate` and their like, as models have them. https://keras.io/api/models/"""
 
+import warnings
+
 import numpy as np
 
 from fastseq import interrupts
@@ -137,6 +139,40 @@ class Trainable:
         """Forgets the numbers of the batches so far."""
         if self._trainer is not None:
             self._trainer.reset_results()
+
+    # ---- files ---------------------------------------------------------------------------------------------------
+
+    def get_compile_config(self):
+        """What `compile` was told, as Keras's files hold it; an empty dict before.
+
+        Warns, and gives an empty dict, where a loss or a metric has no config (a lambda for one).
+        """
+        from fastseq.saving import training
+
+        return training.compile_config(self)
+
+    def compile_from_config(self, config):
+        """Compiles as a dict from `get_compile_config`, of fastseq or Keras, says, and makes the optimizer's variables.
+
+        How Keras ran its steps (run_eagerly, jit_compile) makes no difference here. A class with a `compile` of its own
+        is left alone, with a warning, as in Keras: it needs a `compile_from_config` of its own too.
+        Raises TypeError for other arguments that `compile` does not have, ValueError for what does not exist.
+        """
+        from fastseq.saving import training
+
+        if type(self).compile is not Trainable.compile:
+            warnings.warn(
+                f"Model '{self.name}' is not compiled: {type(self).__name__} has a compile() of its own, and so needs "
+                "its own get_compile_config() and compile_from_config(config) too. Or call compile() after loading.",
+                stacklevel=2,
+            )
+            return
+        training.compile_model(self, config)
+
+    def saved_tree(self):
+        """See `Layer.saved_tree`; a compiled model has its optimizer in it."""
+        tree = super().saved_tree()
+        return tree if self.optimizer is None else {**tree, "optimizer": self.optimizer}
 
     # ---- for BackupAndRestore ------------------------------------------------------------------------------------
 

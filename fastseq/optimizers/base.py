@@ -16,6 +16,9 @@ from fastseq.optimizers.schedules import LearningRateSchedule
 from fastseq.saving import serialization
 from fastseq.state import StateVariable
 
+# 2^53: from there on float64 does not count every step.
+_MOST_STEPS = 1 << 53
+
 
 class Optimizer:
     """Base class of optimizers. A user's own one defines `build`, `update_step` and `get_config` as with Keras.
@@ -365,7 +368,11 @@ class Optimizer:
             store[str(index)] = variable.numpy()
 
     def load_own_variables(self, store):
-        """Takes the values from such a mapping; warns and changes nothing where it has another number of them."""
+        """Takes the values from such a mapping; warns and changes nothing where it has another number of them.
+
+        Raises ValueError, and changes nothing, for other shapes, for what is no number, and for a step count that no
+        training can have.
+        """
         if len(store.keys()) != len(self._variables):
             warnings.warn(
                 f"Optimizer '{self.name}' keeps its state: it has {len(self._variables)} variables, the saved one has "
@@ -377,6 +384,11 @@ class Optimizer:
         for variable, value in zip(self._variables, values):
             if variable.shape != value.shape:
                 raise ValueError(f"Variable '{variable.path}' has shape {variable.shape}, the saved one {value.shape}.")
+            whole = variable.dtype == "int64"
+            if value.dtype.kind not in ("iu" if whole else "fiu"):
+                raise ValueError(f"Variable '{variable.path}' is {variable.dtype}, the saved one {value.dtype}.")
+            if variable is self._iterations and not 0 <= int(value) <= _MOST_STEPS:
+                raise ValueError(f"Variable '{variable.path}' counts steps, and no training has {int(value)}.")
         for variable, value in zip(self._variables, values):
             variable.assign(value)
 

@@ -15,7 +15,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a `.keras` file, or from a full-model `.h5` of Keras 2 or 3.
 
     filepath: path. custom_objects: dict name -> class or function, for what fastseq does not have.
-    compile: accepted; how the model was compiled is kept in `compile_config`, as data. With False it is None.
+    compile: compile the model as it was compiled, and give the optimizer its state. Where the file asks for something
+        that fastseq does not have, a warning says what, and the model is not compiled. What the file says is kept in
+        `compile_config`, as data; with False that is None.
     safe_mode: there is no other mode: nothing in a file is ever run. False raises UnsupportedError.
 
     A model of Keras 2 computes what Keras 2 computed: `hard_sigmoid` in such a file is clip(0.2 x + 0.5, 0, 1), the
@@ -28,40 +30,53 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     path = os.fspath(filepath)
     if _kind(path) == "zip":
         return _load_zip(path, custom_objects, compile)
-    from fastseq.saving import legacy_h5
+    from fastseq.saving import legacy_h5, training
     from fastseq.saving.hdf5 import H5File
 
     with H5File(path) as file:
-        config, training = legacy_h5.read_config(file.root)
+        config, saved = legacy_h5.read_config(file.root)
+        keras3 = legacy_h5.major_version(file.root) == "3"
+        if compile and (compile_config := training.from_training_config(saved, keras3)):
+            config["compile_config"] = compile_config
         model = _build(config, custom_objects, path, file.size)
         legacy_h5.load(file.root, model)
-    model.compile_config = training if compile else None
+        if model.optimizer is not None:
+            legacy_h5.load_optimizer(file.root, model.optimizer, keras3)
+    model.compile_config = saved if compile else None
     return model
 
 
 def _load_zip(path, custom_objects, compile):
-    from fastseq.saving import weights_h5
+    from fastseq.saving import training, weights_h5
     from fastseq.saving.keras_zip import KerasArchive
     from fastseq.saving.legacy_config import to_keras3
 
     with KerasArchive(path) as archive:
         config = archive.config()
-        version = str(archive.metadata().get("keras_version", "3"))
-        compile_config = config.get("compile_config")
-        config = to_keras3(config, keras3=version.split(".", 1)[0] != "2", path=path)
-        config.pop("compile_config", None)
+        keras3 = str(archive.metadata().get("keras_version", "3")).split(".", 1)[0] != "2"
+        saved = config.get("compile_config")
+        config = to_keras3(config, keras3, path)
+        config["compile_config"] = (saved if keras3 else training.from_keras2(saved)) if compile else None
         with archive.weights() as file:
             model = _build(config, custom_objects, path, file.size)
-            weights_h5.load(file.root, model)
-    model.compile_config = compile_config if compile else None
+            skip = []
+            if not keras3 and model.optimizer is not None:
+                skip = [model.optimizer]
+                training.tell_keras2(model.optimizer)
+            weights_h5.load(file.root, model, objects_to_skip=skip)
+    model.compile_config = saved if compile else None
     return model
 
 
-def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
-    """Writes a `.keras` file that Keras 3.15 loads. Needs h5py (pip install fastseq[save]).
+def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=True, **kwargs):
+    """Writes a `.keras` file that Keras 3.15 loads, or its older `.h5`. Needs h5py (pip install fastseq[save]).
 
-    filepath: path that ends in .keras; it appears complete or not at all. overwrite: False raises FileExistsError
-    for an existing file (Keras asks at the terminal). zipped: None or True.
+    filepath: path that ends in .keras, .h5 or .hdf5; the file appears complete or not at all.
+    overwrite: False raises FileExistsError for an existing file (Keras asks at the terminal). zipped: None or True.
+    include_optimizer: False leaves out how the model was compiled, and the optimizer's state (Keras ignores it in
+    .keras files).
+    Keras 3.15 gives no optimizer its momenta from .h5, not even from its own files, and cannot train such a model
+    before it is compiled again; fastseq reads all of it.
     Raises ValueError for other formats and arguments, ImportError without h5py.
     """
     from fastseq.saving import write
@@ -70,13 +85,15 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
         raise ValueError(f"save_model does not take {sorted(kwargs)}.")
     if zipped is False:
         raise ValueError("zipped=False is not supported: a model is written as one .keras file.")
-    if os.fspath(filepath).endswith((".h5", ".hdf5")):
-        raise ValueError(f"'{filepath}': the older HDF5 format is read, not written; use a name that ends in .keras.")
-    write.save_model(model, filepath, overwrite)
+    older = os.fspath(filepath).endswith((".h5", ".hdf5")) and not os.fspath(filepath).endswith(".weights.h5")
+    (write.save_model_h5 if older else write.save_model)(model, filepath, overwrite, include_optimizer)
 
 
 def load_weights(model, filepath, by_name=False, skip_mismatch=False, objects_to_skip=None):
     """Reads weights into `model` from `.weights.h5`, `.keras`, or the older `.h5`; the content decides, not the name.
+
+    A compiled model's optimizer takes its state from the first two of them, if it was built (by training, or by loading
+    the model); otherwise it warns, as in Keras.
 
     by_name: match layers by name instead of by order; older HDF5 only. skip_mismatch: warn and leave alone what has
     another shape. objects_to_skip: layers to leave alone; `.weights.h5` and `.keras` only.
@@ -114,7 +131,10 @@ def _refuse_by_name(by_name, path):
 
 
 def save_weights(model, filepath, overwrite=True):
-    """Writes a `.weights.h5` file that Keras 3.15 loads; see `save_model` for overwrite and errors."""
+    """Writes a `.weights.h5` file that Keras 3.15 loads, with the optimizer's state where the model is compiled.
+
+    See `save_model` for overwrite and errors.
+    """
     from fastseq.saving import write
 
     write.save_weights(model, filepath, overwrite)

@@ -1,17 +1,24 @@
-"""The older HDF5 formats: full-model `.h5` of Keras 2 and 3, and Keras 2 weight files.
+"""The older HDF5 formats: full-model `.h5` of Keras 2 and 3, read and written, and Keras 2 weight files, read.
 
 Root (or group `model_weights`): attribute `layer_names`, and one group per layer with attribute `weight_names`, the
-datasets' paths in the order of the layer's weights. As in keras/src/legacy/saving/legacy_h5_format.py of Keras 3.15,
-which however does not read the weights of CuDNNLSTM and CuDNNGRU.
+datasets' paths in the order of the layer's weights. A full model has its config and how it was compiled, JSON, in
+attributes of the root, and the optimizer's variables in the group `optimizer_weights`, named likewise. As in
+keras/src/legacy/saving/legacy_h5_format.py of Keras 3.15, which however does not read the weights of CuDNNLSTM and
+CuDNNGRU, nor the optimizer's variables but for the step count and the learning rate.
 """
 
+import json
 import warnings
 
+import numpy as np
+
 from fastseq.errors import FileFormatError
-from fastseq.saving import cudnn, limits
+from fastseq.saving import cudnn, limits, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
 
 _TOP_LEVEL = "top_level_model_weights"
+# HDF5 allows 64 KB in a header message; Keras stops at this.
+_MOST_BYTES = 64512
 
 
 def is_legacy_file(root):
@@ -33,16 +40,36 @@ def read_config(root):
         kind = "weights only" if weights_group(root) is not None else "no Keras model"
         raise FileFormatError(f"it holds {kind}: there is no attribute 'model_config'", path=root.path)
     config = limits.parse_json(text, "model_config", root.path)
-    version = root.attribute("keras_version")
-    if version is None and (group := root.group("model_weights")) is not None:
-        version = group.attribute("keras_version")
-    major = str(version or "1").split(".", 1)[0]
     if not isinstance(config, dict):
         raise FileFormatError("its model_config is not a JSON object", path=root.path)
     training = root.attribute("training_config")
     if isinstance(training, str):
         training = limits.parse_json(training, "training_config", root.path)
-    return to_keras3(config, keras3=major == "3", path=root.path), training
+    return to_keras3(config, keras3=major_version(root) == "3", path=root.path), training
+
+
+def major_version(root):
+    """Of the Keras that wrote a full-model file: "1", "2" or "3"."""
+    version = root.attribute("keras_version")
+    if version is None and (group := root.group("model_weights")) is not None:
+        version = group.attribute("keras_version")
+    return str(version or "1").split(".", 1)[0]
+
+
+def load_optimizer(root, optimizer, keras3):
+    """Gives the optimizer of a model its state from a full-model file, where there is one.
+
+    keras3: False for a file of Keras 2, whose optimizers keep other variables: it warns and leaves the optimizer as it
+    is. Raises FileFormatError naming the file.
+    """
+    group = root.group("optimizer_weights")
+    if group is None:
+        return
+    if not keras3:
+        training.tell_keras2(optimizer)
+        return
+    names = group.attribute_list("weight_names")
+    weights_h5.load_optimizer(optimizer, {str(i): group.dataset(name) for i, name in enumerate(names)}, root)
 
 
 def load(root, model, by_name=False, skip_mismatch=False):
@@ -150,3 +177,44 @@ def _read_layer(group, variables, layer_name, skip_mismatch, may_skip_layer):
         except FileFormatError as error:
             raise FileFormatError(f"weight '{variable.name}': {error.reason}") from error
     return values
+
+
+def write(root, model, config, version, include_optimizer):
+    """Fills the file `root` (h5py) with a model, as Keras of `version` does.
+
+    config: the serialized model; include_optimizer: False leaves out how it was compiled and the optimizer's state.
+    """
+    root.attrs["keras_version"], root.attrs["backend"] = version, "numpy"
+    root.attrs["model_config"] = json.dumps({"class_name": config["class_name"], "config": config["config"]})
+    compiled = config.get("compile_config") if include_optimizer and model.optimizer is not None else None
+    if compiled:
+        root.attrs["training_config"] = json.dumps(training.to_training_config(compiled))
+    group = root.create_group("model_weights")
+    group.attrs["keras_version"], group.attrs["backend"] = version, "numpy"
+    _write_names(group, "layer_names", [layer.name for layer in model.layers])
+    # In the order of their names, as one may be the beginning of another's path.
+    for layer in sorted(model.layers, key=lambda layer: layer.name):
+        _write_arrays(group.create_group(layer.name), _legacy_weights(layer))
+    _write_arrays(group.create_group(_TOP_LEVEL), model.saved_tree().get("vars", []))
+    if compiled:
+        _write_arrays(root.create_group("optimizer_weights"), model.optimizer.variables)
+
+
+def _write_arrays(group, variables):
+    names = []
+    for variable in variables:
+        # Weights of two models in one may have the same path.
+        name = variable.path if variable.path not in names else f"{variable.path}_{len(names)}"
+        names.append(name)
+        group[name] = variable.numpy()
+    _write_names(group, "weight_names", names)
+
+
+def _write_names(group, name, values):
+    """A list of names as an attribute, in parts where it is larger than a header message may be."""
+    values = np.array([value.encode() for value in values], "S" if values else "S1")
+    parts = 1
+    while any(part.nbytes > _MOST_BYTES for part in np.array_split(values, parts)):
+        parts += 1
+    for number, part in enumerate(np.array_split(values, parts)):
+        group.attrs[name if parts == 1 else f"{name}{number}"] = part

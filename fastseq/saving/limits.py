@@ -23,6 +23,9 @@ HEADER_BYTES = 4 << 20
 # The links of one group: pyfive reads an old-style group entry by entry.
 GROUP_READS = 200_000
 GROUP_BYTES = 64 << 20
+# An optimizer's variables are in the file uncompressed, or compressed as trained weights are.
+STATE_FLOOR = 64 << 20
+STATE_RATIO = 20
 # Whole file: a loop in its trees ends here, after about a second.
 FILE_READS = 1_000_000
 

@@ -39,6 +39,10 @@ class WeightBudget:
         self._left -= size
         return np.zeros(shape, np.float32)
 
+    def check(self, size, what):
+        if size > self._left:
+            raise FileFormatError(f"{what} of {size} bytes are larger than the whole file")
+
     def take_state(self, shape, layer):
         self._states_left -= _bytes(shape)
         if self._states_left < 0:
@@ -58,6 +62,16 @@ def kept_state(shape, layer):
     if budget is not None:
         budget.take_state(shape, layer)
     return np.zeros(shape, np.float32)
+
+
+def check_optimizer_state(variables):
+    """Raises FileFormatError where, while a file is being loaded, an optimizer would allocate more than goes with it.
+
+    At most five arrays stand beside each weight: Adam's with amsgrad, a moving average and accumulated gradients.
+    """
+    budget = getattr(_state, "budget", None)
+    if budget is not None:
+        budget.check(5 * sum(_bytes(variable.shape) for variable in variables), "the variables of its optimizer")
 
 
 def initial_value(initializer, shape, layer):

@@ -26,6 +26,8 @@ _MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.
 NOT_IN_KERAS = ("LocallyConnected1D",)
 _OWN_PACKAGE, _OWN_MODULE = "fastseq", "fastseq.layers"
 _NESTED = {"schedules": "optimizers.schedules"}
+# What a user's class that stands for a missing one begins with.
+_BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
 _LAMBDA_ADVICE = (
     "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
@@ -53,6 +55,8 @@ def _tables():
         "optimizers": optimizers.ALL_OBJECTS_DICT,
         "losses": losses.ALL_OBJECTS_DICT,
         "metrics": metrics.ALL_OBJECTS_DICT,
+        # Under their names the table of metrics has classes; the config of a function asks for the function.
+        "metric functions": {function.__name__: function for function in metrics.FUNCTIONS},
     }
 
 
@@ -326,7 +330,9 @@ def _instance(config, known, cls=None):
         if config.get("build_config") and not getattr(instance, "built", True):
             instance.build_from_config(config["build_config"])
         if config.get("compile_config") and hasattr(instance, "compile_from_config"):
-            instance.compile_from_config(config["compile_config"])
+            from fastseq.saving.training import compile_saved
+
+            compile_saved(instance, config["compile_config"])
     if sharing:
         shared[shared_id] = instance
     return instance
@@ -386,7 +392,9 @@ def _not_found(what, name, config):
     key = registered_name if isinstance(registered_name, str) and ">" in registered_name else name
     origin = f" of module '{config['module']}'" if config.get("module") else ""
     missing = "is not one fastseq has" if _is_builtin_module(config.get("module")) else "is not known here"
-    base = " as a subclass of fastseq.layers.Layer" if what == "class" else ""
+    words = str(config.get("module")).split(".")
+    base = next((base for kind, base in _BASES.items() if kind in words), "layers.Layer")
+    base = f" as a subclass of fastseq.{base}" if what == "class" else ""
     return UnsupportedError(
         f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
         f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "

@@ -5,10 +5,12 @@ A layer's variables are `<path>/vars/0`, `<path>/vars/1` ... The path follows th
 `layers/lstm_2`. This is keras/src/saving/saving_lib.py of Keras 3.15.
 """
 
+import math
 import warnings
 
 from fastseq.errors import FileFormatError
 from fastseq.naming import to_snake_case
+from fastseq.saving import limits
 
 # Keras 2.12 wrote this name where later versions write "layers".
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
@@ -19,8 +21,20 @@ def walk(model, skip=()):
 
     skip: layers left out, with all they hold.
     """
-    seen = {id(layer) for layer in skip}
-    yield from _visit(model.saved_tree(), "", model.name, seen)
+    for path, owner, found in _visit_model(model, skip):
+        if isinstance(found, list):
+            yield path, owner, found
+
+
+def walk_optimizers(model, skip=()):
+    """Yields (path, optimizer) for the model and the models in it, as far as they are compiled. skip: as for `walk`."""
+    for path, _, found in _visit_model(model, skip):
+        if not isinstance(found, list):
+            yield path, found
+
+
+def _visit_model(model, skip):
+    yield from _visit(model.saved_tree(), "", model.name, {id(item) for item in skip})
 
 
 def _visit(tree, path, owner, seen):
@@ -38,6 +52,10 @@ def _visit(tree, path, owner, seen):
             yield from _visit(children[key], _join(path, key), owner, seen)
         else:
             yield from _visit_list(children[key]["layers"], _join(path, key), seen)
+    optimizer = tree.get("optimizer")
+    if optimizer is not None and id(optimizer) not in seen:
+        seen.add(id(optimizer))
+        yield _join(path, "optimizer"), optimizer.name, optimizer
 
 
 def _visit_list(layers, path, seen):
@@ -64,7 +82,10 @@ def is_weights_file(root):
 def load(root, model, skip_mismatch=False, objects_to_skip=None):
     """Reads every weight of `model` from `root` (H5Group); all of them are read before the first one is set.
 
+    Optimizers of compiled models take their state; one with other variables than the file's, which most often has not
+    been built yet, warns and stays as it is.
     skip_mismatch: warn and leave a layer as it is where its weights are missing or have other shapes.
+    objects_to_skip: layers and optimizers to leave alone.
     Raises FileFormatError naming the file, the layer and the weight.
     """
     values = []
@@ -75,6 +96,14 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
             if not skip_mismatch:
                 raise FileFormatError(error.reason, path=root.path, layer=owner) from error
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
+    for path, optimizer in walk_optimizers(model, objects_to_skip or ()):
+        try:
+            group = root.group(_join(path, "vars"))
+            load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
+        except FileFormatError as error:
+            if not skip_mismatch:
+                raise
+            warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error.reason}", stacklevel=2)
     for variable, value in values:
         variable.assign(value)
 
@@ -103,6 +132,35 @@ def _read(root, path, owner, variables):
         except FileFormatError as error:
             raise FileFormatError(f"weight '{variable.name}': {error.reason}") from error
     return values
+
+
+def load_optimizer(optimizer, datasets, root):
+    """Gives `optimizer` its state. datasets: dict "0", "1" ... -> H5Dataset or None; root: H5Group, of their file.
+
+    State that can be read but is not that of such an optimizer (shapes, a step count below zero) is left alone with a
+    warning. Raises FileFormatError, naming the file, where a value cannot be read.
+    """
+    # An optimizer of a user's may keep what it likes: so shapes are the file's, and their sizes limited by it.
+    left, store = limits.STATE_FLOOR + limits.STATE_RATIO * root.file.size, {}
+    try:
+        for key, dataset in datasets.items():
+            if dataset is None:
+                raise FileFormatError(f"its variable {key} is missing")
+            left -= 8 * math.prod(dataset.shape)
+            if left < 0:
+                raise FileFormatError(f"its variable {key} of shape {dataset.shape} is larger than the whole file")
+            store[key] = dataset.read(dataset.shape)
+    except FileFormatError as error:
+        reason = (
+            f"the state of optimizer '{optimizer.name}' cannot be read: {error.reason} (compile=False leaves it out)"
+        )
+        raise FileFormatError(reason, path=root.path) from error
+    try:
+        optimizer.load_own_variables(store)
+    except KeyError as error:
+        warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: the file has no variable {error}.", stacklevel=3)
+    except (TypeError, ValueError) as error:
+        warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error}", stacklevel=3)
 
 
 def _neighbours(root, path):

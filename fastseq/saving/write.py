@@ -1,4 +1,4 @@
-"""Writes `.keras` and `.weights.h5` as Keras 3.15 reads them. Needs h5py (the extra `save`)."""
+"""Writes `.keras`, `.weights.h5` and the older `.h5` as Keras 3.15 reads them. Needs h5py (the extra `save`)."""
 
 import datetime
 import io
@@ -11,34 +11,45 @@ import zipfile
 from fastseq.errors import UnsupportedError
 from fastseq.saving import keras_zip
 from fastseq.saving.sharing import mark_shared
-from fastseq.saving.weights_h5 import walk
+from fastseq.saving.weights_h5 import walk, walk_optimizers
 
 # The version whose format this is; Keras keeps it for information.
 KERAS_VERSION = "3.15.1"
 
 
-def save_model(model, path, overwrite=True):
-    """Writes `model` to the file `path`, which ends in .keras.
+def save_model(model, path, overwrite=True, include_optimizer=True):
+    """Writes `model` to the file `path`, which ends in .keras. include_optimizer: False leaves out all of `compile`.
 
     Warns of a layer that Keras 3 does not have (LocallyConnected1D). Raises ValueError for another ending or a model
     that has no weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for
     an existing file when overwrite is False, ImportError without h5py.
     """
-    from fastseq.saving.serialization import serialize_keras_object
-
     path = _check(model, path, ".keras", overwrite)
-    config = serialize_keras_object(model)
-    _check_activations(config)
-    _tell_own_layers(config)
+    config = _config(model)
+    if not include_optimizer:
+        _leave_out_compiling(config)
     mark_shared(config, model)
     config = json.dumps(config)
     date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": date})
-    weights = _weights(model)
+    weights = _weights(model, include_optimizer)
     with _Replacement(path) as file, zipfile.ZipFile(file, "w") as archive:
         archive.writestr(keras_zip.METADATA, metadata)
         archive.writestr(keras_zip.CONFIG, config)
         archive.writestr(keras_zip.WEIGHTS, weights)
+
+
+def save_model_h5(model, path, overwrite=True, include_optimizer=True):
+    """Writes `model` to the file `path`, which ends in .h5 or .hdf5, in the older full-model format. As `save_model`.
+
+    A layer that stands in two places becomes two layers there, as it does where Keras writes this format.
+    """
+    from fastseq.saving import legacy_h5
+
+    path = _check(model, path, (".h5", ".hdf5"), overwrite)
+    config = _config(model)
+    with _Replacement(path) as file:
+        file.write(_hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer)))
 
 
 def save_weights(model, path, overwrite=True):
@@ -47,6 +58,24 @@ def save_weights(model, path, overwrite=True):
     weights = _weights(model)
     with _Replacement(path) as file:
         file.write(weights)
+
+
+def _config(model):
+    from fastseq.saving.serialization import serialize_keras_object
+
+    config = serialize_keras_object(model)
+    _check_activations(config)
+    _tell_own_layers(config)
+    return config
+
+
+def _leave_out_compiling(config):
+    """Takes out of a model's config (changed in place) how it, and models in it, were compiled."""
+    if config.get("compile_config"):
+        config["compile_config"] = {}
+    for entry in config["config"].get("layers", ()):
+        if isinstance(entry.get("config"), dict):
+            _leave_out_compiling(entry)
 
 
 def _check_activations(config):
@@ -81,7 +110,7 @@ def _tell_own_layers(config):
                     f"Layer '{item['config'].get('name')}' is a {item['class_name']}, which Keras 3 does not have: "
                     "fastseq reads this file, Keras 3 only with a class of your own in "
                     f"custom_objects={{'{name}': ...}}.",
-                    stacklevel=5,
+                    stacklevel=6,
                 )
             todo.extend(item.values())
         elif isinstance(item, (list, tuple)):
@@ -91,7 +120,7 @@ def _tell_own_layers(config):
 def _check(model, path, ending, overwrite):
     path = os.fspath(path)
     if not path.endswith(ending):
-        raise ValueError(f"The file's name must end in '{ending}', got '{path}'.")
+        raise ValueError(f"The file's name must end in {ending!r}, got '{path}'.")
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet: call it on an input, or build(input_shape), first.")
     if not overwrite and os.path.exists(path):
@@ -99,19 +128,32 @@ def _check(model, path, ending, overwrite):
     return path
 
 
-def _weights(model):
-    """The weights as the bytes of an HDF5 file."""
+def _weights(model, include_optimizer=True):
+    """The weights, and the states of optimizers, as the bytes of an HDF5 file."""
+
+    def write(root):
+        for path, owner, variables in walk(model):
+            group = root.create_group(f"{path}/vars" if path else "vars")
+            group.attrs["name"] = owner
+            for index, variable in enumerate(variables):
+                group[str(index)] = variable.numpy()
+        for path, optimizer in walk_optimizers(model) if include_optimizer else ():
+            group = root.create_group(f"{path}/vars")
+            group.attrs["name"] = optimizer.name
+            optimizer.save_own_variables(group)
+
+    return _hdf5(write)
+
+
+def _hdf5(write):
+    """The bytes of an HDF5 file that `write(root)` fills."""
     try:
         import h5py
     except ImportError:
         raise ImportError("Writing Keras files needs h5py, which is not installed: pip install fastseq[save]") from None
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
-        for path, owner, variables in walk(model):
-            group = file.create_group(f"{path}/vars" if path else "vars")
-            group.attrs["name"] = owner
-            for index, variable in enumerate(variables):
-                group[str(index)] = variable.numpy()
+        write(file)
     return memory.getvalue()
 
 
