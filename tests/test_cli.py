@@ -338,7 +338,7 @@ def test_ids_outside_the_embedding(capsys, tmp_path, sample):
 
 
 def test_help_and_version(capsys):
-    for argv in (["--help"], ["demo", "--help"], ["predict", "--help"]):
+    for argv in (["--help"], ["demo", "--help"], ["train-demo", "--help"], ["predict", "--help"]):
         assert cli.main(argv) == 0
         assert "usage: fastseq" in capsys.readouterr().out
     assert cli.main(["--version"]) == 0

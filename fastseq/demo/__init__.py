@@ -1,7 +1,8 @@
 """The model behind `fastseq demo`: dates in many spellings to ISO form.
 
-`dates` draws the texts, `train` trained the model with Keras, `reader` runs it on fastseq, or on Keras beside it.
-``dates.keras`` is an ordinary Keras file; ``dates.json`` says how it was made and what it scored.
+`dates` draws the texts, `train` trains the model (`fastseq train-demo`), `curve` draws its loss, `reader` runs it on
+fastseq, or on Keras beside it. ``dates.keras`` is an ordinary Keras file; ``dates.json`` says how it was made and what
+it scored.
 """
 
 from pathlib import Path

@@ -10,9 +10,10 @@ import numpy as np
 import fastseq
 from fastseq import runtime
 
-from . import MODEL_PATH, dates
+from . import dates
 from .reader import DateReader, StepReader
 
+LAYERS = {"text_embedding", "encoder", "answer_embedding", "decoder", "characters"}
 SHOWN = 8
 SEED = 7
 # Strings timed one at a time: the median of a hundred calls is steady, and Keras needs seconds for a few.
@@ -45,12 +46,15 @@ def _measure(reader, model, texts, ids, previous, single):
     return one, every, batch, model.predict([ids, previous], batch_size=len(ids), verbose=0)
 
 
-def _compare(texts, ids, previous, ours, written):
-    """Times Keras on the same work in this process; prints a table, or one line where Keras is not installed."""
+def _compare(path, texts, ids, previous, ours, written):
+    """Times Keras on the same work in this process; prints a table, or one line where Keras is not installed.
+
+    path: the model's file.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         keras = importlib.import_module("keras")
-        model = keras.models.load_model(MODEL_PATH, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except ImportError as error:
         print(f"\nKeras is not installed here, so there is nothing to compare with ({error}).")
         return
@@ -58,7 +62,7 @@ def _compare(texts, ids, previous, ours, written):
     theirs = _measure(loop, model, texts, ids, previous, SINGLE_KERAS)
     tutorial = StepReader(keras, model, call="predict")
     slowest = _median_each(lambda text: tutorial.read([text]), texts[:SINGLE_KERAS_PREDICT])
-    here = StepReader(fastseq, fastseq.load_model(MODEL_PATH))
+    here = StepReader(fastseq, fastseq.load_model(path))
     step_by_step = _median_each(lambda text: here.read([text]), texts[:SINGLE])
 
     count = len(texts)
@@ -82,13 +86,18 @@ def _compare(texts, ids, previous, ours, written):
     )
 
 
-def run(count=1000, compare=False):
-    """Prints the accuracy on `count` unseen texts, some of them, and times; beside Keras's with `compare`."""
-    model = fastseq.load_model(MODEL_PATH)
+def run(model, path, count=1000, compare=False):
+    """Prints the accuracy on `count` unseen texts, some of them, and times; beside Keras's with `compare`.
+
+    model: what `train.build` makes, trained, out of the file `path`. Raises ValueError for another.
+    """
+    missing = LAYERS - {layer.name for layer in model.layers}
+    if missing:
+        raise ValueError(f"{path}: not a model of train-demo, it has no layer '{min(missing)}'")
     print(
         "Dates in any spelling to ISO form, one character a step: a GRU encoder, a GRU decoder that starts from its\n"
         "state, and Dense on every timestep. "
-        f"{model.count_params():,} parameters, {MODEL_PATH.stat().st_size:,} bytes.\n"
+        f"{model.count_params():,} parameters, {path.stat().st_size:,} bytes.\n"
     )
     texts, answers = dates.samples(count, SEED, unseen=True)
     ids = dates.encode(texts)
@@ -109,4 +118,4 @@ def run(count=1000, compare=False):
         f"threads: {runtime.get_num_threads()}."
     )
     if compare:
-        _compare(texts, ids, previous, ours, written)
+        _compare(path, texts, ids, previous, ours, written)
