@@ -61,47 +61,50 @@ def fit(
     # BackupAndRestore may have set where to begin, and the order of the rows.
     if hasattr(source, "_seed") and source._seed is not None:
         source._seed = trainer.seed
-    finite = True
-    for epoch in range(model._initial_epoch, epochs):
-        trainer.reset_results()
-        listed.on_epoch_begin(epoch)
-        start, model._initial_batch = model._initial_batch, 0
-        if start and trainer.kept_totals and not isinstance(source, data.Iterated):
-            trainer.go_on(*next(source.batches(epoch)))
-        with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
-            done = start
-            for batch in _limited(source.batches(epoch, start), steps_per_epoch, start):
-                listed.on_train_batch_begin(done)
-                # Ctrl-C comes before a step or after it; in long kernels at once, then the step changes nothing.
-                with interrupts.whole(kernels_stop=True):
-                    trainer.train(*batch, class_weight=class_weight)
-                logs = trainer.results()
-                if finite and not math.isfinite(logs["loss"]):
-                    finite = False
-                    _warn_of_loss(model, logs["loss"], epoch, done)
-                listed.on_train_batch_end(done, logs)
-                done += 1
-                bar.update(logs)
-                if model.stop_training:
+    with interrupts.listening():
+        finite = True
+        for epoch in range(model._initial_epoch, epochs):
+            trainer.reset_results()
+            listed.on_epoch_begin(epoch)
+            start, model._initial_batch = model._initial_batch, 0
+            if start and trainer.kept_totals and not isinstance(source, data.Iterated):
+                trainer.go_on(*next(source.batches(epoch)))
+            with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
+                done = start
+                for batch in _limited(source.batches(epoch, start), steps_per_epoch, start):
+                    listed.on_train_batch_begin(done)
+                    # Ctrl-C comes before a step or after it; in long kernels at once, then the step changes nothing.
+                    with interrupts.whole(kernels_stop=True):
+                        trainer.train(*batch, class_weight=class_weight)
+                    logs = trainer.results()
+                    if finite and not math.isfinite(logs["loss"]):
+                        finite = False
+                        _warn_of_loss(model, logs["loss"], epoch, done)
+                    listed.on_train_batch_end(done, logs)
+                    done += 1
+                    bar.update(logs)
+                    if model.stop_training:
+                        break
+                # A run that was killed after an epoch's last step has its end alone left to do.
+                if done == start and not (start and start == steps):
+                    warnings.warn(
+                        f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3
+                    )
                     break
-            # A run that was killed after an epoch's last step has its end alone left to do.
-            if done == start and not (start and start == steps):
-                warnings.warn(f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3)
+                if steps_per_epoch is not None and done < steps_per_epoch and not model.stop_training:
+                    warnings.warn(
+                        f"Model '{model.name}': the input ran out of data after {done} of {steps_per_epoch} steps.",
+                        stacklevel=3,
+                    )
+                logs = trainer.results()
+                if validation is not None and (epoch + 1) % validation_freq == 0:
+                    found = evaluate_source(model, trainer, validation, validation_steps, listed)
+                    logs = logs | {f"val_{name}": value for name, value in found.items()}
+                bar.end(logs)
+            source.epoch_ended()
+            listed.on_epoch_end(epoch, logs)
+            if model.stop_training:
                 break
-            if steps_per_epoch is not None and done < steps_per_epoch and not model.stop_training:
-                warnings.warn(
-                    f"Model '{model.name}': the input ran out of data after {done} of {steps_per_epoch} steps.",
-                    stacklevel=3,
-                )
-            logs = trainer.results()
-            if validation is not None and (epoch + 1) % validation_freq == 0:
-                found = evaluate_source(model, trainer, validation, validation_steps, listed)
-                logs = logs | {f"val_{name}": value for name, value in found.items()}
-            bar.end(logs)
-        source.epoch_ended()
-        listed.on_epoch_end(epoch, logs)
-        if model.stop_training:
-            break
     with interrupts.whole():
         trainer.optimizer.finalize_variable_values(model.trainable_variables)
     listed.on_train_end(logs)
