@@ -34,6 +34,30 @@ def test_gradients_are_those_of_central_differences(name, arguments, kind, reduc
     np.testing.assert_allclose(gradient32, gradient, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["CategoricalCrossentropy", "BinaryCrossentropy"])
+@pytest.mark.parametrize("logits", [False, True])
+@pytest.mark.parametrize("axis", [1, 2, -1, -2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_of_classes_along_another_axis(name, logits, axis, weighted, rng):
+    kind = ("logits of classes" if logits else "soft") if name[0] == "C" else "logits of bits" if logits else "binary"
+    y_true, y_pred = (np.moveaxis(part, -1, axis).copy() for part in sample(kind, rng, (B, T)))
+    loss = getattr(losses, name)(from_logits=logits, axis=axis, label_smoothing=0.1, dtype="float64")
+    weight = rng.uniform(0.1, 2, np.delete(y_pred.shape, axis)) if weighted else None
+    value, gradient = loss.value_and_gradient(y_true, y_pred, weight)
+    # As along the last axis, but for labels' smoothing, which Keras divides by the size of the last axis all the same.
+    if not (name[0] == "C" and y_pred.shape[-1] != C):
+        last = getattr(losses, name)(from_logits=logits, label_smoothing=0.1, dtype="float64")
+        same = last.value_and_gradient(np.moveaxis(y_true, axis, -1), np.moveaxis(y_pred, axis, -1), weight)
+        assert value == pytest.approx(same[0], rel=1e-12)
+        np.testing.assert_allclose(gradient, np.moveaxis(same[1], -1, axis), rtol=1e-10)
+    way = rng.standard_normal(y_pred.shape)
+    ends = [loss.value_and_gradient(y_true, y_pred + sign * 1e-6 * way, weight)[0] for sign in (1, -1)]
+    # TensorFlow's derivative by logits is that of labels with a sum of 1, which smoothing by another size is not.
+    if not (logits and name[0] == "C" and y_pred.shape[-1] != C):
+        slope = (ends[0] - ends[1]) / 2e-6
+        assert np.vdot(gradient, way) == pytest.approx(slope, rel=1e-5, abs=1e-7)
+
+
 @pytest.mark.parametrize(("name", "kind"), [
     ("CategoricalCrossentropy", "logits of classes"),
     ("SparseCategoricalCrossentropy", "logits of numbers"),
