@@ -138,6 +138,11 @@ def gradients_of(model, x, y, loss, sample_weight=None):
     x: as `predict_on_batch` takes it; y: the labels; loss: as compile takes it. Penalties of weights are not in it.
     Returns (float, list of float32 arrays, None for a weight that the loss does not depend on).
     """
+    return gradient_function(model, x, y, loss, sample_weight)()
+
+
+def gradient_function(model, x, y, loss, sample_weight=None):
+    """A function without arguments that computes what `gradients_of` returns, every time anew from the weights."""
     from fastseq.training.compiled import Compiled
     from fastseq.training.targets import targets_for
 
@@ -150,8 +155,17 @@ def gradients_of(model, x, y, loss, sample_weight=None):
         compiled.prepare(y, slots)
         return compiled.losses
 
-    program = TrainingProgram(
-        model, arguments, model.trainable_variables, losses_of, targets_for(compiled, y, weights, native=True)
-    )
-    results, gradients = program.run(key_of(arguments)[1], program.target.arrays(y, weights))
-    return program.target.read(results).loss, gradients
+    def made():
+        target_for = targets_for(compiled, y, weights, native=True)
+        return TrainingProgram(model, arguments, model.trainable_variables, losses_of, target_for)
+
+    program = made()
+
+    def compute():
+        nonlocal program
+        if not program.is_current():
+            program = made()
+        results, gradients = program.run(key_of(arguments)[1], program.target.arrays(y, weights))
+        return program.target.read(results).loss, gradients
+
+    return compute
