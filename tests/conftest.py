@@ -1,6 +1,11 @@
 """What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test."""
 
 import os
+import signal
+
+# A shell that starts something in the background has it ignore Ctrl-C, and so do the processes that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

@@ -103,6 +103,45 @@ def test_recurrent_layers_are_interrupted(layer, threads):
 
 @needs_signals
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [1, 9])
+def test_backward_through_time_is_interrupted(rows, threads):
+    """One backward operation alone, of 12,000 rows and timesteps: 100 GFLOP."""
+    run(
+        f"""
+        sys.path.insert(0, {os.path.dirname(__file__)!r})
+        from native_steps import Steps, activation_fields
+        from fastseq import packing
+
+        B, T, H, steps = {rows}, 12000 // {rows}, 1024, Steps()
+        steps.step(
+            "lstm_backward", batch=B, timesteps=T, units=H, sequences=1, dy=np.zeros((B, T, H), "f"),
+            trace=np.zeros(packing.trace_shape("lstm", B, T, H), "f"), h=np.zeros((B, T, H), "f"),
+            **packing.pack_recurrent_backward("lstm", np.zeros((H, 4 * H), "f")), dz=steps.out("dz", (B, T, 4 * H)),
+            scratch=steps.builder.new((2, B, packing.recurrent_width("lstm", H))),
+            dy_row=T * H, dy_time=H, h_row=T * H, h_time=H, dz_row=T * 4 * H, dz_time=4 * H,
+            **activation_fields("activation", "a", ("tanh", ())),
+            **activation_fields("recurrent_activation", "r", ("sigmoid", ())),
+        )
+        steps.run()
+        begun = time.monotonic()
+        steps.run()
+        whole = time.monotonic() - begun
+        timer = threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        begun = time.monotonic()
+        try:
+            steps.run()
+        except KeyboardInterrupt:
+            print(f"stopped after {{time.monotonic() - begun:.2f}} of {{whole:.2f}} s", flush=True)
+        else:
+            sys.exit("not interrupted")
+        """,
+        threads,
+    )
+
+
+@needs_signals
+@pytest.mark.parametrize("threads", [1, 2])
 def test_other_layers_are_interrupted(threads):
     """Two directions at once, one of them much longer; Dense, softmax; many steps; products of BLAS."""
     run(

@@ -13,6 +13,7 @@ typedef struct fs_back_run {
     int64_t width, step;
     float act[3], rec[3];
     int values; /* what the trace kept of the gates, see fs_keeps_values */
+    double unlooked;
 
     /* The product that runs: to (B, W) = or += two pieces of each row's dz, one after the other, times w. */
     const float *w;
@@ -169,8 +170,8 @@ static void fs_back_masked(const fs_back_run *s, const fs_cell_backward *cell, i
     }
 }
 
-/* All timesteps of the share's rows, at most FS_MOST_LISTED of them. */
-static void fs_back_rows(fs_back_run *s, const fs_share *share, const fs_cell_backward *cell)
+/* All timesteps of the share's rows, at most FS_MOST_LISTED of them. 1 where it was told to stop. */
+static int fs_back_rows(fs_back_run *s, const fs_share *share, const fs_cell_backward *cell)
 {
     const fs_recurrent_backward_args *a = s->a;
     int64_t panel_lo = share->unit_lo, panel_hi = share->unit_hi;
@@ -195,8 +196,13 @@ static void fs_back_rows(fs_back_run *s, const fs_share *share, const fs_cell_ba
                 fs_back_masked(s, cell, row, s->step > first_active[row - share->row_lo], lo, hi);
         for (int phase = 0; phase < cell->phase_count; phase++) {
             cell->units[phase](s, list, count, lo, padded);
-            if (share->barrier)
-                fs_barrier_wait(share->barrier);
+            double work = (double)(count * cell->gates) * (double)(a->units + 16) * (double)(padded - lo);
+            if (FS_STOPS(share, &s->unlooked, work)) {
+                fs_leave(share);
+                return 1;
+            }
+            if (share->barrier && fs_barrier_wait(share->barrier))
+                return 1;
             /* Nobody may want the gradient of the first state. */
             if (s->step == 0 && a->dh0 == NULL && phase == cell->phase_count - 1)
                 continue;
@@ -217,6 +223,7 @@ static void fs_back_rows(fs_back_run *s, const fs_share *share, const fs_cell_ba
         if (a->dc0 && cell->has_c)
             fs_copy_units(a->dc0 + row * a->units, s->dc + row * s->width, lo, hi);
     }
+    return 0;
 }
 
 static int fs_back(const fs_recurrent_backward_args *a, const fs_share *share, const fs_cell_backward *cell)
@@ -236,7 +243,8 @@ static int fs_back(const fs_recurrent_backward_args *a, const fs_share *share, c
         fs_share part = *share;
         part.row_lo = row;
         part.row_hi = share->row_hi - row < group ? share->row_hi : row + group;
-        fs_back_rows(&run, &part, cell);
+        if (fs_back_rows(&run, &part, cell))
+            break;
     }
     return 0;
 }
