@@ -226,3 +226,25 @@ def test_backups_that_do_not_fit(tmp_path):
     run(model, callbacks.CallbackList([callbacks.BackupAndRestore(tmp_path / "else")], model=model), [{"loss": 1.0}])
     callbacks.BackupAndRestore(folder).on_train_end()
     assert os.listdir(folder) == ["mine.txt"]
+
+
+def test_methods_name_their_arguments_as_they_like():
+    seen = []
+
+    class Own(callbacks.Callback):
+        def on_train_begin(self, l=None):  # noqa: E741
+            seen.append("begin")
+
+        def on_epoch_end(self, e, l):  # noqa: E741
+            seen.append((e, "loss" in l))
+
+        def on_train_batch_end(self, b, l):  # noqa: E741
+            seen.append((b, "loss" in l))
+
+    import fastseq
+    from fastseq import layers
+
+    model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(np.ones((4, 2), "f"), np.ones((4, 1), "f"), batch_size=4, verbose=0, callbacks=[Own()])
+    assert seen == ["begin", (0, True), (0, True)]

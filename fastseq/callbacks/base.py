@@ -138,7 +138,8 @@ def _forward(name):
     def method(self, *position, logs=None):
         logs = _plain(logs)
         for callback in self.callbacks:
-            getattr(callback, name)(*position, logs=logs)
+            # By position, whatever a user's method calls its argument.
+            getattr(callback, name)(*position, logs)
 
     if name.split("_")[1] in _TRAINING and "batch" not in name:
 
