@@ -1,7 +1,10 @@
 """Programs by themselves, without a layer."""
 
 import numpy as np
+import pytest
 
+import fastseq
+from fastseq import layers
 from fastseq.builder import Builder
 from fastseq.program import Program
 
@@ -12,3 +15,35 @@ def test_a_constant_is_read_from_where_its_slot_begins():
     p.copy(constant.at(2), y, (3,), (1,), (1,))
     (found,) = Program(p, [], [y]).run([])
     np.testing.assert_array_equal(found, [2, 3, 4])
+
+
+# ---- training programs ---------------------------------------------------------------------------------------------
+
+
+def training_steps(model, x, y):
+    model.compile("sgd", "mse")
+    model.train_on_batch(x, y)
+    return next(iter(model._trainer._programs.values()))._program.steps
+
+
+@pytest.mark.parametrize("cell", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_two_directions_walk_back_side_by_side(cell):
+    model = fastseq.Sequential([layers.Input((5, 3)), layers.Bidirectional(cell(4)), layers.Dense(1)])
+    steps = training_steps(model, np.ones((2, 5, 3), "f"), np.ones((2, 1), "f"))
+    back = [(step["op"].endswith("_backward"), step["with_next"]) for step in steps]
+    assert back.count((True, True)) == 1
+    assert back[back.index((True, True)) + 1] == (True, False)
+
+
+def test_gradients_of_windows_take_time_linear_in_their_number():
+    """Each timestep of LocallyConnected1D adds to its own window of the input's gradient, and to nothing else."""
+    written = []
+    for time in (20, 80):
+        stack = [layers.Input((time, 4)), layers.Dense(4), layers.LocallyConnected1D(3, 3), layers.Flatten()]
+        model = fastseq.Sequential(stack)
+        steps = training_steps(model, np.ones((2, time, 4), "f"), np.ones((2, 3 * (time - 2)), "f"))
+        y = [step["fields"].get("y") for step in steps if step["op"] in ("copy", "binary")]
+        sizes = [[step["fields"][f"n{i}"] for i in range(5)] for step in steps if step["op"] in ("copy", "binary")]
+        assert len(y) > time
+        written.append(sum(int(np.prod(size)) for size in sizes))
+    assert written[1] < 4.5 * written[0]

@@ -22,8 +22,15 @@ def append_backward(p, outputs, wanted, by_rows=False):
     for slot, gradient in outputs:
         backward.add(slot, gradient)
     outer = p.layer_name
-    for step in reversed(backward.steps):
+    steps = backward.steps[:]
+    while steps:
+        step = steps.pop()
         p.layer_name = step["name"]
-        backward.through(step, _RULES)
+        # What ran beside this one forward, two directions of a sequence, runs beside it backward.
+        beside = steps[-1] if steps and steps[-1].get("with_next") else None
+        if beside is not None and recurrent.is_pair(step, beside) and backward.reaches(step, beside):
+            recurrent.both(backward, step, steps.pop())
+        else:
+            backward.through(step, _RULES)
     p.layer_name = outer
     return [backward.found(slot) for slot in wanted]

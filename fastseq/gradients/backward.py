@@ -71,10 +71,17 @@ class Backward:
     def set_rows(self, table, rows):
         self._rows[id(table.buffer)] = rows
 
+    def reaches(self, *steps):
+        """Whether all of these steps wrote something that has a gradient and read something that is to have one."""
+        for step in steps:
+            read, written = _ends(step)
+            if not any(self.of(slot) is not None for slot in written) or not any(self.wants(slot) for slot in read):
+                return False
+        return True
+
     def through(self, step, rules):
         """Adds the steps that give the gradients of what `step` reads, where what it writes has gradients."""
-        read, written = _ends(step)
-        if not any(self.of(slot) is not None for slot in written) or not any(self.wants(slot) for slot in read):
+        if not self.reaches(step):
             return
         if step["op"] is None:
             self._through_python(step)
@@ -124,15 +131,21 @@ class Backward:
         self._gradients[id(slot.buffer)] = gradient if before is None else self.p.binary("add", before, gradient)
 
     def _add_part(self, slot, gradient):
-        before = self._gradients.get(id(slot.buffer))
-        if before is None or id(before.buffer) not in self._own:
-            whole = self._zeros(slot.buffer.nbytes // 4)
-            if before is not None:
-                whole = self.p.binary("add", whole, before)
-            self._own.add(id(whole.buffer))
-            before = self._gradients[id(slot.buffer)] = whole
+        self._own_whole(slot)
         place = self.of(slot)
         self.step("binary", a=place, b=gradient, y=place, n0=1, n1=1, n2=1, n3=1, n4=slot.size, a4=1, b4=1)
+
+    def _own_whole(self, slot):
+        """Makes the gradient of all of the slot's array one that may be changed in place; True where it was none."""
+        before = self._gradients.get(id(slot.buffer))
+        if before is not None and id(before.buffer) in self._own:
+            return False
+        whole = self._zeros(slot.buffer.nbytes // 4)
+        if before is not None:
+            whole = self.p.binary("add", whole, before)
+        self._own.add(id(whole.buffer))
+        self._gradients[id(slot.buffer)] = whole
+        return before is None
 
     def _zeros(self, count):
         zero = self.p.constant(np.zeros(1, np.float32))
@@ -154,11 +167,18 @@ class Backward:
             self.add(Slot(slot.buffer, (count,), "float32", slot.offset), gradient.reshaped((count,)))
             return
         total = slot.buffer.nbytes // 4
-        whole = self.p.new((total,)) if count == total else self._zeros(total)
-        self.p.copy(
-            gradient, Slot(whole.buffer, whole.shape, "float32", slot.offset), sizes, strides_of(sizes), strides
-        )
-        self.add(Slot(slot.buffer, (total,), "float32"), whole)
+        flat = strides_of(sizes)
+        if count == total:
+            whole = self.p.new((total,))
+            self.p.copy(gradient, Slot(whole.buffer, whole.shape, "float32", slot.offset), sizes, flat, strides)
+            self.add(Slot(slot.buffer, (total,), "float32"), whole)
+            return
+        # A part of it: of windows over a sequence, each part alone, so that time grows with their number and no faster.
+        fresh = self._own_whole(slot)
+        place = self.of(Slot(slot.buffer, (count,), "float32", slot.offset))
+        if not fresh:
+            gradient = self.p.binary("add", self.p.contiguous_copy(place, sizes, strides), gradient.reshaped(sizes))
+        self.p.copy(gradient, place, sizes, flat, strides)
 
     def sum_over(self, x, sizes, stays):
         """Sums of `x`, contiguous over `sizes`, over the dimensions that do not stay; dimensions of 1 are left out."""
