@@ -270,3 +270,42 @@ def test_frozen_layers_stay_and_assigned_weights_are_used():
     start = [weight * 2 for weight in trained.get_weights()]
     trained.set_weights(start)
     assert trained.test_on_batch(X, Y) == pytest.approx(np.mean((trained.predict(X) - Y) ** 2), rel=1e-5)
+
+
+# ---- tutorials as they are written ---------------------------------------------------------------------------------
+
+
+def tutorial(kind):
+    from fastseq.layers import GRU, Activation, Dense, TimeDistributed
+    from fastseq.models import Sequential
+
+    model = Sequential()
+    if kind == "time distributed":
+        model.add(GRU(16, input_shape=(64, 15), return_sequences=True))
+        model.add(TimeDistributed(Dense(8)))
+        model.add(Activation("softmax"))
+    elif kind == "dense":
+        model.add(GRU(16, input_shape=(64, 15), return_sequences=True))
+        model.add(Dense(8, activation="softmax"))
+    else:
+        model.add(GRU(16, input_shape=(64, 15), return_sequences=False))
+        model.add(Dense(8, activation="softmax"))
+    model.compile(loss="categorical_crossentropy", optimizer="rmsprop", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("kind", ["time distributed", "dense", "last step"])
+def test_tutorials_as_they_are_written(kind):
+    X = draw(1000, 64, 15)
+    # A class that the inputs tell: at each timestep, or of the last one.
+    classes = X[..., :8].argmax(-1)
+    Y = np.eye(8, dtype="f")[classes if kind != "last step" else classes[:, -1]]
+    model = tutorial(kind)
+    history = model.fit(X, Y, batch_size=128, nb_epoch=8, verbose=0).history
+    assert len(history["loss"]) == 8
+    assert history["loss"][0] == pytest.approx(np.log(8), rel=0.25)
+    assert history["loss"][-1] < history["loss"][0] - 0.1
+    assert history["accuracy"][-1] > max(history["accuracy"][0], 0.2)
+    loss, accuracy = model.evaluate(X, Y, verbose=0)
+    assert loss < history["loss"][-2] and accuracy > 0.2
+    assert model.predict(X[:5]).shape == Y[:5].shape
