@@ -130,8 +130,9 @@ int fs_barrier_wait(fs_barrier *barrier);
 /* Lets everybody through from now on: a thread that stops will not come any more. */
 void fs_barrier_open(fs_barrier *barrier);
 
-/* What a meeting costs, as last measured. */
+/* What a meeting costs, as last measured (meeting.c); and what measures it, where that is due. */
 int64_t fs_meeting_ns(void);
+void fs_measure_meeting(int threads);
 
 /* What a kernel does that stops early. */
 static inline void fs_leave(const fs_share *share)

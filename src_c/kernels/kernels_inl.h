@@ -27,6 +27,9 @@
 #include "recurrent_general_backward_inl.h"
 #include "product_inl.h"
 #include "packing_inl.h"
+#include "loss_terms_inl.h"
+#include "loss_short_inl.h"
 #include "loss_inl.h"
+#include "hits_inl.h"
 
 #include "../kernel_list.h"
