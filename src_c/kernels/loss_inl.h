@@ -1,5 +1,5 @@
-/* Losses and their gradients in one pass. A row is a sample or a timestep: its n predictions give one value. Rows of few
-   go as loss_short_inl.h has them, the others one by one. */
+/* Losses and their gradients in one pass. A row is a sample or a timestep: its n predictions give one value. Rows of
+   few go as loss_short_inl.h has them, the others one by one. */
 
 FS_INLINE vf fs_term_to(const fs_loss_args *a, const float *x, const float *y, float *dx, int64_t left, vf up)
 {

@@ -1,5 +1,5 @@
-/* What losses are made of: probabilities and labels, sums over rows, and the terms of the losses that are means of them.
-   The formulas are those of fastseq/losses, the twin that tests compare with. */
+/* What losses are made of: probabilities and labels, sums over rows, and the terms of the losses that are means of
+   them. The formulas are those of fastseq/losses, the twin that tests compare with. */
 
 #define FS_PROBABILITY_LOW 1e-7f
 #define FS_PROBABILITY_HIGH 0.9999999f /* 1 - 1e-7 as float has it */
