@@ -51,7 +51,7 @@ def library(name, sources, flags):
 
 isas = ["scalar"] + (["avx2", "avx512"] if X86 else ["neon"] if ARM64 else [])
 openmp = openmp_flags()
-core = "beam cpu_features decode dispatch meeting parallel plan slide team".split()
+core = "beam cpu_features decode dispatch meeting parallel plan slide team turns".split()
 core = [f"src_c/{name}.c" for name in core]
 # The core comes last: the linker resolves each library's names from those after it.
 # Without SLP: it reads in one load what two stores have just written, which the CPU makes wait (4 ns of a small call).

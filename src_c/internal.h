@@ -134,6 +134,12 @@ void fs_barrier_open(fs_barrier *barrier);
 int64_t fs_meeting_ns(void);
 void fs_measure_meeting(int threads);
 
+/* Whether a step of `work` multiply-adds is left to one thread, because threads have lately had to take turns on their
+   cores; and what a region that began then tells of that (turns.c). */
+int fs_threads_take_turns(double work, int64_t now);
+void fs_note_region(double work, int64_t began);
+int64_t fs_now_ns(void);
+
 /* What a kernel does that stops early. */
 static inline void fs_leave(const fs_share *share)
 {

@@ -1,6 +1,5 @@
 /* What it costs threads to meet at a barrier: plan.c weighs it against the work between two meetings. */
 #include "internal.h"
-#include <time.h>
 
 /* Cores that share a cache meet in 60 ns, others in 450, and a virtual machine's may be moved from the ones to the
    others: so it is measured, again after a while, in some 10 us. Where threads have to take turns on a core it takes
@@ -14,13 +13,6 @@ static int64_t meeting_ns = 60;
 
 int64_t fs_meeting_ns(void) { return __atomic_load_n(&meeting_ns, __ATOMIC_RELAXED); }
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 typedef struct {
     fs_barrier barrier;
     int64_t best; /* the quickest of some: a thread that lost its core meanwhile says nothing */
@@ -31,10 +23,10 @@ static void meet(void *context, int thread, int threads)
     fs_measurement *m = context;
     __atomic_store_n(&m->barrier.threads, threads, __ATOMIC_RELAXED);
     for (int i = 0; i < FS_MEASUREMENTS && threads > 1; i++) {
-        int64_t begin = now_ns();
+        int64_t begin = fs_now_ns();
         for (int j = 0; j < FS_MEETINGS; j++)
             fs_barrier_wait(&m->barrier);
-        int64_t one = (now_ns() - begin) / FS_MEETINGS;
+        int64_t one = (fs_now_ns() - begin) / FS_MEETINGS;
         if (thread == 0 && (m->best == 0 || one < m->best))
             m->best = one;
     }
@@ -47,7 +39,7 @@ void fs_measure_meeting(int threads)
     static unsigned questions;
     if (__atomic_fetch_add(&questions, 1, __ATOMIC_RELAXED) % 64)
         return;
-    int64_t now = now_ns(), before = __atomic_load_n(&measured_at, __ATOMIC_RELAXED);
+    int64_t now = fs_now_ns(), before = __atomic_load_n(&measured_at, __ATOMIC_RELAXED);
     if (before && now - before < (fs_meeting_ns() < FS_TAKES_TURNS ? 1 : 10) * (int64_t)FS_MEASURE_EVERY)
         return;
     /* One thread measures, the others go on with the old number. */

@@ -309,6 +309,7 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
         region.failed = 0;
         region.watch = NULL;
         int wanted = 0;
+        double before = work;
         failure->step = i;
         for (int j = 0; j < region.job_count; j++) {
             fs_job *job = &region.jobs[j];
@@ -332,10 +333,12 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
         }
         if (region.job_count == 2 && (threads < 2 || !fs_worth_a_thread(&region.jobs[0].extent)))
             wanted = 1;
-        if (wanted > 1) {
+        int64_t began = wanted > 1 ? fs_now_ns() : 0;
+        if (wanted > 1 && !fs_threads_take_turns(work - before, began)) {
             for (int j = 0; j < region.job_count; j++)
                 region.jobs[j].barrier = (fs_barrier){0};
             fs_parallel(wanted, region_body, &region);
+            fs_note_region(work - before, began);
         } else {
             run_jobs(&region, 0, 1);
         }
