@@ -1,4 +1,7 @@
-"""Nested structures of lists, tuples and dicts: the few operations the API needs (dicts in key order, as Keras)."""
+"""Nested structures of lists, tuples and dicts: the few operations the API needs.
+
+As in Keras the leaves of a dict come in the order of its keys, and a dict made from another has that one's order.
+"""
 
 
 def is_nested(structure):
@@ -17,7 +20,8 @@ def flatten(structure):
 def map_structure(function, structure):
     """`structure` with `function(leaf)` in the place of every leaf."""
     if isinstance(structure, dict):
-        return {key: map_structure(function, structure[key]) for key in sorted(structure)}
+        found = {key: map_structure(function, structure[key]) for key in sorted(structure)}
+        return {key: found[key] for key in structure}
     if isinstance(structure, (list, tuple)):
         items = [map_structure(function, item) for item in structure]
         if isinstance(structure, list):

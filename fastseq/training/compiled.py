@@ -2,30 +2,49 @@
 
 import numpy as np
 
-from fastseq import losses
+from fastseq import losses, nest
 from fastseq import metrics as all_metrics
+
+
+def output_names(model):
+    """What `compile`, labels and logs call the outputs, in the order of `outputs`, and the order they were given in.
+
+    The keys of a dict of outputs; else the names of the layers they come from.
+    """
+    names = list(getattr(model, "output_names", None) or ["output"])
+    outputs = getattr(model, "output", None)
+    if isinstance(outputs, dict) and not any(nest.is_nested(output) for output in outputs.values()):
+        return sorted(outputs), list(outputs)
+    return names, names
 
 
 class Compiled:
     """Losses and metrics of a model, made for its outputs at the first batch.
 
-    names: of the model's outputs; the other arguments as `Model.compile` takes them.
+    names: of the model's outputs; given: the same in the order that their losses are listed in, where it is another;
+    the other arguments as `Model.compile` takes them.
     """
 
-    def __init__(self, names, loss, metrics, loss_weights, weighted_metrics):
+    def __init__(self, names, loss, metrics, loss_weights, weighted_metrics, given=None):
         self.names = names
+        given = names if given is None else given
+        # In Keras a dict of losses has its own order, but only where the outputs are a dict too.
+        self._listed = list(loss) if isinstance(loss, dict) and given is not names else given
         self.loss = per_output(loss, names, "loss", spread=True)
         self.loss_weights = per_output(loss_weights, names, "loss_weights")
         self._wanted = (_lists(metrics, names, "metrics"), _lists(weighted_metrics, names, "weighted_metrics"))
         self.losses = None
         self._metrics = []  # (output number, weighted, name in the logs, Metric)
         self._total = all_metrics.Mean(name="loss")
-        self._each = []
+        self._each = []  # (name of an output, Mean of its loss)
 
     @property
     def metrics(self):
         """The mean of the loss, those of the outputs' losses where there are several, then the metrics."""
-        return [self._total, *self._each, *(metric for *_, metric in self._metrics)]
+        return [*self._means(), *(metric for *_, metric in self._metrics)]
+
+    def _means(self):
+        return [self._total, *(mean for _, mean in sorted(self._each, key=lambda pair: self._listed.index(pair[0])))]
 
     def prepare(self, y_true, y_pred):
         """Makes losses and metrics, of which some depend on shapes.
@@ -46,10 +65,9 @@ class Compiled:
                     metric = all_metrics.for_output(identifier, y_true[number], y_pred[number])
                     prefix = "" if len(self.names) == 1 else f"{self.names[number]}_"
                     made.append((number, weighted, _own_name(prefix, metric.name, weighted, counts), metric))
-        if len(self.names) > 1:
-            self._each = [
-                all_metrics.Mean(name=f"{name}_loss") for name, loss in zip(self.names, found) if loss is not None
-            ]
+        told = [name for name, loss in zip(self.names, found) if loss is not None]
+        # One loss alone is the total.
+        self._each = [(name, all_metrics.Mean(name=f"{name}_loss")) for name in told] if len(told) > 1 else []
         self._metrics, self.losses = made, found
 
     def metrics_of(self, number):
@@ -63,7 +81,7 @@ class Compiled:
     def update(self, results, penalties, rows, y_true, weights):
         """Adds a batch of so many rows to the epoch's numbers. penalties: what weights add to the loss."""
         self._total.add((results.loss + penalties) * rows, rows)
-        for mean, value in zip(self._each, results.each):
+        for (_, mean), value in zip(self._each, results.each):
             mean.add(value * rows, rows)
         done = [metric for metric, *_ in results.hits]
         for metric, total, count in results.hits:
@@ -78,9 +96,10 @@ class Compiled:
             metric.reset_state()
 
     def results(self):
-        """dict name -> number, in the order of `metrics`."""
-        found = {mean.name: mean.result() for mean in (self._total, *self._each)}
-        for *_, name, metric in self._metrics:
+        """dict name -> number, in the order that `evaluate` lists them: of several outputs' metrics that of names."""
+        found = {mean.name: mean.result() for mean in self._means()}
+        metrics = [(name, metric) for *_, name, metric in self._metrics]
+        for name, metric in metrics if len(self.names) == 1 else sorted(metrics, key=lambda pair: pair[0]):
             value = metric.result()
             found[name] = value if np.ndim(value) else float(value)  # one for each threshold, or one
         return found

@@ -9,7 +9,7 @@ from fastseq.models import predict as prediction
 from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
 from fastseq.training import labels
-from fastseq.training.compiled import Compiled, per_output
+from fastseq.training.compiled import Compiled, output_names, per_output
 from fastseq.training.data import class_weights
 from fastseq.training.penalties import penalty, penalty_gradient
 from fastseq.training.program import NoGradientError, StaleError, TrainingProgram, bound, key_of
@@ -36,8 +36,8 @@ class Trainer:
     def compiled(self):
         """The losses and metrics; the model is built by then."""
         if self._compiled is None:
-            names = getattr(self.model, "output_names", None) or ["output"]
-            self._compiled = Compiled(list(names), *self._told)
+            names, given = output_names(self.model)
+            self._compiled = Compiled(names, *self._told, given)
         return self._compiled
 
     # ---- one batch -----------------------------------------------------------------------------------------------
