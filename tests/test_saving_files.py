@@ -1,6 +1,8 @@
 """Stored files of Keras 2 and 3 against the outputs of the Keras that wrote them; writing; damaged files."""
 
 import os
+import signal
+import time
 import zipfile
 
 import h5py
@@ -12,6 +14,7 @@ from saving_files import BIAS, DATA, KERNEL, damaged, dense, h5_model, input_lay
 import fastseq
 from fastseq import layers
 from fastseq.errors import FileFormatError
+from fastseq.saving import write
 
 REFERENCE = np.load(DATA / "reference.npz")
 
@@ -186,6 +189,39 @@ def test_save_is_all_or_nothing(tmp_path, monkeypatch):
         model.save(path)
     assert path.read_bytes() == good
     assert sorted(os.listdir(tmp_path)) == ["m.keras", "out.keras"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no POSIX timers")
+def test_an_interrupt_leaves_the_old_file_or_the_new_one(tmp_path):
+    """And nothing beside it, at whatever moment a handler raises."""
+    path = tmp_path / "file"
+
+    def fill(value):
+        write.replace(path, lambda file: [file.write(value) for _ in range(10)])
+
+    def stop(*_):
+        raise TimeoutError
+
+    took = 1.0
+    for _ in range(100):
+        begun = time.monotonic()
+        fill(b"old")
+        took = min(took, time.monotonic() - begun)
+    before, ends = signal.signal(signal.SIGALRM, stop), set()
+    try:
+        for moment in np.linspace(0.01, 1.5, 2000):
+            fill(b"old")
+            try:
+                signal.setitimer(signal.ITIMER_REAL, moment * took)
+                fill(b"new")
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except TimeoutError:
+                ends.add(path.read_bytes())
+            assert os.listdir(tmp_path) == ["file"], moment
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert ends == {b"old" * 10, b"new" * 10}
 
 
 def test_save_arguments(tmp_path):

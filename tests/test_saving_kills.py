@@ -45,14 +45,18 @@ class Dying:
     def __getattr__(self, name):
         return getattr(self._file, name)
 
-armed = False
-enter, replace = write._Replacement.__enter__, os.replace
+    def __enter__(self):
+        return self
 
-def entered(self):
-    file = enter(self)
-    if armed and moment.isdigit():
-        return Dying(file, int(moment))
-    return file
+    def __exit__(self, *exception):
+        self._file.close()
+
+armed = False
+replace = os.replace
+
+def opened(path, mode):
+    file = open(path, mode)
+    return Dying(file, int(moment)) if armed and moment.isdigit() else file
 
 def replaced(source, target):
     if armed and moment == "before":
@@ -61,7 +65,7 @@ def replaced(source, target):
     if armed and moment == "after":
         die()
 
-write._Replacement.__enter__, os.replace = entered, replaced
+write.open, os.replace = opened, replaced
 
 def model():
     made = fastseq.Sequential([fastseq.Input((4,)), fastseq.layers.Dense(300), fastseq.layers.Dense(2)])

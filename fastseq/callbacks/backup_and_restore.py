@@ -118,8 +118,8 @@ class BackupAndRestore(Callback):
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
             os.replace(self._path, f"{self._path}.bkp")
-        with write._Replacement(self._path) as file:
-            np.savez(file, place=np.array(json.dumps({"epoch": epoch, "batch": batch})), **arrays)
+        place = np.array(json.dumps({"epoch": epoch, "batch": batch}))
+        write.replace(self._path, lambda file: np.savez(file, place=place, **arrays))
 
     def on_train_end(self, logs=None):
         if not self.delete_checkpoint or not os.path.isdir(self.backup_dir):

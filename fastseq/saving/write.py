@@ -33,10 +33,14 @@ def save_model(model, path, overwrite=True, include_optimizer=True):
     date = datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")
     metadata = json.dumps({"keras_version": KERAS_VERSION, "date_saved": date})
     weights = _weights(model, include_optimizer)
-    with _Replacement(path) as file, zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(keras_zip.METADATA, metadata)
-        archive.writestr(keras_zip.CONFIG, config)
-        archive.writestr(keras_zip.WEIGHTS, weights)
+
+    def write(file):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(keras_zip.METADATA, metadata)
+            archive.writestr(keras_zip.CONFIG, config)
+            archive.writestr(keras_zip.WEIGHTS, weights)
+
+    replace(path, write)
 
 
 def save_model_h5(model, path, overwrite=True, include_optimizer=True):
@@ -48,16 +52,15 @@ def save_model_h5(model, path, overwrite=True, include_optimizer=True):
 
     path = _check(model, path, (".h5", ".hdf5"), overwrite)
     config = _config(model)
-    with _Replacement(path) as file:
-        file.write(_hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer)))
+    whole = _hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer))
+    replace(path, lambda file: file.write(whole))
 
 
 def save_weights(model, path, overwrite=True):
     """Writes the weights of `model` to the file `path`, which ends in .weights.h5. Raises as `save_model` does."""
     path = _check(model, path, ".weights.h5", overwrite)
     weights = _weights(model)
-    with _Replacement(path) as file:
-        file.write(weights)
+    replace(path, lambda file: file.write(weights))
 
 
 def _config(model):
@@ -157,20 +160,19 @@ def _hdf5(write):
     return memory.getvalue()
 
 
-class _Replacement:
-    """A binary file beside `path` that takes its place when it is complete, and disappears when it is not."""
+def replace(path, write):
+    """`write(file)` fills a binary file beside `path` that takes its place when whole, and disappears when it is not.
 
-    def __init__(self, path):
-        self.path = path
-        self._beside = f"{path}.{uuid.uuid4().hex[:8]}.part"
-
-    def __enter__(self):
-        self._file = open(self._beside, "xb")
-        return self._file
-
-    def __exit__(self, kind, *exception):
-        self._file.close()
-        if kind is None:
-            os.replace(self._beside, self.path)
-        else:
-            os.unlink(self._beside)
+    One frame, no methods of a context manager: Python runs a signal's handler where a function begins and after a call,
+    and neither lies between the end of the `try` and the call that removes the file.
+    """
+    beside = f"{path}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        with open(beside, "xb") as file:
+            write(file)
+        os.replace(beside, path)
+    finally:
+        try:
+            os.unlink(beside)
+        except FileNotFoundError:
+            pass  # in its place
