@@ -146,7 +146,8 @@ class Builder:
         self.trains = trains
         self.traces = trains if traces is None else traces
         self.weights = {}  # id of a Variable -> (it, Slot of its array)
-        self.penalties = []  # (activity regularizer, Slot of its layer's output), in a program for training
+        # For training: (activity regularizer, Slot of its layer's output, how many timesteps stand as rows in that)
+        self.penalties = []
         self.packed_from = {}  # id of a packed array's buffer -> dict of the Slots that it was packed from
         self.states = None
         self.fewer_rows = False

@@ -330,7 +330,7 @@ class Layer(_call.PlainCall):
         p.layer_name = outer
         flat = nest.flatten(outputs)
         if p.trains and self.activity_regularizer is not None:
-            p.penalties += [(self.activity_regularizer, slot) for slot in flat if slot.dtype == "float32"]
+            p.penalties += [(self.activity_regularizer, slot, 1) for slot in flat if slot.dtype == "float32"]
         if any(mask is not None for mask in nest.flatten(previous_mask)) and not self._masks_are_kept:
             warnings.warn(
                 f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. "

@@ -131,8 +131,11 @@ class Bidirectional(Layer):
         if initial_state is not None:
             half = len(initial_state) // 2
             states = [list(initial_state[:half]), list(initial_state[half:])]
-        native = all(isinstance(layer, Recurrent) for layer in (self.forward_layer, self.backward_layer))
-        run = self._run_native if native else self._run_any
+        layers = (self.forward_layer, self.backward_layer)
+        native = all(isinstance(layer, Recurrent) for layer in layers)
+        # A direction's penalty is of its own output, which `_run_native` does not have by itself.
+        penalized = p.trains and any(layer.activity_regularizer is not None for layer in layers)
+        run = self._run_native if native and not penalized else self._run_any
         outputs, final = run(p, sequences, states, mask, training)
         if self.merge_mode in _MERGES:
             merged = p.binary(_MERGES[self.merge_mode], *outputs)
@@ -170,7 +173,7 @@ class Bidirectional(Layer):
         return ([both] if concat else outputs), final
 
     def _run_any(self, p, sequences, states, mask, training):
-        """For recurrent layers of the user's own: each traced by itself, the backward one's output reversed after."""
+        """Any recurrent layers, the user's own too: each traced by itself, the backward one's output reversed after."""
         outputs, final = [], []
         for layer, state in zip((self.forward_layer, self.backward_layer), states):
             arguments = {next(iter(layer._signature.parameters)): sequences}

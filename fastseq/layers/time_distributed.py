@@ -48,7 +48,9 @@ class TimeDistributed(Layer):
         if _keeps_states(self.layer):
             return self._emit_steps(p, inputs, training, mask)
         rows = None if mask is None else mask.reshaped((batch * time, *mask.shape[2:]))
+        before = len(p.penalties)
         outputs = self._trace_inner(p, inputs.reshaped((batch * time, *rest)), training, rows)
+        p.penalties[before:] = [(regularizer, y, steps * time) for regularizer, y, steps in p.penalties[before:]]
         return nest.map_structure(lambda slot: slot.reshaped((batch, time, *slot.shape[1:])), outputs)
 
     def _trace_inner(self, p, inputs, training, mask):
@@ -58,7 +60,11 @@ class TimeDistributed(Layer):
             arguments["training"] = training
         if mask is not None and "mask" in parameters:
             arguments["mask"] = mask
-        return self.layer.trace(p, arguments)
+        outputs = self.layer.trace(p, arguments)
+        if p.trains and self.layer.activity_regularizer is not None:
+            # As Keras, which goes by the layer's call(): its own penalty, the last that was noted, counts for nothing.
+            del p.penalties[-sum(slot.dtype == "float32" for slot in nest.flatten(outputs)) :]
+        return outputs
 
     def _emit_steps(self, p, inputs, training, mask):
         batch, time, *rest = inputs.shape

@@ -16,7 +16,7 @@ class Results:
 
 
 def targets_for(compiled, y, weights, native):
-    """A function of the `Output`s and the penalties, pairs (activity regularizer, Slot), that gives what adds the loss.
+    """A function of the `Output`s and the penalties, `Builder.penalties`, that gives what adds the loss.
 
     y, weights: a batch's labels and sample weights, a list each; native: False for labels like these that are not of
     the form that native steps read.
@@ -109,7 +109,7 @@ class PythonTarget:
 
     def add(self, p, inputs, trains):
         """As of `NativeTarget`."""
-        activities = [slot for _, slot in self._penalties]
+        activities = [slot for _, slot, _ in self._penalties]
         slots = [slot for output in self._outputs for slot in _slots_of(output)]
         ends = [output.end for output in self._outputs if output.loss is not None] + activities
         examples = [np.zeros(slot.shape, np.float32) for slot in ends] + [np.zeros(1, np.float32)]
@@ -144,11 +144,14 @@ class PythonTarget:
             loss += own if factor is None else own * factor
             each.append(own)
             gradients.append(gradient)
-        for (regularizer, _), activity in zip(self._penalties, found):
-            # Keras divides by the rows, so that a penalty does not depend on the batch's size.
-            rows = max(1, len(activity))
-            loss += penalty(regularizer, activity) / rows
-            gradients.append(penalty_gradient(regularizer, activity) / np.float32(rows))
+        for (regularizer, _, steps), activity in zip(self._penalties, found):
+            # Keras divides by the batch's rows, so that a penalty does not depend on their number, and takes what
+            # TimeDistributed wraps timestep by timestep.
+            rows = max(1, len(activity) // steps)
+            gradients.append(np.empty_like(activity))
+            for part, gradient in ((activity[t::steps], gradients[-1][t::steps]) for t in range(steps)):
+                loss += penalty(regularizer, part) / rows
+                gradient[...] = penalty_gradient(regularizer, part) / np.float32(rows)
         self._results = Results(loss, each, values, [])
         return [np.ascontiguousarray(gradient, np.float32) for gradient in (*gradients, [loss])]
 
