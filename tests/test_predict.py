@@ -153,8 +153,6 @@ def test_wrong_values(model, x):
                       {"verbose": 3}, {"verbose": "loud"}, {"callbacks": [print]}):  # fmt: skip
         with pytest.raises(ValueError):
             model.predict(x, **arguments)
-    with pytest.raises(ValueError, match="batch_size"):
-        model.predict(iter([x]), batch_size=3)
     for name in ("export", "quantize", "train_step"):
         with pytest.raises(AttributeError):
             getattr(model, name)

@@ -81,8 +81,6 @@ def _source(model, x, batch_size, steps):
             f"Unrecognized data type: x={str(x)[:200]} (of type {type(x)}). predict takes an array, a list or dict of "
             "arrays, a generator, or an object with __len__ and __getitem__."
         )
-    if batch_size is not None:
-        raise ValueError(f"batch_size goes with arrays; a {type(x).__name__} makes its own batches.")
     if hasattr(x, "__len__") and hasattr(x, "__getitem__"):
         return _from_sequence(x, steps)
     if not hasattr(x, "__iter__"):

@@ -80,8 +80,11 @@ class Trainable:
         an object with `__len__` and `__getitem__`, of batches (x, y) or (x, y, sample_weight).
         batch_size: 32 by default. verbose: 1 or "auto" a bar, 2 a line for each epoch, 0 nothing; on stderr.
         validation_split: the last share of the rows, which is not trained with; validation_data: (x, y), (x, y,
-        weights) or batches. shuffle: another order of the rows in every epoch. class_weight: dict class number ->
-        weight. sample_weight: one for each sample, or for each timestep. steps_per_epoch: batches in an epoch.
+        weights) or batches. validation_freq: after every how many epochs, or a list of their numbers, from 1. shuffle:
+        another order of the rows, or of the batches that x makes, in every pass over them; "batch" of the rows in each
+        batch. class_weight: dict class number -> weight. sample_weight: one for each sample, or for each timestep.
+        steps_per_epoch: batches in an epoch, where it is not one pass over the data: an epoch goes on where the last
+        one stopped, and ends with the pass. Without batch_size arrays are cut into so many batches.
         Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist.
         """
         from fastseq.training.fit import fit

@@ -8,45 +8,98 @@ from fastseq.models.predict import _is_arrays
 _BATCH_SIZE = 32
 
 
-class Arrays:
-    """Batches of arrays. seed: what the order depends on in each epoch, or None for the order they are in."""
+class _Counted:
+    """Batches whose number is known. Subclasses define `__len__` and `_batches(number, first)`.
 
-    def __init__(self, x, y, sample_weight, batch_size, seed=None):
-        self._data = [_as_arrays(part) for part in (x, y, sample_weight)]
-        self.rows = _common_length(self._data)
-        self._batch_size = int(batch_size or _BATCH_SIZE)
-        self._seed = seed
+    steps: None, where an epoch is a pass over all batches, or how many an epoch has. Then epochs go on in a pass where
+    the last one stopped and end with it, as in Keras: the pass and the place in it follow from the epoch's number, so a
+    run that goes on later needs to know no more than that.
+    """
 
-    def __len__(self):
-        return -(-self.rows // self._batch_size)
+    def __init__(self, steps, shuffle):
+        self._steps, self._shuffle = steps, shuffle
+        self._seed = self._first_epoch = 0
+
+    def begin(self, seed, epoch):
+        """Before the run's first epoch, of that number; seed: what the order depends on in each pass."""
+        self._seed, self._first_epoch = seed, epoch
+
+    def _place(self, epoch):
+        """(number of the pass, its first batch in this epoch). The pass that an epoch is, is the epoch's number."""
+        if self._steps is None:
+            return epoch, 0
+        epochs = max(1, -(-len(self) // self._steps))  # in a pass; the last may be short
+        passes, within = divmod(epoch - self._first_epoch, epochs)
+        return self._first_epoch + passes, within * self._steps
+
+    def count(self, epoch):
+        """How many batches the epoch has."""
+        left = len(self) - self._place(epoch)[1]
+        return left if self._steps is None else min(left, self._steps)
 
     def batches(self, epoch, start=0):
-        """(x, y, sample_weight) of every batch of an epoch from batch `start` on."""
-        order = None if self._seed is None else np.random.default_rng([self._seed, epoch]).permutation(self.rows)
-        for first in range(start * self._batch_size, self.rows, self._batch_size):
-            chosen = slice(first, first + self._batch_size)
-            chosen = chosen if order is None else order[chosen]
-            yield [_chosen(part, chosen) for part in self._data]
+        """[x, y, sample_weight] of the batches of an epoch from its batch `start` on, and on to the end of the pass."""
+        number, first = self._place(epoch)
+        return self._batches(number, first + start)
+
+    def _generator(self, number):
+        return np.random.default_rng([self._seed, number])
 
     def epoch_ended(self):
         pass
 
 
-class Indexed:
-    """Batches of an object with __len__ and __getitem__, which may have on_epoch_end. seed: as for `Arrays`."""
+class Arrays(_Counted):
+    """Batches of arrays. shuffle: as `Model.fit` has it; another order of the rows in every pass."""
 
-    def __init__(self, source, seed=None):
+    def __init__(self, x, y, sample_weight, batch_size, steps=None, shuffle=False):
+        super().__init__(steps, shuffle)
+        self._data = [_as_arrays(part) for part in (x, y, sample_weight)]
+        self.rows = _common_length(self._data)
+        if batch_size is None:
+            batch_size = -(-self.rows // steps) if steps else _BATCH_SIZE
+        self._batch_size = max(1, int(batch_size))
+        self._ordered = None  # (seed, pass), and the rows' order in it
+
+    def __len__(self):
+        return -(-self.rows // self._batch_size)
+
+    def _batches(self, number, first):
+        order = self._order(number) if self._shuffle else None
+        for start in range(first * self._batch_size, self.rows, self._batch_size):
+            chosen = slice(start, start + self._batch_size)
+            chosen = chosen if order is None else order[chosen]
+            yield [_chosen(part, chosen) for part in self._data]
+
+    def _order(self, number):
+        # Kept, for a pass may have many epochs.
+        key = self._seed, number
+        if self._ordered is None or self._ordered[0] != key:
+            order = np.arange(self.rows)
+            # "batch": the batches stay, with their rows in another order.
+            size = self._batch_size if self._shuffle == "batch" else max(1, self.rows)
+            generator = self._generator(number)
+            for start in range(0, self.rows, size):
+                order[start : start + size] = generator.permutation(order[start : start + size])
+            self._ordered = key, order
+        return self._ordered[1]
+
+
+class Indexed(_Counted):
+    """Batches of an object with __len__ and __getitem__, which may have on_epoch_end. shuffle: them, in every pass."""
+
+    def __init__(self, source, steps=None, shuffle=False):
+        super().__init__(steps, shuffle)
         self._source = source
-        self._seed = seed
 
     def __len__(self):
         return len(self._source)
 
-    def batches(self, epoch, start=0):
-        order = range(len(self._source))
-        if self._seed is not None:
-            order = np.random.default_rng([self._seed, epoch]).permutation(len(self._source)).tolist()
-        for index in order[start:]:
+    def _batches(self, number, first):
+        order = range(len(self))
+        if self._shuffle:
+            order = self._generator(number).permutation(len(self)).tolist()
+        for index in order[first:]:
             yield parts_of(self._source[index])
 
     def epoch_ended(self):
@@ -55,28 +108,51 @@ class Indexed:
 
 
 class Iterated:
-    """Batches of a generator, which goes on from epoch to epoch, or of another iterable, which begins anew."""
+    """Batches of a generator, which goes on from epoch to epoch, or of another iterable.
+
+    That begins anew with every epoch; with a number of `steps` for each, when it has come to its end.
+    """
 
     def __init__(self, source, steps):
         self._source = source
         self._steps = steps
         self._iterator = None
+        self._is_generator = False
+
+    def begin(self, seed, epoch):
+        pass
 
     def __len__(self):
         if self._steps is None:
             raise TypeError("unknown")
         return self._steps
 
+    def count(self, epoch):
+        return self._steps
+
     def batches(self, epoch, start=0):
+        skipped = 0
         if self._iterator is None:
             self._iterator = iter(self._source)
-        for batch in self._iterator:
-            yield parts_of(batch)
-        # It has run out: a generator for good.
-        self._iterator = None if iter(self._source) is not self._source else self._iterator
+            self._is_generator = self._iterator is self._source
+            # What a killed run has done of this epoch; nobody knows where a generator is.
+            skipped = 0 if self._is_generator or self._steps is not None else start
+        for _ in range(2):
+            there = False
+            for batch in self._iterator:
+                there = True
+                if skipped:
+                    skipped -= 1
+                    continue
+                yield parts_of(batch)
+            if self._is_generator:
+                return
+            self._iterator = iter(self._source)
+            if there:
+                return  # in this epoch; where the last one ended with the pass, this one has the next pass
 
     def epoch_ended(self):
-        if self._steps is None:
+        if self._steps is None and not self._is_generator:
             self._iterator = None
 
 
@@ -88,17 +164,20 @@ def parts_of(batch):
     return [*batch, *[None] * (3 - len(batch))]
 
 
-def source(x, y, sample_weight, batch_size, steps, seed):
-    """Where batches come from; arguments as `Model.fit` has them. Raises ValueError for what does not go together."""
+def source(x, y, sample_weight, batch_size, steps, shuffle=False):
+    """Where batches come from; arguments as `Model.fit` has them. Raises ValueError for what does not go together.
+
+    As in Keras batch_size is not looked at but for arrays.
+    """
     if _is_arrays(x):
         if y is None:
             raise ValueError("Arrays x need labels y.")
-        return Arrays(x, y, sample_weight, batch_size, seed)
-    for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
+        return Arrays(x, y, sample_weight, batch_size, steps, shuffle)
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{name} goes with arrays; a {type(x).__name__} makes its own batches of (x, y).")
     if hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (str, bytes, list, tuple, dict)):
-        return Indexed(x, seed)
+        return Indexed(x, steps, shuffle)
     if not hasattr(x, "__iter__") or isinstance(x, (str, bytes, list, tuple, dict)):
         raise ValueError(f"Unrecognized data type: x={str(x)[:200]} (of type {type(x)}).")
     return Iterated(x, steps)

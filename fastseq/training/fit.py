@@ -18,9 +18,21 @@ def check_verbose(verbose):
 
 
 def positive(name, value):
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+    """`value` as an int, or None. Raises ValueError for another."""
+    if value is None:
+        return None
+    if not _is_whole(value) or value < 1:
         raise ValueError(f"{name} is a positive integer or None, got {value!r}.")
-    return value
+    return int(value)
+
+
+def _is_whole(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _validated(epoch, frequency):
+    """Whether there is a validation after an epoch. frequency: every how many, or a list of their numbers, from 1."""
+    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
 
 
 def fit(
@@ -30,24 +42,25 @@ def fit(
     """See `Model.fit`."""
     trainer = model._trainer_for("fit")
     verbose = check_verbose(verbose)
-    for name, value in (
-        ("batch_size", batch_size), ("epochs", epochs), ("steps_per_epoch", steps_per_epoch),
-        ("validation_steps", validation_steps), ("validation_batch_size", validation_batch_size),
-        ("validation_freq", validation_freq),
-    ):  # fmt: skip
-        positive(name, value)
-    if not isinstance(shuffle, bool):
-        raise ValueError(f"shuffle is True or False, got {shuffle!r}.")
+    batch_size, steps_per_epoch = positive("batch_size", batch_size), positive("steps_per_epoch", steps_per_epoch)
+    validation_steps = positive("validation_steps", validation_steps)
+    validation_batch_size = positive("validation_batch_size", validation_batch_size)
+    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+        if not _is_whole(value) or value < 0:
+            raise ValueError(f"{name} is a whole number from 0, got {value!r}.")
+    epochs, initial_epoch = int(epochs), int(initial_epoch)
+    if not isinstance(validation_freq, (list, tuple)):
+        validation_freq = positive("validation_freq", validation_freq)
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
-    source = data.source(x, y, sample_weight, batch_size, steps_per_epoch, trainer.seed if shuffle else None)
+    source = data.source(x, y, sample_weight, batch_size, steps_per_epoch, shuffle)
     validation = None
     if validation_data is not None:
         if isinstance(validation_data, (tuple, list)):
             parts = data.parts_of(validation_data)
-            validation = data.source(*parts, validation_batch_size or batch_size, validation_steps, None)
+            validation = data.source(*parts, validation_batch_size or batch_size, validation_steps)
         else:
-            validation = data.source(validation_data, None, None, None, validation_steps, None)
+            validation = data.source(validation_data, None, None, None, validation_steps)
     steps = _steps(source, steps_per_epoch)
     listed = callbacks
     if not isinstance(callbacks, CallbackList):
@@ -58,9 +71,8 @@ def fit(
     model._initial_epoch, model._initial_batch = initial_epoch, 0
     logs = {}
     listed.on_train_begin()
-    # BackupAndRestore may have set where to begin, and the order of the rows.
-    if hasattr(source, "_seed") and source._seed is not None:
-        source._seed = trainer.seed
+    # BackupAndRestore may have set where to begin, and what the order of the rows depends on.
+    source.begin(trainer.seed, initial_epoch)
     with interrupts.listening():
         finite = True
         for epoch in range(model._initial_epoch, epochs):
@@ -86,7 +98,7 @@ def fit(
                     if model.stop_training:
                         break
                 # A run that was killed after an epoch's last step has its end alone left to do.
-                if done == start and not (start and start == steps):
+                if done == start and not (start and source.count(epoch) in (start, None)):
                     warnings.warn(
                         f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3
                     )
@@ -97,7 +109,7 @@ def fit(
                         stacklevel=3,
                     )
                 logs = trainer.results()
-                if validation is not None and (epoch + 1) % validation_freq == 0:
+                if validation is not None and _validated(epoch, validation_freq):
                     found = evaluate_source(model, trainer, validation, validation_steps, listed)
                     logs = logs | {f"val_{name}": value for name, value in found.items()}
                 bar.end(logs)
@@ -105,8 +117,9 @@ def fit(
             listed.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
-    with interrupts.whole():
-        trainer.optimizer.finalize_variable_values(model.trainable_variables)
+    if epochs and trainer.optimizer.built:
+        with interrupts.whole():
+            trainer.optimizer.finalize_variable_values(model.trainable_variables)
     listed.on_train_end(logs)
     return model.history
 
@@ -125,9 +138,8 @@ def evaluate(model, x, y, batch_size, verbose, sample_weight, steps, callbacks, 
     """See `Model.evaluate`."""
     trainer = model._trainer_for("evaluate")
     verbose = check_verbose(verbose)
-    positive("batch_size", batch_size)
-    positive("steps", steps)
-    source = data.source(x, y, sample_weight, batch_size, steps, None)
+    batch_size, steps = positive("batch_size", batch_size), positive("steps", steps)
+    source = data.source(x, y, sample_weight, batch_size, steps)
     count = _steps(source, steps)
     listed = callbacks
     if not isinstance(callbacks, CallbackList):
@@ -156,6 +168,10 @@ def evaluate_source(model, trainer, source, steps, listed, bar=None):
     source.epoch_ended()
     if not done:
         raise ValueError(f"Model '{model.name}': there was no batch to evaluate.")
+    if steps is not None and done < steps:
+        warnings.warn(
+            f"Model '{model.name}': the input ran out of data after {done} of {steps} steps.", stacklevel=4
+        )  # fmt: skip
     listed.on_test_end(logs)
     return logs
 
