@@ -53,17 +53,20 @@ class Slot:
 
     lookup: None, or where the rows come from: (int32 ids Slot of shape[:-1], the table (n, shape[-1]) whose rows they
     are; None for one-hot rows). A layer may take them from there instead.
+    activated: None, or ("softmax" or "sigmoid", the Slot that went into it), which a crossentropy goes on from. As
+    Keras's tensors have it: of the activation's very result, not of the same memory in another shape.
     """
 
-    __slots__ = ("buffer", "dtype", "lookup", "mask", "offset", "shape")
+    __slots__ = ("activated", "buffer", "dtype", "lookup", "mask", "offset", "shape")
 
-    def __init__(self, buffer, shape, dtype, offset=0, mask=None, lookup=None):
+    def __init__(self, buffer, shape, dtype, offset=0, mask=None, lookup=None, activated=None):
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = dtype
         self.offset = offset
         self.mask = mask
         self.lookup = lookup
+        self.activated = activated
 
     @property
     def size(self):
@@ -74,7 +77,7 @@ class Slot:
         return np.dtype(self.dtype).itemsize
 
     def with_mask(self, mask):
-        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask, self.lookup)
+        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask, self.lookup, self.activated)
 
     def reshaped(self, shape):
         """The same memory in another shape; no mask."""
@@ -192,6 +195,18 @@ class Builder:
         """Notes that `array` holds the values of `slot`, of its shape, after the call."""
         assert slot.shape == array.shape and slot.dtype == array.dtype.name
         self._kept[id(array)] = array, slot
+
+    def random_state(self, array):
+        """A slot of a layer's (seed, count of draws), which every random step that reads it advances.
+
+        In a training program it is a copy, kept only where the step ends well. Elsewhere it is `array` itself, advanced
+        at once: threads that call one layer at the same time draw different numbers.
+        """
+        if not self.trains:
+            return self.constant(array)
+        if id(array) not in self._kept:
+            self.keep(array, self.contiguous_copy(self.constant(array), array.shape, (1,)))
+        return self.kept(array)
 
     # ---- steps ---------------------------------------------------------------------------------------------------
 
@@ -359,6 +374,7 @@ class Builder:
         if kind < ACTIVATION_KINDS["softmax"]:
             result = self.new(x.shape)
             self.step("activation", x=x, y=result, count=x.size, kind=kind, p0=p[0], p1=p[1], p2=p[2])
+            result.activated = (name, x) if name == "sigmoid" else None
             return result
         axis %= len(x.shape)
         outer, n, inner = (_product(part) for part in (x.shape[:axis], x.shape[axis : axis + 1], x.shape[axis + 1 :]))
@@ -370,4 +386,5 @@ class Builder:
         result = self.new(shape)
         scratch = self.new((outer, 3, n)) if inner > 1 or name in ("log_softmax", "sparsemax") else None
         self.step("row_activation", x=x, y=result, scratch=scratch, outer=outer, n=n, inner=inner, kind=kind)
+        result.activated = (name, x) if name == "softmax" else None
         return result

@@ -79,3 +79,48 @@ class TestDropout(NoiseTests):
 def test_rate_is_required():
     with pytest.raises(TypeError):
         fastseq.layers.Dropout()
+
+
+class Look(fastseq.losses.Loss):
+    """Sees the predictions; `fails` where it is to raise."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen, self.fails = [], False
+
+    def call_with_pullback(self, y_true, y_pred):
+        if self.fails:
+            raise RuntimeError("no loss today")
+        self.seen.append(y_pred.copy())
+        return np.zeros(len(y_pred), "f"), lambda upstream: np.zeros_like(y_pred)
+
+
+@pytest.mark.parametrize("kind", ["dropout", "in a cell"])
+def test_a_training_step_draws_what_calls_draw_and_nothing_where_it_fails(kind):
+    """A layer that stands twice in a model draws twice in a step; a step that fails is as none."""
+
+    def make():
+        if kind == "dropout":
+            return fastseq.layers.Dropout(0.5, seed=3)
+        options = {"kernel_initializer": "ones", "recurrent_initializer": "ones", "use_bias": False}
+        return fastseq.layers.SimpleRNN(6, dropout=0.5, recurrent_dropout=0.5, seed=3, **options)
+
+    layer, twin, loss = make(), make(), Look()
+    inputs = fastseq.Input((4, 6))
+    dense = fastseq.layers.Dense(6, kernel_initializer="identity")(inputs)
+    model = fastseq.Model(inputs, [layer(dense), layer(dense)])
+    model.compile(fastseq.optimizers.SGD(0.0), [loss, loss])
+    x = np.random.default_rng(0).standard_normal((2, 4, 6)).astype("f")
+    y = [np.zeros(2, "f")] * 2
+    for step in range(1, 4):
+        loss.fails = True
+        before = layer._random_state.copy()
+        with pytest.raises(RuntimeError, match="no loss"):
+            model.train_on_batch(x, y)
+        np.testing.assert_array_equal(layer._random_state, before)
+        loss.fails = False
+        model.train_on_batch(x, y)
+        assert len(loss.seen) == 2 * step
+        drawn = {twin(x, training=True).tobytes() for _ in range(2)}
+        assert {found.tobytes() for found in loss.seen[-2:]} == drawn and len(drawn) == 2
+        np.testing.assert_array_equal(layer._random_state, twin._random_state)

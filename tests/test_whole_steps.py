@@ -247,14 +247,16 @@ _SENDS = """
     x, y = rng.standard_normal((ROWS, TIME, 8)).astype("f"), rng.standard_normal((ROWS, 4)).astype("f")
 
     def make():
-        model = fastseq.Sequential([layers.Input((TIME, 8)), layers.LSTM(UNITS), layers.Dense(4)])
+        noise = layers.GaussianNoise(0.01, seed=3)
+        model = fastseq.Sequential([layers.Input((TIME, 8)), noise, layers.LSTM(UNITS), layers.Dense(4)])
         rng = np.random.default_rng(2)
         model.set_weights([rng.standard_normal(weight.shape) / UNITS**0.5 for weight in model.get_weights()])
         model.compile(fastseq.optimizers.Adam(1e-4), "mse")
         return model
 
     def state_of(model):
-        return [np.asarray(value).tobytes() for value in (*model.get_weights(), *model.optimizer.variables)]
+        kept = (*model.get_weights(), *model.optimizer.variables, model.layers[0]._random_state)
+        return [np.asarray(value).tobytes() for value in kept]
 
     states = {}
 
@@ -275,8 +277,8 @@ _SENDS = """
         model.train_on_batch(x[:BATCH], y[:BATCH])
         delay = random.random() * took / 2
         timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
         try:
+            timer.start()
             model.fit(x[BATCH:], y[BATCH:], batch_size=BATCH, shuffle=False, verbose=0)
             timer.join()
             time.sleep(0.05)  # it may come a little later than it was sent

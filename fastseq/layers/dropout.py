@@ -52,7 +52,7 @@ class Noise(Layer):
     def _draw(self, p, shape, kind, p0, p1):
         """Random numbers. kind "keep": p1 with probability 1 - p0, else 0; "normal": mean p0, deviation p1."""
         numbers = p.new(shape)
-        state = p.constant(self._random_state)
+        state = p.random_state(self._random_state)
         kind = ("keep", "normal").index(kind)
         p.step("random", state=state, y=numbers, count=numbers.size, kind=kind, p0=p0, p1=p1)
         return numbers

@@ -260,7 +260,8 @@ class Gates:
         rate = getattr(self, kind)
         factors = p.new((self._mask_count(), batch, width))
         scale = 1.0 / (1.0 - rate) if rate < 1.0 else 0.0
-        p.step("random", state=p.constant(self._random_state), y=factors, count=factors.size, kind=0, p0=rate, p1=scale)
+        state = p.random_state(self._random_state)
+        p.step("random", state=state, y=factors, count=factors.size, kind=0, p0=rate, p1=scale)
         return factors
 
     def _drop_inputs(self, p, sequences, draw):
