@@ -18,6 +18,7 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 HEADERS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "src_c").rglob("*.h"))
+SOURCES = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "src_c").rglob("*.c"))
 # -ffp-contract=off: a multiply and an add become one fused operation where the source says so and nowhere else, so
 # that every instruction set computes the same bits.
 COMMON = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fPIC"]
@@ -63,7 +64,7 @@ extension = {
     "include_dirs": ["src_c", numpy.get_include()],
     "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
     "extra_compile_args": ["-O2", "-g0", "-std=gnu11"],
-    "depends": HEADERS,
+    "depends": HEADERS + SOURCES,  # linked again when a library has been built again
 }
 native = Extension(
     "fastseq._native",

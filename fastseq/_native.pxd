@@ -107,6 +107,7 @@ cdef extern from "fastseq.h" nogil:
     void fs_set_poll(fs_poll_fn poll)
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
     void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
+    int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
     int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
     void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
                                 char *text)
@@ -119,6 +120,7 @@ cdef class Segment:
     cdef fs_patch *patches  # which: number of the array bound at run time, -1 for the arena
     cdef int64_t step_count, patch_count, arguments_size
     cdef int64_t last_count  # of its steps: nothing interrupts these
+    cdef bint together       # its steps may run in one parallel region
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
 

@@ -90,13 +90,15 @@ cdef class Segment:
     steps: list of (op number, with_next, {field: (byte offset, value)}) where a value is an int for an integer field,
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     last_count: the last so many of them cannot fail, and nothing interrupts them.
+    together: whether many small steps go in one parallel region, as pays in training.
     """
 
-    def __cinit__(self, steps, int64_t last_count=0):
+    def __cinit__(self, steps, int64_t last_count=0, bint together=False):
         cdef const fs_op_info *info
         cdef int64_t total = 0, where, i = 0, patch = 0
         self.step_count = len(steps)
         self.last_count = last_count
+        self.together = together
         sizes = []
         patches = 0
         for op, _, fields in steps:
@@ -195,6 +197,8 @@ cdef class Workspace:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
+            if segment.together:
+                return fs_run_together(steps, segment.step_count, segment.last_count, threads, failure)
             status = fs_run(steps, count, threads, failure)
             if segment.last_count and status == FS_DONE:
                 fs_run_to_end(steps + count, segment.last_count, threads)

@@ -28,6 +28,7 @@ class Program(_call.NativeProgram):
         builder.steps = self.steps
         self.outputs = self._bind_outputs(builder, outputs)
         self._last_count = builder.write_kept() if keeps else 0
+        self._together = builder.traces
         self.has_python = any(step["op"] is None for step in self.steps)
         arena_size = self._place_arena()
         arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
@@ -87,7 +88,7 @@ class Program(_call.NativeProgram):
 
         def close(last_count=0):
             if run:
-                segments.append(_native.Segment([encoded for _, encoded in run], last_count))
+                segments.append(_native.Segment([encoded for _, encoded in run], last_count, self._together))
                 self.plan.append([step for step, _ in run])
                 run.clear()
 

@@ -56,6 +56,9 @@ enum fs_status { FS_DONE, FS_FAILED, FS_INTERRUPTED };
 int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure);
 /* Runs steps that cannot fail, from the first to the last: nothing interrupts them. */
 void fs_run_to_end(const fs_step *steps, int64_t count, int threads);
+/* fs_run for all but the last `last_count` of the steps, then fs_run_to_end for these; in one parallel region where
+   there are many small steps, as in training. */
+int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure);
 
 /* A long run asks `poll` about every 50 ms, on the thread that called fs_run, whether to stop (not 0); a short one
    never does. Null, as at the start: nobody is asked. */

@@ -44,6 +44,9 @@ typedef struct {
     int polls;
 } fs_share;
 
+/* A step is watched once the call has so much work in it (some ms), and every step after it. */
+#define FS_WATCHED_WORK 2e8
+
 /* A kernel of a watched step looks whenever it has done so many multiply-adds: 20 us to some ms. */
 #define FS_WORK_PER_LOOK 4e6
 
@@ -130,9 +133,10 @@ int fs_barrier_wait(fs_barrier *barrier);
 /* Lets everybody through from now on: a thread that stops will not come any more. */
 void fs_barrier_open(fs_barrier *barrier);
 
-/* What a meeting costs, as last measured (meeting.c); and what measures it, where that is due. */
+/* What a meeting costs, as last measured (meeting.c); and what measures it, where that is due: asked for before steps
+   whose threads meet. */
 int64_t fs_meeting_ns(void);
-void fs_measure_meeting(int threads);
+void fs_measure_meeting(int threads, int64_t now);
 
 /* Whether a step of `work` multiply-adds is left to one thread, because threads have lately had to take turns on their
    cores; and what a region that began then tells of that (turns.c). */

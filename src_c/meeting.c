@@ -2,10 +2,12 @@
 #include "internal.h"
 
 /* Cores that share a cache meet in 60 ns, others in 450, and a virtual machine's may be moved from the ones to the
-   others: so it is measured, again after a while, in some 10 us. Where threads have to take turns on a core it takes
-   ms, and is done less often. */
+   others: so it is measured, again after a while, in some 10 us. Where threads have to take turns on a core a meeting
+   takes 50 us and the measurement ms: it is made again after 20 times as long, since new threads may be on one core for
+   some ms only, and each time it is still so after twice as long as before. */
 #define FS_MEASURE_EVERY 1000000000 /* ns */
-#define FS_TAKES_TURNS 5000         /* ns */
+#define FS_MEASURE_SELDOM 10000000000 /* ns */
+#define FS_TAKES_TURNS 5000 /* ns */
 #define FS_MEETINGS 8
 #define FS_MEASUREMENTS 3
 
@@ -32,21 +34,32 @@ static void meet(void *context, int thread, int threads)
     }
 }
 
-/* Asked for before steps whose threads meet; every 64th question looks at the clock. */
-void fs_measure_meeting(int threads)
+/* How long the next measurement has to wait for one that took so long. */
+static int64_t wait_after(int64_t took, int64_t best)
 {
-    static int64_t measured_at;
-    static unsigned questions;
-    if (__atomic_fetch_add(&questions, 1, __ATOMIC_RELAXED) % 64)
-        return;
-    int64_t now = fs_now_ns(), before = __atomic_load_n(&measured_at, __ATOMIC_RELAXED);
-    if (before && now - before < (fs_meeting_ns() < FS_TAKES_TURNS ? 1 : 10) * (int64_t)FS_MEASURE_EVERY)
-        return;
+    static int64_t in_turn; /* the last wait, where threads took turns */
+    int64_t wait = FS_MEASURE_EVERY;
+    if (best >= FS_TAKES_TURNS) {
+        int64_t before = __atomic_load_n(&in_turn, __ATOMIC_RELAXED);
+        wait = 20 * took > 2 * before ? 20 * took : 2 * before;
+        wait = wait < FS_MEASURE_SELDOM ? wait : FS_MEASURE_SELDOM;
+    }
+    __atomic_store_n(&in_turn, best >= FS_TAKES_TURNS ? wait : 0, __ATOMIC_RELAXED);
+    return wait;
+}
+
+void fs_measure_meeting(int threads, int64_t now)
+{
+    static int64_t next;
+    int64_t due = __atomic_load_n(&next, __ATOMIC_RELAXED);
     /* One thread measures, the others go on with the old number. */
-    if (!__atomic_compare_exchange_n(&measured_at, &before, now, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+    if (now < due || !__atomic_compare_exchange_n(&next, &due, now + FS_MEASURE_SELDOM, 0, __ATOMIC_RELAXED,
+                                                  __ATOMIC_RELAXED))
         return;
     fs_measurement m = {.best = 0};
     fs_parallel(threads, meet, &m);
     if (m.best)
         __atomic_store_n(&meeting_ns, m.best < 20 ? 20 : m.best, __ATOMIC_RELAXED);
+    int64_t end = fs_now_ns();
+    __atomic_store_n(&next, end + wait_after(end - now, m.best), __ATOMIC_RELAXED);
 }

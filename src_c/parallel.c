@@ -122,8 +122,6 @@ void fs_barrier_open(fs_barrier *barrier)
 
 /* ---- interrupts ---- */
 
-/* A step is watched once the call has so much work in it (some ms), and every step after it. */
-#define FS_WATCHED_WORK 2e8
 #define FS_POLL_EVERY 50000000 /* ns */
 #define FS_LONGEST_PAUSE 500000000
 
@@ -317,7 +315,7 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
             job->step = &steps[i + j];
             fs_extent_of(job->step->op, job->step->args, share, &job->extent);
             if (job->extent.meets && share > 1)
-                fs_measure_meeting(share);
+                fs_measure_meeting(share, fs_now_ns());
             wanted += fs_threads_for(&job->extent, share);
             work += (double)job->extent.rows * job->extent.row_work;
         }

@@ -4,6 +4,9 @@
    own L2. */
 #include "internal.h"
 
+/* Multiply-adds of a program's shared steps (5 us) that are worth a region. */
+#define FS_MIN_WORK_TOGETHER 600e3
+
 static void run_share(fs_team *team, const fs_step *step, const fs_extent *extent, int thread, int threads)
 {
     fs_share share = {.failure = team->failure};
@@ -63,4 +66,55 @@ void fs_team_end(fs_team *team)
 {
     team->steps = NULL;
     fs_barrier_wait(&team->barrier);
+}
+
+/* ---- a whole program in one region ---- */
+
+static void together(void *context, int thread, int threads)
+{
+    fs_team *team = context;
+    /* Every thread writes the same number: what the runtime really gave. */
+    __atomic_store_n(&team->threads, threads, __ATOMIC_RELAXED);
+    __atomic_store_n(&team->barrier.threads, threads, __ATOMIC_RELAXED);
+    run_steps(team, thread);
+}
+
+/* Whether one region for all steps pays: several steps are to be shared, and none takes so long that it should be
+   watched. */
+static int pays_together(const fs_step *steps, int64_t count, int threads, double *work)
+{
+    int shared = 0;
+    double own = 0;
+    *work = 0;
+    for (int64_t i = 0; i < count; i++) {
+        fs_extent extent;
+        if (steps[i].with_next)
+            return 0;
+        fs_extent_of(steps[i].op, steps[i].args, threads, &extent);
+        double of_step = (double)extent.rows * extent.row_work;
+        *work += of_step;
+        if (fs_pays_in_team(&extent, threads)) {
+            shared++;
+            own += of_step;
+        }
+    }
+    return shared > 1 && own >= FS_MIN_WORK_TOGETHER && *work < FS_WATCHED_WORK;
+}
+
+int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
+{
+    double work;
+    fs_team team = {.steps = steps, .count = count, .failure = failure};
+    int64_t began = fs_now_ns();
+    if (threads > 1)
+        fs_measure_meeting(threads, began);
+    if (threads > 1 && pays_together(steps, count, threads, &work) && !fs_threads_take_turns(work, began)) {
+        fs_parallel(threads, together, &team);
+        fs_note_region(work, began);
+        return team.failed ? FS_FAILED : FS_DONE;
+    }
+    int status = fs_run(steps, count - last_count, threads, failure);
+    if (status == FS_DONE)
+        fs_run_to_end(steps + count - last_count, last_count, threads);
+    return status;
 }

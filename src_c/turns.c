@@ -12,8 +12,8 @@
 #define FS_LEAST_PAUSE 4
 #define FS_MOST_PAUSE 64
 #define FS_LONGEST_PAUSE 1000000000 /* ns */
-/* Larger steps (2 ms) lose less by waiting than by being left to one thread. */
-#define FS_LARGE_STEP 50e6
+/* Larger steps (some ms) lose less by waiting than by being left to one thread. */
+#define FS_LARGE_STEP FS_WATCHED_WORK
 
 static int64_t alone_until;
 static int pause = FS_LEAST_PAUSE;

@@ -3,8 +3,8 @@
 
    A step has, for each phase of its cell: the gradients of some gates' sums, unit by unit, from the trace and from the
    gradient of h; then a product of all units' with the transposed recurrent kernel. Threads that own units meet between
-   the two. Every lane of a product adds k = 0, 1, 2 ... in order: a row has the same bits alone or in a batch and on
-   any number of threads. */
+   the two. Every lane of a product adds a gate's k = 0, 1, 2 ... in order, from zero, and then the gates' sums in their
+   order: a row has the same bits alone or in a batch and on any number of threads. */
 
 typedef struct fs_back_run {
     const fs_recurrent_backward_args *a;
@@ -15,11 +15,11 @@ typedef struct fs_back_run {
     int values; /* what the trace kept of the gates, see fs_keeps_values */
     double unlooked;
 
-    /* The product that runs: to (B, W) = or += two pieces of each row's dz, one after the other, times w. */
+    /* The product that runs: to (B, W) = or += some gates of each row's dz, which begin at gate_at, times w. */
     const float *w;
     float *to;
-    int64_t first_at, first_count, second_at, second_count;
-    int adds;
+    int64_t gate_at[4];
+    int gates, adds;
     const float *fetch, *fetch_end; /* the trace of the step that comes next, which the product has fetched meanwhile */
 } fs_back_run;
 
@@ -66,30 +66,84 @@ FS_INLINE vf fs_load_if(const float *x, int64_t unit, int64_t units)
 
 /* ---- the product ---- */
 
+/* acc += the sums of N gates of one row from `first` on, side by side: a gate's G sums alone would wait for each other
+   (LSTM (1,100,32,32): the product takes 20% less time). */
+FS_INLINE void fs_back_beside(fs_sums acc, const fs_back_run *s, const float *dz, const float *w, int64_t apart,
+                              const int first, const int N, const int G)
+{
+    int64_t units = s->a->units;
+    fs_sums own;
+    const float *x[4];
+    w += first * units * apart;
+    FS_UNROLL for (int n = 0; n < N; n++)
+    {
+        x[n] = dz + s->gate_at[first + n];
+        FS_UNROLL for (int g = 0; g < G; g++) own[n][g] = v_zero();
+    }
+    for (int64_t k = 0; k < units; k++, w += apart) {
+        FS_UNROLL for (int n = 0; n < N; n++)
+        {
+            vf value = v_bcast(x[n] + k);
+            FS_UNROLL for (int g = 0; g < G; g++)
+                own[n][g] = v_fma(value, v_load(w + n * units * apart + g * FS_PANEL), own[n][g]);
+        }
+    }
+    FS_UNROLL for (int n = 0; n < N; n++)
+    {
+        FS_UNROLL for (int g = 0; g < G; g++) acc[0][g] = v_add(acc[0][g], own[n][g]);
+    }
+}
+FS_INLINE void fs_back_row(fs_sums acc, const fs_back_run *s, const float *dz, const float *w, int64_t apart,
+                           const int gates, const int G)
+{
+    FS_UNROLL for (int n = 0; n < gates; n += FS_MOST_BESIDE)
+        fs_back_beside(acc, s, dz, w, apart, n, gates - n < FS_MOST_BESIDE ? gates - n : FS_MOST_BESIDE, G);
+}
+
+/* acc += the gates' sums of R rows, one gate after the other. */
+FS_INLINE void fs_back_in_turn(fs_sums acc, fs_back_run *s, const int32_t *rows, const float *w, int64_t apart,
+                               const int R, const int G)
+{
+    int64_t units = s->a->units;
+    for (int n = 0; n < s->gates; n++, w += units * apart) {
+        const float *dz[FS_MOST_ROWS];
+        fs_sums own;
+        FS_UNROLL for (int r = 0; r < R; r++)
+        {
+            FS_UNROLL for (int g = 0; g < G; g++) own[r][g] = v_zero();
+            dz[r] = fs_back_dz(s, rows[r]) + s->gate_at[n];
+        }
+        fs_ahead ahead = {NULL, 0};
+        if (s->fetch < s->fetch_end) {
+            ahead = (fs_ahead){(const char *)s->fetch, FS_PANEL * (int64_t)sizeof(float)};
+            s->fetch += units * FS_PANEL;
+        }
+        fs_accumulate(own, dz, w, units, apart, ahead, R, G);
+        FS_UNROLL for (int r = 0; r < R; r++)
+        {
+            FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = v_add(acc[r][g], own[r][g]);
+        }
+    }
+}
+
 /* G panels from `block` on, which stand in one group of up to four; a block is one vector of a panel. */
 FS_INLINE void fs_back_block(fs_back_run *s, const int32_t *rows, int64_t block, const int R, const int G)
 {
     int64_t panel = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN, group = panel / 4 * 4;
     int64_t panels = (s->a->units + FS_PANEL - 1) / FS_PANEL, beside = panels - group < 4 ? panels - group : 4;
     int64_t apart = beside * FS_PANEL, unit = panel * FS_PANEL + lane;
-    const float *w = s->w + group * FS_PANEL * (s->first_count + s->second_count) + (panel - group) * FS_PANEL + lane;
-    const float *dz[FS_MOST_ROWS];
+    const float *w = s->w + group * FS_PANEL * s->gates * s->a->units + (panel - group) * FS_PANEL + lane;
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++)
     {
         FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = v_zero();
-        dz[r] = fs_back_dz(s, rows[r]) + s->first_at;
     }
-    fs_ahead ahead = {NULL, 0};
-    if (s->fetch < s->fetch_end) {
-        ahead = (fs_ahead){(const char *)s->fetch, FS_PANEL * (int64_t)sizeof(float)};
-        s->fetch += s->first_count * FS_PANEL;
-    }
-    fs_accumulate(acc, dz, w, s->first_count, apart, ahead, R, G);
-    if (s->second_count) {
-        FS_UNROLL for (int r = 0; r < R; r++) dz[r] = fs_back_dz(s, rows[r]) + s->second_at;
-        fs_accumulate(acc, dz, w + s->first_count * apart, s->second_count, apart, (fs_ahead){NULL, 0}, R, G);
-    }
+    if (R == 1 && s->gates == 4)
+        fs_back_row(acc, s, fs_back_dz(s, rows[0]), w, apart, 4, G);
+    else if (R == 1 && s->gates == 3)
+        fs_back_row(acc, s, fs_back_dz(s, rows[0]), w, apart, 3, G);
+    else
+        fs_back_in_turn(acc, s, rows, w, apart, R, G);
     FS_UNROLL for (int r = 0; r < R; r++)
     {
         float *to = s->to + rows[r] * s->width + unit;
@@ -135,18 +189,19 @@ static void fs_back_phase_product(fs_back_run *s, const fs_cell_backward *cell, 
     if (cell->phase_count == 2 && phase == 0) { /* the candidate, the third gate */
         s->w = s->a->w_c;
         s->to = s->dc;
-        s->first_at = 2 * units;
-        s->first_count = units;
-        s->second_count = s->adds = 0;
+        s->gate_at[0] = 2 * units;
+        s->gates = 1;
+        s->adds = 0;
         return;
     }
     s->w = s->a->w_h;
     s->to = s->dh;
-    s->first_at = 0;
-    s->first_count = (cell->gates == 1 ? 1 : cell->has_c ? 4 : 2) * units;
+    s->gates = cell->phase_count == 2 ? 2 : cell->gates == 4 && !cell->has_c ? 3 : cell->gates;
+    for (int n = 0; n < s->gates; n++)
+        s->gate_at[n] = n * units;
     /* A GRU that resets after the product: the candidate's recurrent sum stands behind its own. */
-    s->second_at = 3 * units;
-    s->second_count = cell->gates == 4 && !cell->has_c ? units : 0;
+    if (s->gates == 3)
+        s->gate_at[2] = 3 * units;
     s->adds = cell->gates != 1 && !cell->has_c;
 }
 
