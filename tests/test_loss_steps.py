@@ -47,7 +47,7 @@ def run_native(loss, y, x, weights=None, mask=None, chosen=(), factor=1.0):
         inputs.append(p.input(mask.shape, "bool"))
         slot, taken = slot.with_mask(inputs[-1]), [x, mask]
     compiled.prepare([y], [slot])
-    output = Output(p, slot, compiled.losses[0])
+    output = Output(slot, compiled.losses[0], y)
     target = targets_for(compiled, [y], [weights], native=True)([output], [])
     assert isinstance(target, NativeTarget)
     results, ((_, gradient),) = target.add(p, inputs, trains=True)

@@ -1,8 +1,8 @@
 """Losses of predicted probabilities. https://keras.io/api/losses/probabilistic_losses/
 
 Numbers are those of Keras on TensorFlow: probabilities are clipped to [1e-7, 1 - 1e-7] as float32 has these, and where
-they are the output of a softmax or sigmoid that ends a model, `fit` goes on from what went into it instead
-(`value_and_gradient_of_logits`). Values have the shape of `y_pred` without the axis of the classes.
+they are the output of a softmax or sigmoid (whichever of the two) that ends a model, `fit` goes on from what went into
+it instead (`value_and_gradient_of_logits`). Values have the shape of `y_pred` without the axis of the classes.
 """
 
 import warnings
@@ -167,11 +167,21 @@ kl_divergence.with_pullback = _divergence
 class _Crossentropy(LossFunctionWrapper):
     """What the crossentropies share: a loss that can go on from what went into a model's last activation."""
 
+    def takes_logits(self, y_true, y_pred):
+        """Whether Keras takes what went into the softmax or sigmoid in the place of such predictions.
+
+        It does not where it has made other tensors of them by then: of another dtype, with zeros for a class to ignore,
+        or without their last axis of 1 for labels (B, T).
+        """
+        ranks = len(y_pred.shape) - len(y_true.shape)
+        squeezed = ranks == 1 and y_pred.shape[-1] == 1 and len(y_true.shape) > 1
+        return self.dtype == "float32" and self._fn_kwargs.get("ignore_class") is None and not squeezed
+
     def value_and_gradient_of_logits(self, y_true, logits, sample_weight=None, mask=None):
-        """`value_and_gradient` for what went into the softmax (of a binary crossentropy: sigmoid), and by that.
+        """`value_and_gradient` for what went into a model's last softmax or sigmoid, and by that.
 
         As Keras does where that activation is the last thing a model does: Dense, Activation or Softmax, but not within
-        a TimeDistributed. Nothing is clipped then.
+        a TimeDistributed, nor before a Reshape. Nothing is clipped then.
         """
 
         def call(y_true, logits):
@@ -195,7 +205,6 @@ class CategoricalCrossentropy(_Crossentropy):
     alike; axis: of the classes.
     """
 
-    activation = "softmax"
     _in_config = ("from_logits", "label_smoothing", "axis")
 
     def __init__(
@@ -214,7 +223,6 @@ class CategoricalCrossentropy(_Crossentropy):
 class SparseCategoricalCrossentropy(_Crossentropy):
     """See `sparse_categorical_crossentropy`, and `Loss` for the other arguments. axis: -1 only."""
 
-    activation = "softmax"
     _in_config = ("from_logits", "ignore_class")
 
     def __init__(
@@ -237,7 +245,6 @@ class BinaryCrossentropy(_Crossentropy):
     of it on each side.
     """
 
-    activation = "sigmoid"
     _in_config = ("from_logits", "label_smoothing", "axis")
 
     def __init__(

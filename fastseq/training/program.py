@@ -1,9 +1,11 @@
 """One training step of a model as a program: forward with traces, the loss, backward."""
 
+import warnings
+
 import numpy as np
 
 from fastseq import nest, runtime
-from fastseq.builder import ACTIVATION_KINDS, Builder
+from fastseq.builder import Builder
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
 from fastseq.layers import calling
@@ -37,8 +39,8 @@ class TrainingProgram:
 
     arguments: the call's, from `bound`; variables: the weights that gradients are wanted of, none of them for a test;
     target: what adds the losses, `NativeLosses` or `PythonLosses`, to the model's `Output`s.
-    losses_of: takes the Slots of the outputs and gives a `Loss` or None for each; updates: None, or the optimizer's
-    FusedUpdates and its key, which then take the gradients; all variables must have one.
+    losses_of: takes the Slots of the outputs and gives a `Loss` or None, and labels, for each; updates: None, or the
+    optimizer's FusedUpdates and its key, which then take the gradients; all variables must have one.
     Raises UnsupportedError, naming the layer, where no gradient is known, and NoGradientError.
     """
 
@@ -62,7 +64,7 @@ class TrainingProgram:
                 "trainable=False on their layers, or leave them out."
             )
         self._arrays = [(variable, variable._value) for variable, _ in p.weights.values()]
-        outputs = [Output(p, slot, loss) for slot, loss in zip(slots, losses_of(slots))]
+        outputs = [Output(slot, *told) for slot, told in zip(slots, losses_of(slots))]
         self.target = target = target_for(outputs, list(p.penalties))
         results, ends = target.add(p, inputs, bool(variables))
         wanted = [p.weight(variable) for variable in variables]
@@ -117,19 +119,18 @@ class Output:
     step; then `end` is not `slot`.
     """
 
-    def __init__(self, p, slot, loss):
+    def __init__(self, slot, loss, labels):
         self.slot, self.loss, self.end = slot, loss, slot
-        wanted = getattr(loss, "activation", None)
-        step = next((step for step in reversed(p.steps) if _writes(step, slot)), None)
-        if wanted is None or step is None or loss._fn_kwargs.get("from_logits"):
+        if slot.activated is None or not getattr(loss, "takes_logits", lambda *_: False)(labels, slot):
             return
-        fields = step["fields"]
-        if fields["kind"] == ACTIVATION_KINDS[wanted] and fields["y"].shape == slot.shape:
-            self.end = fields["x"]
-
-
-def _writes(step, slot):
-    return step["op"] in ("activation", "row_activation") and step["fields"]["y"].buffer is slot.buffer
+        activation, self.end = slot.activated
+        if loss._fn_kwargs.get("from_logits"):
+            warnings.warn(
+                f"Loss {loss.name} has from_logits=True, but the output was produced by a {activation} activation and "
+                "thus does not represent logits. Was this intended? As in Keras the loss is computed from what went "
+                "into the activation.",
+                stacklevel=2,
+            )
 
 
 def gradients_of(model, x, y, loss, sample_weight=None):
@@ -153,7 +154,7 @@ def gradient_function(model, x, y, loss, sample_weight=None):
 
     def losses_of(slots):
         compiled.prepare(y, slots)
-        return compiled.losses
+        return list(zip(compiled.losses, y))
 
     def made():
         target_for = targets_for(compiled, y, weights, native=True)

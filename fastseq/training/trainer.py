@@ -147,7 +147,7 @@ class Trainer:
             labels.check(self.model, self.compiled.names, y, shapes)
             self.compiled.prepare(y, slots)
             labels.check_losses(self.model, self.compiled, y, weights, shapes)
-            return self.compiled.losses
+            return list(zip(self.compiled.losses, y))
 
         updates = None
         for variable in variables:
