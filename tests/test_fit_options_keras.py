@@ -150,6 +150,29 @@ def names_of(function):
     return [name for name in inspect.signature(function).parameters if name not in ("self", "kwargs", "args")]
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (2, 1, 3)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_weights_without_the_axis_of_a_last_timestep(shape, masked):
+    """The loss's values (4, 1) lose an axis beside weights (4,)."""
+    x, y = draw(4, *shape), draw(4, *shape, seed=1)
+    weights = np.random.default_rng(2).random((4, *shape[:-2])).astype("f")
+    if masked:
+        x[1] = 0
+
+    def make(k):
+        masking = [k.layers.Masking()] if masked and len(shape) == 2 else []
+        return k.Sequential([k.Input(shape), *masking, k.layers.Dense(3)])
+
+    ours, theirs = both(make)
+    for model, library in ((ours, fastseq), (theirs, keras)):
+        model.compile(library.optimizers.SGD(0.1), "mse", weighted_metrics=["mae"])
+    for _ in range(2):
+        found = [model.train_on_batch(x, y, sample_weight=weights) for model in (ours, theirs)]
+        np.testing.assert_allclose(*found, rtol=1e-5)
+    for own, other in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("method", ["compile", "fit", "evaluate", "train_on_batch", "test_on_batch"])
 def test_every_argument_of_a_method(method):
     """Keras's arguments are here, in its order, or raise with the list of those that are."""

@@ -120,6 +120,8 @@ def _check_weights(what, loss, labels, weight, predicted):
     given = weight.shape
     for shape in wanted:
         own = given[:-1] if len(given) == len(shape) + 1 and given[-1] == 1 else given
+        # Values of one timestep lose it beside weights that have none.
+        own = (*given, 1) if len(given) == len(shape) - 1 and shape[-1] == 1 else own
         if _broadcasts(own, shape):
             return
     advice = ""
