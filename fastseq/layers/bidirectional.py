@@ -31,6 +31,7 @@ class Bidirectional(Layer):
 
     Call: `layer(sequences, initial_state=None, mask=None, training=None)`; initial_state holds the forward layer's
     states, then the backward layer's. merge_mode: "concat", "sum", "ave", "mul", or None for both outputs.
+    A layer with unroll=True gives what it gives without, also where Keras's does not: see `OverTime`, of masks.
     Raises ValueError for layers that do not fit together and for another merge_mode.
     """
 

@@ -18,6 +18,9 @@ class OverTime(Layer):
     """Base of RNN and of the recurrent layers: flags, masks, and the states that a stateful layer keeps.
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`.
+    unroll: only asks for a known number of timesteps; the numbers are those of Keras's loop. With go_backwards,
+    zero_output_for_mask and a mask Keras's unrolled form on TensorFlow zeroes other timesteps: those of the mask as it
+    stands, not turned around.
     """
 
     supports_masking = True
