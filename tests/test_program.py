@@ -1,5 +1,7 @@
 """Programs by themselves, without a layer."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -47,3 +49,17 @@ def test_gradients_of_windows_take_time_linear_in_their_number():
         assert len(y) > time
         written.append(sum(int(np.prod(size)) for size in sizes))
     assert written[1] < 4.5 * written[0]
+
+
+def test_caches_that_are_gone_are_not_kept_among_a_layers_users():
+    layer = layers.Dense(2)
+    for _ in range(5):
+        model = fastseq.Sequential([layers.Input((3,)), layer])
+        model(np.ones((1, 3), "f"))
+    del model
+    gc.collect()
+    model = fastseq.Sequential([layers.Input((3,)), layer])
+    before = model(np.ones((1, 3), "f"))
+    assert len(layer._users._references) == 2  # the layer's own and the last model's
+    layer.set_weights([2 * w for w in layer.get_weights()])
+    np.testing.assert_array_equal(model(np.ones((1, 3), "f")), 2 * before)
