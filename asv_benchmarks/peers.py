@@ -107,9 +107,10 @@ def machine():
 
 
 def environment(name, threads, isa=""):
-    """The environment of an engine's process."""
+    """The environment of an engine's process. Byte code is kept, as it is where pip installed an engine."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return {
-        **os.environ, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
+        **kept, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
         "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **instruction_sets.environment(isa, name),
     }  # fmt: skip
 
