@@ -115,10 +115,11 @@ def test_checkpoint_files(tmp_path):
 
 
 def test_refusals():
-    for arguments in ({"filepath": "a.h5"}, {"filepath": "a.keras", "save_weights_only": True}):
+    whole = ({"filepath": "a.hdf5"}, {"filepath": "a.weights.h5"}, {"filepath": "a"})
+    for arguments in (*whole, {"filepath": "a.keras", "save_weights_only": True}):
         with pytest.raises(ValueError, match="must end in"):
             callbacks.ModelCheckpoint(**arguments)
-    for wrong in ("batch", 0, 1.5, True):
+    for wrong in ("batch", -1, 1.5, True):
         for make in (
             callbacks.BackupAndRestore,
             lambda path, save_freq: callbacks.ModelCheckpoint("a.keras", save_freq=save_freq),

@@ -105,11 +105,26 @@ def test_reduce_lr_on_plateau(name, arguments):
     np.testing.assert_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("file", ["best.h5", "best.keras"])
+def test_whole_models_are_loaded_by_keras(file, tmp_path):
+    import fastseq
+
+    x, y = np.random.default_rng(0).random((2, 20, 3), "f")
+    model = fastseq.Sequential([fastseq.Input((3,)), fastseq.layers.Dense(3)])
+    model.compile("adam", "mse")
+    saving = callbacks.ModelCheckpoint(tmp_path / file, monitor="loss", save_best_only=True)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[saving])
+    assert saving.best == min(model.history.history["loss"])
+    for library in (keras, fastseq):
+        found = library.models.load_model(tmp_path / file)
+        np.testing.assert_allclose(found.predict(x, verbose=0), model.predict(x), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", SEQUENCES)
 @pytest.mark.parametrize("arguments", [
     {}, {"save_best_only": True}, {"save_best_only": True, "initial_value_threshold": 0.6}, {"save_freq": 2},
     {"save_freq": 4}, {"save_best_only": True, "monitor": "acc", "mode": "max"},
-    {"save_best_only": True, "monitor": "missing"}, {"save_weights_only": True},
+    {"save_best_only": True, "monitor": "missing"}, {"save_weights_only": True}, {"save_freq": 0},
 ], ids=str)  # fmt: skip
 def test_model_checkpoint(name, arguments, tmp_path):
     ending = ".weights.h5" if arguments.get("save_weights_only") else ".keras"

@@ -21,7 +21,7 @@ class BackupAndRestore(Callback):
 
     Args:
         backup_dir: folder of its own for each run; made when it is first needed.
-        save_freq: "epoch", or a number of steps.
+        save_freq: "epoch", or a number of steps; 0 is every step too.
         double_checkpoint: keep the file before the last too, and take it where the last one cannot be read.
         delete_checkpoint: delete the files when training has ended by itself.
 

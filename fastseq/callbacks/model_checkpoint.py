@@ -13,9 +13,9 @@ class ModelCheckpoint(MonitorCallback):
 
     Args:
         filepath: name of the file, which may hold ``{epoch}``, ``{batch}`` (both count from 1) and names from the logs
-            as ``{val_loss:.2f}``; it ends in .keras, with save_weights_only in .weights.h5. Folders are made.
+            as ``{val_loss:.2f}``; it ends in .keras or .h5, with save_weights_only in .weights.h5. Folders are made.
         monitor, mode: see `MonitorCallback`; with save_best_only the model is saved only when this got better.
-        save_freq: "epoch", or a number of steps, counted over epochs.
+        save_freq: "epoch", or a number of steps, counted over epochs; 0 is every step too.
         initial_value_threshold: what the first model has to beat.
         verbose: 1 says what it does.
 
@@ -42,10 +42,13 @@ class ModelCheckpoint(MonitorCallback):
         self.save_freq = save_freq
         self._steps = StepCount(save_freq)
         self._current_epoch = 0
-        ending = ".weights.h5" if save_weights_only else ".keras"
-        if not self.filepath.endswith(ending):
+        of_weights = self.filepath.endswith(".weights.h5")
+        # A whole model in a file of such a name would be taken for weights by whoever reads it.
+        fits = of_weights if save_weights_only else self.filepath.endswith((".keras", ".h5")) and not of_weights
+        if not fits:
             raise ValueError(
-                f"With save_weights_only={save_weights_only} the filepath must end in `{ending}`. Received: "
+                f"With save_weights_only={save_weights_only} the filepath must end in "
+                f"{'`.weights.h5`' if save_weights_only else '`.keras` or `.h5`, not `.weights.h5`'}. Received: "
                 f"filepath={self.filepath}"
             )
 
@@ -119,8 +122,8 @@ class StepCount:
     """
 
     def __init__(self, save_freq):
-        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
-            raise ValueError(f"`save_freq` is 'epoch' or a whole number from 1. Received: save_freq={save_freq}")
+        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 0):
+            raise ValueError(f"`save_freq` is 'epoch' or a whole number from 0. Received: save_freq={save_freq}")
         self._wanted = save_freq
         self._since = 0
         self._last = None
