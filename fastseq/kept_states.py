@@ -11,7 +11,7 @@ from fastseq import nest
 @contextlib.contextmanager
 def restored_on_error(layer, always=False):
     """Puts the states that `layer` and the layers in it keep back where an exception leaves the block, or `always`."""
-    before = [(part, _copies(part)) for part in _stateful(layer)]
+    before = [(part, _copies(part)) for part in stateful_layers(layer)]
     done = False
     try:
         yield
@@ -22,7 +22,8 @@ def restored_on_error(layer, always=False):
                 _put_back(part, states)
 
 
-def _stateful(layer):
+def stateful_layers(layer):
+    """The layers in `layer`, itself among them, that keep states."""
     found, todo, seen = [], [layer], set()
     while todo:
         part = todo.pop()

@@ -180,15 +180,27 @@ class Trainable:
     # ---- for BackupAndRestore ------------------------------------------------------------------------------------
 
     def get_training_state(self):
-        """dict name -> array: what the order of rows, layers' random numbers and the epoch's totals go on from."""
+        """dict name -> array: what the order of rows, layers' random numbers and states, and the epoch's totals go on
+        from."""
         trainer = self._trainer_for("get_training_state")
         states = {f"random/{number}": state for number, state in enumerate(trainer.random_states())}
+        states |= {f"kept/{number}": state for number, state in enumerate(trainer.kept_states())}
         totals = {f"total/{number}": variable.numpy() for number, variable in enumerate(trainer.totals())}
         return {"seed": np.array(trainer.seed), **states, **totals}
 
     def set_training_state(self, found):
-        """Takes what `get_training_state` gave."""
+        """Takes what `get_training_state` gave. Raises ValueError for states of stateful layers of other shapes."""
         trainer = self._trainer_for("set_training_state")
+        kept = [found[f"kept/{number}"] for number in range(sum(name.startswith("kept/") for name in found))]
+        # Backups of earlier versions have none.
+        shapes = [[state.shape for state in states] for states in (kept, trainer.kept_states())]
+        if kept and shapes[0] != shapes[1]:
+            raise ValueError(
+                f"Model '{self.name}': its stateful layers keep states of the shapes {shapes[1]}, got {shapes[0]}, "
+                "perhaps of another batch size."
+            )
+        for state, value in zip(trainer.kept_states(), kept):
+            state[...] = value
         trainer.seed = int(found["seed"])
         for number, state in enumerate(trainer.random_states()):
             state[...] = found[f"random/{number}"]

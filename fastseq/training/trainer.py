@@ -5,6 +5,7 @@ from collections import OrderedDict
 import numpy as np
 
 from fastseq import nest, optimizers, runtime
+from fastseq.kept_states import restored_on_error, stateful_layers
 from fastseq.models import predict as prediction
 from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
@@ -193,6 +194,10 @@ class Trainer:
 
         return [layer._random_state for layer in all_layers(self.model) if hasattr(layer, "_random_state")]
 
+    def kept_states(self):
+        """The arrays of the states that stateful layers keep."""
+        return [state for layer in stateful_layers(self.model) for state in nest.flatten(layer.states or ())]
+
     def totals(self):
         """The variables of losses and metrics, which make up the epoch's numbers so far."""
         return [variable for metric in self.compiled.metrics for variable in metric.variables]
@@ -201,7 +206,9 @@ class Trainer:
         """Puts back the epoch's numbers that a killed run had; any batch tells what losses and metrics there are."""
         self._build(x)
         y, _ = self._targets(y, sample_weight, None)
-        self.compiled.prepare(y, nest.flatten(prediction.run(self.model, x)))
+        with restored_on_error(self.model, always=True):
+            outputs = prediction.run(self.model, x)
+        self.compiled.prepare(y, nest.flatten(outputs))
         for variable, value in zip(self.totals(), self.kept_totals):
             variable.assign(value)
         self.kept_totals = None
