@@ -293,6 +293,19 @@ static void region_body(void *context, int thread, int threads)
     }
 }
 
+/* Whether it did: not where threads take turns. Out of the way of steps on one thread. */
+static __attribute__((noinline)) int run_in_parallel(fs_region *region, int threads, double work)
+{
+    int64_t began = fs_now_ns();
+    if (fs_threads_take_turns(work, began))
+        return 0;
+    for (int j = 0; j < region->job_count; j++)
+        region->jobs[j].barrier = (fs_barrier){0};
+    fs_parallel(threads, region_body, region);
+    fs_note_region(work, began);
+    return 1;
+}
+
 /* begun: whether `watch` is; else it begins with the first step that is watched (reading the floating-point mode takes
    25 ns, a tenth of a small call). */
 static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t count, int threads,
@@ -331,15 +344,8 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
         }
         if (region.job_count == 2 && (threads < 2 || !fs_worth_a_thread(&region.jobs[0].extent)))
             wanted = 1;
-        int64_t began = wanted > 1 ? fs_now_ns() : 0;
-        if (wanted > 1 && !fs_threads_take_turns(work - before, began)) {
-            for (int j = 0; j < region.job_count; j++)
-                region.jobs[j].barrier = (fs_barrier){0};
-            fs_parallel(wanted, region_body, &region);
-            fs_note_region(work - before, began);
-        } else {
+        if (wanted <= 1 || !run_in_parallel(&region, wanted, work - before))
             run_jobs(&region, 0, 1);
-        }
         /* First: an exception of Python's is waiting. */
         if (region.watch && __atomic_load_n(&watch->stop, __ATOMIC_RELAXED))
             return FS_INTERRUPTED;
