@@ -200,7 +200,7 @@ def test_a_killed_run_ends_like_an_unbroken_one(tmp_path, freq, when, double):
 def test_the_best_weights_outlive_a_run():
     model, again = Model(), Model()
     stopping, other = (callbacks.EarlyStopping("loss", restore_best_weights=True, patience=5) for _ in range(2))
-    assert stopping.get_state().keys() == {"wait", "best_epoch"}
+    assert stopping.get_state().keys() == {"wait", "best_epoch", "stopped_epoch"}
     run(model, callbacks.CallbackList([stopping], model=model), [{"loss": 2.0}, {"loss": 1.0}, {"loss": 1.5}])
     callbacks.CallbackList([other], model=again)
     other.set_state(stopping.get_state())

@@ -247,51 +247,6 @@ def test_backup_goes_on_in_the_middle_of_an_epoch_to_the_same_weights(tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("save_freq", ["epoch", 2])
-def test_a_backup_has_the_states_of_stateful_layers(tmp_path, save_freq):
-    x, y = X[:30], Y[:30]
-
-    def make(rows):
-        kept = [
-            layers.GRU(4, stateful=True, return_sequences=True),
-            layers.Bidirectional(layers.LSTM(3, stateful=True)),
-        ]
-        made = fastseq.Sequential([layers.Input(X.shape[1:], batch_size=rows), *kept, layers.Dense(Y.shape[1])])
-        rng = np.random.default_rng(0)
-        made.set_weights([rng.standard_normal(weight.shape) for weight in made.get_weights()])
-        made.compile("sgd", "mse", metrics=["mae"])
-        return made
-
-    class Killed(callbacks.Callback):
-        steps = 0
-
-        def on_train_batch_end(self, batch, logs=None):
-            self.steps += 1
-            if self.steps == 5:
-                raise KeyboardInterrupt
-
-    def run(*more, rows=10):
-        made = make(rows)
-        listed = [callbacks.BackupAndRestore(tmp_path, save_freq=save_freq), *more]
-        made.fit(x, y, batch_size=rows, epochs=3, shuffle=False, verbose=0, callbacks=listed)
-        last = {name: values[-1] for name, values in made.history.history.items()}
-        return made, last
-
-    whole, expected = run()
-    with pytest.raises(KeyboardInterrupt):
-        run(Killed())
-    with pytest.raises(ValueError, match=r"states of the shapes .*\(15, 4\).* got .*\(10, 4\).*batch size"):
-        run(rows=15)
-    found, last = run()
-    assert last == expected
-    for a, b in zip(whole.get_weights(), found.get_weights()):
-        np.testing.assert_array_equal(a, b)
-    states = [[*model.layers[0].states, *model.layers[1].states] for model in (whole, found)]
-    assert len(states[0]) == 5 and all(np.any(state) for state in states[0])
-    for a, b in zip(*states):
-        np.testing.assert_array_equal(a, b)
-
-
 def test_a_bar_and_lines_on_stderr(capsys):
     trained = model(metrics=["mae"])
     trained.fit(X, Y, epochs=2, verbose=1)

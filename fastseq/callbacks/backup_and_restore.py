@@ -7,6 +7,7 @@ what the model says of its random numbers.
 
 import json
 import os
+import sys
 
 import numpy as np
 
@@ -19,16 +20,18 @@ _NAME = "latest.npz"
 class BackupAndRestore(Callback):
     """Saves what training goes on with after every epoch or so many steps, and begins with what is there.
 
+    A run that had been stopped (`stop_training`) trains no further, where Keras's would.
+
     Args:
         backup_dir: folder of its own for each run; made when it is first needed.
         save_freq: "epoch", or a number of steps; 0 is every step too.
         double_checkpoint: keep the file before the last too, and take it where the last one cannot be read.
         delete_checkpoint: delete the files when training has ended by itself.
 
-    Of the model it uses `built`, `get_weights`, `set_weights`, `trainable_variables` and `optimizer`, and if it has it
-    `get_training_state()`, which gives a dict name -> array of what else a run depends on (the states of random
-    generators), with `set_training_state(dict)`. It sets `_initial_epoch` and `_initial_batch`: the epoch to go on with
-    and how many steps of it are done.
+    Of the model it uses `built`, `get_weights`, `set_weights`, `trainable_variables`, `optimizer` and `stop_training`,
+    and if it has it `get_training_state()`, which gives a dict name -> array of what else a run depends on (the states
+    of random generators), with `set_training_state(dict)`. It sets `_initial_epoch` and `_initial_batch`: the epoch to
+    go on with and how many steps of it are done.
 
     Raises:
         ValueError: an empty folder name, another save_freq, a model without weights, or one whose weights are others.
@@ -79,6 +82,10 @@ class BackupAndRestore(Callback):
         place = json.loads(str(found["place"]))
         self._epoch = self.model._initial_epoch = place["epoch"]
         self.model._initial_batch = place["batch"]
+        if place.get("stop"):  # files of earlier versions do not say
+            self.model.stop_training = True
+            if not place["batch"]:
+                self.model._initial_epoch = sys.maxsize  # no epoch is left
         for name, callback in self._others():
             callback.set_state(_part(found, f"callback/{name}/"))
         if hasattr(self.model, "set_training_state"):
@@ -118,7 +125,7 @@ class BackupAndRestore(Callback):
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._path):
             os.replace(self._path, f"{self._path}.bkp")
-        place = np.array(json.dumps({"epoch": epoch, "batch": batch}))
+        place = np.array(json.dumps({"epoch": epoch, "batch": batch, "stop": bool(self.model.stop_training)}))
         write.replace(self._path, lambda file: np.savez(file, place=place, **arrays))
 
     def on_train_end(self, logs=None):

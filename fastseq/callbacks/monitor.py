@@ -95,14 +95,14 @@ class EarlyStopping(MonitorCallback):
         self.start_from_epoch = start_from_epoch
         self._reset()
 
-    _state = ("best", "wait", "best_epoch")
+    _state = ("best", "wait", "best_epoch", "stopped_epoch")
 
     def get_state(self):
         weights = enumerate(self.best_weights or ())
         return {**super().get_state(), **{f"best_weights/{index}": np.asarray(weight) for index, weight in weights}}
 
     def set_state(self, state):
-        super().set_state(state)
+        super().set_state({"stopped_epoch": np.array(0), **state})  # backups of earlier versions do not have it
         count = sum(name.startswith("best_weights/") for name in state)
         self.best_weights = [state[f"best_weights/{index}"] for index in range(count)] or None
 

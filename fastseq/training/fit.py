@@ -83,7 +83,9 @@ def fit(
                 trainer.go_on(*next(source.batches(epoch)))
             with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
                 done = start
-                for batch in _limited(source.batches(epoch, start), steps_per_epoch, start):
+                # A run that was killed after the step that stopped it has the epoch's end alone left to do.
+                stopped = start and model.stop_training
+                for batch in () if stopped else _limited(source.batches(epoch, start), steps_per_epoch, start):
                     listed.on_train_batch_begin(done)
                     # Ctrl-C comes before a step or after it; in long kernels at once, then the step changes nothing.
                     with interrupts.whole(kernels_stop=True):
@@ -97,8 +99,8 @@ def fit(
                     bar.update(logs)
                     if model.stop_training:
                         break
-                # A run that was killed after an epoch's last step has its end alone left to do.
-                if done == start and not (start and source.count(epoch) in (start, None)):
+                # Nor has one that was killed after an epoch's last step more to do.
+                if done == start and not stopped and not (start and source.count(epoch) in (start, None)):
                     warnings.warn(
                         f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3
                     )
