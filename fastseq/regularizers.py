@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fastseq import backend
 from fastseq.naming import to_snake_case
 from fastseq.saving import serialization
 
@@ -86,18 +87,36 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = mode
 
     def __call__(self, x):
+        products = self._products(x)[-1]
+        with np.errstate(invalid="ignore"):
+            return float(0.5 * self._share(len(products)) * np.sum(np.abs(products)))
+
+    def gradient(self, x):
+        """The derivative of the penalty by the matrix x, of its shape."""
+        units, lengths, products = self._products(x)
+        with np.errstate(invalid="ignore"):
+            by_units = self._share(len(units)) * (np.sign(products) @ units)
+            # Along a vector nothing changes but its length, of which only that of a tiny one counts.
+            along = np.sum(by_units * units, axis=1, keepdims=True) * (lengths > backend.epsilon())
+            found = (by_units - along * units) / np.maximum(lengths, backend.epsilon())
+        return (found if self.mode == "rows" else found.T).astype(np.float32)
+
+    def _products(self, x):
+        """The vectors of length 1, their former lengths, and the products of every two of them."""
         x = np.asarray(x, dtype=np.float64)
         if x.ndim != 2:
             raise ValueError(f"OrthogonalRegularizer takes matrices. Received: inputs.shape={x.shape}")
         vectors = x if self.mode == "rows" else x.T
-        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-        vectors = vectors / np.where(norms == 0, 1, norms)
-        products = np.abs(vectors @ vectors.T)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        units = vectors / np.maximum(lengths, backend.epsilon())
+        products = units @ units.T
         np.fill_diagonal(products, 0)
-        size = len(vectors)
-        # One vector has no pair: 0 / 0, which Keras answers with nan too.
-        with np.errstate(invalid="ignore"):
-            return float(self.factor * 0.5 * np.sum(products) / np.float64(size * (size - 1) / 2))
+        return units, lengths, products
+
+    def _share(self, size):
+        """What one pair counts. One vector has none: 0 / 0, which Keras answers with nan too."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.factor / np.float64(size * (size - 1) / 2)
 
     def get_config(self):
         return {"factor": self.factor, "mode": self.mode}

@@ -62,21 +62,24 @@ class Loss:
     def value_and_gradient(self, y_true, y_pred, sample_weight=None, mask=None):
         """The reduced loss, a float, and its derivative by `y_pred`, of the same shape.
 
-        mask: bool, beside one that rides on `y_pred`. Raises as a call does, ValueError for reduction "none", and
-        UnsupportedError for a loss without a gradient.
+        With reduction "none", as Keras trains, the mean of the values and the derivative of their sum.
+        mask: bool, beside one that rides on `y_pred`. Raises as a call does, and UnsupportedError for a loss without a
+        gradient.
         """
         return self._value_and_gradient(self.call_with_pullback, y_true, y_pred, sample_weight, mask)
 
     def _value_and_gradient(self, call, y_true, y_pred, sample_weight, mask):
-        if self.reduction in (None, "none"):
-            raise ValueError(f"Loss '{self.name}' has reduction={self.reduction!r}: training needs one number.")
         mask = _both(mask, arrays.mask_of(y_pred))
         y_true, y_pred = self._arrays(y_true, y_pred)
         # NaN and infinity go through, as everywhere; who trains looks at the loss.
         with np.errstate(all="ignore"):
             values, pullback = call(y_true, y_pred)
             weights = _weights(values, sample_weight, _both(mask, arrays.mask_of(values)), self.reduction)
-            total, upstream = _reduced(np.asarray(values), weights, self.reduction)
+            values = np.asarray(values)
+            if self.reduction in (None, "none"):
+                total, upstream = _reduced(values, weights, "mean")[0], _reduced(values, weights, "sum")[1]
+            else:
+                total, upstream = _reduced(values, weights, self.reduction)
             gradient = pullback(upstream.astype(self.dtype)).reshape(y_pred.shape)
         return float(total), np.asarray(gradient, self.dtype)
 

@@ -81,7 +81,7 @@ def for_output(identifier, y_true, y_pred):
     """The `Metric` that compile's `identifier` means for an output with such labels and predictions.
 
     "accuracy" and "acc" choose one by the shapes, as Keras does. A string is also the metric's name, a function's name
-    that of its mean. Raises ValueError for None and unknown names.
+    in snake case that of its mean. Raises ValueError for None and unknown names.
     """
     if identifier is None:
         raise ValueError("Expected a metric, received None.")
@@ -92,7 +92,7 @@ def for_output(identifier, y_true, y_pred):
         if isinstance(identifier, str):
             found.name = identifier
         return found
-    name = getattr(found, "name", None) or getattr(found, "__name__", None) or to_snake_case(type(found).__name__)
+    name = getattr(found, "name", None) or to_snake_case(getattr(found, "__name__", None) or type(found).__name__)
     return MeanMetricWrapper(found, name=name)
 
 

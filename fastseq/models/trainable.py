@@ -47,6 +47,12 @@ class Trainable:
     def optimizer(self):
         return None if self._trainer is None else self._trainer.optimizer
 
+    @optimizer.setter
+    def optimizer(self, value):
+        if self._trainer is None:
+            raise AttributeError(f"Model '{self.name}' is not compiled: give the optimizer to compile().")
+        self._trainer.set_optimizer(value)
+
     @property
     def loss(self):
         return None if self._trainer is None else self._trainer.loss

@@ -187,7 +187,13 @@ class Optimizer:
         return columns[0] if isinstance(name, str) else columns
 
     def _get_variable_index(self, variable):
-        return self._indices[id(variable)]
+        index = self._indices.get(id(variable))
+        if index is None:
+            raise ValueError(
+                f"Unknown variable: {variable.path}. An optimizer serves the variables it was built with; make a new "
+                "one for others."
+            )
+        return index
 
     def assign(self, variable, value):
         variable.assign(value)
@@ -254,11 +260,7 @@ class Optimizer:
         if not self.built:
             self.build(variables)
         for variable in variables:
-            if id(variable) not in self._indices:
-                raise ValueError(
-                    f"Unknown variable: {variable.path}. An optimizer serves the variables it was built with; make a "
-                    "new one for others."
-                )
+            self._get_variable_index(variable)
         return variables
 
     def _accumulate(self, grads, variables, unscale):

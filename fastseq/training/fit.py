@@ -113,7 +113,7 @@ def fit(
                 logs = trainer.results()
                 if validation is not None and _validated(epoch, validation_freq):
                     found = evaluate_source(model, trainer, validation, validation_steps, listed)
-                    logs = logs | {f"val_{name}": value for name, value in found.items()}
+                    logs = dict(sorted((logs | {f"val_{name}": value for name, value in found.items()}).items()))
                 bar.end(logs)
             source.epoch_ended()
             listed.on_epoch_end(epoch, logs)

@@ -1,5 +1,6 @@
 """Trainer: what a compiled model trains and evaluates with, batch by batch."""
 
+import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -33,6 +34,12 @@ class Trainer:
         self.seed = default_seed()
         self.kept_totals = None  # of the epoch that a killed run was in, for `go_on`
 
+    def set_optimizer(self, optimizer):
+        """Another optimizer from the next step on."""
+        self.optimizer = optimizers.get(optimizer)
+        # They end with the steps of the one before.
+        self._programs.clear()
+
     @property
     def compiled(self):
         """The losses and metrics; the model is built by then."""
@@ -48,17 +55,15 @@ class Trainer:
         self._build(x)
         y, weights = self._targets(y, sample_weight, class_weight)
         variables = self.model.trainable_variables
-        if not variables:
-            raise ValueError(f"Model '{self.model.name}' has no trainable weights.")
-        if not self.optimizer.built:
+        if variables and not self.optimizer.built:
             self.optimizer.build(variables)
         try:
-            program, results, gradients = self._run(x, y, weights, variables)
+            program, results, gradients = self._run(x, y, weights, variables, training=True)
         finally:
             # Even where an interrupt came after the program had changed them.
             self._tell_layers(variables)
         penalized = sum(penalty(v.regularizer, v._value) for v in variables if v.regularizer is not None)
-        if program.updates is None:
+        if program.updates is None and variables:
             self._apply(gradients, variables)
         self.compiled.update(results, penalized, program.target.rows, y, weights)
 
@@ -78,7 +83,7 @@ class Trainer:
         """Loss and metrics of a batch, added to the epoch's numbers."""
         self._build(x)
         y, weights = self._targets(y, sample_weight, None)
-        program, results, _ = self._run(x, y, weights, [])
+        program, results, _ = self._run(x, y, weights, [], training=False)
         penalized = sum(
             penalty(variable.regularizer, variable._value)
             for variable in self.model.trainable_variables
@@ -109,22 +114,22 @@ class Trainer:
             weights = [class_weights(class_weight, y[0])]
         return y, weights
 
-    def _run(self, x, y, weights, variables):
-        """(TrainingProgram, Results, gradients) of a batch; a test where there are no variables."""
-        key, found = self._inputs(x, bool(variables))
+    def _run(self, x, y, weights, variables, training):
+        """(TrainingProgram, Results, gradients by the variables) of a batch."""
+        key, found = self._inputs(x, training)
         key = (key, tuple(map(id, variables)), *(form_of(part) for part in (*y, *weights)))
         # Labels may have the shapes and dtypes of others and still be of another kind, fractions for one.
         for native in (True, False):
             program = self._programs.get((key, native))
             if program is None or not program.is_current():
-                program = self._make((key, native), x, y, weights, variables)
+                program = self._make((key, native), x, y, weights, variables, training)
             taken = program.target.arrays(y, weights)
             if taken is not None:
                 break
         try:
             results, gradients = program.run(found, taken)
         except StaleError:
-            program = self._make((key, native), x, y, weights, variables)
+            program = self._make((key, native), x, y, weights, variables, training)
             results, gradients = program.run(found, program.target.arrays(y, weights))
         return program, program.target.read(results), gradients
 
@@ -140,8 +145,10 @@ class Trainer:
             self._plain[seen] = key
         return key, found
 
-    def _make(self, key, x, y, weights, variables):
-        arguments = bound(self.model, x, bool(variables))
+    def _make(self, key, x, y, weights, variables, training):
+        arguments = bound(self.model, x, training)
+        if training and not variables:
+            warnings.warn(f"The model '{self.model.name}' does not have any trainable weights.", stacklevel=2)
 
         def losses_of(slots):
             shapes = [slot.shape for slot in slots]
@@ -164,7 +171,7 @@ class Trainer:
 
         def made(updates):
             return TrainingProgram(
-                self.model, arguments, variables, losses_of, target_for, training=bool(variables), updates=updates
+                self.model, arguments, variables, losses_of, target_for, training=training, updates=updates
             )
 
         try:
