@@ -3,10 +3,10 @@
 
 /* Cores that share a cache meet in 60 ns, others in 450, and a virtual machine's may be moved from the ones to the
    others: so it is measured, again after a while, in some 10 us. Where threads have to take turns on a core a meeting
-   takes 50 us and the measurement ms: it is made again after 20 times as long, since new threads may be on one core for
-   some ms only, and each time it is still so after twice as long as before. */
+   takes 50 us, and the measurement some ms. New threads may be on one core for a moment only: so it is made again
+   after 8 times as long as it took, and each time it is still so after twice as long as before. */
 #define FS_MEASURE_EVERY 1000000000 /* ns */
-#define FS_MEASURE_SELDOM 10000000000 /* ns */
+#define FS_MEASURE_SELDOM 10000000000
 #define FS_TAKES_TURNS 5000 /* ns */
 #define FS_MEETINGS 8
 #define FS_MEASUREMENTS 3
@@ -18,34 +18,40 @@ int64_t fs_meeting_ns(void) { return __atomic_load_n(&meeting_ns, __ATOMIC_RELAX
 typedef struct {
     fs_barrier barrier;
     int64_t best; /* the quickest of some: a thread that lost its core meanwhile says nothing */
+    int over;
 } fs_measurement;
 
 static void meet(void *context, int thread, int threads)
 {
     fs_measurement *m = context;
     __atomic_store_n(&m->barrier.threads, threads, __ATOMIC_RELAXED);
-    for (int i = 0; i < FS_MEASUREMENTS && threads > 1; i++) {
+    for (int i = 0; i < FS_MEASUREMENTS && threads > 1 && !m->over; i++) {
+        /* The first one waits for threads to wake. */
+        fs_barrier_wait(&m->barrier);
         int64_t begin = fs_now_ns();
         for (int j = 0; j < FS_MEETINGS; j++)
             fs_barrier_wait(&m->barrier);
         int64_t one = (fs_now_ns() - begin) / FS_MEETINGS;
-        if (thread == 0 && (m->best == 0 || one < m->best))
-            m->best = one;
+        if (thread == 0) {
+            m->best = i == 0 || one < m->best ? one : m->best;
+            m->over = one >= FS_TAKES_TURNS;
+        }
+        fs_barrier_wait(&m->barrier);
     }
 }
 
 /* How long the next measurement has to wait for one that took so long. */
 static int64_t wait_after(int64_t took, int64_t best)
 {
-    static int64_t in_turn; /* the last wait, where threads took turns */
-    int64_t wait = FS_MEASURE_EVERY;
+    static int64_t last; /* wait, where threads took turns */
+    int64_t wait = 0;
     if (best >= FS_TAKES_TURNS) {
-        int64_t before = __atomic_load_n(&in_turn, __ATOMIC_RELAXED);
-        wait = 20 * took > 2 * before ? 20 * took : 2 * before;
+        wait = 2 * __atomic_load_n(&last, __ATOMIC_RELAXED);
+        wait = wait < 8 * took ? 8 * took : wait;
         wait = wait < FS_MEASURE_SELDOM ? wait : FS_MEASURE_SELDOM;
     }
-    __atomic_store_n(&in_turn, best >= FS_TAKES_TURNS ? wait : 0, __ATOMIC_RELAXED);
-    return wait;
+    __atomic_store_n(&last, wait, __ATOMIC_RELAXED);
+    return wait ? wait : FS_MEASURE_EVERY;
 }
 
 void fs_measure_meeting(int threads, int64_t now)

@@ -65,9 +65,13 @@ void fs_parallel(int threads, void (*body)(void *context, int thread, int thread
     body(context, 0, 1);
 }
 
-/* Waiting for the others: by spinning while they are at it (a meeting takes 0.06 us), and asleep when one of them does
-   not come, because the system has given its core to somebody else: a core that sleeps here can take it in. */
-#define FS_SPINS 2000
+/* Waiting for the others: by spinning while they are at it (a meeting takes 0.06 us). Then by yielding, in case they
+   wait for this core: the system moves one of two threads that both want to run to an idle core, within ms, but leaves
+   two on one core of which one always sleeps (each meeting of theirs took 50 us, for good). At last asleep, when the
+   system has given their cores to somebody else: a core that sleeps here can take them in. */
+#define FS_SPINS 256           /* between two looks at the clock, some us */
+#define FS_LONGEST_SPIN 50000  /* ns */
+#define FS_LONGEST_YIELD 500000
 
 static void sleep_until_changed(fs_barrier *barrier, int generation)
 {
@@ -104,11 +108,19 @@ int fs_barrier_wait(fs_barrier *barrier)
         wake_sleepers(barrier);
         return 0;
     }
-    for (int spins = 0; __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation; spins++) {
-        if (spins < FS_SPINS)
+    int64_t began = 0, waited = 0;
+    for (int spins = 1; __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation; spins++) {
+        if (waited < FS_LONGEST_SPIN)
             FS_PAUSE();
+        else if (waited < FS_LONGEST_YIELD)
+            sched_yield();
         else
             sleep_until_changed(barrier, generation);
+        if (spins % FS_SPINS == 0 || waited >= FS_LONGEST_SPIN) {
+            int64_t now = fs_now_ns();
+            began = began ? began : now;
+            waited = now - began;
+        }
     }
     return __atomic_load_n(&barrier->open, __ATOMIC_RELAXED);
 }
@@ -284,7 +296,7 @@ static void region_body(void *context, int thread, int threads)
         return;
     /* Thread 0 is the only one that can be told to stop, so it goes on asking until the others have finished too. */
     for (int spins = 0; __atomic_load_n(&region->finished, __ATOMIC_RELAXED) < threads; spins++) {
-        if (spins < FS_SPINS) {
+        if (spins < 8 * FS_SPINS) {
             FS_PAUSE();
             continue;
         }
