@@ -47,23 +47,29 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 
 def _load_zip(path, custom_objects, compile):
-    from fastseq.saving import training, weights_h5
     from fastseq.saving.keras_zip import KerasArchive
-    from fastseq.saving.legacy_config import to_keras3
 
     with KerasArchive(path) as archive:
-        config = archive.config()
-        keras3 = str(archive.metadata().get("keras_version", "3")).split(".", 1)[0] != "2"
-        saved = config.get("compile_config")
-        config = to_keras3(config, keras3, path)
-        config["compile_config"] = (saved if keras3 else training.from_keras2(saved)) if compile else None
-        with archive.weights() as file:
-            model = _build(config, custom_objects, path, file.size)
-            skip = []
-            if not keras3 and model.optimizer is not None:
-                skip = [model.optimizer]
-                training.tell_keras2(model.optimizer)
-            weights_h5.load(file.root, model, objects_to_skip=skip)
+        return load_archive(archive, custom_objects, compile)
+
+
+def load_archive(archive, custom_objects=None, compile=True):
+    """The model of an open KerasArchive; as `load_model`."""
+    from fastseq.saving import training, weights_h5
+    from fastseq.saving.legacy_config import to_keras3
+
+    config = archive.config()
+    keras3 = str(archive.metadata().get("keras_version", "3")).split(".", 1)[0] != "2"
+    saved = config.get("compile_config")
+    config = to_keras3(config, keras3, archive.path)
+    config["compile_config"] = (saved if keras3 else training.from_keras2(saved)) if compile else None
+    with archive.weights() as file:
+        model = _build(config, custom_objects, archive.path, file.size)
+        skip = []
+        if not keras3 and model.optimizer is not None:
+            skip = [model.optimizer]
+            training.tell_keras2(model.optimizer)
+        weights_h5.load(file.root, model, objects_to_skip=skip)
     model.compile_config = saved if compile else None
     return model
 

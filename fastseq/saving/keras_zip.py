@@ -3,6 +3,7 @@
 Nothing is extracted to disk and assets are ignored: no layer of fastseq has any.
 """
 
+import io
 import os
 import zipfile
 import zlib
@@ -19,12 +20,13 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class KerasArchive(limits.Opened):
     """An open `.keras` file.
 
-    path: the file. Raises FileFormatError when it is no zip, is truncated, or its directory is absurdly large.
+    path: the file; or None, with its bytes as `data`. Raises FileFormatError when it is no zip, is truncated, or its
+    directory is absurdly large.
     """
 
-    def __init__(self, path):
-        self.path = os.fspath(path)
-        self._raw = open(self.path, "rb")
+    def __init__(self, path, data=None):
+        self.path = None if path is None else os.fspath(path)
+        self._raw = open(self.path, "rb") if data is None else io.BytesIO(data)
         try:
             handle = limits.Metered(self._raw, self.path)
             handle.allow(limits.HEADER_READS, limits.ZIP_DIRECTORY_BYTES)

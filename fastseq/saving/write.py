@@ -25,6 +25,17 @@ def save_model(model, path, overwrite=True, include_optimizer=True):
     an existing file when overwrite is False, ImportError without h5py.
     """
     path = _check(model, path, ".keras", overwrite)
+    replace(path, _archive(model, include_optimizer))
+
+
+def write_archive(model, file):
+    """Writes what `save_model` writes to the binary file object `file`. Raises as that does."""
+    _check_built(model)
+    _archive(model, include_optimizer=True)(file)
+
+
+def _archive(model, include_optimizer):
+    """A function that writes the `.keras` file, which is made by then, to a file object."""
     config = _config(model)
     if not include_optimizer:
         _leave_out_compiling(config)
@@ -40,7 +51,7 @@ def save_model(model, path, overwrite=True, include_optimizer=True):
             archive.writestr(keras_zip.CONFIG, config)
             archive.writestr(keras_zip.WEIGHTS, weights)
 
-    replace(path, write)
+    return write
 
 
 def save_model_h5(model, path, overwrite=True, include_optimizer=True):
@@ -124,11 +135,15 @@ def _check(model, path, ending, overwrite):
     path = os.fspath(path)
     if not path.endswith(ending):
         raise ValueError(f"The file's name must end in {ending!r}, got '{path}'.")
-    if not model.built:
-        raise ValueError(f"Model '{model.name}' has no weights yet: call it on an input, or build(input_shape), first.")
+    _check_built(model)
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"'{path}' exists and overwrite=False.")
     return path
+
+
+def _check_built(model):
+    if not model.built:
+        raise ValueError(f"Model '{model.name}' has no weights yet: call it on an input, or build(input_shape), first.")
 
 
 def _weights(model, include_optimizer=True):
