@@ -37,6 +37,7 @@ class Compiled:
         self._metrics = []  # (output number, weighted, name in the logs, Metric)
         self._total = all_metrics.Mean(name="loss")
         self._each = []  # (name of an output, Mean of its loss)
+        self._shown = [("loss", self._total)]  # (name in the logs, Metric) in the order that `evaluate` lists them
 
     @property
     def metrics(self):
@@ -69,6 +70,10 @@ class Compiled:
         # One loss alone is the total.
         self._each = [(name, all_metrics.Mean(name=f"{name}_loss")) for name in told] if len(told) > 1 else []
         self._metrics, self.losses = made, found
+        # Of several outputs' metrics that of their names.
+        named = [(name, metric) for *_, name, metric in made]
+        named = named if len(self.names) == 1 else sorted(named, key=lambda pair: pair[0])
+        self._shown = [*((mean.name, mean) for mean in self._means()), *named]
 
     def metrics_of(self, number):
         """[(weighted, Metric)] of an output."""
@@ -96,12 +101,12 @@ class Compiled:
             metric.reset_state()
 
     def results(self):
-        """dict name -> number, in the order that `evaluate` lists them: of several outputs' metrics that of names."""
-        found = {mean.name: mean.result() for mean in self._means()}
-        metrics = [(name, metric) for *_, name, metric in self._metrics]
-        for name, metric in metrics if len(self.names) == 1 else sorted(metrics, key=lambda pair: pair[0]):
+        """dict name -> number, in the order that `evaluate` lists them."""
+        found = {}
+        for name, metric in self._shown:
             value = metric.result()
-            found[name] = value if np.ndim(value) else float(value)  # one for each threshold, or one
+            # One number, or one for each threshold.
+            found[name] = value if type(value) is float or np.ndim(value) else float(value)
         return found
 
 
