@@ -123,9 +123,11 @@ def test_backward_through_time_is_interrupted(rows, threads):
             **activation_fields("recurrent_activation", "r", ("sigmoid", ())),
         )
         steps.run()
-        begun = time.monotonic()
-        steps.run()
-        whole = time.monotonic() - begun
+        whole = float("inf")
+        for _ in range(3):  # the shortest: another process may have had the cores meanwhile
+            begun = time.monotonic()
+            steps.run()
+            whole = min(whole, time.monotonic() - begun)
         timer = threading.Timer(whole / 4, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         begun = time.monotonic()
