@@ -8,7 +8,7 @@
 #define FS_TURN 1000000 /* ns */
 /* Then steps go to one thread for 4 times as long as the region took, twice that when the next one takes turns again,
    and so on: one slow moment costs little, and in a long contest a 64th of the time is lost. Two threads beside two
-   busy processes on two cores, an epoch of GRU(16) over 1,000 sequences: 570 to 1150 ms, so 15 to 60. */
+   busy processes on two cores, an epoch of GRU(16) over 1,000 sequences: 20 to 1150 ms, so 13 to 80. */
 #define FS_LEAST_PAUSE 4
 #define FS_MOST_PAUSE 64
 #define FS_LONGEST_PAUSE 1000000000 /* ns */

@@ -84,7 +84,8 @@ class Trainable:
 
         x, y: arrays, or lists and dicts of them for several inputs and outputs; or x a generator or other iterable, or
         an object with `__len__` and `__getitem__`, of batches (x, y) or (x, y, sample_weight).
-        batch_size: 32 by default. verbose: 1 or "auto" a bar, 2 a line for each epoch, 0 nothing; on stderr.
+        batch_size: of arrays, 32 by default; batches that x makes stay as they are, as in Keras. verbose: 1 or "auto" a
+        bar, 2 a line for each epoch, 0 nothing; on stderr.
         validation_split: the last share of the rows, which is not trained with; validation_data: (x, y), (x, y,
         weights) or batches. validation_freq: after every how many epochs, or a list of their numbers, from 1. shuffle:
         another order of the rows, or of the batches that x makes, in every pass over them; "batch" of the rows in each
