@@ -140,17 +140,21 @@ class Builder:
     layer without initial states finds those it starts from and those it leaves (streaming.Memory); fewer_rows: whether
     the program will run for fewer rows than it is made for, too (decoding_plan.StepPlan). trains: whether gradients are
     wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are;
-    traces: whether recurrent steps keep what their gradients need, by default where it trains.
+    traces: whether recurrent steps keep what their gradients need, by default where it trains. penalized: whether the
+    outputs that activity regularizers penalize are wanted (`penalties`), by default where it trains.
     """
 
-    def __init__(self, cache=None, training=None, trains=False, traces=None):
+    def __init__(self, cache=None, training=None, trains=False, traces=None, penalized=None):
         self.cache = cache
         self.training = training
         self.trains = trains
         self.traces = trains if traces is None else traces
         self.weights = {}  # id of a Variable -> (it, Slot of its array)
-        # For training: (activity regularizer, Slot of its layer's output, how many timesteps stand as rows in that)
-        self.penalties = []
+        self.penalized = trains if penalized is None else penalized
+        self.penalties = []  # added_losses.Penalty each
+        self.timesteps = 1  # how many timesteps TimeDistributed has made rows of the batch
+        self.adds_losses = False  # whether a Python layer added a loss for zeros
+        self.python_losses = []  # python_losses.PythonLosses of the Python steps that may add losses
         self.packed_from = {}  # id of a packed array's buffer -> dict of the Slots that it was packed from
         self.states = None
         self.fewer_rows = False

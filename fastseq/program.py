@@ -6,13 +6,14 @@ into a `Builder` (builder.py); a call with one plain array that had its program 
 number of threads may run it at once.
 """
 
+import contextlib
 import threading
 import weakref
 from collections import Counter, OrderedDict
 
 import numpy as np
 
-from fastseq import _call, _native, arrays, nest, runtime
+from fastseq import _call, _native, added_losses, arrays, nest, runtime
 from fastseq.builder import OPERATIONS, Builder, Slot, current_training
 from fastseq.kept_states import restored_on_error
 
@@ -30,6 +31,7 @@ class Program(_call.NativeProgram):
         self.outputs = self._bind_outputs(builder, outputs)
         self._last_count = builder.write_kept() if keeps else 0
         self._together = builder.traces
+        self.wanted_count, self.penalties = len(outputs), []  # behind the wanted outputs are the penalized ones
         self.has_python = any(step["op"] is None for step in self.steps)
         arena_size = self._place_arena()
         arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
@@ -176,6 +178,7 @@ class ProgramCache(_call.PlainPrograms):
         self._programs = OrderedDict()
         self._lock = threading.Lock()
         self._epoch = 0
+        self._outside = added_losses.outside()
 
     def clear(self):
         with self._lock:
@@ -197,12 +200,10 @@ class ProgramCache(_call.PlainPrograms):
         program, structure, with_masks = self._program(tuple(key), layer, arguments, masks_only)
         if program is None:
             return structure
-        if plain and key[2] is None and with_masks is None:
+        if plain and key[2] is None and with_masks is None and not program.penalties:
             self._keep_plain(epoch, program, structure)
-        if program.has_python:
-            # What layers inside a Python step keep changes while it runs.
-            with restored_on_error(layer):
-                results = program.run(found)
+        if program.has_python or program.penalties or self._outside != added_losses.outside():
+            results = self._run_collecting(layer, program, found)
         else:
             results = program.run(found)
         if with_masks is not None:
@@ -211,6 +212,15 @@ class ProgramCache(_call.PlainPrograms):
                 arrays.with_mask(array, next(masks) if masked else None) for array, masked in zip(results, with_masks)
             ]
         return results[0] if structure is None else nest.pack_like(structure, results)
+
+    def _run_collecting(self, layer, program, found):
+        self._outside = added_losses.outside()
+        # What layers inside a Python step keep changes while it runs.
+        states = restored_on_error(layer) if program.has_python else contextlib.nullcontext()
+        with added_losses.collecting(layer) as added, states:
+            results = program.run(found)
+            added.note_penalties(program.penalties, results[program.wanted_count :])
+        return results
 
     def _keep_plain(self, epoch, program, structure):
         if structure is not None and (
@@ -247,7 +257,8 @@ class ProgramCache(_call.PlainPrograms):
 
     def _make(self, layer, arguments, masks_only):
         training = arguments.get("training")
-        builder = Builder(self, current_training() if training is None else training)
+        training = current_training() if training is None else training
+        builder = Builder(self, training, penalized=not masks_only)
         inputs = []
         traced = {
             name: nest.map_structure(
@@ -268,7 +279,10 @@ class ProgramCache(_call.PlainPrograms):
         with_masks = [mask is not None for mask in masks]
         structure = outputs if nest.is_nested(outputs) else None
         structure = None if structure is None else nest.map_structure(lambda _: None, structure)
-        return Program(builder, inputs, wanted), structure, with_masks if any(with_masks) else None
+        outputs = [penalty.slot for penalty in builder.penalties if penalty.slot is not None]
+        program = Program(builder, inputs, wanted + outputs)
+        program.wanted_count, program.penalties = len(wanted), builder.penalties
+        return program, structure, with_masks if any(with_masks) else None
 
 
 class ProgramUsers:
@@ -289,6 +303,13 @@ class ProgramUsers:
             cache = reference()
             if cache is not None:
                 cache.clear()
+
+    def drop_plain(self):
+        """The next calls look at what layers hold before they take the short way (_call.pyx) again."""
+        for reference in list(self._references):
+            cache = reference()
+            if cache is not None:
+                cache.drop()
 
 
 def _input_slot(builder, inputs, array):

@@ -18,13 +18,14 @@ import numpy as np
 from fastseq import _call, constraints, initializers, nest, regularizers
 from fastseq.graph import KerasTensor, Node, is_symbolic
 from fastseq.layers import calling
+from fastseq.layers.adds_losses import AddsLosses
 from fastseq.naming import auto_name
 from fastseq.program import ProgramCache, ProgramUsers
 from fastseq.saving.loading import initial_value
 from fastseq.variable import Variable
 
 
-class Layer(_call.PlainCall):
+class Layer(AddsLosses, _call.PlainCall):
     """Base class of layers; subclass it to write your own.
 
     Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older
@@ -327,8 +328,8 @@ class Layer(_call.PlainCall):
         outputs = self.emit(p, **arguments)
         p.layer_name = outer
         flat = nest.flatten(outputs)
-        if p.trains and self.activity_regularizer is not None:
-            p.penalties += [(self.activity_regularizer, slot, 1) for slot in flat if slot.dtype == "float32"]
+        if p.penalized:
+            p.penalties += self._penalties_of(flat, p.timesteps)
         if any(mask is not None for mask in nest.flatten(previous_mask)) and not self._masks_are_kept:
             warnings.warn(
                 f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. "
@@ -377,11 +378,6 @@ class Layer(_call.PlainCall):
         return "float32"
 
     compute_dtype = variable_dtype = dtype
-
-    @property
-    def losses(self):
-        """Always empty: penalties only matter while training."""
-        return []
 
     @property
     def input(self):

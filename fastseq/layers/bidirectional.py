@@ -171,7 +171,27 @@ class Bidirectional(Layer):
         steps[0](with_next=True)
         steps[1]()
         p.layer_name = self.name
-        return ([both] if concat else outputs), final
+        outputs = [both] if concat else outputs
+        self._note_directions(p, outputs, final)
+        return outputs, final
+
+    def _note_directions(self, p, outputs, final):
+        """The penalties of the directions' outputs, each as it were by itself: copies, in the direction's own order."""
+        split = self.forward_layer.state_count
+        for layer, first_unit, states in (
+            (self.forward_layer, 0, final[:split]),
+            (self.backward_layer, self.forward_layer.units, final[split:]),
+        ):
+            if not p.penalized or layer.activity_regularizer is None:
+                continue
+            turned = layer is self.backward_layer
+            y = outputs[0].at(first_unit) if self.merge_mode == "concat" else outputs[turned]
+            batch, *time, width = y.shape
+            strides = [-width if turned else width for _ in time]
+            start = y.at((time[0] - 1) * width) if turned and time else y
+            row = width * (time[0] if time else 1)
+            own = p.contiguous_copy(start, (batch, *time, layer.units), (row, *strides, 1))
+            p.penalties += layer._penalties_of([own, *(states if self.return_state else ())], p.timesteps)
 
     def _run_any(self, p, sequences, states, mask, training):
         """Any recurrent layers, the user's own too: each traced by itself, the backward one's output reversed after."""

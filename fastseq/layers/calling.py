@@ -4,10 +4,11 @@ import inspect
 
 import numpy as np
 
-from fastseq import _native, arrays, nest
+from fastseq import _native, added_losses, arrays, nest
 from fastseq.builder import Slot, call_context, current_training
 from fastseq.graph import KerasTensor
 from fastseq.kept_states import restored_on_error
+from fastseq.python_losses import PythonLosses, checked_gradients
 
 _TENSORS = (np.ndarray, Slot, KerasTensor)
 
@@ -265,9 +266,10 @@ def run_python(layer, arguments):
         training = current_training()
 
     arguments, previous = fill_masks_and_training(layer, Outer, arguments, _slot_masks)
-    with restored_on_error(layer), _Training(arguments.get("training")):
-        raw = layer.call(**arguments)
-    results = _checked_results(layer, raw)
+    with added_losses.collecting(layer) as added, restored_on_error(layer), _Training(arguments.get("training")):
+        results = _checked_results(layer, layer.call(**arguments))
+        penalties = layer._penalties_of(nest.flatten(results))
+        added.note_penalties(penalties, [penalty.slot.copy() for penalty in penalties])
     if layer._masks_are_kept:
         masks = layer.compute_mask(next(iter(arguments.values())), previous)
         flat = nest.flatten(results)
@@ -291,34 +293,26 @@ def emit_python(layer, p, arguments):
         values = iter(values)
         filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
         filled = dict(zip(names, filled))
-        with _Training(filled.get("training")):
+        with added_losses.collecting(layer), _Training(filled.get("training")):
             return _checked_results(layer, layer.call(**filled))
 
-    with restored_on_error(layer, always=True):
+    with restored_on_error(layer, always=True), added_losses.dropping() as added:
         example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
-    backward, weights = None, []
-    if getattr(layer, "backward", None) is not None:
-        weights = [p.weight(variable) for variable in layer.trainable_weights] if p.trains else []
-        backward = _backward_step(layer, slots, weights)
-    outputs = p.python(layer.name, call, slots, nest.flatten(example), backward, weights)
+    p.adds_losses = p.adds_losses or bool(added)
+    has_backward, has_losses = (getattr(layer, name, None) is not None for name in ("backward", "losses_backward"))
+    weights = [p.weight(v) for v in layer.trainable_weights] if p.trains and (has_backward or has_losses) else []
+    losses = PythonLosses(layer, slots, weights, p.timesteps)
+    p.python_losses.append(losses)
+    backward = _backward_step(layer, slots, weights) if has_backward else None
+    outputs = p.python(layer.name, losses.guarded(call), slots, nest.flatten(example), backward, weights)
     return nest.pack_like(example, outputs)
 
 
 def _backward_step(layer, slots, weights):
     """The layer's backward(gradient, *inputs) as Builder.python takes it; its results are checked."""
-    inputs, weights = [slot.shape for slot in slots if slot.dtype == "float32"], [slot.shape for slot in weights]
 
     def backward(*arrays):
-        found = layer.backward(*arrays)
-        found = [np.asarray(array, np.float32) for array in (found if isinstance(found, (list, tuple)) else [found])]
-        if [array.shape for array in found] != inputs + weights:
-            wanted = f"its inputs have {inputs}"
-            if weights:
-                wanted += f", its trainable weights, whose gradients come after those, {weights}"
-            raise ValueError(
-                f"Layer '{layer.name}': backward() gave gradients of the shapes {[a.shape for a in found]}, {wanted}."
-            )
-        return found
+        return checked_gradients(layer, "backward", layer.backward(*arrays), slots, weights)
 
     return backward
 
@@ -356,7 +350,8 @@ def infer_output_shape(layer, input_shape):
     found = []
     for size in (2, 3):
         inputs = nest.map_shapes(lambda s, n=size: np.zeros([d or n for d in s], np.float32), input_shape)
-        found.append(_checked_results(layer, layer.call(inputs)))
+        with added_losses.dropping():
+            found.append(_checked_results(layer, layer.call(inputs)))
     first, second = (nest.flatten(result) for result in found)
     shapes = [tuple(a if a == b else None for a, b in zip(x.shape, y.shape)) for x, y in zip(first, second)]
     return nest.pack_like(found[0], shapes) if nest.is_nested(found[0]) else shapes[0]

@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from fastseq import nest
+from fastseq import added_losses, nest
 from fastseq.layers import calling
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent import OverTime
 from fastseq.layers.recurrent_cell import RecurrentCell, reference_recurrence
 from fastseq.layers.stacked_rnn_cells import StackedRNNCells, call_cell, first_states, output_size
+from fastseq.python_losses import PythonLosses
 from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -124,6 +125,9 @@ class RNN(OverTime):
         timestep's output is; inner: whether another cell takes them, in the order of time whatever the walk's.
         Returns (Slot of the outputs, states in the structure of `initial`).
         """
+        if p.penalized and (_is_stack(cell) or _is_native(cell)) and cell.activity_regularizer is not None:
+            # Keras has one for each timestep, the first twice, and cannot train with them.
+            p.penalties.append(added_losses.Penalty(cell, cell.activity_regularizer, None, 1))
         if _is_stack(cell):
             states = []
             for i, part in enumerate(cell.cells):
@@ -184,7 +188,7 @@ class RNN(OverTime):
                 return np.asarray(output, np.float32), new
 
             backwards, zero = self.go_backwards, self.zero_output_for_mask and not inner
-            with calling._Training(training):
+            with added_losses.collecting(self), calling._Training(training):
                 outputs, last = reference_recurrence(step, x, flat, mask, backwards, zero)
             if not sequences:
                 outputs = outputs[:, -1]
@@ -199,9 +203,13 @@ class RNN(OverTime):
 
         # One timestep of zeros tells the shapes.
         zeros = None if initial is None else [np.zeros(slot.shape, np.float32) for slot in nest.flatten(initial)]
-        y, *states = run(np.zeros((batch, 1, *features), np.float32), None, zeros)
+        with added_losses.dropping() as added:
+            y, *states = run(np.zeros((batch, 1, *features), np.float32), None, zeros)
+        p.adds_losses = p.adds_losses or bool(added)
+        losses = PythonLosses(self, given, [], p.timesteps)
+        p.python_losses.append(losses)
         example = np.zeros((batch, time, *y.shape[2:]) if sequences else y.shape, np.float32)
-        y, *states = p.python(self.name, call, given, [example, *states])
+        y, *states = p.python(self.name, losses.guarded(call), given, [example, *states])
         return y, nest.pack_like(found["structure"], states)
 
     # ---- config --------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """TimeDistributed wrapper; see https://keras.io/api/layers/recurrent_layers/time_distributed/."""
 
 from fastseq import nest
+from fastseq.builder import Builder
 from fastseq.layers.base import Layer
 from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -45,15 +46,17 @@ class TimeDistributed(Layer):
                 f"Layer '{self.name}' takes a mask that starts with (batch, timesteps) = {(batch, time)}, "
                 f"got {mask.shape}."
             )
-        if _keeps_states(self.layer):
-            return self._emit_steps(p, inputs, training, mask)
         rows = None if mask is None else mask.reshaped((batch * time, *mask.shape[2:]))
-        before = len(p.penalties)
-        outputs = self._trace_inner(p, inputs.reshaped((batch * time, *rest)), training, rows)
-        p.penalties[before:] = [(regularizer, y, steps * time) for regularizer, y, steps in p.penalties[before:]]
+        flat = inputs.reshaped((batch * time, *rest))
+        if _keeps_states(self.layer) or self._adds_losses(p, flat, training, rows):
+            return self._emit_steps(p, inputs, training, mask)
+        p.timesteps *= time
+        outputs = self._trace_inner(p, flat, training, rows)
+        p.timesteps //= time
         return nest.map_structure(lambda slot: slot.reshaped((batch, time, *slot.shape[1:])), outputs)
 
     def _trace_inner(self, p, inputs, training, mask):
+        before = len(p.penalties)
         parameters = self.layer._signature.parameters
         arguments = {next(iter(parameters)): inputs}
         if training is not None and "training" in parameters:
@@ -61,10 +64,18 @@ class TimeDistributed(Layer):
         if mask is not None and "mask" in parameters:
             arguments["mask"] = mask
         outputs = self.layer.trace(p, arguments)
-        if p.trains and self.layer.activity_regularizer is not None:
-            # As Keras, which goes by the layer's call(): its own penalty, the last that was noted, counts for nothing.
-            del p.penalties[-sum(slot.dtype == "float32" for slot in nest.flatten(outputs)) :]
+        # As Keras, which goes by the layer's call(): its own penalty, the last that was noted, counts for nothing.
+        while p.penalties[before:] and p.penalties[-1].layer is self.layer:
+            p.penalties.pop()
         return outputs
+
+    def _adds_losses(self, p, inputs, training, mask):
+        """Whether what is wrapped adds losses in Python, which are those of a timestep each."""
+        if not _is_python(self.layer):
+            return False
+        probe = Builder(training=p.training, trains=p.trains)
+        self._trace_inner(probe, inputs, training, mask)
+        return probe.adds_losses
 
     def _emit_steps(self, p, inputs, training, mask):
         batch, time, *rest = inputs.shape
@@ -103,6 +114,10 @@ def _row_size(shape):
     for length in shape:
         size *= length
     return size
+
+
+def _is_python(layer):
+    return layer._is_python or any(_is_python(inner) for inner in layer._sublayers())
 
 
 def _keeps_states(layer):

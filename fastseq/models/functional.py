@@ -104,6 +104,13 @@ class Functional(Model):
         shapes = [tensor.shape for tensor in self.outputs]
         return shapes[0] if len(shapes) == 1 else shapes
 
+    def add_loss(self, loss):
+        """Raises NotImplementedError, as in Keras 3."""
+        raise NotImplementedError(
+            f"Model '{self.name}': as in Keras 3 a functional model has no add_loss(). Call it inside the call() of a "
+            "layer of the model."
+        )
+
     # ---- calling -------------------------------------------------------------------------------------------------
 
     def _call_any(self, inputs, *args, **kwargs):

@@ -85,7 +85,7 @@ class Compiled:
 
     def update(self, results, penalties, rows, y_true, weights):
         """Adds a batch of so many rows to the epoch's numbers. penalties: what weights add to the loss."""
-        self._total.add((results.loss + penalties) * rows, rows)
+        self._total.add((results.loss + results.added + penalties) * rows, rows)
         for (_, mean), value in zip(self._each, results.each):
             mean.add(value * rows, rows)
         done = [metric for metric, *_ in results.hits]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastseq import regularizers
+from fastseq import added_losses, regularizers
 from fastseq.errors import UnsupportedError
 
 
@@ -34,3 +34,12 @@ def penalty_gradient(regularizer, x):
         return found
     name = getattr(regularizer, "__name__", kind.__name__)
     raise UnsupportedError(f"Regularizer {name} has no gradient: training needs one of its own, as gradient(x).")
+
+
+def activity_gradient(wanted, array):
+    """The gradient of an output's penalty (an `added_losses.Penalty`) by the output, of its shape."""
+    gradient = np.empty_like(array)
+    parts = added_losses.parts_of(array, wanted.steps), added_losses.parts_of(gradient, wanted.steps)
+    for part, by_part in zip(*parts):
+        by_part[...] = penalty_gradient(wanted.regularizer, part) / np.float32(added_losses.rows_of(part))
+    return gradient

@@ -5,9 +5,11 @@ import warnings
 import numpy as np
 
 from fastseq import nest, runtime
+from fastseq.added_losses import collecting
 from fastseq.builder import Builder
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
+from fastseq.gradients.backward import Backward
 from fastseq.layers import calling
 from fastseq.models import predict as prediction
 from fastseq.program import Program, _collect, _input_slot
@@ -63,11 +65,14 @@ class TrainingProgram:
                 f"Model '{model.name}' cannot be trained: no gradient is known of its weights {', '.join(unused)}. Set "
                 "trainable=False on their layers, or leave them out."
             )
+        self._model = model
         self._arrays = [(variable, variable._value) for variable, _ in p.weights.values()]
         outputs = [Output(slot, *told) for slot, told in zip(slots, losses_of(slots))]
         self.target = target = target_for(outputs, list(p.penalties))
         results, ends = target.add(p, inputs, bool(variables))
         wanted = [p.weight(variable) for variable in variables]
+        if variables:
+            ends += _ends_of_losses(p, wanted)
         found = append_backward(p, ends, wanted, by_rows=updates is not None)
         self._has_gradient = [slot is not None for slot in found]
         self.updates, self._key = updates or (None, None)
@@ -87,11 +92,21 @@ class TrainingProgram:
         return True
 
     def run(self, arrays, labels):
-        """(results of the target, a gradient or None for each of the variables; none of them after updates).
+        """(`Results`, a gradient or None for each of the variables; none of them after updates).
 
         arrays: those in the arguments; labels: what the target's `arrays` gave.
         Raises StaleError where the optimizer's updates have become others.
         """
+        if not self._program.has_python:
+            found, gradients = self._run(arrays, labels)
+            return self.target.read(found), gradients
+        with collecting(self._model) as added:
+            found, gradients = self._run(arrays, labels)
+        results = self.target.read(found)
+        results.added = added.total(self._model)
+        return results, gradients
+
+    def _run(self, arrays, labels):
         if self.updates is None:
             found = self._program.run((*arrays, *labels))
             gradients = iter(found[self._result_count :])
@@ -102,6 +117,12 @@ class TrainingProgram:
             return self._program.run((*arrays, *labels)), []
         finally:
             self.updates.end()
+
+
+def _ends_of_losses(p, wanted):
+    """Pairs of a Slot and that of the gradient by it of the losses that Python layers add."""
+    backward = Backward(p, wanted) if p.python_losses else None
+    return [end for losses in p.python_losses for end in losses.add_gradient(p, backward)]
 
 
 class NoGradientError(Exception):
@@ -136,7 +157,8 @@ class Output:
 def gradients_of(model, x, y, loss, sample_weight=None):
     """The loss of a model of one output on a batch, and its gradients by the trainable weights.
 
-    x: as `predict_on_batch` takes it; y: the labels; loss: as compile takes it. Penalties of weights are not in it.
+    x: as `predict_on_batch` takes it; y: the labels; loss: as compile takes it. Penalties of weights are not in it,
+    but what layers add to the loss is.
     Returns (float, list of float32 arrays, None for a weight that the loss does not depend on).
     """
     return gradient_function(model, x, y, loss, sample_weight)()
@@ -167,6 +189,6 @@ def gradient_function(model, x, y, loss, sample_weight=None):
         if not program.is_current():
             program = made()
         results, gradients = program.run(key_of(arguments)[1], program.target.arrays(y, weights))
-        return program.target.read(results).loss, gradients
+        return results.loss + results.added, gradients
 
     return compute

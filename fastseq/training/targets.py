@@ -3,16 +3,20 @@
 import numpy as np
 
 from fastseq import arrays
+from fastseq.added_losses import not_computed
+from fastseq.builder import call_context
 from fastseq.training.loss_steps import native_output
-from fastseq.training.penalties import penalty, penalty_gradient
+from fastseq.training.penalties import activity_gradient
 
 
 class Results:
     """Of a step: `loss`, the weighted sum; `each`, the loss of each output that has one; `values`, the outputs as
-    arrays with their masks, where a metric needs them; `hits`: (Metric, its sum, its weights) of native accuracies."""
+    arrays with their masks, where a metric needs them; `hits`: (Metric, its sum, its weights) of native accuracies;
+    `added`: what layers added to the loss, the sum of penalties of outputs and of `add_loss`."""
 
     def __init__(self, loss, each, values, hits):
         self.loss, self.each, self.values, self.hits = loss, each, values, hits
+        self.added = 0.0
 
 
 def targets_for(compiled, y, weights, native):
@@ -109,9 +113,13 @@ class PythonTarget:
 
     def add(self, p, inputs, trains):
         """As of `NativeTarget`."""
-        activities = [slot for _, slot, _ in self._penalties]
+        for penalty in self._penalties:
+            if penalty.slot is None:
+                raise not_computed(penalty.layer)
+        activities = [penalty.slot for penalty in self._penalties]
         slots = [slot for output in self._outputs for slot in _slots_of(output)]
-        ends = [output.end for output in self._outputs if output.loss is not None] + activities
+        ends = [output.end for output in self._outputs if output.loss is not None]
+        ends += [slot for slot in activities if slot.dtype == "float32"]
         examples = [np.zeros(slot.shape, np.float32) for slot in ends] + [np.zeros(1, np.float32)]
         *gradients, total = p.python("loss", self._step, slots + activities, examples)
         # A program without results would not run at all.
@@ -144,14 +152,10 @@ class PythonTarget:
             loss += own if factor is None else own * factor
             each.append(own)
             gradients.append(gradient)
-        for (regularizer, _, steps), activity in zip(self._penalties, found):
-            # Keras divides by the batch's rows, so that a penalty does not depend on their number, and takes what
-            # TimeDistributed wraps timestep by timestep.
-            rows = max(1, len(activity) // steps)
-            gradients.append(np.empty_like(activity))
-            for part, gradient in ((activity[t::steps], gradients[-1][t::steps]) for t in range(steps)):
-                loss += penalty(regularizer, part) / rows
-                gradient[...] = penalty_gradient(regularizer, part) / np.float32(rows)
+        call_context.added.note_penalties(self._penalties, found)
+        for penalty, activity in zip(self._penalties, found):
+            if penalty.slot.dtype == "float32":
+                gradients.append(activity_gradient(penalty, activity))
         self._results = Results(loss, each, values, [])
         return [np.ascontiguousarray(gradient, np.float32) for gradient in (*gradients, [loss])]
 

@@ -131,7 +131,7 @@ class Trainer:
         except StaleError:
             program = self._make((key, native), x, y, weights, variables, training)
             results, gradients = program.run(found, program.target.arrays(y, weights))
-        return program, program.target.read(results), gradients
+        return program, results, gradients
 
     def _inputs(self, x, training):
         """(what a program depends on for inputs x, the arrays it takes)."""

@@ -1,0 +1,60 @@
+"""What layers add to the loss: `add_loss` and `losses`. https://keras.io/api/layers/base_layer/#losses-property"""
+
+from fastseq import added_losses
+from fastseq.added_losses import Penalty
+
+
+class AddsLosses:
+    """Mixed into `Layer`."""
+
+    _added_losses = ()  # by the last call; see added_losses.py
+
+    @property
+    def losses(self):
+        """A new list of what this layer and the layers in it add to the loss in training, as in Keras.
+
+        First what the last call added: the values given to `add_loss` and, for each output of a layer that has an
+        `activity_regularizer`, its penalty divided by the number of rows. The layer's own come first, then those of the
+        layers in it. A call of a layer, or of a model around it, replaces what the call before added; after a step of
+        training or `evaluate` they are those of its batch. Then a penalty for each trainable weight that has a
+        regularizer, in the order of `trainable_weights`: none before the layer is built, nor where it is frozen.
+        Penalties are NumPy float32 scalars, values given to `add_loss` are what was given.
+        """
+        return added_losses.losses_of(self)
+
+    def add_loss(self, loss):
+        """Adds a value to the loss of training and to `losses`, from inside `call()`.
+
+        Args:
+            loss: a NumPy array or scalar of any real dtype, or a nested list, tuple or dict of them; an array's values
+                are summed.
+
+        Training needs the gradient of what is added: a layer for which it is not zero by construction of the model
+        (that has trainable weights, or comes after a layer that has) defines `losses_backward(*inputs)`, which
+        returns the gradients of the sum of all values that `call(*inputs)` adds, those by layers that it calls
+        included: what `backward` returns, by the float inputs and then by the trainable weights. `fit` and
+        `train_on_batch` raise UnsupportedError where it is missing.
+
+        Raises ValueError for anything else, as Keras does: a Python number, None, a function, a symbolic tensor.
+
+        Example:
+            class Sparse(fastseq.layers.Layer):
+                def call(self, x):
+                    self.add_loss(np.float32(0.1) * np.sum(np.abs(x)))
+                    return x
+
+                def backward(self, gradient, x):
+                    return gradient
+
+                def losses_backward(self, x):
+                    return np.float32(0.1) * np.sign(x)
+        """
+        added_losses.add(self, loss)
+
+    def _penalties_of(self, outputs, timesteps=1):
+        """A `Penalty` for each of `outputs`, Slots or arrays, where the layer has an activity regularizer."""
+        regularizer = self.activity_regularizer
+        if regularizer is None:
+            return []
+        # Keras cannot penalize booleans.
+        return [Penalty(self, regularizer, output, timesteps) for output in outputs if output.dtype != "bool"]
