@@ -276,7 +276,7 @@ def test_streams_run_layers_that_add_losses():
     parts = [layers.TimeDistributed(inner), layers.GRU(N, return_sequences=True)]
     model, x = fastseq.Sequential([fastseq.Input((None, N)), *parts]), draw(1, T, N)
     stream = model.stream()
-    found = np.concatenate([stream(x[:, t : t + 1]) for t in range(T)], axis=1)
+    found = np.stack([stream.step(x[:, t]) for t in range(T)], axis=1)
     np.testing.assert_array_equal(found, model(x))
 
 
@@ -409,3 +409,18 @@ def test_fit_logs_count_them():
     np.testing.assert_allclose(
         [logs["loss"][0], logs["val_loss"][0], model.evaluate(x, y, verbose=0)], expected, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("metrics", [None, ["accuracy"], ["mae"]])
+@pytest.mark.parametrize("loss", ["mse", "crossentropy", None])
+def test_without_labels(loss, metrics):
+    """They are missing where a loss or a metric reads them, and without either there is no loss at all."""
+    model, x = fastseq.Sequential([fastseq.Input((N,)), layers.Dense(N, name="only")]), draw(B, N)
+    before = model.get_weights()
+    model.compile("sgd", loss, metrics=metrics)
+    wanted = "no loss to compute" if loss is metrics is None else "there are no labels y"
+    for method in (model.fit, model.evaluate, model.train_on_batch, model.test_on_batch):
+        with pytest.raises(ValueError, match=wanted):
+            method(x)
+    for now, then in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(now, then)

@@ -290,3 +290,24 @@ def test_a_model_in_python_as_keras(rng):
     assert found[0][2] == found[1][2] == (3, 2)
     for ours, theirs in zip(*(entry[:2] for entry in found)):
         assert_same_losses(ours, theirs)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["dense", "adds", "head", "activity", "prelu"])
+def test_without_a_loss_of_compile_as_keras(name, rng):
+    """What layers add is a loss alone; labels are none, or there for metrics."""
+    keras = pytest.importorskip("keras")
+    found = []
+    for library in (fastseq, keras):
+        shape, model = _made(library, name)
+        x = np.random.default_rng(7).standard_normal((4, *shape)).astype("f")
+        model.compile(library.optimizers.SGD(0.01))
+        numbers = [*model.fit(x, epochs=2, batch_size=2, shuffle=False, verbose=0).history["loss"]]
+        numbers += [model.fit(iter([(x,)]), verbose=0).history["loss"][0], model.evaluate(x, verbose=0)]
+        numbers += [model.train_on_batch(x), model.test_on_batch(x)]
+        model.compile(library.optimizers.SGD(0.01), metrics=["mae"])
+        numbers += model.evaluate(x, np.zeros_like(np.asarray(model.predict(x, verbose=0))), verbose=0)
+        found.append((numbers, model.get_weights()))
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=2e-5)
+    for ours, theirs in zip(found[0][1], found[1][1]):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-5)

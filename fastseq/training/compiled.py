@@ -47,6 +47,10 @@ class Compiled:
     def _means(self):
         return [self._total, *(mean for _, mean in sorted(self._each, key=lambda pair: self._listed.index(pair[0])))]
 
+    def needs_labels(self):
+        """Whether there is a loss or a metric, for each output."""
+        return [loss is not None or any(wanted) for loss, *wanted in zip(self.loss, *self._wanted)]
+
     def prepare(self, y_true, y_pred):
         """Makes losses and metrics, of which some depend on shapes.
 
@@ -57,8 +61,6 @@ class Compiled:
         # Made before any is kept: a wrong name leaves nothing half done.
         pairs = list(zip(self.loss, y_true, y_pred))
         found = [None if loss is None else losses.for_output(loss, y, predicted) for loss, y, predicted in pairs]
-        if all(loss is None for loss in found):
-            raise ValueError("There is no loss: give compile() a loss=.")
         made, counts = [], {}
         for wanted, weighted in zip(self._wanted, (False, True)):
             for number, identifiers in enumerate(wanted):
@@ -85,7 +87,7 @@ class Compiled:
 
     def update(self, results, penalties, rows, y_true, weights):
         """Adds a batch of so many rows to the epoch's numbers. penalties: what weights add to the loss."""
-        self._total.add((results.loss + results.added + penalties) * rows, rows)
+        self._total.add((results.loss + (results.added or 0.0) + penalties) * rows, rows)
         for (_, mean), value in zip(self._each, results.each):
             mean.add(value * rows, rows)
         done = [metric for metric, *_ in results.hits]

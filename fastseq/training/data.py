@@ -157,10 +157,10 @@ class Iterated:
 
 
 def parts_of(batch):
-    """[x, y, sample_weight] of a batch (x, y) or (x, y, sample_weight)."""
-    if not isinstance(batch, (tuple, list)) or not 2 <= len(batch) <= 3:
+    """[x, y, sample_weight] of a batch (x,), (x, y) or (x, y, sample_weight)."""
+    if not isinstance(batch, (tuple, list)) or not 1 <= len(batch) <= 3:
         count = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else type(batch).__name__
-        raise ValueError(f"A batch for training is (x, y) or (x, y, sample_weight), got {count}.")
+        raise ValueError(f"A batch for training is (x, y), (x,) or (x, y, sample_weight), got {count}.")
     return [*batch, *[None] * (3 - len(batch))]
 
 
@@ -170,8 +170,6 @@ def source(x, y, sample_weight, batch_size, steps, shuffle=False):
     As in Keras batch_size is not looked at but for arrays.
     """
     if _is_arrays(x):
-        if y is None:
-            raise ValueError("Arrays x need labels y.")
         return Arrays(x, y, sample_weight, batch_size, steps, shuffle)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:

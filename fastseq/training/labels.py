@@ -20,14 +20,17 @@ _METRICS = (
 )  # fmt: skip
 
 
-def check(model, names, y, shapes):
+def check(model, compiled, y, shapes):
     """Raises ValueError for labels that losses cannot be chosen for: missing ones, text, another number of rows.
 
-    names: of the outputs; y: an array or None for each; shapes: of the predictions.
+    compiled: a `Compiled`; y: an array or None for each output; shapes: of the predictions.
     """
-    for name, labels, predicted in zip(names, y, shapes):
+    names = compiled.names
+    for name, needed, labels, predicted in zip(names, compiled.needs_labels(), y, shapes):
         what = _what(model, name, names)
         if labels is None:
+            if needed:
+                raise ValueError(f"{what}: there are no labels y, which its loss or metrics need.")
             continue
         if labels.dtype.kind not in "biuf":
             raise ValueError(f"{what}: labels are numbers, got an array of dtype {labels.dtype}.")
@@ -46,8 +49,6 @@ def check_losses(model, compiled, y, weights, shapes):
         what = _what(model, compiled.names[number], compiled.names)
         chosen = [metric for _, metric in compiled.metrics_of(number)]
         if labels is None:
-            if loss is not None or chosen:
-                raise ValueError(f"{what}: there are no labels y, which its loss or metrics need.")
             continue
         if type(loss) in _LOSSES and not _takes(loss.call, labels, predicted):
             raise ValueError(

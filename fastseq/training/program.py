@@ -103,7 +103,7 @@ class TrainingProgram:
         with collecting(self._model) as added:
             found, gradients = self._run(arrays, labels)
         results = self.target.read(found)
-        results.added = added.total(self._model)
+        results.added = added.total(self._model) if added else None
         return results, gradients
 
     def _run(self, arrays, labels):
@@ -189,6 +189,6 @@ def gradient_function(model, x, y, loss, sample_weight=None):
         if not program.is_current():
             program = made()
         results, gradients = program.run(key_of(arguments)[1], program.target.arrays(y, weights))
-        return results.loss + results.added, gradients
+        return results.loss + (results.added or 0.0), gradients
 
     return compute

@@ -12,11 +12,11 @@ from fastseq.training.penalties import activity_gradient
 class Results:
     """Of a step: `loss`, the weighted sum; `each`, the loss of each output that has one; `values`, the outputs as
     arrays with their masks, where a metric needs them; `hits`: (Metric, its sum, its weights) of native accuracies;
-    `added`: what layers added to the loss, the sum of penalties of outputs and of `add_loss`."""
+    `added`: what layers added to the loss, the sum of penalties of outputs and of `add_loss`; None where none did."""
 
     def __init__(self, loss, each, values, hits):
         self.loss, self.each, self.values, self.hits = loss, each, values, hits
-        self.added = 0.0
+        self.added = None
 
 
 def targets_for(compiled, y, weights, native):
@@ -27,7 +27,7 @@ def targets_for(compiled, y, weights, native):
     """
 
     def make(outputs, penalties):
-        if native and not penalties:
+        if native and not penalties and any(output.loss is not None for output in outputs):
             found = [
                 None if output.loss is None else native_output(output, y[i], weights[i], compiled.metrics_of(i))
                 for i, output in enumerate(outputs)

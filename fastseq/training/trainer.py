@@ -62,7 +62,7 @@ class Trainer:
         finally:
             # Even where an interrupt came after the program had changed them.
             self._tell_layers(variables)
-        penalized = sum(penalty(v.regularizer, v._value) for v in variables if v.regularizer is not None)
+        penalized = self._penalized(results)
         if program.updates is None and variables:
             self._apply(gradients, variables)
         self.compiled.update(results, penalized, program.target.rows, y, weights)
@@ -84,12 +84,14 @@ class Trainer:
         self._build(x)
         y, weights = self._targets(y, sample_weight, None)
         program, results, _ = self._run(x, y, weights, [], training=False)
-        penalized = sum(
-            penalty(variable.regularizer, variable._value)
-            for variable in self.model.trainable_variables
-            if variable.regularizer is not None
-        )
-        self.compiled.update(results, penalized, program.target.rows, y, weights)
+        self.compiled.update(results, self._penalized(results), program.target.rows, y, weights)
+
+    def _penalized(self, results):
+        """What weights add to the loss. Raises ValueError where nothing at all makes a loss, as Keras does."""
+        found = [penalty(v.regularizer, v._value) for v in self.model.trainable_variables if v.regularizer is not None]
+        if not found and results.added is None and not results.each:
+            raise ValueError(f"Model '{self.model.name}' has no loss to compute: give compile() a loss=.")
+        return sum(found)
 
     @staticmethod
     def _tell_layers(variables):
@@ -152,7 +154,7 @@ class Trainer:
 
         def losses_of(slots):
             shapes = [slot.shape for slot in slots]
-            labels.check(self.model, self.compiled.names, y, shapes)
+            labels.check(self.model, self.compiled, y, shapes)
             self.compiled.prepare(y, slots)
             labels.check_losses(self.model, self.compiled, y, weights, shapes)
             return list(zip(self.compiled.losses, y))
