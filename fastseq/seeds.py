@@ -3,11 +3,17 @@
 import random
 
 from fastseq.naming import auto_name
+from fastseq.state import StateVariable
 
 
 def default_seed():
     """A seed from Python's generator, as Keras: random.seed(n) makes a whole model repeatable."""
     return random.randint(1, 10**9)
+
+
+def seed_state(start, layer_name):
+    """The variable of a layer's random numbers: uint32 [where they start, count of draws]; every draw advances it."""
+    return StateVariable([start, 0], "seed_generator_state", f"{layer_name}/seed_generator_state", "uint32")
 
 
 class SeedGenerator:

@@ -1,4 +1,4 @@
-"""What optimizers and metrics keep between steps."""
+"""What optimizers, metrics and random numbers keep between steps."""
 
 import numpy as np
 

@@ -8,12 +8,14 @@ class Variable:
 
     value: float32 array; reading gives a copy, so the only way to change a weight is `assign`, which also drops the
     packed copies and the programs that were made from the old value.
+    trainable: as in Keras it may change, also with the layer's `trainable`; whether the layer lists the weight among
+    its trainable ones, before the others, was settled when it was made (`listed_trainable`).
     """
 
     def __init__(self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None):
         self._value = np.array(value, dtype=np.float32)
         self.name = name
-        self.trainable = trainable
+        self.trainable = self.listed_trainable = bool(trainable)
         self.initializer = initializer
         self.regularizer = regularizer
         self.constraint = constraint

@@ -424,3 +424,17 @@ def test_without_labels(loss, metrics):
             method(x)
     for now, then in zip(model.get_weights(), before):
         np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("make", [Declares, lambda: layers.Activation("linear", activity_regularizer="l2")])
+def test_batches_of_inputs_alone(make):
+    """(x,) from a generator trains as the array x does, with what layers add as the loss."""
+    x, found = draw(2 * B, N), []
+    for data, options in ((lambda: x, {"batch_size": B}), (lambda: ((x[i : i + B],) for i in (0, B)), {})):
+        model = fastseq.Sequential([fastseq.Input((N,)), layers.Dense(N, kernel_initializer="ones"), make()])
+        model.compile(fastseq.optimizers.SGD(0.01))
+        history = model.fit(data(), verbose=0, shuffle=False, **options).history
+        found.append((history["loss"], *model.get_weights()))
+    for array, generator in zip(*found):
+        np.testing.assert_array_equal(array, generator)
+    assert (found[0][1] != 1).any()

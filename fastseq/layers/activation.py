@@ -27,6 +27,7 @@ class Activation(Layer):
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
+        self.built = True
 
     def emit(self, p, inputs):
         return apply_activation(p, self, self.activation, p.float32(inputs))

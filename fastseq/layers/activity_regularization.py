@@ -5,7 +5,7 @@ from fastseq.layers.base import Layer
 
 
 class ActivityRegularization(Layer):
-    """Returns its input, of any shape and dtype; l1 and l2 are factors of a penalty that only training adds."""
+    """Returns its input, of any shape and dtype; l1 and l2 are factors of a penalty, which training adds."""
 
     supports_masking = True
 

@@ -34,7 +34,7 @@ class Layer(AddsLosses, _call.PlainCall):
     `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras. To train it and
     the layers before it, it defines `backward(gradient, *inputs)`: from the gradient by its output, an argument for
     each output, those by its float inputs and then, where it has any, by its `trainable_weights`, in their order: a
-    list where there are several. `backward` reads weights as `call` does.
+    list where there are several. `backward` reads weights as `call` does. Of a `call` that adds losses see `add_loss`.
 
     Raises ValueError for an unknown keyword argument and for a dtype other than float32.
     """
@@ -96,6 +96,7 @@ class Layer(AddsLosses, _call.PlainCall):
             initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self,
             initializer=initializer, regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
         )  # fmt: skip
+        variable.trainable = variable.trainable and self._trainable
         self._variables.append(variable)
         return variable
 
@@ -115,12 +116,22 @@ class Layer(AddsLosses, _call.PlainCall):
 
     @property
     def weights(self):
-        """All variables, trainable ones of this layer first, then its sublayers'."""
-        own = [v for v in self._variables if v.trainable] + [v for v in self._variables if not v.trainable]
+        """All variables, those of this layer that were made trainable first, then its sublayers'."""
         nested = [v for layer in self._sublayers() for v in layer.weights]
-        return list(dict.fromkeys(own + nested))
+        return list(dict.fromkeys(self._own_weights() + nested))
 
-    variables = weights
+    def _own_weights(self):
+        return sorted(self._variables, key=lambda v: not v.listed_trainable)
+
+    @property
+    def variables(self):
+        """The weights and the states of random numbers, as in Keras: those of a layer behind its own weights."""
+        nested = [v for layer in self._sublayers() for v in layer.variables]
+        return list({id(v): v for v in (*self._own_weights(), *self._seed_states(), *nested)}.values())
+
+    def _seed_states(self):
+        """The StateVariables of the random numbers that the layer itself draws."""
+        return []
 
     @property
     def trainable(self):
@@ -129,15 +140,16 @@ class Layer(AddsLosses, _call.PlainCall):
     @trainable.setter
     def trainable(self, value):
         self._trainable = bool(value)
+        for variable in self._variables:
+            if variable.listed_trainable:
+                variable.trainable = self._trainable
         for layer in self._sublayers():
             layer.trainable = value
 
     @property
     def trainable_weights(self):
-        if not self.trainable:
-            return []
-        own = [v for v in self._variables if v.trainable]
-        return list(dict.fromkeys(own + [v for layer in self._sublayers() for v in layer.trainable_weights]))
+        # As in Keras the weights inside go by their own word, not by what a model in this one was made with.
+        return [v for v in self.weights if v.trainable] if self.trainable else []
 
     @property
     def non_trainable_weights(self):
@@ -145,7 +157,12 @@ class Layer(AddsLosses, _call.PlainCall):
         return [v for v in self.weights if id(v) not in trainable]
 
     trainable_variables = trainable_weights
-    non_trainable_variables = non_trainable_weights
+
+    @property
+    def non_trainable_variables(self):
+        """As `non_trainable_weights`, of `variables`."""
+        trainable = set(map(id, self.trainable_weights))
+        return [v for v in self.variables if id(v) not in trainable]
 
     def get_weights(self):
         """Copies of the weights, a list of float32 arrays in the order of `weights`."""
@@ -176,7 +193,6 @@ class Layer(AddsLosses, _call.PlainCall):
 
     def saved_tree(self):
         """Where Keras 3 keeps this layer's variables in a weights file: {"vars": [...], "children": {name: tree}}."""
-        own = [v for v in self._variables if v.trainable] + [v for v in self._variables if not v.trainable]
         children = {}
         for key, value in self._children.items():
             attribute = getattr(self, key)
@@ -184,7 +200,7 @@ class Layer(AddsLosses, _call.PlainCall):
                 children[key] = attribute.saved_tree()
             else:
                 children[key] = {"layers": value}
-        return {"vars": own, "children": children}
+        return {"vars": self._own_weights(), "children": children}
 
     @property
     def path(self):

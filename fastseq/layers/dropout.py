@@ -6,7 +6,7 @@ Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 import numpy as np
 
 from fastseq.layers.base import Layer
-from fastseq.seeds import default_seed
+from fastseq.seeds import default_seed, seed_state
 
 
 class Noise(Layer):
@@ -24,8 +24,12 @@ class Noise(Layer):
         self.seed = seed
         seed = default_seed() if seed is None else seed & (2**64 - 1)
         start = np.random.default_rng(seed).integers(2**32, dtype=np.uint32)
-        self._random_state = np.array([start, 0], np.uint32)  # the seed, and a count that every draw advances
+        self._seeds = seed_state(start, self.name)
+        self._random_state = self._seeds._value  # what native steps read and advance
         self.built = True
+
+    def _seed_states(self):
+        return [self._seeds] if self._amount() else []
 
     def _check_rate(self, name, value):
         if not 0 <= value <= 1:
