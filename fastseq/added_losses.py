@@ -10,6 +10,7 @@ float64, and who never reads `losses` pays for no sum. Programs of layers withou
 result, run as before, and take the short way (_call.pyx).
 """
 
+import weakref
 from collections import deque
 from typing import NamedTuple
 
@@ -126,6 +127,15 @@ def _sum(loss):
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 
+def current():
+    """The `Added` of the call that this thread is in, or None.
+
+    It is held by the call alone: where an interrupt comes just before the call could say that it ended, it is gone too.
+    """
+    reference = getattr(call_context, "added", None)
+    return None if reference is None else reference()
+
+
 class collecting:
     """Around a call of `layer`: gives the `Added` of the outermost call of this thread, which may be this one."""
 
@@ -133,11 +143,12 @@ class collecting:
         self._layer = layer
 
     def __enter__(self):
-        self._added = getattr(call_context, "added", None)
+        self._added = current()
         self._outermost = self._added is None
         if self._outermost:
             forget(self._layer)
-            self._added = call_context.added = Added()
+            self._added = Added()
+            call_context.added = weakref.ref(self._added)
         return self._added
 
     def __exit__(self, kind, *_):
@@ -155,9 +166,9 @@ class dropping:
     """Around a call on zeros that only tells shapes; gives the `Added` that is dropped."""
 
     def __enter__(self):
-        self._outer = getattr(call_context, "added", None)
-        call_context.added = Added()
-        return call_context.added
+        self._outer, self._added = getattr(call_context, "added", None), Added()
+        call_context.added = weakref.ref(self._added)
+        return self._added
 
     def __exit__(self, *_):
         call_context.added = self._outer
@@ -184,7 +195,7 @@ def add(layer, loss):
                 "`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input, that is a NumPy "
                 f"array or scalar. Received invalid value: {value}. It is of layer '{layer.name}'."
             )
-    added = getattr(call_context, "added", None)
+    added = current()
     if added is not None:
         for value in losses:
             added.note(layer, value)
@@ -213,7 +224,7 @@ def _scalar(value):
 
 
 def _own(layer):
-    added = getattr(call_context, "added", None)
+    added = current()
     here = [] if added is None else [loss for owner, loss in added if owner is layer]
     # Outside of calls, and in a call of layers that are none of the outermost's.
     return here or layer._added_losses

@@ -218,7 +218,7 @@ def test_a_call_that_fails_leaves_no_losses():
     for call in (layer, fastseq.Sequential([layer])):
         with pytest.raises(RuntimeError):
             call(np.full((B, N), 1000, "f"))
-        assert layer.losses == [] and added_losses.call_context.added is None
+        assert layer.losses == [] and added_losses.current() is None
         call(x)
         assert len(layer.losses) == 1
 
@@ -438,3 +438,23 @@ def test_batches_of_inputs_alone(make):
     for array, generator in zip(*found):
         np.testing.assert_array_equal(array, generator)
     assert (found[0][1] != 1).any()
+
+
+def test_an_interrupt_at_a_calls_very_end_leaves_no_open_call(monkeypatch):
+    """Later calls are outermost ones again, whose losses arrive."""
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    model, x = fastseq.Sequential([Adds(), layers.Dense(N, activity_regularizer="l1")]), draw(B, N)
+    model(x)
+    with monkeypatch.context() as patched:
+        patched.setattr(added_losses.collecting, "__exit__", interrupted)
+        try:
+            model(x)
+            raise AssertionError
+        except KeyboardInterrupt:
+            pass
+    assert added_losses.current() is None
+    model(2 * x)
+    np.testing.assert_allclose(model.losses[0], 4 * np.sum(x * x), rtol=1e-6)

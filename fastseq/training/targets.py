@@ -3,8 +3,7 @@
 import numpy as np
 
 from fastseq import arrays
-from fastseq.added_losses import not_computed
-from fastseq.builder import call_context
+from fastseq.added_losses import current, not_computed
 from fastseq.training.loss_steps import native_output
 from fastseq.training.penalties import activity_gradient
 
@@ -152,7 +151,7 @@ class PythonTarget:
             loss += own if factor is None else own * factor
             each.append(own)
             gradients.append(gradient)
-        call_context.added.note_penalties(self._penalties, found)
+        current().note_penalties(self._penalties, found)
         for penalty, activity in zip(self._penalties, found):
             if penalty.slot.dtype == "float32":
                 gradients.append(activity_gradient(penalty, activity))

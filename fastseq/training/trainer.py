@@ -62,7 +62,7 @@ class Trainer:
         finally:
             # Even where an interrupt came after the program had changed them.
             self._tell_layers(variables)
-        penalized = self._penalized(results)
+        penalized = self._penalized(results, variables)
         if program.updates is None and variables:
             self._apply(gradients, variables)
         self.compiled.update(results, penalized, program.target.rows, y, weights)
@@ -84,11 +84,12 @@ class Trainer:
         self._build(x)
         y, weights = self._targets(y, sample_weight, None)
         program, results, _ = self._run(x, y, weights, [], training=False)
-        self.compiled.update(results, self._penalized(results), program.target.rows, y, weights)
+        penalized = self._penalized(results, self.model.trainable_variables)
+        self.compiled.update(results, penalized, program.target.rows, y, weights)
 
-    def _penalized(self, results):
+    def _penalized(self, results, variables):
         """What weights add to the loss. Raises ValueError where nothing at all makes a loss, as Keras does."""
-        found = [penalty(v.regularizer, v._value) for v in self.model.trainable_variables if v.regularizer is not None]
+        found = [penalty(v.regularizer, v._value) for v in variables if v.regularizer is not None]
         if not found and results.added is None and not results.each:
             raise ValueError(f"Model '{self.model.name}' has no loss to compute: give compile() a loss=.")
         return sum(found)
