@@ -3,11 +3,12 @@
 What a step is called and what arguments it has stands in src_c/ops.h; this module only reads it.
 """
 
+import contextlib
 import threading
 
 import numpy as np
 
-from fastseq import _native
+from fastseq import _native, mask_rules
 
 OPERATIONS = _native.operations()
 ACTIVATION_KINDS = _native.activation_kinds()
@@ -141,10 +142,16 @@ class Builder:
     the program will run for fewer rows than it is made for, too (decoding_plan.StepPlan). trains: whether gradients are
     wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are;
     traces: whether recurrent steps keep what their gradients need, by default where it trains. penalized: whether the
-    outputs that activity regularizers penalize are wanted (`penalties`), by default where it trains.
+    outputs that activity regularizers penalize are wanted (`penalties`), by default where it trains. mask_rules: those
+    of the call that is traced; change_rules: None, or what makes other rules of each call's
+    (saving/mask_differences.py).
     """
 
-    def __init__(self, cache=None, training=None, trains=False, traces=None, penalized=None):
+    def __init__(
+        self, cache=None, training=None, trains=False, traces=None, penalized=None, change_rules=None
+    ):  # fmt: skip
+        self.mask_rules = mask_rules.NEWEST
+        self.change_rules = change_rules
         self.cache = cache
         self.training = training
         self.trains = trains
@@ -163,6 +170,16 @@ class Builder:
         self.inputs = []
         self._kept = {}  # id of an array that a layer keeps -> (the array, Slot of what it will hold)
         self._at_end = []
+
+    @contextlib.contextmanager
+    def following(self, rules):
+        """What is traced in the block follows these `MaskRules`."""
+        before = self.mask_rules
+        self.mask_rules = rules if self.change_rules is None else self.change_rules(rules)
+        try:
+            yield
+        finally:
+            self.mask_rules = before
 
     def use(self, layer):
         """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""

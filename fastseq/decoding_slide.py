@@ -96,7 +96,7 @@ class _FirstPart(RowsPlan):
             tracer = Tracer(p)
             slots = {id(graph.inputs[0]): tokens.slot(p, ids, graph.inputs[0].name)}
             for node in cut.first:
-                outputs = nest.flatten(tracer.call(node.layer, graph._arguments(node, slots), ""))
+                outputs = nest.flatten(tracer.call(node, graph._arguments(node, slots), ""))
                 slots.update((id(tensor), slot) for tensor, slot in zip(node.output_tensors, outputs))
             before = [slot for memory in tracer.memories for slot in memory.first]
             after = [slot for memory in tracer.memories for slot in memory.last]
@@ -127,7 +127,7 @@ class _Rest(RowsPlan):
             inputs = [ids, *slots.values()]
             slots[id(graph.inputs[0])] = tokens.slot(p, ids, graph.inputs[0].name)
             for node in cut.rest:
-                outputs = nest.flatten(node.layer.trace(p, graph._arguments(node, slots)))
+                outputs = nest.flatten(node.trace(p, graph._arguments(node, slots)))
                 slots.update((id(tensor), slot) for tensor, slot in zip(node.output_tensors, outputs))
             values, self.probabilities = last_values(p, [slots[id(graph.outputs[0])]], 0)
             self.vocabulary = values.shape[-1]

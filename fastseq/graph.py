@@ -1,6 +1,6 @@
 """The symbolic side of the functional API: tensors without values, and the nodes that record layer calls."""
 
-from fastseq import nest
+from fastseq import mask_rules, nest
 from fastseq.naming import auto_name
 
 
@@ -38,11 +38,13 @@ class KerasTensor:
 class Node:
     """One call of a layer on symbolic tensors.
 
-    arguments: dict of the layer's bound call arguments, KerasTensors at their places; outputs: what the call returned.
+    arguments: dict of the layer's bound call arguments, KerasTensors at their places; outputs: what the call returned;
+    rules: the `MaskRules` that it follows, by default those that are current.
     """
 
-    def __init__(self, layer, arguments, outputs):
+    def __init__(self, layer, arguments, outputs, rules=None):
         self.layer = layer
+        self.mask_rules = mask_rules.current() if rules is None else rules
         self.arguments = arguments
         self.outputs = outputs
         # In the order of the arguments, not of their names: the order of a model's layers hangs on it.
@@ -53,6 +55,11 @@ class Node:
         layer._inbound_nodes.append(self)
         for position, tensor in enumerate(self.output_tensors):
             tensor._keras_history = (layer, self.index, position)
+
+    def trace(self, p, arguments):
+        """`layer.trace` with Slots in the places of the tensors, under this call's rules of masks."""
+        with p.following(self.mask_rules):
+            return self.layer.trace(p, arguments)
 
     @property
     def parents(self):

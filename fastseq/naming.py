@@ -30,6 +30,14 @@ def uniquify(name):
     return f"{name}_{count}" if count else name
 
 
+def free_name(name, taken):
+    """``name`` with the first of _1, _2, ... that makes it none of those in ``taken``."""
+    number = 1
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"
+
+
 def get_uid(prefix=""):
     """Number of names given under ``prefix`` so far in this thread, this call included."""
     uids = _uids()

@@ -201,22 +201,26 @@ class Tracer:
                     refuse(layer, "a mask is given to its call; streams follow the masks that layers hand on")
                 tensors = [leaf for leaf in nest.flatten(first) if isinstance(leaf, KerasTensor)]
                 made = output_is_timed(layer, node.arguments, [kinds[id(t)] for t in tensors])
-                outputs = nest.flatten(self.call(layer, graph._arguments(node, slots), path))
+                outputs = nest.flatten(self.call(node, graph._arguments(node, slots), path))
                 made = [made, *[False] * (len(outputs) - 1)]
             for tensor, slot, kind in zip(node.output_tensors, outputs, made):
                 slots[id(tensor)], kinds[id(tensor)] = slot, kind
         return [slots[id(t)] for t in graph.outputs], [kinds[id(t)] for t in graph.outputs]
 
-    def call(self, layer, arguments, path):
-        p = self.builder
+    def call(self, node, arguments, path):
+        p, layer = self.builder, node.layer
         if not isinstance(layer, OverTime):
-            return layer.trace(p, arguments)
+            return node.trace(p, arguments)
         name, calls = path + layer.name, sum(memory.name.split("#")[0] == path + layer.name for memory in self.memories)
+        if calls and layer.stateful:
+            refuse(layer, "it keeps states and is called again, which goes on from where its whole first call ended")
         memory = p.states = Memory(f"{name}#{calls + 1}" if calls else name)
         self.memories.append(memory)
         mask = next(iter(arguments.values())).mask
+        if mask is not None and mask.shape[2:] not in ((), (1,)):
+            refuse(layer, f"its mask of shape {mask.shape} has more than one value for a timestep")
         try:
-            outputs = layer.trace(p, arguments)
+            outputs = node.trace(p, arguments)
         finally:
             p.states = None
         if mask is None:

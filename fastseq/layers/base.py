@@ -40,6 +40,7 @@ class Layer(AddsLosses, _call.PlainCall):
     """
 
     supports_masking = False
+    added = False  # whether a model added it by itself, and may call it otherwise
 
     def __new__(cls, *args, **kwargs):
         layer = super().__new__(cls)
@@ -293,8 +294,8 @@ class Layer(AddsLosses, _call.PlainCall):
 
         arguments = mask_ops.fill_masks(self, arguments)
         outputs = self.compute_output_spec(**arguments)
-        Node(self, arguments, outputs)
-        mask_ops.mark_outputs(self, arguments, outputs)
+        node = Node(self, arguments, outputs)
+        mask_ops.mark_outputs(node)
         return outputs
 
     def compute_output_spec(self, *args, **kwargs):
@@ -323,6 +324,10 @@ class Layer(AddsLosses, _call.PlainCall):
     def _masks_are_kept(self):
         return self.supports_masking or type(self).compute_mask is not Layer.compute_mask
 
+    def _keeps_masks(self, rules):
+        """Whether its outputs have masks of its own making, or those of its inputs, under these MaskRules."""
+        return self._masks_are_kept
+
     def compute_output_shape(self, input_shape):
         """Output shape (or a list of them) for an input shape; None stands for an unknown size.
 
@@ -346,13 +351,14 @@ class Layer(AddsLosses, _call.PlainCall):
         flat = nest.flatten(outputs)
         if p.penalized:
             p.penalties += self._penalties_of(flat, p.timesteps)
-        if any(mask is not None for mask in nest.flatten(previous_mask)) and not self._masks_are_kept:
+        kept = self._keeps_masks(p.mask_rules)
+        if not kept and p.mask_rules.explicit and any(mask is not None for mask in nest.flatten(previous_mask)):
             warnings.warn(
                 f"Layer '{self.name}' (of type {type(self).__name__}) was passed an input with a mask attached to it. "
                 "However, this layer does not support masking and will therefore destroy the mask information.",
                 stacklevel=2,
             )
-        elif self._masks_are_kept and not all(slot.mask is not None for slot in flat):
+        elif kept and not all(slot.mask is not None for slot in flat):
             masks = nest.flatten(self.emit_mask(p, next(iter(arguments.values())), previous_mask))
             outputs = nest.pack_like(outputs, [
                 slot.with_mask(slot.mask or mask) for slot, mask in zip(flat, masks + [None] * (len(flat) - len(masks)))

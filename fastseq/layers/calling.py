@@ -4,7 +4,7 @@ import inspect
 
 import numpy as np
 
-from fastseq import _native, added_losses, arrays, nest
+from fastseq import _native, added_losses, arrays, mask_rules, nest
 from fastseq.builder import Slot, call_context, current_training
 from fastseq.graph import KerasTensor
 from fastseq.kept_states import restored_on_error
@@ -213,15 +213,18 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
         if p is not None and p.training is not None:
             arguments["training"] = p.training
     tensor_names = list(tensor_shapes(arguments))
+    first, rules = next(iter(arguments.values())), p.mask_rules
     for name in tensor_names:
-        mask_name = "mask" if len(tensor_names) == 1 else f"{name}_mask"
+        # Keras 2 goes by the first argument alone, for which a recurrent layer's initial states count.
+        alone = len(tensor_names) == 1 or (rules.with_states and name == tensor_names[0])
+        mask_name = "mask" if alone else f"{name}_mask"
         if mask_name in parameters and arguments.get(mask_name) is None:
             masks = masks_of(arguments[name])
             if any(mask is not None for mask in nest.flatten(masks)):
                 arguments[mask_name] = masks
-    previous = arguments.get("mask")
-    if previous is None:
-        previous = masks_of(next(iter(arguments.values())))
+    previous = arguments.get("mask") if rules.given else None
+    if previous is None and (rules.merged is not None or not isinstance(first, (list, tuple))):
+        previous = masks_of(first)
     return arguments, previous
 
 
@@ -264,6 +267,7 @@ def run_python(layer, arguments):
 
     class Outer:
         training = current_training()
+        mask_rules = mask_rules.NEWEST
 
     arguments, previous = fill_masks_and_training(layer, Outer, arguments, _slot_masks)
     with added_losses.collecting(layer) as added, restored_on_error(layer), _Training(arguments.get("training")):

@@ -2,13 +2,15 @@
 
 import numpy as np
 
-from fastseq.layers.merging import Merge, masks_or, merged_dtype
+from fastseq.layers.mask_steps import all_of_last, any_of_last, joined
+from fastseq.layers.merging import Merge, merged_dtype
 
 
 class Concatenate(Merge):
     """Joins a list of inputs along `axis`; they are alike in all other axes. Any dtype; mixed ones as in `Merge`.
 
-    Masks are joined too, an input without one counting as unmasked; along the last axis they are combined by or.
+    Masks are joined too, an input without one counting as unmasked; along the last axis they are combined by or. In a
+    model of an older Keras, see `mask_rules.MaskRules`.
     Raises ValueError for what is no list, for an axis that is not there and for shapes that do not go together.
     """
 
@@ -58,12 +60,9 @@ class Concatenate(Merge):
         # A mask per step holds for all of its features. Only where one has a mask per feature are all spelled out.
         masks = [self._spread(p, slot, m, slot.shape if full else slot.shape[:-1]) for slot, m in zip(inputs, mask)]
         if not full:
-            return masks_or(p, self, masks) if axis == last else p.concatenate(masks, axis)
-        joined = p.float32(p.concatenate(masks, axis))
-        result = p.new(joined.shape[:-1], "bool")
-        rows, width = result.size, joined.shape[-1]
-        p.step("masking", x=joined, y=p.new(joined.shape), mask=result, rows=rows, width=width, value=0.0)
-        return result
+            return joined(p, self, masks, p.mask_rules.merged) if axis == last else p.concatenate(masks, axis)
+        every = p.concatenate(masks, axis)
+        return any_of_last(p, every) if p.mask_rules.merged == "or" else all_of_last(p, every)
 
     def _spread(self, p, slot, mask, shape):
         if mask is None:

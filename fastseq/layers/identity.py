@@ -20,5 +20,8 @@ class Identity(Layer):
     def compute_output_spec(self, inputs):
         return nest.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), inputs)
 
+    def _keeps_masks(self, rules):
+        return rules.identity
+
     def emit(self, p, inputs):
-        return inputs
+        return inputs if p.mask_rules.identity else nest.map_structure(lambda slot: slot.with_mask(None), inputs)

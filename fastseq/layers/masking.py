@@ -32,6 +32,8 @@ class Masking(Layer):
         if inputs.dtype != "float32":
             rows = mask.reshaped((*mask.shape, 1))
             y = p.select(rows, p.cast(inputs, "int32"), p.constant(np.zeros(1, np.int32)))
+        elif np.isinf(np.float32(self.mask_value)) and not p.mask_rules.masking_zeros:
+            y = p.select(mask.reshaped((*mask.shape, 1)), y, p.constant(np.full(1, np.nan, np.float32)))
         return y.with_mask(mask)
 
     def get_config(self):

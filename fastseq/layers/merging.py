@@ -8,6 +8,7 @@ import numpy as np
 
 from fastseq import nest
 from fastseq.layers.base import Layer
+from fastseq.layers.mask_steps import joined
 
 
 class Merge(Layer):
@@ -15,7 +16,8 @@ class Merge(Layer):
 
     Element by element: (B, ...) arrays that broadcast as in NumPy, after those with fewer dimensions got sizes of 1
     behind the batch. Integers stay int32, and become float32 beside floats.
-    The result is masked where every input has a mask: with their logical or.
+    The result is masked where every input has a mask: with their logical or. In a model of an older Keras, see
+    `mask_rules.MaskRules`.
     Raises ValueError for what is no list, for shapes that do not go together, and for booleans alone.
     """
 
@@ -75,7 +77,8 @@ class Merge(Layer):
     def _aligned(self, p, inputs):
         """The inputs in one dtype and rank, and their masks (..., 1) with the last axis left to broadcast, or None.
 
-        An input that gets dimensions loses its mask here, as in Keras: it no longer fits.
+        An input that gets dimensions loses its mask here, as in Keras: it no longer fits. Under rules that do not leave
+        masked values out there are none at all.
         """
         dtype = merged_dtype(inputs)
         if dtype == "bool":
@@ -86,7 +89,7 @@ class Merge(Layer):
             missing = ndim - len(slot.shape)
             cast = p.cast(slot, dtype)
             slots.append(cast.reshaped((*slot.shape[:1], *(1,) * missing, *slot.shape[1:])) if missing else cast)
-            mask = None if missing else slot.mask
+            mask = None if missing or not p.mask_rules.masked_values else slot.mask
             if mask is not None:
                 self._check_mask(mask, slot)
                 mask = mask.reshaped((*mask.shape, 1))
@@ -106,9 +109,10 @@ class Merge(Layer):
         raise NotImplementedError
 
     def emit_mask(self, p, inputs, mask):
-        if mask is None or any(m is None for m in mask):
+        found = [m for m in mask or [] if m is not None]
+        if not found or (p.mask_rules.merged == "or" and len(found) < len(mask)):
             return None
-        return masks_or(p, self, mask)
+        return joined(p, self, found, p.mask_rules.merged)
 
     def compute_mask(self, inputs, mask=None):
         if mask is None:
@@ -124,21 +128,6 @@ def merged_dtype(tensors):
     """float32 where one is, else int32 where one is, else bool."""
     dtypes = {tensor.dtype for tensor in nest.flatten(tensors)}
     return next(dtype for dtype in ("float32", "int32", "bool") if dtype in dtypes)
-
-
-def masks_or(p, layer, masks):
-    """The logical or of bool slots, which broadcast."""
-    try:
-        shape = np.broadcast_shapes(*(mask.shape for mask in masks))
-    except ValueError:
-        raise ValueError(
-            f"Layer '{layer.name}' ({type(layer).__name__}) cannot combine masks of shapes {[m.shape for m in masks]}."
-        ) from None
-    masks = [mask if mask.shape == shape else p.broadcast(mask, shape) for mask in masks]
-    result = masks[0]
-    for mask in masks[1:]:
-        result = p.mask_logic("or", result, mask)
-    return result
 
 
 class Add(Merge):
@@ -175,7 +164,7 @@ class Multiply(Merge):
             result = slot if result is None else p.binary("multiply", result, slot)
         if any(mask is None for mask in masks):
             return result
-        return p.select(masks_or(p, self, masks), result, p.constant(np.zeros(1, slots[0].dtype)))
+        return p.select(joined(p, self, masks, "or"), result, p.constant(np.zeros(1, slots[0].dtype)))
 
 
 class Average(Merge):
@@ -204,7 +193,7 @@ class _Extremum(Merge):
                 result = p.select(result_mask, result, slot)
             # Without a mask on one side, nothing of the result is masked from there on.
             both = mask is not None and result_mask is not None
-            result_mask = masks_or(p, self, [result_mask, mask]) if both else None
+            result_mask = joined(p, self, [result_mask, mask], "or") if both else None
             result = p.binary(self.kind, result, slot)
         return result
 

@@ -97,6 +97,16 @@ class OverTime(Layer):
             )
         return nest.map_structure(p.kept, self.states)
 
+    def _kept_or_given(self, p, kept, given):
+        """The kept states where one of them holds anything but zeros, else the given ones; flat lists of Slots."""
+
+        def choose(*states):
+            kept, given = states[: len(states) // 2], states[len(states) // 2 :]
+            return [np.array(state) for state in (kept if any(state.any() for state in kept) else given)]
+
+        given = [p.float32(state) for state in given]
+        return p.python(self.name, choose, [*kept, *given], [np.zeros(state.shape, np.float32) for state in given])
+
     def _keep_slots(self, p, final):
         """What a stateful layer's call leaves: nested as its states, or flat."""
         for state, slot in zip(nest.flatten(self.states), nest.flatten(final)):
@@ -130,7 +140,12 @@ class OverTime(Layer):
         if time == 0:
             raise ValueError(f"Layer '{self.name}' needs at least one timestep, got inputs of shape {sequences.shape}.")
         mask = mask[0] if isinstance(mask, (list, tuple)) else mask
-        if mask is not None and mask.shape != (batch, time):
+        if mask is None or mask.shape == (batch, time):
+            return mask
+        if mask.shape == (batch, time, 1):
+            return mask.reshaped((batch, time))
+        # Keras's loop takes masks of words where each word happens to stand beside a unit; its unrolled form does not.
+        if len(mask.shape) != 3 or mask.shape[:2] != (batch, time) or self.unroll:
             raise ValueError(
                 f"Layer '{self.name}' takes a mask of shape (batch, timesteps) = {(batch, time)}, got {mask.shape}."
             )
@@ -205,6 +220,8 @@ class Recurrent(Gates, OverTime):
         kept = self._kept_slots(p, sequences) if keeps else None
         if initial_state is not None:
             initial = self.initial_slots(p, initial_state, batch)
+            if keeps and p.mask_rules.kept_states_first:
+                initial = self._kept_or_given(p, kept, initial)
         elif p.states is not None:
             initial = p.states.initial(p, self.state_count, (batch, self.units))
         else:

@@ -124,8 +124,8 @@ class Gates:
     ):  # fmt: skip
         """Prepares one walk over the timesteps that writes to `y` by the strides `y_row` and `y_time`.
 
-        sequences: Slot (B, T, I); mask: bool Slot (B, T) or None; initial, final: a Slot (B, H) or None for each state,
-        read at the start and written at the end; draw: `_factors`, or what gives dropout factors in its place.
+        sequences: Slot (B, T, I); mask: bool Slot (B, T), (B, T, H) or None; initial, final: a Slot (B, H) or None for
+        each state, read at the start and written at the end; draw: `_factors`, or what gives dropout factors in its place.
         Returns a function that adds the step itself (with_next= as Builder.step has it).
         Raises ValueError for other inputs than the weights were made for.
         """
@@ -157,10 +157,17 @@ class Gates:
             "sequences": int(return_sequences), "zero_masked": int(zero_output_for_mask),
         }  # fmt: skip
         specs = [activations.native_spec(function) for function in self._functions()]
-        if None in specs:
+        by_unit = mask is not None and len(mask.shape) == 3
+        if by_unit and mask.shape[-1] != self.units:
+            raise ValueError(
+                f"Layer '{self.name}' takes a mask of shape {(batch, time)}, or with a value for each unit "
+                f"{(batch, time, self.units)}, got {mask.shape}."
+            )
+        if None in specs or by_unit:
             if x_dropout is not None or h_dropout is not None:
                 raise ValueError(
-                    f"Layer '{self.name}': dropout with training=True needs built-in activations, not Python functions."
+                    f"Layer '{self.name}': dropout with training=True needs built-in activations, not Python "
+                    "functions, and a mask of timesteps, not of units."
                 )
             return self._python_step(p, sequences, mask, initial, fields, go_backwards)
         rowwise = any(ACTIVATION_KINDS[name] >= ACTIVATION_KINDS["softmax"] for name, _ in specs)
@@ -378,14 +385,15 @@ class RecurrentCell(Gates, Layer):
 def reference_recurrence(step, x, states, mask=None, go_backwards=False, zero_output_for_mask=False):
     """The naive walk over time, in the dtype of its arrays.
 
-    step(x_t, states) -> (output, list of new states); x (B, T, ...); states: list of (B, ...); mask (B, T) bool.
+    step(x_t, states) -> (output, list of new states); x (B, T, ...); states: list of (B, ...); mask (B, T) bool, or
+    (B, T, H) for each unit by itself.
     A masked step keeps the states and repeats the last output (zeros before the first), or gives zeros.
     Returns ((B, T, ...) outputs in the order of the walk, final states).
     """
     outputs, last = [], 0
 
     def where(keep, new, old):
-        return np.where(keep.reshape(-1, *[1] * (np.ndim(new) - 1)), new, old)
+        return np.where(keep.reshape(*keep.shape, *[1] * (np.ndim(new) - keep.ndim)), new, old)
 
     for t in range(x.shape[1])[:: -1 if go_backwards else 1]:
         output, new = step(x[:, t], states)

@@ -87,12 +87,12 @@ class RNN(OverTime):
                 f"Layer '{self.name}' takes (batch, timesteps, features), got inputs of shape {sequences.shape}."
             )
         mask = self._checked_mask(sequences, mask)
-        initial = None
+        initial = kept = None
         if p.states is not None:
             start = self.get_initial_state(sequences.shape[0])
             initial = nest.pack_like(start, p.states.begin(p, nest.flatten(start))[0])
         elif self.stateful:
-            initial = self._kept_slots(p, sequences)
+            initial = kept = self._kept_slots(p, sequences)
         if initial_state is not None:
             initial = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
             count = len(nest.flatten(initial))
@@ -106,6 +106,8 @@ class RNN(OverTime):
                 if getattr(slot, "shape", None) != state.shape:
                     got = getattr(slot, "shape", repr(slot))
                     raise ValueError(f"Layer '{self.name}' takes initial states of shape {state.shape}, got {got}.")
+            if kept is not None and p.mask_rules.kept_states_first:
+                initial = nest.pack_like(initial, self._kept_or_given(p, nest.flatten(kept), nest.flatten(initial)))
         wanted = self.return_state or self.stateful or p.states is not None
         y, states = self._emit_cell(
             p, self.cell, sequences, initial, wanted, mask, training, self.return_sequences

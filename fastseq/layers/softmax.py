@@ -13,7 +13,7 @@ class Softmax(Layer):
     """Softmax over `axis`, an integer or a list of them. Call: `layer(inputs, mask=None)`.
 
     inputs: any rank, float32; mask: broadcastable to them, True (or a number above 0.5) keeps; masked positions are
-    0 in the result, also where a whole row is masked.
+    0 in the result, also where a whole row is masked (not in models of Keras before 3.10, see `mask_rules.MaskRules`).
     Raises ValueError for axes the input does not have and for a mask with more dimensions or other sizes.
     """
 
@@ -51,9 +51,11 @@ class Softmax(Layer):
             if mask.dtype != "bool":
                 above = p.binary("maximum", p.affine(p.float32(mask), 1.0, -0.5), p.constant(np.zeros(1, np.float32)))
                 mask = p.mask_logic("nonzero", above)
-            x = p.select(mask, x, p.constant(_MASKED.reshape(1)))
+            masked, zero = p.constant(_MASKED.reshape(1)), p.constant(np.zeros(1, np.float32))
+            zeros = p.mask_rules.softmax_zeros
+            x = p.select(mask, x, masked) if zeros else p.binary("add", x, p.select(mask, zero, masked))
         y = p.activation(("softmax", ()), x, axes[0]) if len(axes) == 1 else self._over_many(p, x, axes)
-        return y if mask is None else p.select(mask, y, p.constant(np.zeros(1, np.float32)))
+        return p.select(mask, y, zero) if mask is not None and zeros else y
 
     @staticmethod
     def _over_many(p, x, axes):

@@ -1,8 +1,11 @@
 """TimeDistributed wrapper; see https://keras.io/api/layers/recurrent_layers/time_distributed/."""
 
+import numpy as np
+
 from fastseq import nest
 from fastseq.builder import Builder
 from fastseq.layers.base import Layer
+from fastseq.layers.mask_steps import any_of_last
 from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -46,14 +49,52 @@ class TimeDistributed(Layer):
                 f"Layer '{self.name}' takes a mask that starts with (batch, timesteps) = {(batch, time)}, "
                 f"got {mask.shape}."
             )
+        words = p.mask_rules.words
         rows = None if mask is None else mask.reshaped((batch * time, *mask.shape[2:]))
-        flat = inputs.reshaped((batch * time, *rest))
+        # As Keras 3, which calls the layer's call(), the layer inside gets the mask that it is given and no other.
+        flat = inputs.reshaped((batch * time, *rest)).with_mask(rows if words else None)
         if _keeps_states(self.layer) or self._adds_losses(p, flat, training, rows):
-            return self._emit_steps(p, inputs, training, mask)
+            outputs = self._emit_steps(p, inputs, training, None if words else mask)
+            return self._repeat_last(p, outputs, mask) if words and mask is not None else outputs
         p.timesteps *= time
         outputs = self._trace_inner(p, flat, training, rows)
         p.timesteps //= time
-        return nest.map_structure(lambda slot: slot.reshaped((batch, time, *slot.shape[1:])), outputs)
+
+        def apart(slot):
+            found = slot.reshaped((batch, time, *slot.shape[1:]))
+            return found.with_mask(self._mask_of_words(p, slot.mask, mask, (batch, time))) if words else found
+
+        return nest.map_structure(apart, outputs)
+
+    @staticmethod
+    def _mask_of_words(p, inner, mask, rows):
+        """Keras 2's mask of an output: what the layer inside made of its rows, else the timesteps' own."""
+        if inner is not None:
+            return inner.reshaped((*rows, *inner.shape[1:]))
+        while mask is not None and len(mask.shape) > 2:
+            mask = any_of_last(p, mask)
+        return mask
+
+    @staticmethod
+    def _repeat_last(p, outputs, mask):
+        """Keras 2's outputs of a layer that keeps states: at a masked timestep those of the one before, first zeros."""
+
+        def repeat(slot):
+            batch, time, *rest = slot.shape
+            width, y = _row_size(rest), p.new(slot.shape)
+            last = p.constant(np.zeros((batch, width), np.float32))
+            for t in range(time):
+                x = p.contiguous_copy(slot.at(t * width), (batch, width), (time * width, 1))
+                holds = p.contiguous_copy(mask.at(t), (batch, 1), (time, 1))
+                last = p.select(holds, x, last)
+                p.copy(last, y.at(t * width), (batch, width), (width, 1), (time * width, 1))
+            return y
+
+        return nest.map_structure(lambda slot: repeat(p.float32(slot)).with_mask(mask), outputs)
+
+    def emit_mask(self, p, inputs, mask):
+        # Keras 2's are on the outputs already.
+        return None if p.mask_rules.words else mask
 
     def _trace_inner(self, p, inputs, training, mask):
         before = len(p.penalties)
@@ -74,6 +115,7 @@ class TimeDistributed(Layer):
         if not _is_python(self.layer):
             return False
         probe = Builder(training=p.training, trains=p.trains)
+        probe.mask_rules = p.mask_rules
         self._trace_inner(probe, inputs, training, mask)
         return probe.adds_losses
 

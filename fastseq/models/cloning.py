@@ -2,7 +2,7 @@
 
 import functools
 
-from fastseq import nest
+from fastseq import mask_rules, nest
 from fastseq.graph import KerasTensor
 from fastseq.layers.input_layer import Input
 from fastseq.models.functional import Functional
@@ -67,7 +67,8 @@ class _Cloner:
             layers.insert(0, Input(tensor=tensors[0], name=first.name if first else None))
         elif first is not None:
             layers.insert(0, Input(batch_shape=first.batch_shape, dtype=first.get_config()["dtype"], name=first.name))
-        return Sequential(layers, name=model.name, trainable=model.trainable)
+        with mask_rules.scope(model.mask_rules):
+            return Sequential(layers, name=model.name, trainable=model.trainable)
 
     def _functional(self, model, input_tensors):
         if input_tensors is None:
@@ -86,7 +87,8 @@ class _Cloner:
             first, *others = arguments
             layer = self._layer(node.layer)
             call = layer if self.call_function is None else functools.partial(self.call_function, layer)
-            outputs = call(arguments[first], **{name: arguments[name] for name in others})
+            with mask_rules.scope(node.mask_rules):
+                outputs = call(arguments[first], **{name: arguments[name] for name in others})
             values.update(zip(map(id, node.output_tensors), nest.flatten(outputs)))
         outputs = nest.map_structure(lambda t: values[id(t)], model.output)
         return type(model)(input_tensors, outputs, name=model.name)

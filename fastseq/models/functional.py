@@ -9,6 +9,7 @@ from fastseq.graph import KerasTensor, Node
 from fastseq.layers.input_layer import Input, InputLayer
 from fastseq.models import mask_ops
 from fastseq.models.graph_map import Graph, sorted_nodes
+from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
 
 
@@ -72,7 +73,14 @@ class Functional(Model):
         return list(dict.fromkeys(self.layers + super()._sublayers()))
 
     def saved_tree(self):
-        return {**super().saved_tree(), "layers": self.layers}
+        return {**super().saved_tree(), "layers": self.layers_in_keras(), "layers_as_made": self.layers}
+
+    def layers_in_keras(self):
+        """The layers in the order that Keras 3.15 has them in, once it has read a file of this model.
+
+        Another one than that of `layers` only where calls follow the rules of masks of an older Keras.
+        """
+        return layers_in_keras(self._graph, self.inputs, self.outputs)
 
     @property
     def inputs(self):
@@ -152,7 +160,7 @@ class Functional(Model):
             arguments = self._arguments(node, slots)
             if training is not None and "training" in node.layer._signature.parameters:
                 arguments["training"] = training
-            outputs = node.layer.trace(p, arguments)
+            outputs = node.trace(p, arguments)
             for tensor, slot in zip(node.output_tensors, nest.flatten(outputs)):
                 slots[id(tensor)] = slot
         outputs = nest.map_structure(lambda tensor: slots[id(tensor)], self.output)
@@ -373,7 +381,8 @@ def _on_new_inputs(inputs, outputs):
         # A call that makes one of the inputs beside other outputs must not claim the new Input as its own.
         results = [KerasTensor(t.shape, t.dtype, name=f"{t.name}_clone") for t in node.output_tensors]
         copies.update((id(old), new) for old, new in zip(node.output_tensors, results) if id(old) not in cut)
-        Node(node.layer, nest.map_structure(copy, arguments), nest.pack_like(node.outputs, results))
+        results = nest.pack_like(node.outputs, results)
+        Node(node.layer, nest.map_structure(copy, arguments), results, node.mask_rules)
     if not known(outputs):
         raise ValueError("Graph disconnected: the `outputs` cannot be computed from the given `inputs` alone.")
     return nest.map_structure(copy, inputs), nest.map_structure(copy, outputs)

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from fastseq import nest
+from fastseq import mask_rules, nest
 from fastseq.errors import FileFormatError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
@@ -47,6 +47,7 @@ def functional_config(model):
         return {
             "args": [nest.map_structure(leaf, first)],
             "kwargs": {name: nest.map_structure(leaf, value) for name, value in others},
+            **mask_rules.entry(node.mask_rules),
         }
 
     def operation_call(node):
@@ -196,7 +197,8 @@ class _Reader:
         kwargs = {key: item for key, item in kwargs.items() if item is not None or key in known}
         try:
             made = len(self.layers[name]._inbound_nodes)
-            self.layers[name](*args, **kwargs)
+            with mask_rules.scope(mask_rules.of_entry(call)):
+                self.layers[name](*args, **kwargs)
         except (FileFormatError, RecursionError):
             raise
         except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
@@ -310,6 +312,9 @@ def model_from_json(json_string, custom_objects=None):
         raise FileFormatError(f"The text is no JSON: {str(error)[:200]}") from None
     if not isinstance(config, dict):
         raise FileFormatError("The JSON text describes no model.")
+    # Keras 2 wrote its version into the text, Keras 3 does not.
+    rules = mask_rules.of_version(config.get("keras_version"))
     if "module" not in config:
         config = to_keras3(config)
-    return deserialize_keras_object(config, custom_objects)
+    with mask_rules.scope(rules):
+        return deserialize_keras_object(config, custom_objects)

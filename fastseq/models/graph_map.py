@@ -7,6 +7,7 @@ under which a weights file keeps them. Everything here is a loop, so a chain of 
 from collections import Counter
 
 from fastseq.layers.input_layer import InputLayer
+from fastseq.naming import free_name
 
 
 class Graph:
@@ -47,8 +48,18 @@ class Graph:
             if node.input_tensors:
                 known.update(map(id, node.output_tensors))
         for name, count in Counter(layer.name for layer in self.layers).items():
-            if count != 1:
+            if count != 1 and not self._rename(name):
                 raise ValueError(f'The name "{name}" is used {count} times in the model. Layer names should be unique.')
+
+    def _rename(self, name):
+        """Gives other names to what was added to the graph here and took this one; whether it is then unique."""
+        alike = [layer for layer in self.layers if layer.name == name]
+        taken = {layer.name for layer in self.layers}
+        for layer in alike:
+            if layer.added and sum(other.name == name for other in alike) > 1:
+                layer.name = free_name(name, taken)
+                taken.add(layer.name)
+        return sum(layer.name == name for layer in alike) == 1
 
 
 def sorted_nodes(inputs, outputs):

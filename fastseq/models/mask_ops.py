@@ -10,21 +10,22 @@ NumPy in a step of its own.
 
 import numpy as np
 
-from fastseq import nest
+from fastseq import mask_rules, nest
+from fastseq.builder import Slot
 from fastseq.errors import UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
-
-MODULE = "keras.src.ops.numpy"
 
 
 class MaskOperation(Layer):
     """One such operation; a subclass defines `call` on arrays and `result_shape` on shapes."""
 
     options = ()
+    module = "keras.src.ops.numpy"
 
     def __init__(self, name=None, **options):
         super().__init__(name=name)
+        self.added = name is None
         self.built = True
         unknown = set(options) - set(self.options)
         if unknown:
@@ -34,6 +35,14 @@ class MaskOperation(Layer):
             if value is not None and not isinstance(value, (bool, int, str)):
                 raise UnsupportedError(f"Operation '{self.name}' has {option}={value!r}, which is not supported.")
         self.values = {option: options.get(option) for option in self.options}
+
+    def trace(self, p, arguments):
+        # What it computes of is a tensor, whatever masks that has.
+        bare = {
+            name: nest.map_structure(lambda leaf: leaf.with_mask(None) if isinstance(leaf, Slot) else leaf, value)
+            for name, value in arguments.items()
+        }
+        return super().trace(p, bare)
 
     def get_config(self):
         return {"name": self.name, **self.values}
@@ -106,6 +115,24 @@ class OnesLike(ZerosLike):
         return np.ones(x.shape, bool)
 
 
+class Cast(MaskOperation):
+    """What a layer of another dtype puts before the operations of its mask; all floats are float32 here."""
+
+    options = ("dtype",)
+    module = "keras.src.ops.core"
+
+    @property
+    def kind(self):
+        dtype = str(self.values["dtype"])
+        return "bool" if dtype == "bool" else "float32" if "float" in dtype else "int32"
+
+    def call(self, x):
+        return np.asarray(x).astype(self.kind)
+
+    def compute_output_spec(self, x):
+        return KerasTensor(x.shape, self.kind)
+
+
 class Concatenate(MaskOperation):
     options = ("axis",)
 
@@ -119,7 +146,9 @@ class Concatenate(MaskOperation):
         return (*shapes[0][:axis], size, *shapes[0][axis + 1 :])
 
 
-OPERATIONS = {cls.__name__: cls for cls in (NotEqual, LogicalOr, Any, ExpandDims, ZerosLike, OnesLike, Concatenate)}
+OPERATIONS = {
+    cls.__name__: cls for cls in (NotEqual, LogicalOr, Any, ExpandDims, ZerosLike, OnesLike, Cast, Concatenate)
+}
 
 
 def is_operation(entry):
@@ -133,20 +162,20 @@ def is_operation(entry):
 
 def serialize(operation):
     name = type(operation).__name__
-    return {"module": MODULE, "class_name": name, "config": operation.get_config(), "registered_name": name}
+    return {"module": operation.module, "class_name": name, "config": operation.get_config(), "registered_name": name}
 
 
 def deserialize(entry):
     """The operation of a config entry. Raises UnsupportedError for one that does not belong to a layer's mask."""
     cls = OPERATIONS.get(entry.get("class_name"))
     config = entry.get("config")
-    if cls is None or entry.get("module", MODULE) != MODULE or not isinstance(config, dict):
+    if cls is None or entry.get("module", cls.module) != cls.module or not isinstance(config, dict):
         raise UnsupportedError(
             f"The model computes with keras.ops ('{entry.get('class_name')}'), which is not supported outside masks. "
             "Put the operation into a layer of your own, registered with "
             "@fastseq.saving.register_keras_serializable()."
         )
-    if config.get("dtype", "bool") != "bool":
+    if cls is not Cast and config.get("dtype", "bool") != "bool":
         raise UnsupportedError(f"{cls.__name__} with dtype={config['dtype']!r} is no mask, so it is not supported.")
     return cls(**config)
 
@@ -209,6 +238,9 @@ class _Expressions:
 
     def record(self, node):
         """Gives the result of a recorded operation its number."""
+        if isinstance(node.layer, Cast) and node.layer.kind == node.input_tensors[0].dtype:
+            self._of_tensor[id(node.output_tensors[0])] = self.of(node.input_tensors[0])
+            return
         parts = []
         for leaf in (leaf for value in node.arguments.values() for leaf in nest.flatten(value)):
             if isinstance(leaf, KerasTensor):
@@ -220,25 +252,25 @@ class _Expressions:
         self._of_tensor[id(node.output_tensors[0])] = ("mask", number)
 
 
-def _output_masks(layer, inputs, masks, ops):
-    """Masks of the layer's outputs, as Keras's compute_mask makes them from the inputs' (lists of the same length).
+def _output_masks(node, inputs, masks, ops):
+    """Masks of a call's outputs, as Keras's compute_mask makes them from the inputs' (lists of the same length).
 
     A list that may be shorter than the outputs; None stands for no mask, and for one that only a run can tell.
     """
-    name = type(layer).__name__
+    layer, name = node.layer, type(node.layer).__name__
     if name == "Embedding":
         return [ops.not_equal(inputs[0], 0)] if layer.mask_zero else []
     if name == "Masking":
         return [ops.any(ops.not_equal(inputs[0], layer.mask_value))]
     if name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
-        if any(mask is None for mask in masks):
+        if node.mask_rules.merged is None or any(mask is None for mask in masks):
             return []
         total = masks[0]
         for mask in masks[1:]:
             total = ops.logical_or(total, mask)
         return [total]
     if name == "Concatenate":
-        return _concatenated(layer, inputs, masks, ops)
+        return _concatenated(layer, inputs, masks, ops) if node.mask_rules.merged is not None else []
     if name in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"):
         if not layer.return_sequences:
             return []
@@ -272,9 +304,13 @@ def _tensors(arguments):
 
 
 def fill_masks(layer, arguments):
-    """`arguments` of a symbolic call with the mask of the input, where the layer takes one, as Keras fills it in."""
+    """`arguments` of a symbolic call with the mask of the input, where the layer takes one, as Keras fills it in.
+
+    Under rules without explicit masks, they stay as they are.
+    """
     tensors = _tensors(arguments)
-    if "mask" not in layer._signature.parameters or arguments.get("mask") is not None or len(tensors) != 1:
+    takes_mask = "mask" in layer._signature.parameters and mask_rules.current().explicit
+    if not takes_mask or arguments.get("mask") is not None or len(tensors) != 1:
         return arguments
     (value,) = (arguments[name] for name in tensors)
     masks = nest.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), value)
@@ -283,14 +319,14 @@ def fill_masks(layer, arguments):
     return {**arguments, "mask": masks}
 
 
-def mark_outputs(layer, arguments, outputs):
-    """Gives the outputs of a symbolic call their masks, as `_keras_mask`."""
-    inputs = next(iter(_tensors(arguments).values()), [])
-    explicit = arguments.get("mask")
+def mark_outputs(node):
+    """Gives the outputs of a symbolic call their masks, as `_keras_mask`, where its rules have explicit ones."""
+    inputs = next(iter(_tensors(node.arguments).values()), [])
+    explicit = node.arguments.get("mask") if node.mask_rules.given else None
     masks = nest.flatten(explicit) if explicit is not None else [getattr(t, "_keras_mask", None) for t in inputs]
-    if isinstance(layer, MaskOperation) or len(masks) != len(inputs):
+    if not node.mask_rules.explicit or isinstance(node.layer, MaskOperation) or len(masks) != len(inputs):
         return
-    for tensor, mask in zip(nest.flatten(outputs), _output_masks(layer, inputs, masks, _Symbolic())):
+    for tensor, mask in zip(node.output_tensors, _output_masks(node, inputs, masks, _Symbolic())):
         tensor._keras_mask = mask
 
 
@@ -312,8 +348,27 @@ def implied_masks(graph):
             # Layers with further tensors get no mask unless it is said.
             if given == masks and len(tensors) == 1:
                 implied[node] = "mask"
-            masks = given
-        if len(masks) == len(inputs):
-            results = _output_masks(node.layer, inputs, masks, expressions)
+            masks = given if node.mask_rules.given else masks
+        if node.mask_rules.explicit and len(masks) == len(inputs):
+            results = _output_masks(node, inputs, masks, expressions)
             carried.update((id(t), m) for t, m in zip(node.output_tensors, results) if m is not None)
+        if _masks_unseen(node.layer, masks):
+            carried.update((id(tensor), ("unseen", id(tensor))) for tensor in node.output_tensors)
     return implied
+
+
+def _masks_unseen(layer, masks):
+    """Whether masks may come out of a layer that the symbolic call of it does not show: a model's, a user's own."""
+    if layer._is_python:
+        return type(layer).compute_mask is not Layer.compute_mask
+    if not hasattr(layer, "predict"):
+        return False
+    inside, todo = [], [layer]
+    while todo:
+        found = todo.pop()._sublayers()
+        inside += found
+        todo += found
+    makers = ("Embedding", "Masking")
+    return any(mask is not None for mask in masks) or any(
+        (type(part).__name__ in makers and part._masks_are_kept) or _masks_unseen(part, []) for part in inside
+    )

@@ -1,12 +1,13 @@
 """Sequential: layers one after the other. https://keras.io/api/models/sequential/"""
 
-from fastseq import nest
+from fastseq import mask_rules, nest
 from fastseq.errors import FileFormatError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
 from fastseq.layers.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
+from fastseq.naming import free_name
 
 
 class _Stack:
@@ -26,8 +27,26 @@ class _Stack:
             del self.names[layer.name]
         return layer
 
+    def add_input(self, batch_shape, taken):
+        self.push(_added_input(batch_shape, taken))
+
+    def rename_input(self):
+        first = self.layers[0]
+        del self.names[first.name]
+        first.name = free_name(first.name, self.names)
+        self.names[first.name] = first
+
     def has_input(self):
         return bool(self.layers) and isinstance(self.layers[0], InputLayer)
+
+
+def _added_input(batch_shape, taken):
+    """An InputLayer for a model that has none, with a name that is not among `taken`."""
+    layer = InputLayer(batch_shape=batch_shape)
+    layer.added = True
+    if layer.name in taken:
+        layer.name = free_name(layer.name, taken)
+    return layer
 
 
 def _fits(shape, wanted):
@@ -49,6 +68,7 @@ class Sequential(Model):
         super(Model, self).__init__(trainable=trainable, name=name, **kwargs)
         self._stack = _Stack()
         self._functional = None
+        self.mask_rules = mask_rules.current()  # of the calls of its layers
         for layer in layers or ():
             self.add(layer, rebuild=False)
         if layers:
@@ -66,6 +86,8 @@ class Sequential(Model):
                 f"Only instances of `Layer` can be added to a Sequential model. Received: {layer} of type "
                 f"{type(layer).__name__}."
             )
+        if stack.has_input() and stack.layers[0].added and stack.layers[0].name == layer.name:
+            stack.rename_input()
         if stack.names.get(layer.name, layer) is not layer:
             raise ValueError(
                 f"All layers added to a Sequential model should have unique names. Name '{layer.name}' is already the "
@@ -77,7 +99,7 @@ class Sequential(Model):
                 f"{stack.layers[0].batch_shape}. You cannot add a different Input layer to it."
             )
         if not stack.layers and layer._input_shape_arg is not None and not isinstance(layer, InputLayer):
-            stack.push(InputLayer(batch_shape=layer._input_shape_arg))
+            stack.add_input(layer._input_shape_arg, {layer.name})
         stack.push(layer)
         self._changed(rebuild)
 
@@ -140,7 +162,7 @@ class Sequential(Model):
                 f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
             )
         if not stack.has_input():
-            first = InputLayer(batch_shape=input_shape)
+            first = _added_input(input_shape, stack.names)
         elif _fits(input_shape, stack.layers[0].batch_shape):
             first = stack.layers[0]
         else:
@@ -149,8 +171,9 @@ class Sequential(Model):
                 f"{stack.layers[0].batch_shape}. You cannot build it with input_shape {input_shape}."
             )
         x = inputs = first._inbound_nodes[0].outputs
-        for layer in self.layers:
-            x = layer(x)
+        with mask_rules.scope(self.mask_rules):
+            for layer in self.layers:
+                x = layer(x)
         if not stack.has_input():
             stack.layers.insert(0, first)
             stack.names[first.name] = first
@@ -195,7 +218,8 @@ class Sequential(Model):
             arguments = {next(iter(layer._signature.parameters)): inputs}
             if training is not None and "training" in layer._signature.parameters:
                 arguments["training"] = training
-            inputs = layer.trace(p, arguments)
+            with p.following(self.mask_rules):
+                inputs = layer.trace(p, arguments)
         return inputs
 
     def emit_mask(self, p, inputs, mask):
@@ -266,7 +290,7 @@ class Sequential(Model):
         config["layers"] = [serialize_keras_object(layer) for layer in self._stack.layers]
         if self._functional is not None:
             config["build_input_shape"] = list(self._stack.layers[0].batch_shape)
-        return config
+        return {**config, **mask_rules.entry(self.mask_rules)}
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
@@ -284,7 +308,8 @@ class Sequential(Model):
             if not isinstance(layer, Layer):
                 raise FileFormatError(f"Layer number {position} is no layer but a {type(layer).__name__}.")
             layers.append(layer)
-        model = cls(layers, name=config["name"], trainable=config.get("trainable", True))
+        with mask_rules.scope(mask_rules.of_entry(config)):
+            model = cls(layers, name=config["name"], trainable=config.get("trainable", True))
         shape = config.get("build_input_shape")
         if model._functional is None and isinstance(shape, (list, tuple)) and shape and layers:
             model.build(shape)

@@ -6,6 +6,7 @@ https://keras.io/api/models/model_saving_apis/
 import math
 import os
 
+from fastseq import mask_rules
 from fastseq.errors import FileFormatError, UnsupportedError
 
 _ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
@@ -21,7 +22,8 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     safe_mode: there is no other mode: nothing in a file is ever run. False raises UnsupportedError.
 
     A model of Keras 2 computes what Keras 2 computed: `hard_sigmoid` in such a file is clip(0.2 x + 0.5, 0, 1), the
-    activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1).
+    activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1). Masks are
+    handed on, joined and used as in the version of Keras that wrote the file (`mask_rules.MaskRules`).
     Raises FileFormatError, naming the file, the layer and the reason, for a broken, truncated or foreign file, and for
     a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does.
     """
@@ -35,10 +37,11 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
     with H5File(path) as file:
         config, saved = legacy_h5.read_config(file.root)
-        keras3 = legacy_h5.major_version(file.root) == "3"
+        version = legacy_h5.keras_version(file.root)
+        keras3 = version.split(".", 1)[0] == "3"
         if compile and (compile_config := training.from_training_config(saved, keras3)):
             config["compile_config"] = compile_config
-        model = _build(config, custom_objects, path, file.size)
+        model = _build(config, custom_objects, path, file.size, mask_rules.of_version(version))
         legacy_h5.load(file.root, model)
         if model.optimizer is not None:
             legacy_h5.load_optimizer(file.root, model.optimizer, keras3)
@@ -59,17 +62,19 @@ def load_archive(archive, custom_objects=None, compile=True):
     from fastseq.saving.legacy_config import to_keras3
 
     config = archive.config()
-    keras3 = str(archive.metadata().get("keras_version", "3")).split(".", 1)[0] != "2"
+    version = str(archive.metadata().get("keras_version", ""))
+    keras3 = version.split(".", 1)[0] != "2"
     saved = config.get("compile_config")
     config = to_keras3(config, keras3, archive.path)
     config["compile_config"] = (saved if keras3 else training.from_keras2(saved)) if compile else None
+    rules = mask_rules.of_version(version)
     with archive.weights() as file:
-        model = _build(config, custom_objects, archive.path, file.size)
+        model = _build(config, custom_objects, archive.path, file.size, rules)
         skip = []
         if not keras3 and model.optimizer is not None:
             skip = [model.optimizer]
             training.tell_keras2(model.optimizer)
-        weights_h5.load(file.root, model, objects_to_skip=skip)
+        weights_h5.load(file.root, model, objects_to_skip=skip, as_made=rules != mask_rules.NEWEST)
     model.compile_config = saved if compile else None
     return model
 
@@ -156,7 +161,8 @@ def from_keras(keras_model, custom_objects=None):
 
     # A model in memory has no file size: its own weights are the measure.
     size = sum(4 * math.prod(variable.shape) for variable in keras_model.weights)
-    model = _build(live.config_of(keras_model), custom_objects, None, size)
+    rules = mask_rules.of_version(live.version_of(keras_model))
+    model = _build(live.config_of(keras_model), custom_objects, None, size, rules)
     live.copy_weights(keras_model, model)
     return model
 
@@ -177,10 +183,10 @@ def _kind(path):
     raise FileFormatError("it is neither a .keras (zip) nor an HDF5 file" if head else "it is empty", path=path)
 
 
-def _build(config, custom_objects, path, size):
+def _build(config, custom_objects, path, size, rules):
     """The model of a serialized config; whatever goes wrong names the file and, where it can be found, the layer.
 
-    size: bytes of the file that its weights will come from.
+    size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow.
     """
     from fastseq.saving.config_check import check_model_config
     from fastseq.saving.loading import WeightBudget
@@ -188,7 +194,7 @@ def _build(config, custom_objects, path, size):
 
     check_model_config(config, path)
     try:
-        with ObjectSharingScope(), WeightBudget(size):
+        with ObjectSharingScope(), WeightBudget(size), mask_rules.scope(rules):
             model = deserialize_keras_object(config, custom_objects)
     except Exception as error:
         raise _explain(error, config, custom_objects, path, size) from error

@@ -6,6 +6,7 @@ those that the model was trained with: `hard_sigmoid` in a file of Keras 2 is cl
 """
 
 from fastseq.errors import FileFormatError, UnsupportedError
+from fastseq.naming import free_name
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 _RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "Bidirectional")
@@ -47,6 +48,14 @@ def _plain(value):
     if isinstance(value, list):
         return [_plain(item) for item in value]
     return value
+
+
+def _input_name(first, names):
+    """What Keras 2 called the input that it added before the layer named `first`; None where nothing is known."""
+    if not isinstance(first, str):
+        return None
+    name = f"{first}_input"
+    return free_name(name, names) if name in names else name
 
 
 def _names_hard_sigmoid(activation):
@@ -129,6 +138,12 @@ class _Converter:
             config["negative_slope"] = config.pop("alpha")
         if name == "Merge":
             config = self.merge(entry, config)
+        if name == "Bidirectional" and not config.get("backward_layer"):
+            forward = config["layer"]
+            if forward["config"].get("go_backwards"):
+                # Keras 2's other direction is the opposite one, Keras 3's is always backwards.
+                back = {**forward["config"], "name": f"backward_{forward['config'].get('name')}", "go_backwards": False}
+                config["backward_layer"] = {**forward, "config": back}
         for key in ("activation", "recurrent_activation"):
             if _names_hard_sigmoid(config.get(key)):
                 config[key] = _HARD_SIGMOID
@@ -155,7 +170,10 @@ class _Converter:
             first = saved[0]["config"] if saved else {}
             shape = first.get("batch_input_shape") if isinstance(first, dict) else None
             if shape is not None and layers[0]["class_name"] != "InputLayer":
-                layers.insert(0, {"class_name": "InputLayer", "config": {"batch_shape": self.value(shape)}})
+                names = {layer["config"].get("name") for layer in layers}
+                name = _input_name(first.get("name"), names)
+                added = {"batch_shape": self.value(shape), "name": name}
+                layers.insert(0, {"class_name": "InputLayer", "config": added})
             return dict(config, layers=layers)
         config = dict(config, layers=layers)
         self.kinds = {layer["name"]: layer["class_name"] for layer in layers}
@@ -169,17 +187,33 @@ class _Converter:
     def node(self, kind, node):
         """One call of a layer: [[layer, node, tensor, kwargs], ...] -> {"args": [...], "kwargs": {...}}."""
         if isinstance(node, dict):
-            return node
+            return node if "args" in node else {"args": [self.tensors(node)], "kwargs": self.keywords([*node.values()])}
         # One input may stand without the list around it.
         inputs = [node] if node and isinstance(node[0], str) else node
-        tensors = [self.tensor(item) for item in inputs]
-        kwargs = {}
-        for item in inputs:
-            kwargs.update({key: self.keyword(value) for key, value in (item[3] if len(item) > 3 else {}).items()})
+        tensors, kwargs = self.tensors(inputs), self.keywords(inputs)
         if kind in _RECURRENT and len(tensors) > 1:
             # Keras 2 passed initial states as further inputs.
             return {"args": tensors[:1], "kwargs": {**kwargs, "initial_state": tensors[1:]}}
         return {"args": tensors if len(tensors) == 1 else [tensors], "kwargs": kwargs}
+
+    def tensors(self, items):
+        """Tensors in a nest of [layer, node, tensor, kwargs], which keeps its structure."""
+        if isinstance(items, dict):
+            return {key: self.tensors(item) for key, item in items.items()}
+        return self.tensor(items) if isinstance(items[0], str) else [self.tensors(item) for item in items]
+
+    def keywords(self, items):
+        """The arguments that stand beside the tensors, at any of them."""
+        kwargs, todo = {}, [items]
+        while todo:
+            item = todo.pop()
+            if isinstance(item, dict):
+                todo.extend(item.values())
+            elif item and isinstance(item[0], str):
+                kwargs.update({key: self.keyword(value) for key, value in (item[3] if len(item) > 3 else {}).items()})
+            else:
+                todo.extend(item)
+        return kwargs
 
     def keyword(self, value):
         if isinstance(value, list):

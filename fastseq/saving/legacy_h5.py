@@ -12,6 +12,7 @@ import warnings
 
 import numpy as np
 
+from fastseq import mask_rules
 from fastseq.errors import FileFormatError
 from fastseq.saving import cudnn, limits, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
@@ -45,15 +46,15 @@ def read_config(root):
     training = root.attribute("training_config")
     if isinstance(training, str):
         training = limits.parse_json(training, "training_config", root.path)
-    return to_keras3(config, keras3=major_version(root) == "3", path=root.path), training
+    return to_keras3(config, keras3=keras_version(root).split(".", 1)[0] == "3", path=root.path), training
 
 
-def major_version(root):
-    """Of the Keras that wrote a full-model file: "1", "2" or "3"."""
+def keras_version(root):
+    """Of the Keras that wrote a full-model file, "1" where it does not say."""
     version = root.attribute("keras_version")
     if version is None and (group := root.group("model_weights")) is not None:
         version = group.attribute("keras_version")
-    return str(version or "1").split(".", 1)[0]
+    return str(version or "1")
 
 
 def load_optimizer(root, optimizer, keras3):
@@ -83,7 +84,9 @@ def load(root, model, by_name=False, skip_mismatch=False):
     if group is None:
         raise FileFormatError("it holds no Keras weights (no attribute 'layer_names')", path=root.path)
     saved = {name: _layer_group(group, name) for name in group.attribute_list("layer_names")}
-    pairs = _pairs_by_name(saved, model) if by_name else _pairs_in_order(saved, model, root.path)
+    # Keras 3.15, and fastseq for it, writes layers in an order of its own where calls follow older rules of masks.
+    as_made = mask_rules.of_version(keras_version(root)) != mask_rules.NEWEST
+    pairs = _pairs_by_name(saved, model, as_made) if by_name else _pairs_in_order(saved, model, as_made, root.path)
     top = group.group(_TOP_LEVEL)
     if top is not None:
         pairs.append((_TOP_LEVEL, top, model, list(model.saved_tree().get("vars", []))))
@@ -98,8 +101,18 @@ def load(root, model, by_name=False, skip_mismatch=False):
         variable.assign(value)
 
 
-def _legacy_weights(layer):
-    return layer.trainable_weights + layer.non_trainable_weights
+def _legacy_weights(layer, as_made=False):
+    """The weights in the order of the file: trainable ones first, those of a model layer by layer. See `load`."""
+    if as_made or not hasattr(layer, "layers_in_keras"):
+        return layer.trainable_weights + layer.non_trainable_weights
+    found = [weight for inner in layer.layers_in_keras() for weight in _legacy_weights(inner)]
+    found = list(dict.fromkeys(found + layer.trainable_weights + layer.non_trainable_weights))
+    trainable = set(map(id, layer.trainable_weights))
+    return sorted(found, key=lambda weight: id(weight) not in trainable)
+
+
+def _layers(model, as_made=False):
+    return model.layers if as_made or not hasattr(model, "layers_in_keras") else model.layers_in_keras()
 
 
 def _layer_group(group, name):
@@ -109,12 +122,14 @@ def _layer_group(group, name):
     return found
 
 
-def _pairs_by_name(saved, model):
+def _pairs_by_name(saved, model, as_made):
     layers = {}
     for layer in model.layers:
         layers.setdefault(layer.name, []).append(layer)
     pairs = [
-        (name, group, layer, _legacy_weights(layer)) for name, group in saved.items() for layer in layers.get(name, [])
+        (name, group, layer, _legacy_weights(layer, as_made))
+        for name, group in saved.items()
+        for layer in layers.get(name, [])
     ]
     if not any(variables for *_, variables in pairs):
         warnings.warn(
@@ -124,9 +139,9 @@ def _pairs_by_name(saved, model):
     return pairs
 
 
-def _pairs_in_order(saved, model, path):
+def _pairs_in_order(saved, model, as_made, path):
     groups = [(name, group) for name, group in saved.items() if group.attribute_list("weight_names")]
-    layers = [(layer, variables) for layer in model.layers if (variables := _legacy_weights(layer))]
+    layers = [(layer, found) for layer in _layers(model, as_made) if (found := _legacy_weights(layer, as_made))]
     if len(groups) != len(layers):
         raise FileFormatError(
             f"it has {len(groups)} layers with weights ({_names(name for name, _ in groups)}), the model has "
@@ -191,7 +206,7 @@ def write(root, model, config, version, include_optimizer):
         root.attrs["training_config"] = json.dumps(training.to_training_config(compiled))
     group = root.create_group("model_weights")
     group.attrs["keras_version"], group.attrs["backend"] = version, "numpy"
-    _write_names(group, "layer_names", [layer.name for layer in model.layers])
+    _write_names(group, "layer_names", [layer.name for layer in _layers(model)])
     # In the order of their names, as one may be the beginning of another's path.
     for layer in sorted(model.layers, key=lambda layer: layer.name):
         _write_arrays(group.create_group(layer.name), _legacy_weights(layer))

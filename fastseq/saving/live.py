@@ -30,7 +30,7 @@ def config_of(keras_model):
         config["build_config"] = build_config
     # Through JSON, as a file would: tuples become lists and NumPy numbers become plain ones.
     config = json.loads(json.dumps(config, default=_plain))
-    config = to_keras3(config, keras3=_major_version(keras_model) >= 3)
+    config = to_keras3(config, keras3=not version_of(keras_model).startswith("2."))
     check_model_config(config)
     mark_shared(config, keras_model)
     return config
@@ -66,12 +66,13 @@ def _array(variable):
     return variable.numpy() if hasattr(variable, "numpy") else variable
 
 
-def _major_version(keras_model):
+def version_of(keras_model):
+    """The version of the Keras that a live model is of. Raises UnsupportedError for what is none."""
     for cls in type(keras_model).__mro__:
         package = sys.modules.get(cls.__module__.split(".", 1)[0])
         version = getattr(package, "__version__", None)
         if cls.__module__.split(".", 1)[0] in ("keras", "tf_keras") and isinstance(version, str):
-            return int(version.split(".", 1)[0])
+            return version
     raise UnsupportedError(f"from_keras takes a Keras model, got {type(keras_model).__name__}.")
 
 

@@ -16,49 +16,51 @@ from fastseq.saving import limits
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
 
 
-def walk(model, skip=()):
+def walk(model, skip=(), as_made=False):
     """Yields (path, owner's name, variables) for the model and everything in it, each variable once, as Keras visits.
 
-    skip: layers left out, with all they hold.
+    skip: layers left out, with all they hold. as_made: in the order of layers of the Keras that made the model, in
+    which it wrote its own files; else in Keras 3.15's (`Functional.layers_in_keras`).
     """
-    for path, owner, found in _visit_model(model, skip):
+    for path, owner, found in _visit_model(model, skip, as_made):
         if isinstance(found, list):
             yield path, owner, found
 
 
-def walk_optimizers(model, skip=()):
-    """Yields (path, optimizer) for the model and the models in it, as far as they are compiled. skip: as for `walk`."""
-    for path, _, found in _visit_model(model, skip):
+def walk_optimizers(model, skip=(), as_made=False):
+    """Yields (path, optimizer) for the model and the models in it, as far as they are compiled. As `walk`."""
+    for path, _, found in _visit_model(model, skip, as_made):
         if not isinstance(found, list):
             yield path, found
 
 
-def _visit_model(model, skip):
-    yield from _visit(model.saved_tree(), "", model.name, {id(item) for item in skip})
+def _visit_model(model, skip, as_made):
+    yield from _visit(model.saved_tree(), "", model.name, {id(item) for item in skip}, as_made)
 
 
-def _visit(tree, path, owner, seen):
+def _visit(tree, path, owner, seen, as_made):
     variables = tree.get("vars", [])
     if variables and all(id(variable) in seen for variable in variables):
         return
     seen.update(id(variable) for variable in variables)
     yield path, owner, variables
     if "layers" in tree:
-        yield from _visit_list(tree["layers"], _join(path, "layers"), seen)
+        layers = tree.get("layers_as_made", tree["layers"]) if as_made else tree["layers"]
+        yield from _visit_list(layers, _join(path, "layers"), seen, as_made)
     children = tree.get("children", {})
     # Keras visits attributes by name, private ones last; it matters where two of them hold the same layer.
     for key in sorted(children, key=lambda key: f"~{key}" if key.startswith("_") else key):
         if "vars" in children[key]:
-            yield from _visit(children[key], _join(path, key), owner, seen)
+            yield from _visit(children[key], _join(path, key), owner, seen, as_made)
         else:
-            yield from _visit_list(children[key]["layers"], _join(path, key), seen)
+            yield from _visit_list(children[key]["layers"], _join(path, key), seen, as_made)
     optimizer = tree.get("optimizer")
     if optimizer is not None and id(optimizer) not in seen:
         seen.add(id(optimizer))
         yield _join(path, "optimizer"), optimizer.name, optimizer
 
 
-def _visit_list(layers, path, seen):
+def _visit_list(layers, path, seen, as_made):
     counts = {}
     for layer in layers:
         name = to_snake_case(type(layer).__name__)
@@ -67,7 +69,7 @@ def _visit_list(layers, path, seen):
             continue
         seen.add(id(layer))
         numbered = f"{name}_{counts[name]}" if counts[name] else name
-        yield from _visit(layer.saved_tree(), _join(path, numbered), layer.name, seen)
+        yield from _visit(layer.saved_tree(), _join(path, numbered), layer.name, seen, as_made)
 
 
 def _join(path, name):
@@ -79,24 +81,26 @@ def is_weights_file(root):
     return any(name in ("layers", "vars", _OLD_LAYERS) for name in root.keys())
 
 
-def load(root, model, skip_mismatch=False, objects_to_skip=None):
+def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
     """Reads every weight of `model` from `root` (H5Group); all of them are read before the first one is set.
 
     Optimizers of compiled models take their state; one with other variables than the file's, which most often has not
     been built yet, warns and stays as it is.
     skip_mismatch: warn and leave a layer as it is where its weights are missing or have other shapes.
-    objects_to_skip: layers and optimizers to leave alone.
+    objects_to_skip: layers and optimizers to leave alone. as_made: as for `walk`; None goes by the names of layers that
+    stand in the file.
     Raises FileFormatError naming the file, the layer and the weight.
     """
-    values = []
-    for path, owner, variables in walk(model, objects_to_skip or ()):
+    values, skip = [], objects_to_skip or ()
+    as_made = _is_as_made(root, model, skip) if as_made is None else as_made
+    for path, owner, variables in walk(model, skip, as_made):
         try:
             values.extend(zip(variables, _read(root, path, owner, variables)))
         except FileFormatError as error:
             if not skip_mismatch:
                 raise FileFormatError(error.reason, path=root.path, layer=owner) from error
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
-    for path, optimizer in walk_optimizers(model, objects_to_skip or ()):
+    for path, optimizer in walk_optimizers(model, skip, as_made):
         try:
             group = root.group(_join(path, "vars"))
             load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
@@ -106,6 +110,18 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
             warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error.reason}", stacklevel=2)
     for variable, value in values:
         variable.assign(value)
+
+
+def _is_as_made(root, model, skip):
+    """Whether the layers' names in the file (not before Keras 3.8) fit that order better than Keras 3.15's."""
+
+    def fitting(as_made):
+        found = [(path, owner) for path, owner, variables in walk(model, skip, as_made) if variables]
+        groups = [(root.group(_join(path, "vars")), owner) for path, owner in found]
+        return sum(group is not None and group.attribute("name") == owner for group, owner in groups)
+
+    in_keras = fitting(as_made=False)
+    return in_keras == 0 or fitting(as_made=True) > in_keras
 
 
 def _read(root, path, owner, variables):

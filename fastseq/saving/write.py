@@ -9,7 +9,7 @@ import warnings
 import zipfile
 
 from fastseq.errors import UnsupportedError
-from fastseq.saving import keras_zip
+from fastseq.saving import keras_zip, mask_differences
 from fastseq.saving.sharing import mark_shared
 from fastseq.saving.weights_h5 import walk, walk_optimizers
 
@@ -20,11 +20,13 @@ KERAS_VERSION = "3.15.1"
 def save_model(model, path, overwrite=True, include_optimizer=True):
     """Writes `model` to the file `path`, which ends in .keras. include_optimizer: False leaves out all of `compile`.
 
-    Warns of a layer that Keras 3 does not have (LocallyConnected1D). Raises ValueError for another ending or a model
-    that has no weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for
-    an existing file when overwrite is False, ImportError without h5py.
+    Warns of a layer that Keras 3 does not have (LocallyConnected1D), and where Keras 3.15 will compute a model of an
+    older Keras differently, by its own rules of masks. Raises ValueError for another ending or a model that has no
+    weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for an existing
+    file when overwrite is False, ImportError without h5py.
     """
     path = _check(model, path, ".keras", overwrite)
+    mask_differences.tell(model)
     replace(path, _archive(model, include_optimizer))
 
 
@@ -62,6 +64,7 @@ def save_model_h5(model, path, overwrite=True, include_optimizer=True):
     from fastseq.saving import legacy_h5
 
     path = _check(model, path, (".h5", ".hdf5"), overwrite)
+    mask_differences.tell(model)
     config = _config(model)
     whole = _hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer))
     replace(path, lambda file: file.write(whole))
