@@ -167,7 +167,8 @@ def check(model, arrays, expected):
         stream = model.stream(3)
     except ValueError:
         return  # it needs later timesteps
-    outputs = [stream.step([array[:, t] for array in arrays]) for t in range(arrays[0].shape[1])]
+    steps = [[array[:, t] for array in arrays] for t in range(arrays[0].shape[1])]
+    outputs = [stream.step(step if len(step) > 1 else step[0]) for step in steps]
     assert np.array_equal(np.stack(outputs, 1) if expected.ndim == 3 else outputs[-1], model.predict(arrays))
 
 
@@ -188,7 +189,12 @@ def test_models_of_keras_2(name, ending, tmp_path):
             check(fastseq.load_model(tmp_path / f"own{own}"), arrays, expected)
             if name in REFUSED["keras"]:
                 continue
-            there = keras.saving.load_model(tmp_path / f"own{own}")
+            try:
+                there = keras.saving.load_model(tmp_path / f"own{own}")
+            except ValueError as error:
+                # Keras's own operations take names that layers have: `keras.layers.Concatenate(name="concatenate")`.
+                assert "used 2 times" in str(error)
+                continue
             for layer in loaded.layers:
                 for mine, its in zip(layer.get_weights(), there.get_layer(layer.name).get_weights(), strict=True):
                     assert np.array_equal(mine, its), layer.name

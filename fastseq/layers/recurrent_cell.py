@@ -125,7 +125,7 @@ class Gates:
         """Prepares one walk over the timesteps that writes to `y` by the strides `y_row` and `y_time`.
 
         sequences: Slot (B, T, I); mask: bool Slot (B, T), (B, T, H) or None; initial, final: a Slot (B, H) or None for
-        each state, read at the start and written at the end; draw: `_factors`, or what gives dropout factors in its place.
+        each state, read at the start and written at the end; draw: `_factors`, or what gives dropout factors instead.
         Returns a function that adds the step itself (with_next= as Builder.step has it).
         Raises ValueError for other inputs than the weights were made for.
         """
