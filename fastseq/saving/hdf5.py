@@ -168,6 +168,26 @@ class H5Group:
             raise FileFormatError(f"'/{found.name}' is a dataset where a group should stand", path=self.path)
         return found
 
+    def group_spelled(self, path):
+        """As `group`, also where a `\\` joins names of the path in one group's name, some of them or all.
+
+        Raises FileFormatError where two groups are so spelled.
+        """
+        parts = path.split("/")
+        # reached[n]: address -> group, of all groups that the first n names lead to.
+        reached = [{self._address: self}, *({} for _ in parts)]
+        for start in range(len(parts)):
+            for group in reached[start].values():
+                for end in range(start + 1, len(parts) + 1):
+                    found = group.group("\\".join(parts[start:end]))
+                    if found is not None:
+                        reached[end].setdefault(found._address, found)
+        found = list(reached[-1].values())
+        if len(found) > 1:
+            names = " and ".join(sorted(f"'/{group.name}'" for group in found[:2]))
+            raise FileFormatError(f"it has two groups for the same weights, {names}", path=self.path)
+        return found[0] if found else None
+
     def dataset(self, path):
         """The dataset at `path`, or None. Raises FileFormatError for a group or a link in its place."""
         found = self._find(path)

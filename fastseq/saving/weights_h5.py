@@ -3,6 +3,10 @@
 A layer's variables are `<path>/vars/0`, `<path>/vars/1` ... The path follows the attributes that hold the layer
 (`cell`, `layer`, `forward_layer` ...); in a list it is the class's name in snake case, counted: a model's third LSTM is
 `layers/lstm_2`. This is keras/src/saving/saving_lib.py of Keras 3.15.
+
+Keras 2.12 to 2.15 joined these paths as the machine joins names of files: on Windows by a backslash, which HDF5 takes
+for a letter, so that such a file has one group `layers\\lstm\\cell` where others have three. No name in a path has a
+backslash of its own: they are attributes and classes of Python, never names of layers.
 """
 
 import math
@@ -76,7 +80,18 @@ def _join(path, name):
 
 def is_weights_file(root):
     """True where `root` (H5Group) is laid out as Keras 3 lays out weights."""
-    return any(name in ("layers", "vars", _OLD_LAYERS) for name in root.keys())
+    return any(name.split("\\", 1)[0] in ("layers", "vars", _OLD_LAYERS) for name in root.keys())
+
+
+def saved_layers(root):
+    """Names of what a weights file has variables of, as its paths say them: `dense`, `lstm_1` ..."""
+    names = {}
+    for key in root.keys():
+        first, *more = key.split("\\")
+        if first in ("layers", _OLD_LAYERS):
+            more = more[:1] or root.group(key).keys()
+            names.update(dict.fromkeys(more))
+    return list(names)
 
 
 def load(root, model, skip_mismatch=False, objects_to_skip=None):
@@ -98,7 +113,7 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
     for path, optimizer in walk_optimizers(model, objects_to_skip or ()):
         try:
-            group = root.group(_join(path, "vars"))
+            group = root.group_spelled(_join(path, "vars"))
             load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
         except FileFormatError as error:
             if not skip_mismatch:
@@ -109,9 +124,9 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
 
 
 def _read(root, path, owner, variables):
-    group = root.group(_join(path, "vars"))
+    group = root.group_spelled(_join(path, "vars"))
     if group is None and "layers" in path:
-        group = root.group(_join(path.replace("layers", _OLD_LAYERS), "vars"))
+        group = root.group_spelled(_join(path.replace("layers", _OLD_LAYERS), "vars"))
     names = [] if group is None else group.keys()
     if not names and variables:
         raise FileFormatError(
@@ -165,8 +180,11 @@ def load_optimizer(optimizer, datasets, root):
 
 def _neighbours(root, path):
     """What stands beside a missing group: names there follow the classes', so a class of another name is seen."""
-    parent = root.group(path.rpartition("/")[0]) if "/" in path else None
+    above = path.rpartition("/")[0]
+    parent = root.group_spelled(above) if above else None
     names = [] if parent is None else parent.keys()
+    start = f"{above}/".replace("/", "\\")
+    names += [key[len(start) :] for key in root.keys() if above and key.startswith(start)]
     return f"; beside it there are {', '.join(names[:8])}" if names else ""
 
 
