@@ -34,7 +34,8 @@ def _only_format_errors(method):
             return method(self, *args, **kwargs)
         except FileFormatError as error:
             raise FileFormatError(error.reason, path=self.path, layer=error.layer) from None
-        except (ImportError, KeyboardInterrupt):
+        # Neither a disk nor a machine's memory is the file's fault. (pyfive itself raises neither.)
+        except (ImportError, MemoryError, OSError):
             raise
         except Exception as error:
             reason = f"it is damaged, or not HDF5 as Keras writes it ({type(error).__name__}: {str(error)[:200]})"

@@ -52,6 +52,8 @@ class Archive(limits.Opened):
             raise
         # The zip reader may raise nearly anything on damaged bytes (BadZipFile, EOFError, struct.error, KeyError ...).
         except Exception as error:
+            if self._handle.broken is not None:
+                raise self._handle.broken from error
             reason = f"it is not a readable {self._what} file: {str(error)[:200] or type(error).__name__}"
             raise FileFormatError(reason, path=self.path) from error
 
