@@ -272,11 +272,13 @@ def read_inputs(path, model):
 
 
 def _read_numpy(path):
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        return {name: loaded[name] for name in loaded.files}
+    # Opened here: np.load leaves a broken archive open.
+    with open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
 
 
 def _read_csv(path):

@@ -124,7 +124,8 @@ def parse_json(text, what, path):
     if len(text) > CONFIG_BYTES:
         raise FileFormatError(f"its {what} has {len(text)} bytes, more than any model needs", path=path)
     try:
-        data = json.loads(text)
+        # UTF-8 alone, as Keras writes it: json would guess, and import what others need.
+        data = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
         raise FileFormatError(f"its {what} is nested too deeply", path=path) from None
     except (ValueError, UnicodeDecodeError) as error:
