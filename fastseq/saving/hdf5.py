@@ -86,6 +86,7 @@ class H5File(limits.Opened):
         self._raw = io.BytesIO(source) if in_memory else open(source, "rb")
         self._objects = {}
         self._links = {}
+        self.joined = {}  # address of a group -> whether names in it have a backslash
         self._heaps = {}
         try:
             self._open()
@@ -179,7 +180,8 @@ class H5Group:
         reached = [{self._address: self}, *({} for _ in parts)]
         for start in range(len(parts)):
             for group in reached[start].values():
-                for end in range(start + 1, len(parts) + 1):
+                longest = len(parts) if group._has_joined_names() else start + 1
+                for end in range(start + 1, longest + 1):
                     found = group.group("\\".join(parts[start:end]))
                     if found is not None:
                         reached[end].setdefault(found._address, found)
@@ -188,6 +190,13 @@ class H5Group:
             names = " and ".join(sorted(f"'/{group.name}'" for group in found[:2]))
             raise FileFormatError(f"it has two groups for the same weights, {names}", path=self.path)
         return found[0] if found else None
+
+    @_only_format_errors
+    def _has_joined_names(self):
+        known = self.file.joined
+        if self._address not in known:
+            known[self._address] = any("\\" in name for name in self.file.links(self._address))
+        return known[self._address]
 
     def dataset(self, path):
         """The dataset at `path`, or None. Raises FileFormatError for a group or a link in its place."""
