@@ -115,6 +115,7 @@ class Worker:
             except Hang:
                 outcome = f"no end after {CPU_SECONDS} s of CPU time"
             except BaseException as error:
+                self.watch.on = False
                 outcome = f"{type(error).__name__}: {str(error)[:300]} {_where(error)}"
             self.watch.on = False
             signal.setitimer(signal.ITIMER_PROF, 0)

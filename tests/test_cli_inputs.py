@@ -189,3 +189,15 @@ def test_damage_of_every_kind(capsys, tmp_path, models, ending):
         assert (status == 0 and err == "") or (status == 2 and err.count("\n") == 1), err
         ends.add(status)
     assert ends == {0, 2}
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="files are counted in /proc")
+def test_no_file_stays_open(capsys, tmp_path, models):
+    """np.load leaves an archive open that it cannot read; something may hold its error."""
+    (tmp_path / "x.npz").write_bytes(b"PK\x03\x04 not whole")
+    before, held = len(os.listdir("/proc/self/fd")), []
+    for _ in range(5):
+        with pytest.raises(cli.UsageError) as caught:
+            cli.read_inputs(str(tmp_path / "x.npz"), fastseq.load_model(models / "series.keras"))
+        held.append(caught.value)
+    assert len(os.listdir("/proc/self/fd")) == before

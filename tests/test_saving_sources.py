@@ -134,6 +134,30 @@ def test_saving_to_file_objects(tmp_path, model):
         model.save(file)
 
 
+def test_file_objects_that_take_a_part(model):
+    class Raw(io.BytesIO):
+        def write(self, data):
+            return super().write(data[:1000])
+
+    class Full(io.BytesIO):
+        def write(self, data):
+            return 0
+
+    class Silent:
+        parts = ()
+
+        def write(self, data):
+            self.parts = (*self.parts, data)
+
+    file, silent = Raw(), Silent()
+    model.save(file)
+    model.save(silent)
+    for data in (file, *silent.parts):
+        np.testing.assert_array_equal(fastseq.load_model(data).get_weights()[0], KERNEL + 1)
+    with pytest.raises(OSError, match="takes no more bytes"):
+        model.save(Full())
+
+
 # ---- files of other programs ---------------------------------------------------------------------------------------
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 123456\n"

@@ -207,8 +207,14 @@ def put(path, write):
         return
     memory = io.BytesIO()
     write(memory)
+    data = memory.getvalue()
     try:
-        path.write(memory.getvalue())
+        while data:
+            # A raw file may take a part; other objects say nothing of how much they took.
+            written = path.write(data)
+            data = data[written:] if isinstance(written, int) else b""
+            if written == 0:
+                raise OSError(f"{path!r} takes no more bytes: {len(data)} of a model are left.")
     except TypeError as error:
         raise TypeError(f"A model is written to a file of bytes, {path!r} takes none: open it with 'wb'.") from error
 
