@@ -191,7 +191,8 @@ def cmd_verify(args):
 
 
 def _load(path):
-    if not os.path.exists(path):
+    # The prefix of a TensorFlow checkpoint names no file, and load_model says what it is.
+    if not os.path.exists(path) and not os.path.exists(f"{path}.index"):
         raise UsageError(f"{path}: no such file")
     try:
         return fastseq.load_model(path)

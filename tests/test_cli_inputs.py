@@ -191,6 +191,18 @@ def test_damage_of_every_kind(capsys, tmp_path, models, ending):
     assert ends == {0, 2}
 
 
+def test_other_files_for_a_model(capsys, tmp_path):
+    """What load_model says of them is said in one line."""
+    np.save(tmp_path / "x.npy", GOOD)
+    for name in ("ckpt.index", "ckpt.data-00000-of-00001"):
+        (tmp_path / name).write_bytes(bytes(9))
+    (tmp_path / "lfs.keras").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 1\n")
+    for model, words in (("ckpt", "TensorFlow checkpoint"), ("lfs.keras", "git lfs pull"), ("x.npy", "NumPy array")):
+        assert predict(tmp_path / model, tmp_path / "x.npy") == 2
+        err = capsys.readouterr().err
+        assert words in err and err.count("\n") == 1 and err.startswith("fastseq: error: ")
+
+
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="files are counted in /proc")
 def test_no_file_stays_open(capsys, tmp_path, models):
     """np.load leaves an archive open that it cannot read; something may hold its error."""

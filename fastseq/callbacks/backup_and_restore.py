@@ -19,8 +19,8 @@ from fastseq.errors import FileFormatError
 _NAME = "latest.npz"
 # More epochs or steps than any run has.
 _MOST = 2**62
-# What stands in such a file: truth values, whole and other numbers, text.
-_KINDS = "biufcU"
+# What stands in such a file: truth values, whole and other numbers, text, dates.
+_KINDS = "biufcUSmM"
 
 
 class BackupAndRestore(Callback):
