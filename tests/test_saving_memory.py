@@ -5,9 +5,11 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 import zipfile
 import zlib
 
@@ -59,6 +61,7 @@ def everywhere(failing):
     """Allocations of all kinds: what reading a file calls of zip, zlib, NumPy, json and pyfive."""
     from pyfive import dataobjects, misc_low_level
 
+    from fastseq import variable
     from fastseq.saving import hdf5, hdf5_layout, limits, loading
 
     class Numbers:
@@ -85,9 +88,9 @@ def everywhere(failing):
     failing.at(dataobjects.DataObjects, "get_links")
     failing.at(dataobjects.DataObjects, "get_attributes")
     failing.at(misc_low_level.SuperBlock, "__init__")
-    for module in (hdf5, hdf5_layout, loading):
+    for module in (hdf5, hdf5_layout, loading, variable):
         failing.patch(module, "np", Numbers())
-        for name in ("frombuffer", "empty", "zeros"):
+        for name in ("frombuffer", "empty", "zeros", "array"):
             setattr(module.np, name, getattr(np, name))
             failing.at(module.np, name)
 
@@ -119,19 +122,80 @@ def test_load_weights(monkeypatch, file, error):
     model = fastseq.load_model(DATA / "keras3.keras")
     model.set_weights([weight + 1 for weight in model.get_weights()])
     before = model.get_weights()
-
-    def run():
-        model.load_weights(DATA / file)
-        model.set_weights(before)
-
     failing = Failing(monkeypatch, error)
     everywhere(failing)
-    for moment in failing.moments(run):
+    for moment in failing.moments(lambda: model.load_weights(DATA / file)):
+        failing.moment = None
+        model.set_weights(before)
+        failing.count, failing.moment = 0, moment
         with pytest.raises(type(error)) as caught:
             model.load_weights(DATA / file)
         assert caught.value is error, moment
         for a, b in zip(model.get_weights(), before, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("file", ["keras3.keras", "keras3.weights.h5", "keras3.h5"])
+def test_weights_are_set_all_or_none(monkeypatch, file):
+    """The last allocations of all are those of the weights' own arrays."""
+    from fastseq import variable
+
+    model = fastseq.load_model(DATA / "keras3.keras", compile=False)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    before = model.get_weights()
+    failing = Failing(monkeypatch, MemoryError("no more"))
+    failing.at(variable.Variable, "assign")
+    for moment in range(1, len(before) + 1):
+        failing.count, failing.moment = 0, moment
+        with pytest.raises(MemoryError):
+            model.load_weights(DATA / file)
+        for a, b in zip(model.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert failing.count == len(before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no POSIX timers")
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_an_interrupt_leaves_the_old_weights_or_the_new_ones(tmp_path, ending):
+    """And, from .keras, the optimizer's state that goes with them, at whatever moment a handler raises."""
+    model = fastseq.Sequential([fastseq.Input((3,)), *[layers.Dense(3) for _ in range(12)]])
+    model.compile("adam", "mse")
+    x = np.ones((4, 3), "f")
+    model.fit(x, x, verbose=0)
+    files = tmp_path / f"0{ending}", tmp_path / f"1{ending}"
+    for path in files:
+        model.fit(x, x, verbose=0)
+        model.save(path)
+
+    def stop(*_):
+        raise TimeoutError
+
+    def values():
+        state = [variable.numpy() for variable in model.optimizer.variables] if ending == ".keras" else []
+        return [part.tobytes() for part in (*model.get_weights(), *state)]
+
+    known, took = [], 1.0
+    for path in files:
+        for _ in range(3):
+            begun = time.monotonic()
+            model.load_weights(path)
+            took = min(took, time.monotonic() - begun)
+        known.append(values())
+    assert known[0] != known[1]
+    before, ends = signal.signal(signal.SIGALRM, stop), []
+    try:
+        for moment in np.linspace(0.5, 1.2, 300):
+            model.load_weights(files[0])
+            try:
+                signal.setitimer(signal.ITIMER_REAL, moment * took)
+                model.load_weights(files[1])
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except TimeoutError:
+                ends.append(known.index(values()))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert 0 in ends
 
 
 class Hungry(layers.Layer):
@@ -209,7 +273,9 @@ def test_backups(tmp_path, monkeypatch, error):
         callbacks.CallbackList([backup], model=model).on_train_begin()
 
     for moment in failing.moments(run):
+        failing.moment = None
         model.set_weights(before)
+        failing.count, failing.moment = 0, moment
         with pytest.raises(type(error)) as caught:
             run()
         assert caught.value is error, moment

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from fastseq.errors import FileFormatError
-from fastseq.saving import cudnn, limits, training, weights_h5
+from fastseq.saving import cudnn, limits, loading, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
 
 _TOP_LEVEL = "top_level_model_weights"
@@ -112,8 +112,7 @@ def load(root, model, by_name=False, skip_mismatch=False):
         except FileFormatError as error:
             where = "" if name == layer.name else f" (saved as '{name}')"
             raise FileFormatError(error.reason + where, path=root.path, layer=layer.name) from error
-    for variable, value in values:
-        variable.assign(value)
+    loading.assign_all(values)
 
 
 def _legacy_weights(layer):

@@ -14,7 +14,7 @@ import warnings
 
 from fastseq.errors import FileFormatError
 from fastseq.naming import to_snake_case
-from fastseq.saving import limits
+from fastseq.saving import limits, loading
 
 # Keras 2.12 wrote this name where later versions write "layers".
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
@@ -111,16 +111,17 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
             if not skip_mismatch:
                 raise FileFormatError(error.reason, path=root.path, layer=owner) from error
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
+    states = []
     for path, optimizer in walk_optimizers(model, objects_to_skip or ()):
         try:
             group = root.group_spelled(_join(path, "vars"))
-            load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
+            datasets = {} if group is None else {key: group.dataset(key) for key in group.keys()}
+            states.append((optimizer, _read_state(optimizer, datasets, root)))
         except FileFormatError as error:
             if not skip_mismatch:
                 raise
             warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error.reason}", stacklevel=2)
-    for variable, value in values:
-        variable.assign(value)
+    loading.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states])
 
 
 def _read(root, path, owner, variables):
@@ -155,6 +156,10 @@ def load_optimizer(optimizer, datasets, root):
     State that can be read but is not that of such an optimizer (shapes, a step count below zero) is left alone with a
     warning. Raises FileFormatError, naming the file, where a value cannot be read.
     """
+    _give_state(optimizer, _read_state(optimizer, datasets, root))
+
+
+def _read_state(optimizer, datasets, root):
     # An optimizer of a user's may keep what it likes: so shapes are the file's, and their sizes limited by it.
     left, store = limits.STATE_FLOOR + limits.STATE_RATIO * root.file.size, {}
     try:
@@ -170,6 +175,10 @@ def load_optimizer(optimizer, datasets, root):
             f"the state of optimizer '{optimizer.name}' cannot be read: {error.reason} (compile=False leaves it out)"
         )
         raise FileFormatError(reason, path=root.path) from error
+    return store
+
+
+def _give_state(optimizer, store):
     try:
         optimizer.load_own_variables(store)
     except KeyError as error:
