@@ -40,10 +40,10 @@ class Failing:
         self.patch(module, name, call)
 
     def moments(self, run):
-        """Every moment of `run()`, or 25 of them; `run` is called once for nothing."""
+        """Every moment of `run()`, or 15 of them; `run` is called once for nothing."""
         self.count, self.moment = 0, None
         run()
-        places = np.unique(np.linspace(1, self.count, 25).astype(int))
+        places = np.unique(np.linspace(1, self.count, 15).astype(int))
         for moment in places:
             self.count, self.moment = 0, moment
             yield moment
