@@ -8,10 +8,7 @@ import argparse
 import contextlib
 import importlib.util
 import os
-import pickle
 import sys
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +20,6 @@ from .layers import calling
 
 # What a user's file or argument can raise. Anything else is a bug of ours and keeps its traceback.
 _USER_ERRORS = (OSError, ValueError, TypeError, NotImplementedError, MemoryError)
-# What np.load and np.loadtxt raise for files that are not what their name says.
-_READ_ERRORS = (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, pickle.UnpicklingError)
 
 
 class UsageError(Exception):
@@ -196,7 +191,8 @@ def cmd_verify(args):
 
 
 def _load(path):
-    if not os.path.exists(path):
+    # The prefix of a TensorFlow checkpoint names no file, and load_model says what it is.
+    if not os.path.exists(path) and not os.path.exists(f"{path}.index"):
         raise UsageError(f"{path}: no such file")
     try:
         return fastseq.load_model(path)
@@ -248,10 +244,18 @@ def read_inputs(path, model):
     suffix = Path(path).suffix.lower()
     if suffix not in (".npy", ".npz", ".csv"):
         raise UsageError(f"{path}: the input must end in .npy, .npz or .csv")
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A pipe would wait for ever.
+        raise UsageError(f"{path}: it is not a file")
     try:
         found = _read_csv(path) if suffix == ".csv" else _read_numpy(path)
-    except _READ_ERRORS as error:
-        raise UsageError(f"{path}: {_one_line(error)}") from error
+    # np.load and np.loadtxt raise nearly anything for a file that is damaged, or not what its name says: TokenError,
+    # OverflowError, BadZipFile, zlib.error, RuntimeError ...
+    except Exception as error:
+        text = _one_line(error)
+        if not isinstance(error, (OSError, ValueError, EOFError, MemoryError)):
+            text = f"it is damaged, or not what its name says ({type(error).__name__}: {text})"
+        raise UsageError(text if text.startswith(f"{path}: ") else f"{path}: {text}") from error
     names = [tensor.name for tensor in wanted]
     if not isinstance(found, dict):
         found = {names[0]: found} if len(names) == 1 else {"": found}
@@ -264,15 +268,18 @@ def read_inputs(path, model):
         raise UsageError(f"{path}: the model's inputs are {', '.join(names)}; the file holds {holds}")
     if suffix == ".csv":
         arrays = [_fit_csv(path, arrays[0], wanted[0])]
+    arrays = [_numbers(path, array, tensor) for array, tensor in zip(arrays, wanted, strict=True)]
     return arrays[0] if len(arrays) == 1 else arrays
 
 
 def _read_numpy(path):
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        return {name: loaded[name] for name in loaded.files}
+    # Opened here: np.load leaves a broken archive open.
+    with open(path, "rb") as file:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
 
 
 def _read_csv(path):
@@ -304,12 +311,19 @@ def _fit_csv(path, table, tensor):
                 f"Save them as .npy in the shape {tuple(tensor.shape)}"
             )
         table = table.reshape([len(table)] + [columns // known if size is None else size for size in sizes])
-    if "int" in str(tensor.dtype):
-        whole = table.astype(np.int64) if np.isfinite(table).all() else None
-        if whole is None or (whole != table).any():
-            raise UsageError(f"{path}: {tensor.name} takes whole numbers ({tensor.dtype})")
-        table = whole
     return table
+
+
+def _numbers(path, array, tensor):
+    """The array, whole numbers for ids; UsageError for an array of something else."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        kind = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+        raise UsageError(f"{path}: {tensor.name} takes numbers, the file holds {kind}")
+    if "int" not in str(tensor.dtype) or array.dtype.kind != "f":
+        return array
+    if not ((array == np.trunc(array)) & (abs(array) < 2**62)).all():
+        raise UsageError(f"{path}: {tensor.name} takes whole numbers ({tensor.dtype})")
+    return array.astype(np.int64)
 
 
 def _save_csv(file, outputs):

@@ -36,6 +36,8 @@ def compare(path, model):
 
     try:
         reference = keras.models.load_model(path, compile=False)
+    except MemoryError:
+        raise
     except Exception as error:
         # Keras raises whatever it meets in the file, so no narrower list would hold.
         reason = " ".join(str(error).split())[:300]

@@ -180,11 +180,12 @@ def test_csv_columns_become_timesteps(columns, shape, result):
 
 
 def test_csv_ids_must_be_whole_numbers():
-    whole = cli._fit_csv("x.csv", np.array([[1.0, 2.0]]), _Tensor((None, None), "int32"))
+    ids = _Tensor((None, None), "int32")
+    whole = cli._numbers("x.csv", cli._fit_csv("x.csv", np.array([[1.0, 2.0]]), ids), ids)
     assert whole.dtype == np.int64
     for bad in (1.5, np.nan, np.inf):
         with pytest.raises(cli.UsageError, match="whole numbers"):
-            cli._fit_csv("x.csv", np.array([[1.0, bad]]), _Tensor((None, None), "int32"))
+            cli._numbers("x.csv", np.array([[1.0, bad]]), ids)
 
 
 # ------------------------------------------------------------------------------------------------------------ verify

@@ -5,6 +5,8 @@ import json
 import pytest
 from saving_files import dense, functional, h5_model, input_layer, keras_file, node, refuse, sequential
 
+import fastseq
+
 
 @pytest.mark.parametrize("text", ["[" * 10**6, '{"a":' * 10**6, '{"class_name": "Sequential", "config": ' * 10**5])
 def test_deep_json(tmp_path, text):
@@ -111,3 +113,13 @@ def test_configs_of_nothing(tmp_path, config):
 @pytest.mark.parametrize("text", [b"", b"\xff\xfe", b"{", b'{"a": 1e}', "ü".encode("utf-16"), b"1" * 10**5])
 def test_not_json(tmp_path, text):
     refuse(keras_file(tmp_path / "m.keras", text), "config.json")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-16-le", "utf-8-sig"])
+def test_configs_are_utf8(tmp_path, encoding):
+    """json guesses encodings, and imports the codec of what it guessed."""
+    path = keras_file(tmp_path / "m.keras", json.dumps(sequential()).encode(encoding))
+    if encoding == "utf-8-sig":
+        fastseq.load_model(path)
+    else:
+        refuse(path, "config.json is not JSON")

@@ -7,7 +7,7 @@ from hang_guard import must_end
 
 from fastseq import Input, Model
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.layers import Activation, Layer
+from fastseq.layers import ELU, Activation, Layer, LeakyReLU, PReLU, ReLU, Softmax
 
 
 def entry(name, *calls, class_name="Dense", **config):
@@ -151,3 +151,14 @@ def test_operations_without_a_module():
     config = graph({"class_name": "Any", "config": {"name": "a"}, "name": "a", "inbound_nodes": [
         {"args": [tensor("x")], "kwargs": {}}]})  # fmt: skip
     assert type(Model.from_config(config, custom_objects={"Any": Any}).get_layer("a")) is Any
+
+
+@pytest.mark.parametrize("make", [Softmax, ReLU, ELU, LeakyReLU, PReLU])
+def test_layers_that_keep_the_shape_take_one_tensor(make):
+    """They took lists into a model, and its call raised AttributeError."""
+    x = Input((5, 4))
+    for inputs, kind in (([x], "a list of 1"), ([x, x], "a list of 2"), ({"a": x}, "a dict of 1")):
+        if make is PReLU and kind != "a list of 1":
+            continue  # its weight asks first
+        with pytest.raises(ValueError, match=f"takes one tensor, got {kind}"):
+            make()(inputs)

@@ -8,13 +8,19 @@ what the model says of its random numbers.
 import json
 import os
 import sys
+import warnings
 
 import numpy as np
 
 from fastseq.callbacks.base import Callback
 from fastseq.callbacks.model_checkpoint import StepCount
+from fastseq.errors import FileFormatError
 
 _NAME = "latest.npz"
+# More epochs or steps than any run has.
+_MOST = 2**62
+# What stands in such a file: truth values, whole and other numbers, text, dates.
+_KINDS = "biufcUSmM"
 
 
 class BackupAndRestore(Callback):
@@ -25,7 +31,7 @@ class BackupAndRestore(Callback):
     Args:
         backup_dir: folder of its own for each run; made when it is first needed.
         save_freq: "epoch", or a number of steps; 0 is every step too.
-        double_checkpoint: keep the file before the last too, and take it where the last one cannot be read.
+        double_checkpoint: keep the file before the last too, and take it, with a warning, where the last is damaged.
         delete_checkpoint: delete the files when training has ended by itself.
 
     Of the model it uses `built`, `get_weights`, `set_weights`, `trainable_variables`, `optimizer` and `stop_training`,
@@ -33,8 +39,12 @@ class BackupAndRestore(Callback):
     of random generators), with `set_training_state(dict)`. It sets `_initial_epoch` and `_initial_batch`: the epoch to
     go on with and how many steps of it are done.
 
+    Restoring is all or nothing: where a file turns out to be damaged, nothing of the model, its optimizer or the other
+    callbacks has changed.
+
     Raises:
         ValueError: an empty folder name, another save_freq, a model without weights, or one whose weights are others.
+        FileFormatError: a damaged file, which it names, and no whole one before it.
     """
 
     _comes_last = True
@@ -50,46 +60,84 @@ class BackupAndRestore(Callback):
         self._path = os.path.join(self.backup_dir, _NAME)
         self._steps = StepCount(save_freq)
         self._epoch = 0
+        self._damaged = False
 
     def on_train_begin(self, logs=None):
         if not self.model.built:
             raise ValueError("BackupAndRestore needs a model with weights: call it on an input, or build it, first.")
-        found = None
-        for path in (self._path, f"{self._path}.bkp"):
-            if os.path.exists(path):
-                try:
-                    found = _read(path)
-                    break
-                except (OSError, ValueError):
-                    if path != self._path or not os.path.exists(f"{self._path}.bkp"):
-                        raise
-        if found is not None:
-            self._restore(found)
+        kept = f"{self._path}.bkp"
+        if not os.path.exists(self._path):
+            if os.path.exists(kept):
+                self._restore(kept)
+            return
+        try:
+            self._restore(self._path)
+        except (OSError, ValueError) as error:
+            if not os.path.exists(kept):
+                raise
+            try:
+                self._restore(kept)
+            except (OSError, ValueError):
+                raise error from None
+            # The next file takes its place, and not that of the whole one.
+            self._damaged = True
+            warnings.warn(f"Training goes on from '{kept}', the backup before the last: {error}", stacklevel=2)
 
-    def _restore(self, found):
-        weights = _numbered(found, "weights")
-        stored = [weight.shape for weight in weights]
-        own = [tuple(weight.shape) for weight in self.model.get_weights()]
-        if stored != own:
-            raise ValueError(f"'{self._path}' is of another model: its weights are {stored}, this one's {own}.")
-        optimizer = self.model.optimizer
-        if optimizer is not None:
-            if not optimizer.built:
-                optimizer.build(self.model.trainable_variables)
-            stored = _numbered(found, "optimizer")
-            optimizer.load_own_variables({str(index): value for index, value in enumerate(stored)})
-        self.model.set_weights(weights)
-        place = json.loads(str(found["place"]))
+    def _restore(self, path):
+        """Takes everything from the file at `path`, or leaves everything as it was and raises."""
+        from fastseq.saving import npz
+
+        try:
+            found = npz.read(path)
+        except FileFormatError as error:
+            raise FileFormatError(f"it is no whole backup: {error.reason}", path=path) from error
+        place = _place(found, path)
+        weights = _numbered(found, "weights", path)
+        self._check_weights(weights, path)
+        undo = []
+        try:
+            self._set(found, weights, undo, path)
+        except BaseException as error:
+            for put_back, before in reversed(undo):
+                put_back(before)
+            if isinstance(error, (MemoryError, ValueError)) or not isinstance(error, Exception):
+                raise
+            # A callback of somebody's may stumble over what it finds in any way.
+            raise FileFormatError(f"it is no whole backup ({type(error).__name__}: {error})", path=path) from error
         self._epoch = self.model._initial_epoch = place["epoch"]
         self.model._initial_batch = place["batch"]
         if place.get("stop"):  # files of earlier versions do not say
             self.model.stop_training = True
             if not place["batch"]:
                 self.model._initial_epoch = sys.maxsize  # no epoch is left
+
+    def _check_weights(self, weights, path):
+        stored = [weight.shape for weight in weights]
+        own = [tuple(weight.shape) for weight in self.model.get_weights()]
+        if stored != own:
+            raise ValueError(f"'{path}' is of another model: its weights are {stored}, this one's {own}.")
+        for weight in weights:
+            if weight.dtype.kind not in "biuf":
+                raise FileFormatError(f"it is no whole backup: a weight of it is {weight.dtype}", path=path)
+
+    def _set(self, found, weights, undo, path):
+        """Gives everything its part of what was `found`. undo: gets (function, argument) to put each back with."""
         for name, callback in self._others():
+            undo.append((callback.set_state, callback.get_state()))
             callback.set_state(_part(found, f"callback/{name}/"))
+        optimizer = self.model.optimizer
+        if optimizer is not None:
+            if not optimizer.built:
+                optimizer.build(self.model.trainable_variables)
+            store = {}
+            optimizer.save_own_variables(store)
+            undo.append((optimizer.load_own_variables, store))
+            stored = _numbered(found, "optimizer", path)
+            optimizer.load_own_variables({str(index): value for index, value in enumerate(stored)})
+        undo.append((self.model.set_weights, self.model.get_weights()))
+        self.model.set_weights(weights)
         if hasattr(self.model, "set_training_state"):
-            self.model.set_training_state(_part(found, "state/"))
+            self.model.set_training_state(_part(found, "state/"))  # all of it or nothing, too
 
     def _others(self):
         """The callbacks of its list that have something to keep, with names that they have in the next run too."""
@@ -119,14 +167,19 @@ class BackupAndRestore(Callback):
             self.model.optimizer.save_own_variables(store)
             arrays |= {f"optimizer/{key}": value for key, value in store.items()}
         for name, callback in self._others():
-            arrays |= {f"callback/{name}/{key}": value for key, value in callback.get_state().items()}
+            arrays |= {f"callback/{name}/{key}": np.asarray(value) for key, value in callback.get_state().items()}
         if hasattr(self.model, "get_training_state"):
             arrays |= {f"state/{key}": np.asarray(value) for key, value in self.model.get_training_state().items()}
+        for name, array in arrays.items():
+            if np.asarray(array).dtype.kind not in _KINDS:
+                raise ValueError(f"A backup holds numbers and text, and '{name}' is {np.asarray(array).dtype}.")
         os.makedirs(self.backup_dir, exist_ok=True)
-        if self.double_checkpoint and os.path.exists(self._path):
+        if self.double_checkpoint and os.path.exists(self._path) and not self._damaged:
             os.replace(self._path, f"{self._path}.bkp")
-        place = np.array(json.dumps({"epoch": epoch, "batch": batch, "stop": bool(self.model.stop_training)}))
+        stop = bool(self.model.stop_training)
+        place = np.array(json.dumps({"epoch": epoch, "batch": batch, "stop": stop, "arrays": len(arrays)}))
         write.replace(self._path, lambda file: np.savez(file, place=place, **arrays))
+        self._damaged = False
 
     def on_train_end(self, logs=None):
         if not self.delete_checkpoint or not os.path.isdir(self.backup_dir):
@@ -139,22 +192,29 @@ class BackupAndRestore(Callback):
             os.rmdir(self.backup_dir)
 
 
-def _read(path):
-    from zipfile import BadZipFile
-
+def _place(found, path):
+    """The epoch and the step to go on with, a dict."""
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {key: file[key] for key in file.files}
-        found["place"]
-    except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        raise ValueError(f"'{path}' is no whole backup: {error}") from error
-    return found
+        place = json.loads(str(found["place"]))
+        sound = all(type(place[key]) is int and 0 <= place[key] < _MOST for key in ("epoch", "batch"))
+    # No such array, another text, or numbers in the place of an object; or more nesting than Python reads.
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"it is no whole backup ({type(error).__name__}: {error})", path=path) from error
+    # A directory that was cut short still is one. (Files of earlier versions do not say.)
+    if place.get("arrays", len(found) - 1) != len(found) - 1:
+        raise FileFormatError(f"it is no whole backup: {len(found) - 1} arrays are left of it", path=path)
+    if not sound:
+        raise FileFormatError(f"it is no whole backup: training cannot go on at {str(place)[:200]}", path=path)
+    return place
 
 
 def _part(found, prefix):
     return {key[len(prefix) :]: value for key, value in found.items() if key.startswith(prefix)}
 
 
-def _numbered(found, kind):
+def _numbered(found, kind, path):
     count = sum(key.startswith(f"{kind}/") for key in found)
-    return [found[f"{kind}/{index}"] for index in range(count)]
+    try:
+        return [found[f"{kind}/{index}"] for index in range(count)]
+    except KeyError as error:
+        raise FileFormatError(f"it is no whole backup: {error} is missing", path=path) from None

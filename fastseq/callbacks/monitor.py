@@ -53,8 +53,13 @@ class MonitorCallback(Callback):
         return {name: np.asarray(value) for name, value in found.items() if value is not None}
 
     def set_state(self, state):
-        for name in self._state:
-            setattr(self, name, state[name].item() if name in state else None)
+        """Raises ValueError, and changes nothing, for what `get_state` cannot have given."""
+        found = {name: state.get(name) for name in self._state}
+        for name, value in found.items():
+            if value is not None and (value.ndim or value.dtype.kind not in "biuf"):
+                raise ValueError(f"{type(self).__name__} counts in '{name}', which cannot be {str(value)[:100]!r}.")
+        for name, value in found.items():
+            setattr(self, name, None if value is None else value.item())
 
     def _is_improvement(self, value, reference):
         return reference is None or bool(self.monitor_op(value - self.min_delta, reference))
@@ -102,9 +107,15 @@ class EarlyStopping(MonitorCallback):
         return {**super().get_state(), **{f"best_weights/{index}": np.asarray(weight) for index, weight in weights}}
 
     def set_state(self, state):
+        weights = [
+            state.get(f"best_weights/{index}") for index in range(sum(n.startswith("best_weights/") for n in state))
+        ]
+        shapes = [getattr(weight, "shape", None) for weight in weights]
+        own = [tuple(weight.shape) for weight in self.model.get_weights()] if weights else []
+        if shapes != own:
+            raise ValueError(f"EarlyStopping's best weights have the shapes {shapes}, the model's {own}.")
         super().set_state({"stopped_epoch": np.array(0), **state})  # backups of earlier versions do not have it
-        count = sum(name.startswith("best_weights/") for name in state)
-        self.best_weights = [state[f"best_weights/{index}"] for index in range(count)] or None
+        self.best_weights = weights or None
 
     def _reset(self):
         self.wait = self.stopped_epoch = self.best_epoch = 0

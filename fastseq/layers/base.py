@@ -335,6 +335,11 @@ class Layer(AddsLosses, _call.PlainCall):
         """
         if self._is_python:
             return calling.infer_output_shape(self, input_shape)
+        if isinstance(input_shape, dict) or any(isinstance(size, (tuple, list, dict)) for size in input_shape):
+            kind = "dict" if isinstance(input_shape, dict) else "list"
+            raise ValueError(
+                f"Layer '{self.name}' ({type(self).__name__}) takes one tensor, got a {kind} of {len(input_shape)}."
+            )
         return tuple(input_shape)
 
     def trace(self, p, arguments):

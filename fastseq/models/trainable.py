@@ -196,7 +196,10 @@ class Trainable:
         return {"seed": np.array(trainer.seed), **states, **totals}
 
     def set_training_state(self, found):
-        """Takes what `get_training_state` gave. Raises ValueError for states of stateful layers of other shapes."""
+        """Takes what `get_training_state` gave.
+
+        Raises ValueError, and changes nothing, for states of stateful layers of other shapes and for what is no state.
+        """
         trainer = self._trainer_for("set_training_state")
         kept = [found[f"kept/{number}"] for number in range(sum(name.startswith("kept/") for name in found))]
         # Backups of earlier versions have none.
@@ -206,10 +209,13 @@ class Trainable:
                 f"Model '{self.name}': its stateful layers keep states of the shapes {shapes[1]}, got {shapes[0]}, "
                 "perhaps of another batch size."
             )
-        for state, value in zip(trainer.kept_states(), kept):
+        pairs = list(zip(trainer.kept_states(), kept))
+        pairs += [(state, found.get(f"random/{number}")) for number, state in enumerate(trainer.random_states())]
+        totals = [found.get(f"total/{number}") for number in range(sum(name.startswith("total/") for name in found))]
+        for state, value in (*pairs, (np.array(0), found.get("seed")), *((total, total) for total in totals)):
+            if value is None or state.shape != value.shape or value.dtype.kind not in "biuf":
+                raise ValueError(f"Model '{self.name}': this is not the state of its training.")
+        for state, value in pairs:
             state[...] = value
         trainer.seed = int(found["seed"])
-        for number, state in enumerate(trainer.random_states()):
-            state[...] = found[f"random/{number}"]
-        count = sum(name.startswith("total/") for name in found)
-        trainer.kept_totals = [found[f"total/{number}"] for number in range(count)]
+        trainer.kept_totals = totals

@@ -4,18 +4,17 @@ https://keras.io/api/models/model_saving_apis/
 """
 
 import math
-import os
 
 from fastseq import mask_rules
 from fastseq.errors import FileFormatError, UnsupportedError
-
-_ZIP, _HDF5 = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n"
+from fastseq.saving.sources import Source
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a `.keras` file, or from a full-model `.h5` of Keras 2 or 3.
 
-    filepath: path. custom_objects: dict name -> class or function, for what fastseq does not have.
+    filepath: path, or the file's bytes, or a binary file object, which is read whole (Keras takes paths only).
+    custom_objects: dict name -> class or function, for what fastseq does not have.
     compile: compile the model as it was compiled, and give the optimizer its state. Where the file asks for something
         that fastseq does not have, a warning says what, and the model is not compiled. What the file says is kept in
         `compile_config`, as data; with False that is None.
@@ -25,23 +24,24 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1). Masks are
     handed on, joined and used as in the version of Keras that wrote the file (`mask_rules.MaskRules`).
     Raises FileFormatError, naming the file, the layer and the reason, for a broken, truncated or foreign file, and for
-    a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does.
+    a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does;
+    TypeError for a filepath of another type.
     """
     if safe_mode is not True:
         raise UnsupportedError(f"safe_mode={safe_mode!r}: nothing in a file is ever run, so there is no unsafe mode.")
-    path = os.fspath(filepath)
-    if _kind(path) == "zip":
-        return _load_zip(path, custom_objects, compile)
+    source = Source(filepath)
+    if source.kind == "zip":
+        return _load_zip(source, custom_objects, compile)
     from fastseq.saving import legacy_h5, training
     from fastseq.saving.hdf5 import H5File
 
-    with H5File(path) as file:
+    with H5File(source.content, source.path) as file:
         config, saved = legacy_h5.read_config(file.root)
         version = legacy_h5.keras_version(file.root)
         keras3 = version.split(".", 1)[0] == "3"
         if compile and (compile_config := training.from_training_config(saved, keras3)):
             config["compile_config"] = compile_config
-        model = _build(config, custom_objects, path, file.size, mask_rules.of_version(version))
+        model = _build(config, custom_objects, source.path, file.size, mask_rules.of_version(version))
         legacy_h5.load(file.root, model)
         if model.optimizer is not None:
             legacy_h5.load_optimizer(file.root, model.optimizer, keras3)
@@ -49,10 +49,10 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     return model
 
 
-def _load_zip(path, custom_objects, compile):
+def _load_zip(source, custom_objects, compile):
     from fastseq.saving.keras_zip import KerasArchive
 
-    with KerasArchive(path) as archive:
+    with KerasArchive(source.path, source.data) as archive:
         return load_archive(archive, custom_objects, compile)
 
 
@@ -82,7 +82,8 @@ def load_archive(archive, custom_objects=None, compile=True):
 def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=True, **kwargs):
     """Writes a `.keras` file that Keras 3.15 loads, or its older `.h5`. Needs h5py (pip install fastseq[save]).
 
-    filepath: path that ends in .keras, .h5 or .hdf5; the file appears complete or not at all.
+    filepath: path that ends in .keras, .h5 or .hdf5; the file appears complete or not at all. Or a binary file object,
+    which gets a whole .keras file in one write(). The folder of an .h5 is made, as Keras makes it; no other is.
     overwrite: False raises FileExistsError for an existing file (Keras asks at the terminal). zipped: None or True.
     include_optimizer: False leaves out how the model was compiled, and the optimizer's state (Keras ignores it in
     .keras files).
@@ -96,7 +97,8 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
         raise ValueError(f"save_model does not take {sorted(kwargs)}.")
     if zipped is False:
         raise ValueError("zipped=False is not supported: a model is written as one .keras file.")
-    older = os.fspath(filepath).endswith((".h5", ".hdf5")) and not os.fspath(filepath).endswith(".weights.h5")
+    filepath = write.target(filepath)
+    older = isinstance(filepath, str) and filepath.endswith((".h5", ".hdf5")) and not filepath.endswith(".weights.h5")
     (write.save_model_h5 if older else write.save_model)(model, filepath, overwrite, include_optimizer)
 
 
@@ -106,6 +108,7 @@ def load_weights(model, filepath, by_name=False, skip_mismatch=False, objects_to
     A compiled model's optimizer takes its state from the first two of them, if it was built (by training, or by loading
     the model); otherwise it warns, as in Keras.
 
+    filepath: path, or the file's bytes, or a binary file object, which is read whole.
     by_name: match layers by name instead of by order; older HDF5 only. skip_mismatch: warn and leave alone what has
     another shape. objects_to_skip: layers to leave alone; `.weights.h5` and `.keras` only.
     No weight changes unless all could be read. Weights of CuDNNLSTM and CuDNNGRU are converted.
@@ -116,15 +119,16 @@ def load_weights(model, filepath, by_name=False, skip_mismatch=False, objects_to
     from fastseq.saving.hdf5 import H5File
     from fastseq.saving.keras_zip import KerasArchive
 
-    path = os.fspath(filepath)
     if not model.built:
         raise ValueError(f"Model '{model.name}' has no weights yet: call it on an input, or build(input_shape), first.")
-    if _kind(path) == "zip":
+    source = Source(filepath)
+    path = source.path
+    if source.kind == "zip":
         _refuse_by_name(by_name, path)
-        with KerasArchive(path) as archive, archive.weights() as file:
+        with KerasArchive(path, source.data) as archive, archive.weights() as file:
             weights_h5.load(file.root, model, skip_mismatch, objects_to_skip)
         return
-    with H5File(path) as file:
+    with H5File(source.content, path) as file:
         if legacy_h5.is_legacy_file(file.root):
             if objects_to_skip is not None:
                 raise ValueError(f"objects_to_skip does not go with the older HDF5 format of '{path}'.")
@@ -144,6 +148,7 @@ def _refuse_by_name(by_name, path):
 def save_weights(model, filepath, overwrite=True):
     """Writes a `.weights.h5` file that Keras 3.15 loads, with the optimizer's state where the model is compiled.
 
+    filepath: path that ends in .weights.h5, or a binary file object.
     See `save_model` for overwrite and errors.
     """
     from fastseq.saving import write
@@ -167,22 +172,6 @@ def from_keras(keras_model, custom_objects=None):
     return model
 
 
-def _kind(path):
-    """ "zip" or "hdf5", by the file's first bytes."""
-    if os.path.isdir(path):
-        raise FileFormatError("it is a folder; .keras and .h5 files are read, a SavedModel is not", path=path)
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A pipe would wait for ever, and a device never ends.
-        raise FileFormatError("it is not a regular file", path=path)
-    with open(path, "rb") as file:
-        head = file.read(8)
-    if head.startswith(_ZIP):
-        return "zip"
-    if head == _HDF5:
-        return "hdf5"
-    raise FileFormatError("it is neither a .keras (zip) nor an HDF5 file" if head else "it is empty", path=path)
-
-
 def _build(config, custom_objects, path, size, rules):
     """The model of a serialized config; whatever goes wrong names the file and, where it can be found, the layer.
 
@@ -196,6 +185,8 @@ def _build(config, custom_objects, path, size, rules):
     try:
         with ObjectSharingScope(), WeightBudget(size), mask_rules.scope(rules):
             model = deserialize_keras_object(config, custom_objects)
+    except MemoryError:
+        raise
     except Exception as error:
         raise _explain(error, config, custom_objects, path, size) from error
     if not hasattr(model, "saved_tree") or not hasattr(model, "layers"):
@@ -225,6 +216,8 @@ def _failing(config, custom_objects, size, without):
         try:
             with WeightBudget(size):
                 deserialize_keras_object({key: entry[key] for key in entry if key not in without}, custom_objects)
+        except MemoryError:
+            raise
         except Exception:
             nested = isinstance(inner.get("layers"), list)
             deeper = _failing(entry, custom_objects, size, without) if nested else None

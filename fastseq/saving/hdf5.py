@@ -34,7 +34,8 @@ def _only_format_errors(method):
             return method(self, *args, **kwargs)
         except FileFormatError as error:
             raise FileFormatError(error.reason, path=self.path, layer=error.layer) from None
-        except (ImportError, KeyboardInterrupt):
+        # Neither a disk nor a machine's memory is the file's fault. (pyfive itself raises neither.)
+        except (ImportError, MemoryError, OSError):
             raise
         except Exception as error:
             reason = f"it is damaged, or not HDF5 as Keras writes it ({type(error).__name__}: {str(error)[:200]})"
@@ -85,6 +86,7 @@ class H5File(limits.Opened):
         self._raw = io.BytesIO(source) if in_memory else open(source, "rb")
         self._objects = {}
         self._links = {}
+        self.joined = {}  # address of a group -> whether names in it have a backslash
         self._heaps = {}
         try:
             self._open()
@@ -167,6 +169,34 @@ class H5Group:
         if isinstance(found, H5Dataset):
             raise FileFormatError(f"'/{found.name}' is a dataset where a group should stand", path=self.path)
         return found
+
+    def group_spelled(self, path):
+        """As `group`, also where a `\\` joins names of the path in one group's name, some of them or all.
+
+        Raises FileFormatError where two groups are so spelled.
+        """
+        parts = path.split("/")
+        # reached[n]: address -> group, of all groups that the first n names lead to.
+        reached = [{self._address: self}, *({} for _ in parts)]
+        for start in range(len(parts)):
+            for group in reached[start].values():
+                longest = len(parts) if group._has_joined_names() else start + 1
+                for end in range(start + 1, longest + 1):
+                    found = group.group("\\".join(parts[start:end]))
+                    if found is not None:
+                        reached[end].setdefault(found._address, found)
+        found = list(reached[-1].values())
+        if len(found) > 1:
+            names = " and ".join(sorted(f"'/{group.name}'" for group in found[:2]))
+            raise FileFormatError(f"it has two groups for the same weights, {names}", path=self.path)
+        return found[0] if found else None
+
+    @_only_format_errors
+    def _has_joined_names(self):
+        known = self.file.joined
+        if self._address not in known:
+            known[self._address] = any("\\" in name for name in self.file.links(self._address))
+        return known[self._address]
 
     def dataset(self, path):
         """The dataset at `path`, or None. Raises FileFormatError for a group or a link in its place."""

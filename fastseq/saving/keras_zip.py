@@ -9,7 +9,7 @@ import zipfile
 import zlib
 
 from fastseq.errors import FileFormatError
-from fastseq.saving import limits
+from fastseq.saving import limits, sources
 from fastseq.saving.hdf5 import H5File
 
 CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
@@ -17,24 +17,28 @@ _ENCRYPTED = 1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-class KerasArchive(limits.Opened):
-    """An open `.keras` file.
+class Archive(limits.Opened):
+    """An open zip whose members are read in memory, each by its name.
 
-    path: the file; or None, with its bytes as `data`. Raises FileFormatError when it is no zip, is truncated, or its
-    directory is absurdly large.
+    path: the file, or with its bytes as `data` its name for messages, or None. Raises FileFormatError when it is no
+    zip, is truncated, or its directory is absurdly large.
     """
+
+    _what = "zip"
+    _directory_bytes = limits.ZIP_DIRECTORY_BYTES
+    _once = ()
 
     def __init__(self, path, data=None):
         self.path = None if path is None else os.fspath(path)
         self._raw = open(self.path, "rb") if data is None else io.BytesIO(data)
         try:
             handle = limits.Metered(self._raw, self.path)
-            handle.allow(limits.HEADER_READS, limits.ZIP_DIRECTORY_BYTES)
+            handle.allow(limits.HEADER_READS, self._directory_bytes)
             self._handle = handle
             self._zip = self._try(lambda: zipfile.ZipFile(handle))
             self._members = {}
             for info in self._zip.infolist():
-                if info.filename in self._members and info.filename in (CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ):
+                if info.filename in self._members and (not self._once or info.filename in self._once):
                     raise FileFormatError(f"it has two members named '{info.filename}'", path=self.path)
                 self._members[info.filename] = info
         except BaseException:
@@ -44,11 +48,13 @@ class KerasArchive(limits.Opened):
     def _try(self, action):
         try:
             return action()
-        except FileFormatError:
+        except (FileFormatError, MemoryError, OSError):
             raise
         # The zip reader may raise nearly anything on damaged bytes (BadZipFile, EOFError, struct.error, KeyError ...).
         except Exception as error:
-            reason = f"it is not a readable .keras (zip) file: {str(error)[:200] or type(error).__name__}"
+            if self._handle.broken is not None:
+                raise self._handle.broken from error
+            reason = f"it is not a readable {self._what} file: {str(error)[:200] or type(error).__name__}"
             raise FileFormatError(reason, path=self.path) from error
 
     def read(self, name, limit=None):
@@ -83,11 +89,19 @@ class KerasArchive(limits.Opened):
         except zlib.error as error:
             raise FileFormatError(f"its member '{info.filename}' is damaged: {error}", self.path) from error
 
+
+class KerasArchive(Archive):
+    """An open `.keras` file."""
+
+    _what = ".keras (zip)"
+    _once = (CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ)
+
     def config(self):
         """The model's config, a dict."""
         text = self.read(CONFIG, limits.CONFIG_BYTES)
         if text is None:
-            raise FileFormatError(f"it has no member '{CONFIG}', so it is not a Keras model", self.path)
+            kind = sources.describe_zip(self._members)
+            raise FileFormatError(f"it has no member '{CONFIG}', so it is not a Keras model{kind}", self.path)
         config = limits.parse_json(text, CONFIG, self.path)
         if not isinstance(config, dict):
             raise FileFormatError(f"its {CONFIG} is not a JSON object", self.path)

@@ -27,7 +27,7 @@ def to_keras3(config, keras3=False, path=None):
         raise FileFormatError("its model config has no class_name and config", path=path)
     try:
         return _plain(config) if keras3 else _Converter(path).object(config)
-    except FileFormatError:
+    except (FileFormatError, MemoryError):
         raise
     except _Unsupported as error:
         if path is None:

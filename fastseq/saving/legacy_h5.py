@@ -14,7 +14,7 @@ import numpy as np
 
 from fastseq import mask_rules
 from fastseq.errors import FileFormatError
-from fastseq.saving import cudnn, limits, training, weights_h5
+from fastseq.saving import cudnn, limits, loading, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
 
 _TOP_LEVEL = "top_level_model_weights"
@@ -38,8 +38,7 @@ def read_config(root):
     """(config in Keras 3's form, training config or None) of a full-model file. Raises FileFormatError without one."""
     text = root.attribute("model_config")
     if not isinstance(text, str):
-        kind = "weights only" if weights_group(root) is not None else "no Keras model"
-        raise FileFormatError(f"it holds {kind}: there is no attribute 'model_config'", path=root.path)
+        raise FileFormatError(_without_config(root), path=root.path)
     config = limits.parse_json(text, "model_config", root.path)
     if not isinstance(config, dict):
         raise FileFormatError("its model_config is not a JSON object", path=root.path)
@@ -47,6 +46,25 @@ def read_config(root):
     if isinstance(training, str):
         training = limits.parse_json(training, "training_config", root.path)
     return to_keras3(config, keras3=keras_version(root).split(".", 1)[0] == "3", path=root.path), training
+
+
+def _without_config(root):
+    group = weights_group(root)
+    if group is None and not weights_h5.is_weights_file(root):
+        return "it holds no Keras model: there is no attribute 'model_config'"
+    if group is None:
+        names = weights_h5.saved_layers(root)
+    else:
+        names = [name for name in group.attribute_list("layer_names") if _has_weights(group, name)]
+    return (
+        "it holds weights only: build the model as it was when they were saved, and call model.load_weights(path). "
+        f"They are those of {len(names)} layer{'' if len(names) == 1 else 's'}{': ' if names else ''}{_names(names)}"
+    )
+
+
+def _has_weights(group, name):
+    found = group.group(name)
+    return found is not None and bool(found.attribute_list("weight_names"))
 
 
 def keras_version(root):
@@ -97,8 +115,7 @@ def load(root, model, by_name=False, skip_mismatch=False):
         except FileFormatError as error:
             where = "" if name == layer.name else f" (saved as '{name}')"
             raise FileFormatError(error.reason + where, path=root.path, layer=layer.name) from error
-    for variable, value in values:
-        variable.assign(value)
+    loading.assign_all(values)
 
 
 def _legacy_weights(layer, as_made=False):

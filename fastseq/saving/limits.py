@@ -54,6 +54,8 @@ class Metered:
         self._handle = handle
         self.path = path
         self.size = handle.seek(0, 2)
+        # The OSError that reading it raised, which zipfile takes for the end of an archive.
+        self.broken = None
         self._position = 0
         self._total_reads = FILE_READS + self.size // 64
         self._total_bytes = (64 << 20) + 8 * self.size
@@ -87,10 +89,19 @@ class Metered:
             raise FileFormatError(
                 "its directory or header is far larger than a model's can be, or runs in circles", path=self.path
             )
-        self._handle.seek(self._position)
-        data = self._handle.read(size)
+        if size == 0:  # behind the end, and perhaps where no file can be
+            return b""
+        data = self._take(self._position, size)
         self._position += len(data)
         return data
+
+    def _take(self, offset, size):
+        try:
+            self._handle.seek(offset)
+            return self._handle.read(size)
+        except OSError as error:
+            self.broken = error
+            raise
 
     def read_exactly(self, offset, size):
         """`size` bytes from `offset`, outside the budget: for weights, whose size the caller has checked."""
@@ -98,8 +109,7 @@ class Metered:
             raise FileFormatError(
                 f"it is truncated: {size} bytes should stand at byte {offset}, the file has {self.size}", path=self.path
             )
-        self._handle.seek(offset)
-        data = self._handle.read(size)
+        data = self._take(offset, size)
         if len(data) != size:
             raise FileFormatError(f"it is truncated: only {len(data)} of {size} bytes at byte {offset}", path=self.path)
         return data
@@ -114,7 +124,8 @@ def parse_json(text, what, path):
     if len(text) > CONFIG_BYTES:
         raise FileFormatError(f"its {what} has {len(text)} bytes, more than any model needs", path=path)
     try:
-        data = json.loads(text)
+        # UTF-8 alone, as Keras writes it: json would guess, and import what others need.
+        data = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
     except RecursionError:
         raise FileFormatError(f"its {what} is nested too deeply", path=path) from None
     except (ValueError, UnicodeDecodeError) as error:

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 
+from fastseq import interrupts
 from fastseq.errors import FileFormatError
 
 _state = threading.local()
@@ -78,3 +79,22 @@ def initial_value(initializer, shape, layer):
     """`initializer(shape)`; zeros while a file is being loaded. layer: its name, for the message of FileFormatError."""
     budget = getattr(_state, "budget", None)
     return initializer(shape) if budget is None else budget.take(shape, layer)
+
+
+def assign_all(pairs, then=lambda: None):
+    """Assigns each (variable, value) and calls `then()`; where something of it raises, every variable is as it was.
+
+    Signals wait meanwhile, so that Ctrl-C leaves the weights of one file or of the other.
+    """
+    kept = [(variable, variable._value) for variable, _ in pairs]
+    with interrupts.whole():
+        try:
+            for variable, value in pairs:
+                variable.assign(value)
+            then()
+        except BaseException:
+            for variable, value in kept:
+                variable._value = value
+                if variable._owner is not None:
+                    variable._owner._weights_changed()
+            raise

@@ -82,6 +82,8 @@ def compile_saved(model, config):
         if not isinstance(config, dict):
             raise TypeError(f"compile_config is {str(config)[:100]!r}, not a dict")
         model.compile_from_config(config)
+    except MemoryError:
+        raise
     # Configs of files can break the constructors of all classes in as many ways as there are.
     except Exception as error:
         if hasattr(model, "_trainer"):

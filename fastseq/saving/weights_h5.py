@@ -3,6 +3,10 @@
 A layer's variables are `<path>/vars/0`, `<path>/vars/1` ... The path follows the attributes that hold the layer
 (`cell`, `layer`, `forward_layer` ...); in a list it is the class's name in snake case, counted: a model's third LSTM is
 `layers/lstm_2`. This is keras/src/saving/saving_lib.py of Keras 3.15.
+
+Keras 2.12 to 2.15 joined these paths as the machine joins names of files: on Windows by a backslash, which HDF5 takes
+for a letter, so that such a file has one group `layers\\lstm\\cell` where others have three. No name in a path has a
+backslash of its own: they are attributes and classes of Python, never names of layers.
 """
 
 import math
@@ -10,7 +14,7 @@ import warnings
 
 from fastseq.errors import FileFormatError
 from fastseq.naming import to_snake_case
-from fastseq.saving import limits
+from fastseq.saving import limits, loading
 
 # Keras 2.12 wrote this name where later versions write "layers".
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
@@ -78,7 +82,18 @@ def _join(path, name):
 
 def is_weights_file(root):
     """True where `root` (H5Group) is laid out as Keras 3 lays out weights."""
-    return any(name in ("layers", "vars", _OLD_LAYERS) for name in root.keys())
+    return any(name.split("\\", 1)[0] in ("layers", "vars", _OLD_LAYERS) for name in root.keys())
+
+
+def saved_layers(root):
+    """Names of what a weights file has variables of, as its paths say them: `dense`, `lstm_1` ..."""
+    names = {}
+    for key in root.keys():
+        first, *more = key.split("\\")
+        if first in ("layers", _OLD_LAYERS):
+            more = more[:1] or root.group(key).keys()
+            names.update(dict.fromkeys(more))
+    return list(names)
 
 
 def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
@@ -100,16 +115,17 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
             if not skip_mismatch:
                 raise FileFormatError(error.reason, path=root.path, layer=owner) from error
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
+    states = []
     for path, optimizer in walk_optimizers(model, skip, as_made):
         try:
-            group = root.group(_join(path, "vars"))
-            load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
+            group = root.group_spelled(_join(path, "vars"))
+            datasets = {} if group is None else {key: group.dataset(key) for key in group.keys()}
+            states.append((optimizer, _read_state(optimizer, datasets, root)))
         except FileFormatError as error:
             if not skip_mismatch:
                 raise
             warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error.reason}", stacklevel=2)
-    for variable, value in values:
-        variable.assign(value)
+    loading.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states])
 
 
 def _is_as_made(root, model, skip):
@@ -117,7 +133,7 @@ def _is_as_made(root, model, skip):
 
     def fitting(as_made):
         found = [(path, owner) for path, owner, variables in walk(model, skip, as_made) if variables]
-        groups = [(root.group(_join(path, "vars")), owner) for path, owner in found]
+        groups = [(root.group_spelled(_join(path, "vars")), owner) for path, owner in found]
         return sum(group is not None and group.attribute("name") == owner for group, owner in groups)
 
     in_keras = fitting(as_made=False)
@@ -125,9 +141,9 @@ def _is_as_made(root, model, skip):
 
 
 def _read(root, path, owner, variables):
-    group = root.group(_join(path, "vars"))
+    group = root.group_spelled(_join(path, "vars"))
     if group is None and "layers" in path:
-        group = root.group(_join(path.replace("layers", _OLD_LAYERS), "vars"))
+        group = root.group_spelled(_join(path.replace("layers", _OLD_LAYERS), "vars"))
     names = [] if group is None else group.keys()
     if not names and variables:
         raise FileFormatError(
@@ -156,6 +172,10 @@ def load_optimizer(optimizer, datasets, root):
     State that can be read but is not that of such an optimizer (shapes, a step count below zero) is left alone with a
     warning. Raises FileFormatError, naming the file, where a value cannot be read.
     """
+    _give_state(optimizer, _read_state(optimizer, datasets, root))
+
+
+def _read_state(optimizer, datasets, root):
     # An optimizer of a user's may keep what it likes: so shapes are the file's, and their sizes limited by it.
     left, store = limits.STATE_FLOOR + limits.STATE_RATIO * root.file.size, {}
     try:
@@ -171,6 +191,10 @@ def load_optimizer(optimizer, datasets, root):
             f"the state of optimizer '{optimizer.name}' cannot be read: {error.reason} (compile=False leaves it out)"
         )
         raise FileFormatError(reason, path=root.path) from error
+    return store
+
+
+def _give_state(optimizer, store):
     try:
         optimizer.load_own_variables(store)
     except KeyError as error:
@@ -181,8 +205,11 @@ def load_optimizer(optimizer, datasets, root):
 
 def _neighbours(root, path):
     """What stands beside a missing group: names there follow the classes', so a class of another name is seen."""
-    parent = root.group(path.rpartition("/")[0]) if "/" in path else None
+    above = path.rpartition("/")[0]
+    parent = root.group_spelled(above) if above else None
     names = [] if parent is None else parent.keys()
+    start = f"{above}/".replace("/", "\\")
+    names += [key[len(start) :] for key in root.keys() if above and key.startswith(start)]
     return f"; beside it there are {', '.join(names[:8])}" if names else ""
 
 

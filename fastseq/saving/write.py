@@ -1,6 +1,7 @@
 """Writes `.keras`, `.weights.h5` and the older `.h5` as Keras 3.15 reads them. Needs h5py (the extra `save`)."""
 
 import datetime
+import errno
 import io
 import json
 import os
@@ -20,14 +21,15 @@ KERAS_VERSION = "3.15.1"
 def save_model(model, path, overwrite=True, include_optimizer=True):
     """Writes `model` to the file `path`, which ends in .keras. include_optimizer: False leaves out all of `compile`.
 
+    path: what `target` gave.
     Warns of a layer that Keras 3 does not have (LocallyConnected1D), and where Keras 3.15 will compute a model of an
     older Keras differently, by its own rules of masks. Raises ValueError for another ending or a model that has no
     weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for an existing
     file when overwrite is False, ImportError without h5py.
     """
-    path = _check(model, path, ".keras", overwrite)
+    _check(model, path, ".keras", overwrite)
     mask_differences.tell(model)
-    replace(path, _archive(model, include_optimizer))
+    put(path, _archive(model, include_optimizer))
 
 
 def write_archive(model, file):
@@ -63,18 +65,20 @@ def save_model_h5(model, path, overwrite=True, include_optimizer=True):
     """
     from fastseq.saving import legacy_h5
 
-    path = _check(model, path, (".h5", ".hdf5"), overwrite)
+    _check(model, path, (".h5", ".hdf5"), overwrite, makes_folder=True)
     mask_differences.tell(model)
     config = _config(model)
     whole = _hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer))
-    replace(path, lambda file: file.write(whole))
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    put(path, lambda file: file.write(whole))
 
 
 def save_weights(model, path, overwrite=True):
     """Writes the weights of `model` to the file `path`, which ends in .weights.h5. Raises as `save_model` does."""
-    path = _check(model, path, ".weights.h5", overwrite)
+    path = target(path)
+    _check(model, path, ".weights.h5", overwrite)
     weights = _weights(model)
-    replace(path, lambda file: file.write(weights))
+    put(path, lambda file: file.write(weights))
 
 
 def _config(model):
@@ -134,14 +138,35 @@ def _tell_own_layers(config):
             todo.extend(item)
 
 
-def _check(model, path, ending, overwrite):
-    path = os.fspath(path)
-    if not path.endswith(ending):
-        raise ValueError(f"The file's name must end in {ending!r}, got '{path}'.")
+def target(filepath):
+    """What to write to: a path as str, or the binary file object that was given. Raises TypeError for all else."""
+    if hasattr(filepath, "write"):
+        return filepath
+    try:
+        return os.fsdecode(os.fspath(filepath))
+    except TypeError:
+        raise TypeError(
+            f"A model is written to a path or to an open binary file, got {type(filepath).__name__}."
+        ) from None
+
+
+def _check(model, path, ending, overwrite, makes_folder=False):
+    """Raises what `save_model` raises, before anything is made."""
     _check_built(model)
+    if not isinstance(path, str):
+        return
+    if not path.endswith(ending):
+        endings = " or ".join(repr(item) for item in ([ending] if isinstance(ending, str) else ending))
+        raise ValueError(f"The file's name must end in {endings}, got '{path}'.")
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, "There is a folder where the file should be", path)
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder) and not makes_folder:
+        if os.path.exists(folder):
+            raise NotADirectoryError(errno.ENOTDIR, "This is not a folder to save into", folder)
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder to save into", folder)
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"'{path}' exists and overwrite=False.")
-    return path
 
 
 def _check_built(model):
@@ -178,19 +203,50 @@ def _hdf5(write):
     return memory.getvalue()
 
 
+def put(path, write):
+    """`write(file)` fills a binary file, which takes the place of `path` or goes into it where it is a file object."""
+    if isinstance(path, str):
+        replace(path, write)
+        return
+    memory = io.BytesIO()
+    write(memory)
+    data = memory.getvalue()
+    try:
+        while data:
+            # A raw file may take a part; other objects say nothing of how much they took.
+            written = path.write(data)
+            data = data[written:] if isinstance(written, int) else b""
+            if written == 0:
+                raise OSError(f"{path!r} takes no more bytes: {len(data)} of a model are left.")
+    except TypeError as error:
+        raise TypeError(f"A model is written to a file of bytes, {path!r} takes none: open it with 'wb'.") from error
+
+
+# Names may have 255 bytes, a letter takes up to four of them, and the ending of what is written beside 14.
+_LONGEST_NAME = 60
+
+
 def replace(path, write):
     """`write(file)` fills a binary file beside `path` that takes its place when whole, and disappears when it is not.
+
+    Raises OSError, with `path` as its file's name, where none can be made there.
 
     One frame, no methods of a context manager: Python runs a signal's handler where a function begins and after a call,
     and neither lies between the end of the `try` and the call that removes the file.
     """
-    beside = f"{path}.{uuid.uuid4().hex[:8]}.part"
+    folder, name = os.path.split(path)
+    beside = os.path.join(folder, f"{name[:_LONGEST_NAME]}.{uuid.uuid4().hex[:8]}.part")
     try:
         with open(beside, "xb") as file:
             write(file)
         os.replace(beside, path)
+    except OSError as error:
+        # It would name a file that nobody has heard of.
+        if error.filename == beside:
+            raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
+        raise
     finally:
         try:
             os.unlink(beside)
-        except FileNotFoundError:
-            pass  # in its place
+        except OSError:
+            pass  # in its place, or never made

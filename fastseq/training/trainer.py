@@ -219,9 +219,12 @@ class Trainer:
         with restored_on_error(self.model, always=True):
             outputs = prediction.run(self.model, x)
         self.compiled.prepare(y, nest.flatten(outputs))
-        for variable, value in zip(self.totals(), self.kept_totals):
+        kept, self.kept_totals = self.kept_totals, None
+        if [variable.shape for variable in self.totals()] != [value.shape for value in kept]:
+            warnings.warn("The epoch's numbers begin anew: the run that was stopped had other losses or metrics.")
+            return
+        for variable, value in zip(self.totals(), kept):
             variable.assign(value)
-        self.kept_totals = None
 
 
 def form_of(array):
