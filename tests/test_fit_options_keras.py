@@ -12,7 +12,7 @@ import fastseq
 pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")
 
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adadelta", "Adagrad"]
+NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adagrad"]
 CASES = KINDS + [(NAMES[number % 6], options) for number, options in enumerate(SHARED)]
 CASES += [("AdamW", {"clipnorm": 0.1}), ("SGD", {"momentum": 0.9, "nesterov": True, "global_clipnorm": 0.1})]
 

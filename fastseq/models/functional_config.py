@@ -7,6 +7,7 @@ from fastseq.errors import FileFormatError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
 from fastseq.models import mask_ops
+from fastseq.saving import policies
 
 # More calls than any model, nested ones counted through: 60 models, each calling the next twice, would be 10^18.
 _MOST_CALLS = 1_000_000
@@ -87,7 +88,8 @@ def functional_from_config(cls, config, custom_objects=None):
     doubled or unknown names, calls and tensors that do not exist, loops; UnsupportedError for unknown classes.
     """
     try:
-        return _Reader(config, custom_objects).model(cls)
+        with policies.reading(f"The config of model '{config.get('name')}'"):
+            return _Reader(config, custom_objects).model(cls)
     except RecursionError:
         raise FileFormatError("A config is nested too deeply to be a model's.") from None
 

@@ -182,13 +182,15 @@ def _build(config, custom_objects, path, size):
 
     size: bytes of the file that its weights will come from.
     """
+    from fastseq.saving import policies
     from fastseq.saving.config_check import check_model_config
     from fastseq.saving.loading import WeightBudget
     from fastseq.saving.serialization import ObjectSharingScope, deserialize_keras_object
 
     check_model_config(config, path)
     try:
-        with ObjectSharingScope(), WeightBudget(size):
+        what = "The model" if path is None else f"File '{path}'"
+        with policies.reading(what), ObjectSharingScope(), WeightBudget(size):
             model = deserialize_keras_object(config, custom_objects)
     except Exception as error:
         raise _explain(error, config, custom_objects, path, size) from error

@@ -16,6 +16,9 @@ from fastseq.errors import FileFormatError
 from fastseq.saving import cudnn, limits, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
 
+_LOSS_SCALE_VARIABLES = tuple(
+    f"loss_scale_optimizer/{name}" for name in ("iteration", "learning_rate", "step_counter", "dynamic_scale")
+)
 _TOP_LEVEL = "top_level_model_weights"
 # HDF5 allows 64 KB in a header message; Keras stops at this.
 _MOST_BYTES = 64512
@@ -68,7 +71,8 @@ def load_optimizer(root, optimizer, keras3):
     if not keras3:
         training.tell_keras2(optimizer)
         return
-    names = group.attribute_list("weight_names")
+    # A LossScaleOptimizer is read as the optimizer inside it, whose variables follow its own four.
+    names = [name for name in group.attribute_list("weight_names") if name not in _LOSS_SCALE_VARIABLES]
     weights_h5.load_optimizer(optimizer, {str(i): group.dataset(name) for i, name in enumerate(names)}, root)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
-from fastseq.saving import object_registration
+from fastseq.saving import object_registration, policies
 
 _PLAIN_TYPES = (str, int, float, bool)
 # dtype words of a config that may become an array; "object" or a structured type may not.
@@ -28,6 +28,8 @@ _OWN_PACKAGE, _OWN_MODULE = "fastseq", "fastseq.layers"
 _NESTED = {"schedules": "optimizers.schedules"}
 # What a user's class that stands for a missing one begins with.
 _BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
+# Kinds whose place other kinds may take: a layer may be an activation, a loss a metric.
+_ALSO = {"activations": ("layers",), "metrics": ("metric functions", "losses")}
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
 _LAMBDA_ADVICE = (
     "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
@@ -203,7 +205,8 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
         **object_registration.get_custom_objects(),
     }
     try:
-        return _deserialize(config, known, module_objects)
+        with policies.reading():
+            return _deserialize(config, known, module_objects)
     except RecursionError:
         raise FileFormatError("A config is nested too deeply to be a model's.") from None
 
@@ -249,12 +252,41 @@ def _from_module(config, known, module_objects):
     words = [word for word in (config["class_name"], config.get("registered_name"), inner) if isinstance(word, str)]
     name = inner if config["class_name"] == "function" and isinstance(inner, str) else config["class_name"]
     of_users = "module" in config and config["module"] is None
-    if name not in module_objects or of_users or any(word in known for word in words):
+    if of_users or any(word in known for word in words) or name.startswith("__"):
+        return _deserialize(config, known, None)
+    if name not in module_objects:
+        _check_kind(name, module_objects)
         return _deserialize(config, known, None)
     _check_registered_name(config, name)
     if isinstance(module_objects[name], types.FunctionType):
         return module_objects[name]
     return _instance({**config, "class_name": name}, known, module_objects[name])
+
+
+def _check_kind(name, module_objects):
+    """Raises where a config asks for one kind of built-in by the name of another: an initializer as activation."""
+    tables = _tables()
+    kind = next((kind for kind, table in tables.items() if table is module_objects), None)
+    allowed = _ALSO.get(kind, ())
+    found = [other for other, table in tables.items() if name in table]
+    if found and not any(other in allowed for other in found):
+        wanted = "of the kind asked for" if kind is None else f"among the {kind}"
+        raise UnsupportedError(f"There is no '{name}' {wanted}; it is one of the {' and '.join(found)}.")
+
+
+def deserialize_of_kind(value, kind, custom_objects=None):
+    """What a config dict stands for among the built-ins of one kind (a key of the tables) and the custom objects.
+
+    Lists, and dicts that are no configs, are walked; all else comes back as it is. Raises UnsupportedError for a
+    built-in of another kind, and as `deserialize_keras_object`.
+    """
+    if isinstance(value, (list, tuple)):
+        return [deserialize_of_kind(item, kind, custom_objects) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "class_name" not in value:
+        return {key: deserialize_of_kind(item, kind, custom_objects) for key, item in value.items()}
+    return deserialize_keras_object(value, custom_objects, module_objects=_tables()[kind])
 
 
 def _special(config, known):
@@ -325,8 +357,9 @@ def _instance(config, known, cls=None):
     with object_registration.CustomObjectScope(known):
         try:
             instance = cls.from_config(inner)
-        except TypeError as error:
-            raise UnsupportedError(f"{name} cannot be made from its config {inner!s:.300}: {error}") from error
+        except (KeyError, TypeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise UnsupportedError(f"{name} cannot be made from its config {inner!s:.300}: {reason}") from error
         if config.get("build_config") and not getattr(instance, "built", True):
             instance.build_from_config(config["build_config"])
         if config.get("compile_config") and hasattr(instance, "compile_from_config"):

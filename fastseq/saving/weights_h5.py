@@ -98,12 +98,13 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
     for path, optimizer in walk_optimizers(model, objects_to_skip or ()):
         try:
-            group = root.group(_join(path, "vars"))
+            # A LossScaleOptimizer is read as the optimizer inside it.
+            group = root.group(_join(path, "inner_optimizer/vars")) or root.group(_join(path, "vars"))
             load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
         except FileFormatError as error:
             if not skip_mismatch:
                 raise
-            warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error.reason}", stacklevel=2)
+            warnings.warn(optimizer._not_taken(error.reason), stacklevel=2)
     for variable, value in values:
         variable.assign(value)
 
@@ -158,9 +159,9 @@ def load_optimizer(optimizer, datasets, root):
     try:
         optimizer.load_own_variables(store)
     except KeyError as error:
-        warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: the file has no variable {error}.", stacklevel=3)
+        warnings.warn(optimizer._not_taken(f"the file has no variable {error}."), stacklevel=3)
     except (TypeError, ValueError) as error:
-        warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error}", stacklevel=3)
+        warnings.warn(optimizer._not_taken(str(error)), stacklevel=3)
 
 
 def _neighbours(root, path):
