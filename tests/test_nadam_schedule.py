@@ -7,8 +7,6 @@ from fastseq import optimizers
 from fastseq.variable import Variable
 
 
-
-
 def _keras_2(x, gradients, decay, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
     """keras/optimizers.py of Keras 2.2.4, in float64."""
     m, v, product = 0.0, 0.0, 1.0

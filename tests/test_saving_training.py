@@ -163,7 +163,10 @@ def test_weight_files_and_optimizers(tmp_path):
     built = trained(steps=1)
     built.load_weights(tmp_path / "m.weights.h5")
     same_model(built, model)
-    for optimizer, match in (("adam", "it has 10 variables, the optimizer 2, and is not built"), ("sgd", "optimizer 2")):
+    for optimizer, match in (
+        ("adam", "it has 10 variables, the optimizer 2, and is not built"),
+        ("sgd", "optimizer 2"),
+    ):
         other = fresh(optimizer=optimizer)
         with pytest.warns(UserWarning, match=match):
             other.load_weights(tmp_path / "m.weights.h5")

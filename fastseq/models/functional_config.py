@@ -3,7 +3,7 @@
 from collections import deque
 
 from fastseq import nest
-from fastseq.errors import FileFormatError
+from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
 from fastseq.models import mask_ops
@@ -304,6 +304,7 @@ def model_from_json(json_string, custom_objects=None):
     import json
 
     from fastseq.saving.legacy_config import to_keras3
+    from fastseq.saving.missing import explanation
     from fastseq.saving.serialization import deserialize_keras_object
 
     try:
@@ -314,4 +315,10 @@ def model_from_json(json_string, custom_objects=None):
         raise FileFormatError("The JSON text describes no model.")
     if "module" not in config:
         config = to_keras3(config)
-    return deserialize_keras_object(config, custom_objects)
+    try:
+        return deserialize_keras_object(config, custom_objects)
+    except (UnsupportedError, FileFormatError) as error:
+        told = explanation(config, custom_objects)
+        if told is None:
+            raise
+        raise UnsupportedError(told[0]) from error

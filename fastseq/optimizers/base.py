@@ -10,9 +10,9 @@ import warnings
 import numpy as np
 
 from fastseq import interrupts, naming
+from fastseq.optimizers import schedules
 from fastseq.optimizers.gradients import checked, clipped
 from fastseq.optimizers.native import Updates
-from fastseq.optimizers import schedules
 from fastseq.optimizers.schedules import LearningRateSchedule
 from fastseq.saving import serialization
 from fastseq.state import StateVariable

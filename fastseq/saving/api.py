@@ -200,6 +200,14 @@ def _build(config, custom_objects, path, size):
 
 
 def _explain(error, config, custom_objects, path, size):
+    from fastseq.saving.missing import explanation
+
+    missing = explanation(config, custom_objects)
+    if missing is not None:
+        reason, layer = missing
+        if path is None:
+            return UnsupportedError(reason if reason.startswith("It needs") else f"Layer '{layer}': {reason}")
+        return FileFormatError(reason, path=path, layer=None if reason.startswith("It needs") else layer)
     reason = getattr(error, "reason", None) or str(error)[:1000] or type(error).__name__
     layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)
     if path is None and isinstance(error, (UnsupportedError, NotImplementedError)):
@@ -213,11 +221,14 @@ def _culprit(config, custom_objects, size):
 
 
 def _failing(config, custom_objects, size, without):
+    from fastseq.models import mask_ops
     from fastseq.saving.loading import WeightBudget
     from fastseq.saving.serialization import deserialize_keras_object
 
     for entry in config["config"].get("layers", []):
         inner = entry["config"]
+        if mask_ops.is_operation(entry):
+            continue  # not a layer that the user made
         try:
             with WeightBudget(size):
                 deserialize_keras_object({key: entry[key] for key in entry if key not in without}, custom_objects)

@@ -1,4 +1,4 @@
-"""Optimizers as files name them, in the form that fastseq.optimizers takes: those of Keras 1 and 2, and loss scaling."""
+"""Optimizers as files name them, as fastseq.optimizers takes them: those of Keras 1 and 2, and loss scaling."""
 
 import math
 

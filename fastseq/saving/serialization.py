@@ -13,60 +13,15 @@ import numpy as np
 
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
-from fastseq.saving import object_registration, policies
+from fastseq.saving import object_registration, policies, tables
 
 _PLAIN_TYPES = (str, int, float, bool)
 # dtype words of a config that may become an array; "object" or a structured type may not.
 _ARRAY_DTYPES = frozenset(
     ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 )
-_BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
-_MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
-# Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
-NOT_IN_KERAS = ("LocallyConnected1D",)
-_OWN_PACKAGE, _OWN_MODULE = "fastseq", "fastseq.layers"
-_NESTED = {"schedules": "optimizers.schedules"}
-# What a user's class that stands for a missing one begins with.
-_BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
-# Kinds whose place other kinds may take: a layer may be an activation, a loss a metric.
-_ALSO = {"activations": ("layers",), "metrics": ("metric functions", "losses")}
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
-_LAMBDA_ADVICE = (
-    "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
-    "subclass fastseq.layers.Layer, register it with @fastseq.saving.register_keras_serializable(), and put it in the "
-    "place of the Lambda layer."
-)
 _state = threading.local()
-
-
-def _tables():
-    """kind -> name -> class or function, for every built-in that a config may name."""
-    # Imported here: these modules import this one.
-    from fastseq import activations, constraints, initializers, losses, metrics, optimizers, regularizers
-    from fastseq.layers import REGISTRY
-    from fastseq.optimizers import schedules
-
-    return {
-        "layers": REGISTRY,
-        "initializers": initializers.ALL_OBJECTS_DICT,
-        "regularizers": regularizers.ALL_OBJECTS_DICT,
-        "constraints": constraints.ALL_OBJECTS_DICT,
-        "activations": activations.ALL_OBJECTS_DICT,
-        "random": {"SeedGenerator": initializers.SeedGenerator},
-        "schedules": schedules.ALL_OBJECTS_DICT,
-        "optimizers": optimizers.ALL_OBJECTS_DICT,
-        "losses": losses.ALL_OBJECTS_DICT,
-        "metrics": metrics.ALL_OBJECTS_DICT,
-        # Under their names the table of metrics has classes; the config of a function asks for the function.
-        "metric functions": {function.__name__: function for function in metrics.FUNCTIONS},
-    }
-
-
-def _models():
-    """Name -> class of the models; apart from the layers, which must not wait for the models to be imported."""
-    from fastseq import models
-
-    return {name: getattr(models, name) for name in _MODEL_MODULES}
 
 
 class ObjectSharingScope:
@@ -126,7 +81,7 @@ def _serialize_special(obj):
 def _serialize_object(obj):
     if isinstance(obj, types.FunctionType):
         if obj.__name__ == "<lambda>":
-            raise UnsupportedError(f"A lambda cannot be saved. {_LAMBDA_ADVICE}")
+            raise UnsupportedError(f"A lambda cannot be saved. {tables.LAMBDA_ADVICE}")
         name = object_registration.get_registered_name(obj)
         return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
     if inspect.isclass(obj) or not hasattr(obj, "get_config"):
@@ -144,8 +99,8 @@ def _serialize_object(obj):
         "config": serialize_keras_object(config),
         "registered_name": object_registration.get_registered_name(cls),
     }
-    if module == _OWN_MODULE:
-        result["registered_name"] = f"{_OWN_PACKAGE}>{cls.__name__}"
+    if module == tables.OWN_MODULE:
+        result["registered_name"] = f"{tables.OWN_PACKAGE}>{cls.__name__}"
     elif module is not None and cls.__name__ != "Functional":
         result["registered_name"] = None
     for part in ("build_config", "compile_config"):
@@ -159,12 +114,12 @@ def _serialize_object(obj):
 def _public_module(cls):
     """The module in which Keras has a built-in class, ours for one that it does not have, None for a user's class."""
     name = cls.__name__
-    if name in _MODEL_MODULES:
-        return _MODEL_MODULES[name] if _models()[name] is cls else None
-    kind = next((kind for kind, table in _tables().items() if table.get(name) is cls), None)
-    if name in NOT_IN_KERAS and kind == "layers":
-        return _OWN_MODULE
-    return kind and f"keras.{_NESTED.get(kind, kind)}"
+    if name in tables.MODEL_MODULES:
+        return tables.MODEL_MODULES[name] if tables.models_by_name()[name] is cls else None
+    kind = next((kind for kind, table in tables.all_tables().items() if table.get(name) is cls), None)
+    if name in tables.NOT_IN_KERAS and kind == "layers":
+        return tables.OWN_MODULE
+    return kind and f"keras.{tables.NESTED.get(kind, kind)}"
 
 
 def callable_of(identifier, kind, table, names):
@@ -199,16 +154,26 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
         UnsupportedError: a class or function nobody registered, a lambda, or a config its class does not take.
         FileFormatError: a config of no known form.
     """
-    known = {
-        **(custom_objects or {}),
-        **object_registration.scope_objects(),
-        **object_registration.get_custom_objects(),
-    }
+    known = _known(custom_objects)
     try:
         with policies.reading():
             return _deserialize(config, known, module_objects)
     except RecursionError:
         raise FileFormatError("A config is nested too deeply to be a model's.") from None
+
+
+def _known(custom_objects):
+    """Name -> class or function of the user's, all that there are."""
+    return {
+        **(custom_objects or {}),
+        **object_registration.scope_objects(),
+        **object_registration.get_custom_objects(),
+    }
+
+
+def find_class(config, custom_objects=None):
+    """The class that a config names. Raises NotFound of `tables` where nobody has it, and UnsupportedError."""
+    return _find_class(config, _known(custom_objects))
 
 
 def _deserialize(config, known, module_objects):
@@ -254,46 +219,37 @@ def _from_module(config, known, module_objects):
     of_users = "module" in config and config["module"] is None
     if of_users or any(word in known for word in words) or name.startswith("__"):
         return _deserialize(config, known, None)
-    if name not in module_objects:
-        _check_kind(name, module_objects)
+    # A metric's name stands for its class, in the config of a function for the function.
+    wants_function = config["class_name"] == "function"
+    if name not in module_objects or (wants_function and not isinstance(module_objects[name], types.FunctionType)):
+        tables.check_kind(name, module_objects)
         return _deserialize(config, known, None)
-    _check_registered_name(config, name)
+    tables.check_registered_name(config, name)
     if isinstance(module_objects[name], types.FunctionType):
         return module_objects[name]
     return _instance({**config, "class_name": name}, known, module_objects[name])
 
 
-def _check_kind(name, module_objects):
-    """Raises where a config asks for one kind of built-in by the name of another: an initializer as activation."""
-    tables = _tables()
-    kind = next((kind for kind, table in tables.items() if table is module_objects), None)
-    allowed = _ALSO.get(kind, ())
-    found = [other for other, table in tables.items() if name in table]
-    if found and not any(other in allowed for other in found):
-        wanted = "of the kind asked for" if kind is None else f"among the {kind}"
-        raise UnsupportedError(f"There is no '{name}' {wanted}; it is one of the {' and '.join(found)}.")
-
-
 def deserialize_of_kind(value, kind, custom_objects=None):
     """What a config dict stands for among the built-ins of one kind (a key of the tables) and the custom objects.
 
-    Lists, and dicts that are no configs, are walked; all else comes back as it is. Raises UnsupportedError for a
+    Lists, and dicts that are no configs, are walked; names of built-ins come back as they are. Raises UnsupportedError for a
     built-in of another kind, and as `deserialize_keras_object`.
     """
     if isinstance(value, (list, tuple)):
         return [deserialize_of_kind(item, kind, custom_objects) for item in value]
     if not isinstance(value, dict):
-        return value
+        return deserialize_keras_object(value, custom_objects)
     if "class_name" not in value:
         return {key: deserialize_of_kind(item, kind, custom_objects) for key, item in value.items()}
-    return deserialize_keras_object(value, custom_objects, module_objects=_tables()[kind])
+    return deserialize_keras_object(value, custom_objects, module_objects=tables.all_tables()[kind])
 
 
 def _special(config, known):
     """A value whose class name is a dunder word."""
     name, inner = config["class_name"], config["config"]
     if name == "__lambda__":
-        raise UnsupportedError(_LAMBDA_ADVICE)
+        raise UnsupportedError(tables.LAMBDA_ADVICE)
     if name == "__ellipsis__":
         return Ellipsis
     try:
@@ -323,17 +279,17 @@ def _function(config, known):
     if name in known:
         return known[name]
     module = config.get("module")
-    if module == "builtins" or _is_builtin_module(module):
-        for table in _candidate_tables(module):
+    if module == "builtins" or tables.is_builtin_module(module):
+        for table in tables.candidate_tables(module):
             if isinstance(table.get(name), types.FunctionType):
-                _check_registered_name(config, name)
+                tables.check_registered_name(config, name)
                 return table[name]
     # Keras up to 3.6 wrote a registered function as "name" instead of "package>name".
     if ">" not in name:
         for full_name, custom in known.items():
             if full_name.endswith(f">{name}"):
                 return custom
-    raise _not_found("function", name, config)
+    raise tables.not_found("function", name, config)
 
 
 def _instance(config, known, cls=None):
@@ -377,30 +333,18 @@ def _find_class(config, known):
     if isinstance(registered_name, str) and registered_name in known:
         return known[registered_name]
     # A module of None was written for a class of somebody's script: it is not the built-in of the same name.
-    if "module" not in config or _is_builtin_module(module):
+    if "module" not in config or tables.is_builtin_module(module):
         if name in _POLICIES:
             return _policy_name
-        for table in (_models(),) if name in _MODEL_MODULES else _candidate_tables(module):
+        for table in (tables.models_by_name(),) if name in tables.MODEL_MODULES else tables.candidate_tables(module):
             if name in table:
-                _check_registered_name(config, name)
+                tables.check_registered_name(config, name)
                 return table[name]
     if name in known:
         return known[name]
     if name == "Lambda":
-        raise UnsupportedError(_LAMBDA_ADVICE)
-    raise _not_found("class", name, config)
-
-
-def _is_builtin_module(module):
-    return isinstance(module, str) and module.split(".", 1)[0] in _BUILTIN_PACKAGES
-
-
-def _candidate_tables(module):
-    """The tables a built-in of this module may be in: its kind's own where ``module`` names one, else all of them."""
-    tables = _tables()
-    words = module.split(".") if isinstance(module, str) else ()
-    named = [table for kind, table in tables.items() if kind in words]
-    return named or list(tables.values())
+        raise tables.NotFound(tables.LAMBDA_ADVICE)
+    raise tables.not_found("class", name, config)
 
 
 def _policy_name(class_name, config):
@@ -408,28 +352,3 @@ def _policy_name(class_name, config):
     if not isinstance(config.get("name"), str):
         raise FileFormatError(f"A {class_name} should name its dtype. Received: {config!r}")
     return config["name"]
-
-
-def _check_registered_name(config, name):
-    registered_name = config.get("registered_name")
-    own = f"{_OWN_PACKAGE}>{name}" if name in NOT_IN_KERAS else name
-    if registered_name and registered_name not in (name, own, config["class_name"]):
-        raise UnsupportedError(
-            f"A config names the built-in '{name}' but was registered as '{registered_name}', which is not known here. "
-            f"Register the class or function it stands for with @fastseq.saving.register_keras_serializable()."
-        )
-
-
-def _not_found(what, name, config):
-    registered_name = config.get("registered_name")
-    key = registered_name if isinstance(registered_name, str) and ">" in registered_name else name
-    origin = f" of module '{config['module']}'" if config.get("module") else ""
-    missing = "is not one fastseq has" if _is_builtin_module(config.get("module")) else "is not known here"
-    words = str(config.get("module")).split(".")
-    base = next((base for kind, base in _BASES.items() if kind in words), "layers.Layer")
-    base = f" as a subclass of fastseq.{base}" if what == "class" else ""
-    return UnsupportedError(
-        f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
-        f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
-        f"custom_objects={{{key!r}: ...}}."
-    )

@@ -112,7 +112,7 @@ def _check_activations(config):
 
 def _tell_own_layers(config):
     """Warns of layers that Keras 3 does not have: the file is good for fastseq, but not as it is for Keras."""
-    from fastseq.saving.serialization import NOT_IN_KERAS
+    from fastseq.saving.tables import NOT_IN_KERAS
 
     todo = [config]
     while todo:
