@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from fastseq.errors import FileFormatError
-from fastseq.saving import cudnn, limits, training, weights_h5
+from fastseq.saving import cudnn, keras1, limits, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
 
 _LOSS_SCALE_VARIABLES = tuple(
@@ -87,7 +87,7 @@ def load(root, model, by_name=False, skip_mismatch=False):
     if group is None:
         raise FileFormatError("it holds no Keras weights (no attribute 'layer_names')", path=root.path)
     saved = {name: _layer_group(group, name) for name in group.attribute_list("layer_names")}
-    pairs = _pairs_by_name(saved, model) if by_name else _pairs_in_order(saved, model, root.path)
+    pairs = _pairs_by_name(saved, model) if by_name else _pairs_in_order(saved, model, root)
     top = group.group(_TOP_LEVEL)
     if top is not None:
         pairs.append((_TOP_LEVEL, top, model, list(model.saved_tree().get("vars", []))))
@@ -128,15 +128,19 @@ def _pairs_by_name(saved, model):
     return pairs
 
 
-def _pairs_in_order(saved, model, path):
+def _pairs_in_order(saved, model, root):
     groups = [(name, group) for name, group in saved.items() if group.attribute_list("weight_names")]
     layers = [(layer, variables) for layer in model.layers if (variables := _legacy_weights(layer))]
     if len(groups) != len(layers):
         raise FileFormatError(
             f"it has {len(groups)} layers with weights ({_names(name for name, _ in groups)}), the model has "
             f"{len(layers)} ({_names(layer.name for layer, _ in layers)})",
-            path=path,
+            path=root.path,
         )
+    # In Keras 1 a Sequential listed its branches one after the other, where a graph lists its layers by their depth.
+    if major_version(root) == "1" and sorted(name for name, _ in groups) == sorted(layer.name for layer, _ in layers):
+        named = {layer.name: (layer, variables) for layer, variables in layers}
+        return [(name, group, *named[name]) for name, group in groups]
     return [(name, group, layer, variables) for (name, group), (layer, variables) in zip(groups, layers)]
 
 
@@ -148,6 +152,12 @@ def _names(names):
 def _read_layer(group, variables, layer_name, skip_mismatch, may_skip_layer):
     """[(variable, value)] of one layer; weights in cuDNN's layout are converted."""
     names = group.attribute_list("weight_names")
+    if len(names) > len(variables):
+        # Keras 1 kept an array for each gate.
+        apart = [dataset for name in names if (dataset := group.dataset(name)) is not None]
+        read = keras1.whole(variables, apart) if len(apart) == len(names) else None
+        if read is not None:
+            return [(variable, value()) for variable, value in read]
     if len(names) != len(variables):
         reason = f"the model has {len(variables)} weights where the file has {len(names)}"
         if skip_mismatch and may_skip_layer:

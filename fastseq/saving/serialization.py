@@ -233,8 +233,8 @@ def _from_module(config, known, module_objects):
 def deserialize_of_kind(value, kind, custom_objects=None):
     """What a config dict stands for among the built-ins of one kind (a key of the tables) and the custom objects.
 
-    Lists, and dicts that are no configs, are walked; names of built-ins come back as they are. Raises UnsupportedError for a
-    built-in of another kind, and as `deserialize_keras_object`.
+    Lists, and dicts that are no configs, are walked; names of built-ins come back as they are. Raises UnsupportedError
+    for a built-in of another kind, and as `deserialize_keras_object`.
     """
     if isinstance(value, (list, tuple)):
         return [deserialize_of_kind(item, kind, custom_objects) for item in value]

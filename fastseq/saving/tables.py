@@ -99,8 +99,9 @@ def not_found(what, name, config, count=1):
     words = str(config.get("module")).split(".")
     base = next((base for kind, base in _BASES.items() if kind in words), "layers.Layer")
     base = f" as a subclass of fastseq.{base}" if what == "class" else ""
+    origin = origin if count == 1 else f" ({count} layers){origin}"
     return NotFound(
-        f"The {what} '{name}'{'' if count == 1 else f' ({count} layers)'}{origin} {missing}. Write it{base} and either decorate it with "
+        f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
         f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
         f"custom_objects={{{_key(name, config)!r}: ...}}."
     )
