@@ -65,6 +65,15 @@ class Nadam(Optimizer):
         mean = of_moment * m + of_gradient * gradient
         self.assign_sub(variable, mean * learning_rate / (np.sqrt(v * of_square) + np.float32(self.epsilon)))
 
+    def load_own_variables(self, store):
+        """As `Optimizer` does. Keras before 3.10 kept the product before the moments, not behind them."""
+        if self.built and self._momentums and len(store.keys()) == len(self._variables):
+            place = next(i for i, variable in enumerate(self._variables) if variable is self._momentums[0])
+            if np.shape(store[str(place)]) == () != self._momentums[0].shape:
+                order = [*range(place), *range(place + 1, len(self._variables)), place]
+                store = {str(new): store[str(old)] for new, old in enumerate(order)}
+        super().load_own_variables(store)
+
     def get_config(self):
         config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
         if self.schedule_decay != 1:

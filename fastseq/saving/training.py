@@ -180,10 +180,20 @@ def _from_keras2(config):
         inner = dict(inner)
         if inner.get("reduction") == "auto":
             inner["reduction"] = "sum_over_batch_size"
+        if "fn" in inner and config["class_name"] in _named_by_class():
+            del inner["fn"]  # tf.keras 2.10 on wrote it beside the class that says it
         if isinstance(inner.get("fn"), str):
             inner["fn"] = {"module": "builtins", "class_name": "function", "config": inner["fn"]}
         config["config"] = inner
     return config
+
+
+def _named_by_class():
+    """Classes of losses and metrics of one function each, which is no argument of theirs."""
+    from fastseq import losses, metrics
+
+    wrappers = ("LossFunctionWrapper", "MeanMetricWrapper")
+    return {*losses.ALL_OBJECTS_DICT, *metrics.ALL_OBJECTS_DICT}.difference(wrappers)
 
 
 def tell_keras2(optimizer):
