@@ -245,6 +245,7 @@ def test_words_left_out_warn(tmp_path):
     config = {"class_name": "Sequential", "config": [embedding(9, 3, length=4, dropout=0.2)]}
     with pytest.warns(UserWarning, match="'embedding_1' of Keras 1 left out words"):
         model = fastseq.load_model(write(tmp_path / "m.h5", config, {"embedding_1": {"W": table}}))
+    assert model.inputs[0].dtype == "int32"
     ids = np.array([[1, 2, 8, 0]])
     np.testing.assert_array_equal(model.predict(ids), table[ids])
 

@@ -153,6 +153,21 @@ def test_inputs_of_half_precision_are_told_of():
         fastseq.Input((3,), dtype="float16")
 
 
+def test_a_failed_file_tells_of_nothing_else(tmp_path):
+    broken = config("float16", "float32", "float16")
+    broken["config"]["layers"][2]["config"]["units"] = -1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(FileFormatError, match=r"layer 'd1'.*units"):
+            fastseq.load_model(keras_file(tmp_path / "m.keras", broken))
+
+
+def test_a_config_is_a_copy():
+    model, _ = read(policy("float16"))
+    model.layers[0].get_config()["dtype"]["config"]["name"] = "x"
+    assert model.layers[0].get_config()["dtype"]["config"] == {"name": "float16"}
+
+
 def test_a_failed_file_leaves_no_scope():
     broken = config("float16", "x")
     with warnings.catch_warnings():

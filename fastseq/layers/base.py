@@ -362,7 +362,7 @@ class Layer(_call.PlainCall):
     # ---- config --------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        config = {"name": self.name, "trainable": self.trainable, "dtype": dict(self._policy.config)}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self._policy.config()}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config:

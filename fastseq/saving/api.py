@@ -20,8 +20,11 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         `compile_config`, as data; with False that is None.
     safe_mode: there is no other mode: nothing in a file is ever run. False raises UnsupportedError.
 
-    A model of Keras 2 computes what Keras 2 computed: `hard_sigmoid` in such a file is clip(0.2 x + 0.5, 0, 1), the
-    activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1).
+    A model of float16, bfloat16 or float64, or of a mixed policy, runs in float32: a warning says so, and the model
+    keeps its policies when it is saved again. A LossScaleOptimizer is read as the optimizer inside it.
+    A model of Keras 1 or 2 computes what Keras computed then: `hard_sigmoid` in such a file is
+    clip(0.2 x + 0.5, 0, 1), the activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own
+    clip(x / 6 + 0.5, 0, 1).
     Raises FileFormatError, naming the file, the layer and the reason, for a broken, truncated or foreign file, and for
     a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does.
     """
@@ -200,6 +203,7 @@ def _build(config, custom_objects, path, size):
 
 
 def _explain(error, config, custom_objects, path, size):
+    from fastseq.saving import policies
     from fastseq.saving.missing import explanation
 
     missing = explanation(config, custom_objects)
@@ -209,7 +213,8 @@ def _explain(error, config, custom_objects, path, size):
             return UnsupportedError(reason if reason.startswith("It needs") else f"Layer '{layer}': {reason}")
         return FileFormatError(reason, path=path, layer=None if reason.startswith("It needs") else layer)
     reason = getattr(error, "reason", None) or str(error)[:1000] or type(error).__name__
-    layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)
+    with policies.reading(quiet=True):
+        layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)
     if path is None and isinstance(error, (UnsupportedError, NotImplementedError)):
         return UnsupportedError(f"Layer '{layer}': {reason}" if layer else reason)
     return FileFormatError(reason, path=path, layer=layer)

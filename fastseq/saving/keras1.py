@@ -121,7 +121,7 @@ def merged_branches(name, layers):
 
 class _Graph:
     def __init__(self):
-        self.layers, self.inputs, self._calls = [], [], {}
+        self.layers, self.inputs, self._entries = [], [], {}
 
     def chain(self, layers):
         """Adds a stack of layers; returns [name, call, 0] of its output."""
@@ -149,22 +149,24 @@ class _Graph:
         if shape is None:
             raise ValueError("a branch does not say the shape of its input")
         name = f"{config['name']}_input"
-        if name not in self._calls:
-            self._calls[name] = 1
-            entry = {"class_name": "InputLayer", "config": {"batch_input_shape": shape, "name": name}}
-            self.layers.append({**entry, "name": name, "inbound_nodes": []})
+        if name not in self._entries:
+            options = {"batch_input_shape": shape, "input_dtype": config.get("input_dtype"), "name": name}
+            entry = {"class_name": "InputLayer", "config": options}
+            self._add(name, entry)
             self.inputs.append([name, 0, 0])
         return [name, 0, 0]
 
     def _call(self, entry, inputs):
         name = entry["config"]["name"]
-        if name not in self._calls:
-            self._calls[name] = 0
-            self.layers.append({**entry, "name": name, "inbound_nodes": []})
-        made = next(layer for layer in self.layers if layer["name"] == name)
-        made["inbound_nodes"].append(inputs)
-        self._calls[name] += 1
-        return [name, self._calls[name] - 1, 0]
+        if name not in self._entries:
+            self._add(name, entry)
+        calls = self._entries[name]["inbound_nodes"]
+        calls.append(inputs)
+        return [name, len(calls) - 1, 0]
+
+    def _add(self, name, entry):
+        self._entries[name] = {**entry, "name": name, "inbound_nodes": []}
+        self.layers.append(self._entries[name])
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------

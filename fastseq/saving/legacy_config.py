@@ -136,8 +136,11 @@ class _Converter:
         if isinstance(config.get("dtype"), dict) and config["dtype"].get("class_name") == "DTypePolicy":
             config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
         shape = config.pop("batch_input_shape", None)
-        if name == "InputLayer" and shape is not None:
-            config["batch_shape"] = shape
+        if name == "InputLayer":
+            if shape is not None:
+                config["batch_shape"] = shape
+            if config.get("input_dtype") is not None:  # Keras 1
+                config.setdefault("dtype", config["input_dtype"])
         # How Keras 2 computed, and shapes the graph knows: they change no result, and but for LocallyConnected1D no
         # weights either.
         for key in (*_MEANINGLESS, *(() if name == "LocallyConnected1D" else ("implementation",))):
@@ -196,8 +199,9 @@ class _Converter:
                 shape = keras1.layer(saved[0]["class_name"], first).get("batch_input_shape")
             if shape is not None and layers[0]["class_name"] != "InputLayer":
                 inputs = {"batch_shape": self.value(shape)}
-                if first.get("dtype") in _INTEGERS:
-                    inputs["dtype"] = first["dtype"]
+                dtype = first.get("input_dtype", first.get("dtype"))
+                if dtype in _INTEGERS:
+                    inputs["dtype"] = dtype
                 layers.insert(0, {"class_name": "InputLayer", "config": inputs})
             return dict(config, layers=layers)
         config = dict(config, layers=layers)

@@ -1,7 +1,5 @@
 """Optimizers as files name them, as fastseq.optimizers takes them: those of Keras 1 and 2, and loss scaling."""
 
-import math
-
 from fastseq.saving import object_registration
 
 # Keras 2.11 to 2.15 registered its own optimizers as a user's are: "Custom>Adam".
@@ -11,6 +9,7 @@ _OWN = {name.lower(): name for name in (
 )}  # fmt: skip
 # How Keras runs a step, or which of two forms of a class it is.
 _MEANINGLESS = ("jit_compile", "is_legacy_optimizer")
+_LARGEST = 1e30
 _LOSS_SCALES = ("LossScaleOptimizer", "LossScaleOptimizerV1", "LossScaleOptimizerV2", "LossScaleOptimizerV3")
 
 
@@ -80,4 +79,5 @@ def to_keras3(config):
 
 
 def _is_number(*values):
-    return all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
+    # Compared, as a whole number in JSON may be larger than any float.
+    return all(isinstance(value, (int, float)) and abs(value) < _LARGEST for value in values)

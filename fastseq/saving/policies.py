@@ -5,6 +5,7 @@ layer that is made in code with one raises, because it would get something else 
 apart: `reading`, within which configs are read, and the form, for only configs hold a policy as a dict.
 """
 
+import copy
 import sys
 import threading
 import warnings
@@ -65,13 +66,18 @@ def _rounded_to(kind):
 
 
 class Policy:
-    """The dtype policy of a layer: `name`, and `config`, its serialized form."""
+    """The dtype policy of a layer, with its `name`."""
 
     def __init__(self, name, config=None):
+        """config: the serialized form, where it says more than the name."""
         self.name = name
-        self.config = config or {
-            "module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": None,
-        }  # fmt: skip
+        self._config = config
+
+    def config(self):
+        """A new dict: the serialized form."""
+        if self._config is not None:
+            return copy.deepcopy(self._config)
+        return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": self.name}, "registered_name": None}
 
 
 def policy_of(dtype, layer_name):
