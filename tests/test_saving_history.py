@@ -217,7 +217,8 @@ def test_a_users_own_custom_name_goes_first(tmp_path):
     ("Custom>Adamax", {}, "'Adamax'"), ("SGD", {"learning_rate": 0.1, "unknown": 1}, "unknown"),
     ("SGD", {"learning_rate": {"class_name": "ExponentialDecay", "config": {
         "initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 0.5}}, "decay": 0.1}, "decay"),
-    ("SGD", {"lr": 0.1, "decay": "x"}, "decay"), ("SGD", {"lr": 10**400, "decay": 10**400}, "decay"), ("Custom>Nothing", {}, "Custom>Nothing"),
+    ("SGD", {"lr": 0.1, "decay": "x"}, "decay"),
+    ("SGD", {"lr": 10**400, "decay": 10**400}, "decay"), ("Custom>Nothing", {}, "Custom>Nothing"),
     ("LossScaleOptimizer", {"dynamic": True}, "LossScaleOptimizer"),
 ])  # fmt: skip
 def test_what_is_not_there_leaves_the_model_uncompiled(tmp_path, name, config, match):

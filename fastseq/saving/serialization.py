@@ -1,6 +1,6 @@
 """Python objects <-> Keras 3's config dicts: ``{"module", "class_name", "config", "registered_name"}``.
 
-A config is data. What its words may lead to is a closed set: the tables below, the registered objects, and the
+A config is data. What its words may lead to is a closed set: the names in tables.py, the registered objects, and the
 ``custom_objects`` of the caller. Nothing is imported, evaluated or unpickled because a config says so; ``module`` only
 tells a built-in of Keras from a user's class of the same name. https://keras.io/api/models/model_saving_apis/
 """
