@@ -98,8 +98,10 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None):
             warnings.warn(f"Layer '{owner}' keeps its weights: {error.reason}", stacklevel=2)
     for path, optimizer in walk_optimizers(model, objects_to_skip or ()):
         try:
-            # A LossScaleOptimizer is read as the optimizer inside it.
-            group = root.group(_join(path, "inner_optimizer/vars")) or root.group(_join(path, "vars"))
+            # A LossScaleOptimizer is read as the optimizer inside it; a user's own may keep another inside for itself.
+            built_in = type(optimizer).__module__.startswith("fastseq.")
+            inner = root.group(_join(path, "inner_optimizer/vars")) if built_in else None
+            group = inner or root.group(_join(path, "vars"))
             load_optimizer(optimizer, {} if group is None else {key: group.dataset(key) for key in group.keys()}, root)
         except FileFormatError as error:
             if not skip_mismatch:
