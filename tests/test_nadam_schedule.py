@@ -1,8 +1,12 @@
 """Nadam's schedule_decay of Keras 1 and 2: the numbers that a model was trained with, and what is saved of them."""
 
+import copy
+import warnings
+
 import numpy as np
 import pytest
 
+import fastseq
 from fastseq import optimizers
 from fastseq.variable import Variable
 
@@ -40,6 +44,21 @@ def test_the_config_keeps_it():
     assert config["schedule_decay"] == 0.004
     assert optimizers.Nadam.from_config(config).schedule_decay == 0.004
     assert "schedule_decay" not in optimizers.Nadam().get_config()
+
+
+def test_saving_tells_that_keras_3_has_no_such_option(tmp_path):
+    model = fastseq.Sequential([fastseq.Input((3,)), fastseq.layers.Dense(2)])
+    model.compile(optimizers.Nadam(schedule_decay=0.004), "mse")
+    model.train_on_batch(np.ones((2, 3)), np.ones((2, 2)))
+    for name in ("m.keras", "m.h5"):
+        with pytest.warns(UserWarning, match=r"schedule_decay=0\.004.*compile=False") as caught:
+            model.save(tmp_path / name)
+        assert [warning.filename for warning in caught] == [__file__]
+        assert fastseq.load_model(tmp_path / name).optimizer.schedule_decay == 0.004
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.save(tmp_path / "m.keras", include_optimizer=False)
+        assert copy.deepcopy(model).optimizer.schedule_decay == 0.004
 
 
 @pytest.mark.tensorflow

@@ -20,11 +20,13 @@ KERAS_VERSION = "3.15.1"
 def save_model(model, path, overwrite=True, include_optimizer=True):
     """Writes `model` to the file `path`, which ends in .keras. include_optimizer: False leaves out all of `compile`.
 
-    Warns of a layer that Keras 3 does not have (LocallyConnected1D). Raises ValueError for another ending or a model
-    that has no weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for
-    an existing file when overwrite is False, ImportError without h5py.
+    Warns of a layer and of an option that Keras 3 does not have (LocallyConnected1D, Nadam's schedule_decay). Raises
+    ValueError for another ending or a model that has no weights yet, UnsupportedError for one with an activation that
+    Keras 3 does not have, FileExistsError for an existing file when overwrite is False, ImportError without h5py.
     """
     path = _check(model, path, ".keras", overwrite)
+    if include_optimizer:
+        _tell_own_options(model.optimizer)
     replace(path, _archive(model, include_optimizer))
 
 
@@ -62,6 +64,8 @@ def save_model_h5(model, path, overwrite=True, include_optimizer=True):
     from fastseq.saving import legacy_h5
 
     path = _check(model, path, (".h5", ".hdf5"), overwrite)
+    if include_optimizer:
+        _tell_own_options(model.optimizer)
     config = _config(model)
     whole = _hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer))
     replace(path, lambda file: file.write(whole))
@@ -108,6 +112,17 @@ def _check_activations(config):
             todo.extend(item.values())
         elif isinstance(item, (list, tuple)):
             todo.extend(item)
+
+
+def _tell_own_options(optimizer):
+    """Warns of an optimizer's option that Keras 3 does not have."""
+    decay = getattr(optimizer, "schedule_decay", 1.0)
+    if decay != 1:
+        warnings.warn(
+            f"Optimizer '{optimizer.name}' has schedule_decay={decay}, which Keras 3 does not have: fastseq loads the "
+            "file, Keras with compile=False only. save(..., include_optimizer=False) leaves the optimizer out.",
+            stacklevel=5,
+        )
 
 
 def _tell_own_layers(config):
