@@ -105,6 +105,12 @@ def test_keys_that_mean_nothing(name, options):
         model_of({"class_name": name, "config": {"name": "x", **options, "unknown_key": 1}}, shape=(None, 5, 4))
 
 
+def test_keys_that_mean_nothing_elsewhere_are_refused():
+    for options in ({"rng_type": "stateless"}, {"robust_masking": True}, {"num_constants": None}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            model_of(dense(**options))
+
+
 def test_keys_that_mean_something_else_are_refused():
     for options, match in (({"time_major": True}, "time_major"), ({"num_constants": 1}, "constants")):
         with pytest.raises(ValueError, match=match):

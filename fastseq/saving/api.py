@@ -210,8 +210,8 @@ def _explain(error, config, custom_objects, path, size):
     if missing is not None:
         reason, layer = missing
         if path is None:
-            return UnsupportedError(reason if reason.startswith("It needs") else f"Layer '{layer}': {reason}")
-        return FileFormatError(reason, path=path, layer=None if reason.startswith("It needs") else layer)
+            return UnsupportedError(f"Layer '{layer}': {reason}" if layer else reason)
+        return FileFormatError(reason, path=path, layer=layer)
     reason = getattr(error, "reason", None) or str(error)[:1000] or type(error).__name__
     with policies.reading(quiet=True):
         layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)

@@ -13,8 +13,15 @@ _RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "Bidirectional")
 _HARD_SIGMOID = "hard_sigmoid_keras2"
 _RENAMED = {"Model": "Functional", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "Policy": "DTypePolicy"}
 # Keys that were written for a time and change no result: how Keras computed, and what the graph knows anyway.
-# "dynamic" and "rng_type": TensorFlow 2; "robust_masking": tf_keras 2.21, another form of the same sum.
-_MEANINGLESS = ("input_dtype", "input_length", "dynamic", "rng_type", "robust_masking")
+_MEANINGLESS = ("input_dtype", "input_length", "dynamic")
+# How tf_keras 2.20 draws random numbers, and in which of two forms its Softmax takes masked numbers out.
+_MEANINGLESS_IN = {
+    **dict.fromkeys((
+        "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "LSTM", "GRU", "SimpleRNN",
+        "LSTMCell", "GRUCell", "SimpleRNNCell",
+    ), ("rng_type",)),
+    "Softmax": ("robust_masking",),
+}  # fmt: skip
 # Layers that keep integers, of which TensorFlow 1 and Keras 2.0 wrote their input's dtype as theirs.
 _OF_ANY_DTYPE = (
     "Embedding", "Flatten", "Reshape", "RepeatVector", "Permute", "Masking", "Concatenate", "TimeDistributed",
@@ -143,7 +150,8 @@ class _Converter:
                 config.setdefault("dtype", config["input_dtype"])
         # How Keras 2 computed, and shapes the graph knows: they change no result, and but for LocallyConnected1D no
         # weights either.
-        for key in (*_MEANINGLESS, *(() if name == "LocallyConnected1D" else ("implementation",))):
+        meaningless = () if name == "LocallyConnected1D" else ("implementation",)
+        for key in (*_MEANINGLESS, *_MEANINGLESS_IN.get(name, ()), *meaningless):
             config.pop(key, None)
         if name in _OF_ANY_DTYPE and config.get("dtype") in _INTEGERS:
             del config["dtype"]
@@ -152,9 +160,8 @@ class _Converter:
             inner = value.get("config") if key.endswith("_initializer") and isinstance(value, dict) else None
             if isinstance(inner, dict) and inner.get("dtype", "float32") in (None, *_FLOATS):
                 inner.pop("dtype", None)
-        if config.get("num_constants") is not None:
+        if name in _RECURRENT and config.pop("num_constants", None) is not None:
             raise _Unsupported("constants= of a recurrent layer are not supported", config.get("name"))
-        config.pop("num_constants", None)
         if isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
             config["axis"] = config["axis"][0]
         if config.pop("time_major", False):

@@ -67,7 +67,10 @@ def _told_name(entry):
 
 
 def explanation(config, custom_objects=None):
-    """(reason, name of the first layer) of a model that asks for layers that nobody has; None where all are there."""
+    """(reason, layer) of a model that asks for layers that nobody has; None where all are there.
+
+    layer: the name of the first one where only one class is missing, None for a list of them.
+    """
     found = missing_layers(config, custom_objects)
     if not found:
         return None
@@ -79,7 +82,7 @@ def explanation(config, custom_objects=None):
     if len(found) > _MOST:
         listed += f" and {len(found) - _MOST} others"
     wanted = [(name, entry) for name, kind, entry, _ in found[:_MOST] if kind == "layer"]
-    return f"It needs what fastseq does not have: {listed}.{tables.advice(wanted)}", layers[0]
+    return f"It needs what fastseq does not have: {listed}.{tables.advice(wanted)}", None
 
 
 def _count(number, kind):
