@@ -323,7 +323,7 @@ def get(identifier):
         return linear
     found = identifier
     if isinstance(identifier, dict):
-        found = serialization.deserialize_keras_object(identifier)
+        found = deserialize(identifier)
     elif isinstance(identifier, str):
         found = ALL_OBJECTS_DICT.get(identifier) or object_registration.get_registered_object(identifier)
     if callable(found):

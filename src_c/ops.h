@@ -38,6 +38,7 @@
     OP(ADAM, adam)                                                                                                     \
     OP(NADAM, nadam)                                                                                                   \
     OP(ADAGRAD, adagrad)                                                                                               \
+    OP(ADADELTA, adadelta)                                                                                             \
     OP(SUM_SQUARES, sum_squares)                                                                                       \
     OP(CLIP_SCALE, clip_scale)                                                                                         \
     OP(LSTM_BACKWARD, lstm_backward)                                                                                   \
@@ -234,6 +235,7 @@
 #define FS_ADAM_ARGS FS_UPDATE_ARGS
 #define FS_NADAM_ARGS FS_UPDATE_ARGS
 #define FS_ADAGRAD_ARGS FS_UPDATE_ARGS
+#define FS_ADADELTA_ARGS FS_UPDATE_ARGS
 
 /* partial[b] = sum of x^2 over block b, of FS_NORM_BLOCK elements but for the last. fastseq/optimizers/native.py knows
    the number too. */
@@ -392,7 +394,7 @@ enum fs_random_kind { FS_RANDOM_KEEP, FS_RANDOM_NORMAL };
 enum fs_choice_kind { FS_CHOICE_BEST, FS_CHOICE_DRAW };
 enum fs_loss_kind {
     FS_LOSS_SQUARED, FS_LOSS_ABSOLUTE, FS_LOSS_HUBER, FS_LOSS_DIVERGENCE, FS_LOSS_BINARY, FS_LOSS_CATEGORICAL,
-    FS_LOSS_SPARSE
+    FS_LOSS_SPARSE, FS_LOSS_PERCENTAGE
 };
 enum fs_loss_reduction { FS_REDUCE_SUM, FS_REDUCE_MEAN, FS_REDUCE_WEIGHTED_MEAN };
 enum fs_hits_kind { FS_HITS_LARGEST, FS_HITS_ABOVE };

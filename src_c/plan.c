@@ -198,7 +198,8 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     case FS_OP_RMSPROP:
     case FS_OP_ADAM:
     case FS_OP_NADAM:
-    case FS_OP_ADAGRAD: {
+    case FS_OP_ADAGRAD:
+    case FS_OP_ADADELTA: {
         const fs_update_args *a = args;
         extent->rows = a->count;
         extent->row_work = 20;

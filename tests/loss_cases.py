@@ -32,6 +32,7 @@ def sample(kind, rng, leading=(B,)):
 CASES = [
     ("MeanSquaredError", {}, "real"),
     ("MeanAbsoluteError", {}, "real"),
+    ("MeanAbsolutePercentageError", {}, "real"),
     ("Huber", {}, "real"),
     ("Huber", {"delta": 0.3}, "real"),
     ("KLDivergence", {}, "soft"),

@@ -32,6 +32,7 @@ CASES = [
     ("SparseTopKCategoricalAccuracy", {"k": 3}, "classes"),
     ("MeanSquaredError", {}, "real"),
     ("MeanAbsoluteError", {}, "real"),
+    ("MeanAbsolutePercentageError", {}, "real"),
     ("Precision", {}, "bits"),
     ("Precision", {"thresholds": 0.7}, "bits"),
     ("Precision", {"thresholds": [0.2, 0.9]}, "bits"),

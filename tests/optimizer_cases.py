@@ -20,6 +20,8 @@ KINDS = [
     ("AdamW", {"weight_decay": 0.1, "amsgrad": True}),
     ("Nadam", {}),
     ("Nadam", {"beta_1": 0.7, "beta_2": 0.95, "epsilon": 1e-3}),
+    ("Adadelta", {"learning_rate": 1.0}),
+    ("Adadelta", {"rho": 0.8, "epsilon": 1e-3, "learning_rate": 0.5}),
     ("Adagrad", {}),
     ("Adagrad", {"initial_accumulator_value": 0.5, "epsilon": 1e-2, "learning_rate": 0.1}),
 ]

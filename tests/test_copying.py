@@ -120,7 +120,7 @@ def error(y_true, y_pred):
     return (y_true - y_pred) ** 2
 
 
-@pytest.mark.filterwarnings("ignore:.*keeps its state")
+@pytest.mark.filterwarnings("ignore:.*was not taken over")
 def test_what_is_not_registered():
     """A deep copy has it from the model; a pickle, which another process may read, cannot."""
     model = fastseq.Sequential([layers.Input((4,)), Doubled(name="twice"), layers.Dense(3)])

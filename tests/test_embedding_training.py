@@ -17,6 +17,7 @@ OPTIMIZERS = {
     "adam": {"amsgrad": True},
     "adamw": {},
     "nadam": {},
+    "adadelta": {},
     "adagrad": {},
     "SGD clipped": {"clipnorm": 0.01},
     "Adam clipped together": {"global_clipnorm": 0.01},

@@ -248,3 +248,22 @@ def test_clipping_switched_on_later_takes_part():
         weights.append(model.get_weights())
     for first, second in zip(*weights):
         np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("classes", [2, 40])
+def test_percentages_of_nothing(classes):
+    y, x = labels_and_predictions("real", np.random.default_rng(6), (40,), classes)
+    y[::3] = 0
+    x[::5] = y[::5]
+    y[1, 0], x[2, 1] = np.nan, np.inf
+    loss = losses.MeanAbsolutePercentageError()
+    finite = np.isfinite(x).all(-1) & np.isfinite(y).all(-1)
+    for rows in (finite, ~finite):
+        with np.errstate(invalid="ignore"):
+            truth, slopes = loss.value_and_gradient(y[rows], x[rows])
+        on_every_isa(
+            lambda rows=rows: np.append(*run_native(loss, y[rows], x[rows])[:2]),
+            lambda found, truth=truth, slopes=slopes: np.testing.assert_allclose(
+                found, np.append(truth, slopes), rtol=4e-6
+            ),
+        )

@@ -230,3 +230,16 @@ def test_nan_goes_through():
     for name in ("MeanSquaredError", "CategoricalCrossentropy", "BinaryCrossentropy", "KLDivergence"):
         value, gradient = getattr(losses, name)().value_and_gradient(np.ones((2, 3)), [[np.nan] * 3, [0.5] * 3])
         assert np.isnan(value) and gradient.shape == (2, 3)
+
+
+def test_percentages_of_nothing():
+    """Keras divides by 1e-7 at least; where prediction and label are one, nothing pulls."""
+    loss = losses.MeanAbsolutePercentageError(reduction="sum")
+    y_true, y_pred = np.array([[0.0, 2.0], [-4.0, 0.0]], "f"), np.array([[1.0, 2.0], [-5.0, 0.0]], "f")
+    values = losses.mean_absolute_percentage_error(y_true, y_pred)
+    np.testing.assert_allclose(values, [100 * 1e7 / 2, 100 * 0.25 / 2], rtol=1e-6)
+    value, gradient = loss.value_and_gradient(y_true, y_pred)
+    assert value == pytest.approx(values.sum())
+    np.testing.assert_allclose(gradient, [[5e8, 0.0], [-12.5, 0.0]], rtol=1e-6)
+    for name in ("mape", "MAPE"):
+        assert losses.get(name) is losses.mean_absolute_percentage_error

@@ -8,7 +8,7 @@ from optimizer_cases import KINDS, SHARED, gradients, id_of, twin_of, variables,
 import fastseq
 from fastseq import _native, layers, optimizers, runtime
 
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adagrad"]
+NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adadelta", "Adagrad"]
 LARGE = [(5, 1), (301, 1009), (1,), (4096,), (4097,)]
 
 

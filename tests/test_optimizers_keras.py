@@ -10,7 +10,7 @@ from fastseq import constraints, optimizers
 pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")
 
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adagrad"]
+NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adadelta", "Adagrad"]
 CASES = KINDS + [(name, options) for name in NAMES for options in SHARED]
 
 

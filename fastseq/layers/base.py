@@ -21,6 +21,7 @@ from fastseq.layers import calling
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.naming import auto_name
 from fastseq.program import ProgramCache, ProgramUsers
+from fastseq.saving import policies
 from fastseq.saving.loading import initial_value
 from fastseq.variable import Variable
 
@@ -55,7 +56,7 @@ class Layer(AddsLosses, _call.PlainCall):
             raise ValueError(f"`name` must be a string without '/', got {name!r}.")
         self.name = name or auto_name(type(self).__name__)
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self.dtype_policy = calling.dtype_policy(dtype, self.name)
+        self._policy = policies.policy_of(dtype, self.name)
         self.autocast = autocast
         self._trainable = trainable
         self._input_shape_arg = calling.pop_input_shape(kwargs)
@@ -389,7 +390,7 @@ class Layer(AddsLosses, _call.PlainCall):
     # ---- config --------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        config = {"name": self.name, "trainable": self.trainable, "dtype": calling.dtype_config(self.dtype_policy)}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self._policy.config()}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config:
@@ -405,6 +406,15 @@ class Layer(AddsLosses, _call.PlainCall):
         return "float32"
 
     compute_dtype = variable_dtype = dtype
+
+    @property
+    def dtype_policy(self):
+        """The name of the layer's dtype policy: "float32", or the one of the file it comes from; see `policies`."""
+        return self._policy.name
+
+    @dtype_policy.setter
+    def dtype_policy(self, policy):
+        self._policy = policies.policy_of(policy, self.name)
 
     @property
     def input(self):

@@ -2,6 +2,7 @@
 
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent import Recurrent
+from fastseq.saving import policies
 from fastseq.saving.object_registration import CustomObjectScope, scope_objects
 from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -16,7 +17,7 @@ def _renamed(layer, prefix, **changes):
     """A fresh layer of the same configuration whose name starts with `prefix`."""
     config = {**layer.get_config(), "name": prefix + _without(prefix, layer.name), **changes}
     # The classes of the user's own in it, an RNN's cell for one, are known here, registered or not.
-    with CustomObjectScope({**scope_objects(), **_users_classes(layer)}):
+    with CustomObjectScope({**scope_objects(), **_users_classes(layer)}), policies.reading(quiet=True):
         return type(layer).from_config(config)
 
 

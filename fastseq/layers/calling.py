@@ -16,27 +16,6 @@ _TENSORS = (np.ndarray, Slot, KerasTensor)
 # ---- constructor arguments -----------------------------------------------------------------------------------------
 
 
-def dtype_policy(dtype, layer_name):
-    """The name of the policy `dtype`. Raises ValueError for all but float32, the one type the kernels compute in."""
-    if isinstance(dtype, dict):
-        config = dtype.get("config")
-        if not isinstance(config, dict) or not isinstance(config.get("name"), str):
-            raise ValueError(f"Layer '{layer_name}': {dtype!r} is no dtype policy.")
-        dtype = config["name"]
-    name = getattr(dtype, "name", dtype)
-    if name is None:
-        return "float32"
-    if not isinstance(name, str):
-        name = np.dtype(name).name
-    if name != "float32":
-        raise ValueError(f"Layer '{layer_name}': dtype={name!r} is not supported, fastseq computes in float32.")
-    return "float32"
-
-
-def dtype_config(name):
-    return {"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}, "registered_name": None}
-
-
 def pop_input_shape(kwargs):
     """The full batch shape that Keras 1 and 2 spellings in `kwargs` give, or None; takes them out of `kwargs`."""
     batch_shape = kwargs.pop("batch_input_shape", None)

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastseq.graph import KerasTensor, Node
 from fastseq.layers.base import Layer
+from fastseq.saving import policies
 
 
 class InputLayer(Layer):
@@ -41,6 +42,7 @@ class InputLayer(Layer):
             (_size(batch_size, who), *_shape(shape, who)) if batch_shape is None else _shape(batch_shape, who)
         )
         self._given_dtype, self._kind = _dtype(dtype, who)
+        policies.note_input(self._given_dtype)
         self.optional = False
         self.built = True
         Node(self, {}, KerasTensor(self.batch_shape, self._kind, name=name) if input_tensor is None else input_tensor)

@@ -14,9 +14,11 @@ from fastseq.losses.probabilistic import (
 from fastseq.losses.regression import (
     Huber,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanSquaredError,
     huber,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     mean_squared_error,
 )
 from fastseq.saving import serialization
@@ -27,6 +29,7 @@ _CLASS_OF = {
     huber: Huber,
     kl_divergence: KLDivergence,
     mean_absolute_error: MeanAbsoluteError,
+    mean_absolute_percentage_error: MeanAbsolutePercentageError,
     mean_squared_error: MeanSquaredError,
     sparse_categorical_crossentropy: SparseCategoricalCrossentropy,
 }
@@ -36,6 +39,7 @@ for _names, _function in (
     ("bce BCE", binary_crossentropy),
     ("kld KLD", kl_divergence),
     ("mae MAE", mean_absolute_error),
+    ("mape MAPE", mean_absolute_percentage_error),
     ("mse MSE", mean_squared_error),
 ):
     ALL_OBJECTS_DICT |= dict.fromkeys(_names.split(), _function)

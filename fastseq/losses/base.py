@@ -130,7 +130,10 @@ class LossFunctionWrapper(Loss):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**(serialization.deserialize_keras_object(config) if "fn" in config else config))
+        if "fn" in config:
+            function = serialization.deserialize_of_kind(config["fn"], "losses")
+            config = {**serialization.deserialize_keras_object({**config, "fn": None}), "fn": function}
+        return cls(**config)
 
     def __repr__(self):
         return f"<LossFunctionWrapper({self.fn}, kwargs={self._fn_kwargs})>"

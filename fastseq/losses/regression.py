@@ -5,6 +5,7 @@ Every function takes `y_true` and `y_pred` of shape (B, ..., N) and gives values
 
 import numpy as np
 
+from fastseq import backend
 from fastseq.losses.base import Loss, LossFunctionWrapper, check_same_shape, squeeze_or_expand_to_same_rank
 
 
@@ -44,6 +45,24 @@ def _huber_terms(error, delta):
     return terms, np.where(inside, error, delta * np.sign(error))
 
 
+def _percentage_with_pullback(y_true, y_pred):
+    y_pred = _floating(y_pred)
+    given = y_pred.shape
+    y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true, y_pred.dtype), y_pred)
+    check_same_shape("mean_absolute_percentage_error", y_true, y_pred)
+    size = np.maximum(np.abs(y_true), y_pred.dtype.type(backend.epsilon()))
+    with np.errstate(all="ignore"):
+        parts = (y_pred - y_true) / size
+    hundred = y_pred.dtype.type(100)
+    values = hundred * np.mean(np.abs(parts), axis=-1, dtype=np.float64).astype(y_pred.dtype)
+
+    def pullback(upstream):
+        each = upstream[..., None] / y_pred.dtype.type(y_pred.shape[-1]) * hundred
+        return (each * (np.sign(parts) / size)).reshape(given)
+
+    return values, pullback
+
+
 def mean_squared_error(y_true, y_pred):
     """``mean((y_true - y_pred)^2)``."""
     return mean_squared_error.with_pullback(y_true, y_pred)[0]
@@ -54,6 +73,11 @@ def mean_absolute_error(y_true, y_pred):
     return mean_absolute_error.with_pullback(y_true, y_pred)[0]
 
 
+def mean_absolute_percentage_error(y_true, y_pred):
+    """``100 mean(|y_true - y_pred| / max(|y_true|, 1e-7))``; its derivative at no difference is 0."""
+    return mean_absolute_percentage_error.with_pullback(y_true, y_pred)[0]
+
+
 def huber(y_true, y_pred, delta=1.0):
     """Half the squared difference up to `delta`, from there on a straight line. Huber 1964."""
     return huber.with_pullback(y_true, y_pred, delta)[0]
@@ -61,6 +85,7 @@ def huber(y_true, y_pred, delta=1.0):
 
 mean_squared_error.with_pullback = _mean_of_differences("mean_squared_error", lambda e: (np.square(e), 2 * e))
 mean_absolute_error.with_pullback = _mean_of_differences("mean_absolute_error", lambda e: (np.abs(e), np.sign(e)))
+mean_absolute_percentage_error.with_pullback = _percentage_with_pullback
 _huber = _mean_of_differences("huber", _huber_terms)
 huber.with_pullback = lambda y_true, y_pred, delta=1.0: _huber(y_true, y_pred, delta=delta)
 
@@ -80,6 +105,16 @@ class MeanAbsoluteError(LossFunctionWrapper):
 
     def __init__(self, reduction="sum_over_batch_size", name="mean_absolute_error", dtype=None):
         super().__init__(mean_absolute_error, reduction, name, dtype)
+
+    def get_config(self):
+        return Loss.get_config(self)
+
+
+class MeanAbsolutePercentageError(LossFunctionWrapper):
+    """See `mean_absolute_percentage_error`, and `Loss` for the arguments."""
+
+    def __init__(self, reduction="sum_over_batch_size", name="mean_absolute_percentage_error", dtype=None):
+        super().__init__(mean_absolute_percentage_error, reduction, name, dtype)
 
     def get_config(self):
         return Loss.get_config(self)

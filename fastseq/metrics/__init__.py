@@ -1,7 +1,7 @@
 """Metrics with Keras's names, arguments and numbers. https://keras.io/api/metrics/"""
 
 from fastseq.losses import choose
-from fastseq.losses.regression import mean_absolute_error, mean_squared_error
+from fastseq.losses.regression import mean_absolute_error, mean_absolute_percentage_error, mean_squared_error
 from fastseq.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -17,7 +17,7 @@ from fastseq.metrics.accuracy import (
 )
 from fastseq.metrics.base import Mean, MeanMetricWrapper, Metric
 from fastseq.metrics.confusion import Precision, Recall
-from fastseq.metrics.regression import MeanAbsoluteError, MeanSquaredError
+from fastseq.metrics.regression import MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError
 from fastseq.naming import to_snake_case
 from fastseq.saving import serialization
 
@@ -27,6 +27,7 @@ _CLASSES = (
     CategoricalAccuracy,
     Mean,
     MeanAbsoluteError,
+    MeanAbsolutePercentageError,
     MeanMetricWrapper,
     MeanSquaredError,
     Metric,
@@ -38,11 +39,17 @@ _CLASSES = (
 )
 ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}
 ALL_OBJECTS_DICT |= {to_snake_case(cls.__name__): cls for cls in _CLASSES}
-ALL_OBJECTS_DICT |= dict.fromkeys(("mae", "MAE"), MeanAbsoluteError) | dict.fromkeys(("mse", "MSE"), MeanSquaredError)
+for _names, _class in (
+    ("mae MAE", MeanAbsoluteError),
+    ("mape MAPE", MeanAbsolutePercentageError),
+    ("mse MSE", MeanSquaredError),
+):
+    ALL_OBJECTS_DICT |= dict.fromkeys(_names.split(), _class)
 FUNCTIONS = (
     binary_accuracy,
     categorical_accuracy,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     mean_squared_error,
     sparse_categorical_accuracy,
     sparse_top_k_categorical_accuracy,

@@ -116,7 +116,10 @@ class MeanMetricWrapper(Mean):
 
     @classmethod
     def from_config(cls, config):
-        return cls(**(serialization.deserialize_keras_object(config) if "fn" in config else config))
+        if "fn" in config:
+            function = serialization.deserialize_of_kind(config["fn"], "metrics")
+            config = {**serialization.deserialize_keras_object({**config, "fn": None}), "fn": function}
+        return cls(**config)
 
 
 class FunctionMetric(MeanMetricWrapper):

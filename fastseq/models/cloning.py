@@ -7,6 +7,7 @@ from fastseq.graph import KerasTensor
 from fastseq.layers.input_layer import Input
 from fastseq.models.functional import Functional
 from fastseq.models.sequential import Sequential
+from fastseq.saving import policies
 
 
 def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
@@ -19,7 +20,8 @@ def clone_model(model, input_tensors=None, clone_function=None, call_function=No
 
     Raises ValueError for a subclassed model with any of these, and for tensors that do not fit.
     """
-    return _Cloner(clone_function, call_function, recursive).clone(model, input_tensors)
+    with policies.reading(quiet=True):
+        return _Cloner(clone_function, call_function, recursive).clone(model, input_tensors)
 
 
 class _Cloner:

@@ -3,10 +3,11 @@
 from collections import deque
 
 from fastseq import mask_rules, nest
-from fastseq.errors import FileFormatError
+from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
 from fastseq.models import mask_ops
+from fastseq.saving import policies
 
 # More calls than any model, nested ones counted through: 60 models, each calling the next twice, would be 10^18.
 _MOST_CALLS = 1_000_000
@@ -88,7 +89,8 @@ def functional_from_config(cls, config, custom_objects=None):
     doubled or unknown names, calls and tensors that do not exist, loops; UnsupportedError for unknown classes.
     """
     try:
-        return _Reader(config, custom_objects).model(cls)
+        with policies.reading(f"The config of model '{config.get('name')}'"):
+            return _Reader(config, custom_objects).model(cls)
     except RecursionError:
         raise FileFormatError("A config is nested too deeply to be a model's.") from None
 
@@ -304,6 +306,7 @@ def model_from_json(json_string, custom_objects=None):
     import json
 
     from fastseq.saving.legacy_config import to_keras3
+    from fastseq.saving.missing import explanation
     from fastseq.saving.serialization import deserialize_keras_object
 
     try:
@@ -316,5 +319,11 @@ def model_from_json(json_string, custom_objects=None):
     rules = mask_rules.of_version(config.get("keras_version"))
     if "module" not in config:
         config = to_keras3(config)
-    with mask_rules.scope(rules):
-        return deserialize_keras_object(config, custom_objects)
+    try:
+        with mask_rules.scope(rules):
+            return deserialize_keras_object(config, custom_objects)
+    except (UnsupportedError, FileFormatError) as error:
+        told = explanation(config, custom_objects)
+        if told is None:
+            raise
+        raise UnsupportedError(told[0]) from error

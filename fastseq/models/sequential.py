@@ -8,6 +8,7 @@ from fastseq.layers.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
 from fastseq.naming import free_name
+from fastseq.saving import policies
 
 
 class _Stack:
@@ -303,13 +304,15 @@ class Sequential(Model):
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list) or "name" not in config:
             raise FileFormatError("The config of a Sequential model is a dict with 'name' and a list 'layers'.")
         layers = []
-        for position, entry in enumerate(config["layers"]):
-            layer = deserialize_keras_object(entry, custom_objects)
-            if not isinstance(layer, Layer):
-                raise FileFormatError(f"Layer number {position} is no layer but a {type(layer).__name__}.")
-            layers.append(layer)
-        with mask_rules.scope(mask_rules.of_entry(config)):
-            model = cls(layers, name=config["name"], trainable=config.get("trainable", True))
+        with policies.reading(f"The config of model '{config['name']}'"):
+            for position, entry in enumerate(config["layers"]):
+                layer = deserialize_keras_object(entry, custom_objects)
+                if not isinstance(layer, Layer):
+                    raise FileFormatError(f"Layer number {position} is no layer but a {type(layer).__name__}.")
+                layers.append(layer)
+            with mask_rules.scope(mask_rules.of_entry(config)):
+                model = cls(layers, name=config["name"], trainable=config.get("trainable", True))
+            model.dtype_policy = config.get("dtype")
         shape = config.get("build_input_shape")
         if model._functional is None and isinstance(shape, (list, tuple)) and shape and layers:
             model.build(shape)

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules with Keras's names, arguments and numbers. https://keras.io/api/optimizers/"""
 
 from fastseq.optimizers import schedules
+from fastseq.optimizers.adadelta import Adadelta
 from fastseq.optimizers.adagrad import Adagrad
 from fastseq.optimizers.adam import Adam, AdamW
 from fastseq.optimizers.base import Optimizer
@@ -9,7 +10,7 @@ from fastseq.optimizers.rmsprop import RMSprop
 from fastseq.optimizers.sgd import SGD
 from fastseq.saving import serialization
 
-_CLASSES = (Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD)
+_CLASSES = (Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD)
 ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}
 # Names in lower case, as "rmsprop", name an optimizer too.
 _BY_NAME = {**ALL_OBJECTS_DICT, **{cls.__name__.lower(): cls for cls in _CLASSES}}

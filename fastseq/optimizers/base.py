@@ -10,6 +10,7 @@ import warnings
 import numpy as np
 
 from fastseq import interrupts, naming
+from fastseq.optimizers import schedules
 from fastseq.optimizers.gradients import checked, clipped
 from fastseq.optimizers.native import Updates
 from fastseq.optimizers.schedules import LearningRateSchedule
@@ -377,8 +378,10 @@ class Optimizer:
         """
         if len(store.keys()) != len(self._variables):
             warnings.warn(
-                f"Optimizer '{self.name}' keeps its state: it has {len(self._variables)} variables, the saved one has "
-                f"{len(store.keys())}." + ("" if self.built else " It has not been built yet."),
+                self._not_taken(
+                    f"it has {len(store.keys())} variables, the optimizer {len(self._variables)}"
+                    + ("." if self.built else ", and is not built yet.")
+                ),
                 stacklevel=2,
             )
             return
@@ -393,6 +396,11 @@ class Optimizer:
                 raise ValueError(f"Variable '{variable.path}' counts steps, and no training has {int(value)}.")
         for variable, value in zip(self._variables, values):
             variable.assign(value)
+
+    def _not_taken(self, reason):
+        """The message that a saved state does not become this optimizer's."""
+        now = "goes on with its own" if int(self._iterations) else "starts anew"
+        return f"The saved state of optimizer '{self.name}' was not taken over, it {now}: {reason}"
 
     def get_config(self):
         rate = self._learning_rate
@@ -415,5 +423,5 @@ class Optimizer:
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
-            config["learning_rate"] = serialization.deserialize_keras_object(config["learning_rate"], custom_objects)
+            config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
         return cls(**config)

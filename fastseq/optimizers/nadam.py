@@ -9,9 +9,15 @@ _ONE = np.float32(1)
 
 
 class Nadam(Optimizer):
-    """Dozat 2016. beta_1, beta_2: decay of the moments; epsilon: added to the second one's root."""
+    """Dozat 2016. beta_1, beta_2: decay of the moments; epsilon: added to the second one's root.
+
+    schedule_decay: an argument of Keras 1 and 2, where it was 0.004: the momentum of step t is
+    beta_1 (1 - 0.96^(schedule_decay t) / 2). Keras 3 computes what 1 means, has no such argument, and refuses a config
+    that holds another value.
+    """
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=None, **kwargs):
+        self.schedule_decay = float(kwargs.pop("schedule_decay", 1.0))
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
@@ -29,7 +35,7 @@ class Nadam(Optimizer):
 
     def _warmed(self, step):
         """beta_1 of a step, which grows towards its final value."""
-        power = np.power(np.float32(0.96), np.float32(step))
+        power = np.power(np.float32(0.96), np.float32(step) * np.float32(self.schedule_decay))
         return np.float32(self.beta_1) * (_ONE - np.float32(0.5) * power)
 
     def _before_update(self):
@@ -59,6 +65,17 @@ class Nadam(Optimizer):
         mean = of_moment * m + of_gradient * gradient
         self.assign_sub(variable, mean * learning_rate / (np.sqrt(v * of_square) + np.float32(self.epsilon)))
 
+    def load_own_variables(self, store):
+        """As `Optimizer` does. Keras before 3.10 kept the product before the moments, not behind them."""
+        if self.built and self._momentums and len(store.keys()) == len(self._variables):
+            place = next(i for i, variable in enumerate(self._variables) if variable is self._momentums[0])
+            if np.shape(store[str(place)]) == () != self._momentums[0].shape:
+                order = [*range(place), *range(place + 1, len(self._variables)), place]
+                store = {str(new): store[str(old)] for new, old in enumerate(order)}
+        super().load_own_variables(store)
+
     def get_config(self):
         config = {"beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
+        if self.schedule_decay != 1:
+            config["schedule_decay"] = self.schedule_decay
         return {**super().get_config(), **config}

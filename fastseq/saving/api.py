@@ -20,9 +20,12 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         `compile_config`, as data; with False that is None.
     safe_mode: there is no other mode: nothing in a file is ever run. False raises UnsupportedError.
 
-    A model of Keras 2 computes what Keras 2 computed: `hard_sigmoid` in such a file is clip(0.2 x + 0.5, 0, 1), the
-    activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1). Masks are
-    handed on, joined and used as in the version of Keras that wrote the file (`mask_rules.MaskRules`).
+    A model of float16, bfloat16 or float64, or of a mixed policy, runs in float32: a warning says so, and the model
+    keeps its policies when it is saved again. A LossScaleOptimizer is read as the optimizer inside it.
+    A model of Keras 1 or 2 computes what Keras computed then: `hard_sigmoid` in such a file is
+    clip(0.2 x + 0.5, 0, 1), the activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own
+    clip(x / 6 + 0.5, 0, 1). Masks are handed on, joined and used as in the version of Keras that wrote the file
+    (`mask_rules.MaskRules`).
     Raises FileFormatError, naming the file, the layer and the reason, for a broken, truncated or foreign file, and for
     a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does;
     TypeError for a filepath of another type.
@@ -177,13 +180,15 @@ def _build(config, custom_objects, path, size, rules):
 
     size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow.
     """
+    from fastseq.saving import policies
     from fastseq.saving.config_check import check_model_config
     from fastseq.saving.loading import WeightBudget
     from fastseq.saving.serialization import ObjectSharingScope, deserialize_keras_object
 
     check_model_config(config, path)
     try:
-        with ObjectSharingScope(), WeightBudget(size), mask_rules.scope(rules):
+        what = "The model" if path is None else f"File '{path}'"
+        with policies.reading(what), ObjectSharingScope(), WeightBudget(size), mask_rules.scope(rules):
             model = deserialize_keras_object(config, custom_objects)
     except MemoryError:
         raise
@@ -195,8 +200,18 @@ def _build(config, custom_objects, path, size, rules):
 
 
 def _explain(error, config, custom_objects, path, size):
+    from fastseq.saving import policies
+    from fastseq.saving.missing import explanation
+
+    missing = explanation(config, custom_objects)
+    if missing is not None:
+        reason, layer = missing
+        if path is None:
+            return UnsupportedError(f"Layer '{layer}': {reason}" if layer else reason)
+        return FileFormatError(reason, path=path, layer=layer)
     reason = getattr(error, "reason", None) or str(error)[:1000] or type(error).__name__
-    layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)
+    with policies.reading(quiet=True):
+        layer = getattr(error, "layer", None) or _culprit(config, custom_objects, size)
     if path is None and isinstance(error, (UnsupportedError, NotImplementedError)):
         return UnsupportedError(f"Layer '{layer}': {reason}" if layer else reason)
     return FileFormatError(reason, path=path, layer=layer)
@@ -208,11 +223,14 @@ def _culprit(config, custom_objects, size):
 
 
 def _failing(config, custom_objects, size, without):
+    from fastseq.models import mask_ops
     from fastseq.saving.loading import WeightBudget
     from fastseq.saving.serialization import deserialize_keras_object
 
     for entry in config["config"].get("layers", []):
         inner = entry["config"]
+        if mask_ops.is_operation(entry):
+            continue  # not a layer that the user made
         try:
             with WeightBudget(size):
                 deserialize_keras_object({key: entry[key] for key in entry if key not in without}, custom_objects)

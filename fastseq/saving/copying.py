@@ -19,10 +19,10 @@ def to_bytes(model):
 
 def from_bytes(data, custom_objects=None):
     """The model of such bytes, compiled as it was. Raises and warns as `load_model` does."""
-    from fastseq.saving import api
+    from fastseq.saving import api, policies
     from fastseq.saving.keras_zip import KerasArchive
 
-    with KerasArchive(None, data) as archive:
+    with KerasArchive(None, data) as archive, policies.reading(quiet=True):
         return api.load_archive(archive, custom_objects)
 
 

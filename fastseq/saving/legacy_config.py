@@ -1,4 +1,4 @@
-"""Configs of Keras 2 (and of Keras 3's older HDF5 format) in the form that Keras 3's `.keras` has.
+"""Configs of Keras 1 and 2 (and of Keras 3's older HDF5 format) in the form that Keras 3's `.keras` has.
 
 What changed between the two is renamed here, once, so that layers and models only know Keras 3's form. Numbers are
 those that the model was trained with: `hard_sigmoid` in a file of Keras 2 is clip(0.2 x + 0.5, 0, 1) and becomes
@@ -7,11 +7,29 @@ those that the model was trained with: `hard_sigmoid` in a file of Keras 2 is cl
 
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.naming import free_name
+from fastseq.saving import keras1
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 _RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "Bidirectional")
 _HARD_SIGMOID = "hard_sigmoid_keras2"
 _RENAMED = {"Model": "Functional", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "Policy": "DTypePolicy"}
+# Keys that were written for a time and change no result: how Keras computed, and what the graph knows anyway.
+_MEANINGLESS = ("input_dtype", "input_length", "dynamic")
+# How tf_keras 2.20 draws random numbers, and in which of two forms its Softmax takes masked numbers out.
+_MEANINGLESS_IN = {
+    **dict.fromkeys((
+        "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "LSTM", "GRU", "SimpleRNN",
+        "LSTMCell", "GRUCell", "SimpleRNNCell",
+    ), ("rng_type",)),
+    "Softmax": ("robust_masking",),
+}  # fmt: skip
+# Layers that keep integers, of which TensorFlow 1 and Keras 2.0 wrote their input's dtype as theirs.
+_OF_ANY_DTYPE = (
+    "Embedding", "Flatten", "Reshape", "RepeatVector", "Permute", "Masking", "Concatenate", "TimeDistributed",
+    "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Activation", "ActivityRegularization",
+)  # fmt: skip
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
+_FLOATS = ("float16", "bfloat16", "float32", "float64")
 # Keras 1's Merge(mode=...), which early Keras 2 still wrote.
 _MERGE = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate", "dot": "Dot"}
 
@@ -83,6 +101,8 @@ class _Converter:
                 return self.value(value["items"])
             if isinstance(value.get("config"), (dict, list)):
                 return self.object(value)
+        if isinstance(value, dict) and value.get("type") == "ndarray" and value.keys() == {"type", "value"}:
+            return self.value(value["value"])  # how Keras 2 wrote NumPy's numbers, LeakyReLU's alpha for one
         if isinstance(value, dict):
             return {key: self.value(item) for key, item in value.items()}
         if isinstance(value, list):
@@ -99,6 +119,8 @@ class _Converter:
         config = entry["config"]
         if isinstance(config, list):
             # Sequential before Keras 2.2.3 was a bare list of layers.
+            if keras1.begins_with_merge(config):
+                return self.object(self.branches(entry, config))
             config = {"name": entry.get("name", "sequential"), "layers": config}
         if name != "Sequential":
             # Written for Keras 2's ideas of an input shape (initial states in it); a functional model builds itself.
@@ -107,9 +129,22 @@ class _Converter:
         if name in _MODELS and "layers" in config:
             entry["config"] = self.model(name, config)
             return entry
+        try:
+            config = keras1.layer(saved_class, config)
+        except ValueError as error:
+            raise _Unsupported(str(error), config.get("name")) from error
+        entry["class_name"] = keras1.CLASSES.get(name, name)
         config = {key: self.value(item) for key, item in config.items()}
         entry["config"] = self.layer(entry, saved_class, config)
         return entry
+
+    def branches(self, entry, layers):
+        """The functional model that a Sequential of Keras 1 is which begins with a Merge of branches."""
+        try:
+            model = keras1.merged_branches(entry.get("name", "sequential"), layers)
+        except ValueError as error:
+            raise _Unsupported(str(error), entry.get("name")) from error
+        return {**entry, **model}
 
     def layer(self, entry, saved_class, config):
         """A layer's config with the arguments' names and values of Keras 3."""
@@ -117,12 +152,25 @@ class _Converter:
         if isinstance(config.get("dtype"), dict) and config["dtype"].get("class_name") == "DTypePolicy":
             config["dtype"] = config["dtype"].get("config", {}).get("name", "float32")
         shape = config.pop("batch_input_shape", None)
-        if name == "InputLayer" and shape is not None:
-            config["batch_shape"] = shape
+        if name == "InputLayer":
+            if shape is not None:
+                config["batch_shape"] = shape
+            if config.get("input_dtype") is not None:  # Keras 1
+                config.setdefault("dtype", config["input_dtype"])
         # How Keras 2 computed, and shapes the graph knows: they change no result, and but for LocallyConnected1D no
         # weights either.
-        for key in ("input_dtype", "input_length", *(() if name == "LocallyConnected1D" else ("implementation",))):
+        meaningless = () if name == "LocallyConnected1D" else ("implementation",)
+        for key in (*_MEANINGLESS, *_MEANINGLESS_IN.get(name, ()), *meaningless):
             config.pop(key, None)
+        if name in _OF_ANY_DTYPE and config.get("dtype") in _INTEGERS:
+            del config["dtype"]
+        for key, value in config.items():
+            # TensorFlow 1.10 to 1.15 wrote a dtype into every initializer; a weight's own has always decided.
+            inner = value.get("config") if key.endswith("_initializer") and isinstance(value, dict) else None
+            if isinstance(inner, dict) and inner.get("dtype", "float32") in (None, *_FLOATS):
+                inner.pop("dtype", None)
+        if name in _RECURRENT and config.pop("num_constants", None) is not None:
+            raise _Unsupported("constants= of a recurrent layer are not supported", config.get("name"))
         if isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
             config["axis"] = config["axis"][0]
         if config.pop("time_major", False):
@@ -168,12 +216,16 @@ class _Converter:
         if name == "Sequential":
             # The first layer told the input's shape where there was no InputLayer.
             first = saved[0]["config"] if saved else {}
-            shape = first.get("batch_input_shape") if isinstance(first, dict) else None
+            shape = None
+            if saved and isinstance(first, dict):
+                shape = keras1.layer(saved[0]["class_name"], first).get("batch_input_shape")
             if shape is not None and layers[0]["class_name"] != "InputLayer":
                 names = {layer["config"].get("name") for layer in layers}
-                name = _input_name(first.get("name"), names)
-                added = {"batch_shape": self.value(shape), "name": name}
-                layers.insert(0, {"class_name": "InputLayer", "config": added})
+                inputs = {"batch_shape": self.value(shape), "name": _input_name(first.get("name"), names)}
+                dtype = first.get("input_dtype", first.get("dtype"))
+                if dtype in _INTEGERS:
+                    inputs["dtype"] = dtype
+                layers.insert(0, {"class_name": "InputLayer", "config": inputs})
             return dict(config, layers=layers)
         config = dict(config, layers=layers)
         self.kinds = {layer["name"]: layer["class_name"] for layer in layers}

@@ -14,9 +14,12 @@ import numpy as np
 
 from fastseq import mask_rules
 from fastseq.errors import FileFormatError
-from fastseq.saving import cudnn, limits, loading, training, weights_h5
+from fastseq.saving import cudnn, keras1, limits, loading, training, weights_h5
 from fastseq.saving.legacy_config import to_keras3
 
+_LOSS_SCALE_VARIABLES = tuple(
+    f"loss_scale_optimizer/{name}" for name in ("iteration", "learning_rate", "step_counter", "dynamic_scale")
+)
 _TOP_LEVEL = "top_level_model_weights"
 # HDF5 allows 64 KB in a header message; Keras stops at this.
 _MOST_BYTES = 64512
@@ -87,7 +90,8 @@ def load_optimizer(root, optimizer, keras3):
     if not keras3:
         training.tell_keras2(optimizer)
         return
-    names = group.attribute_list("weight_names")
+    # A LossScaleOptimizer is read as the optimizer inside it, whose variables follow its own four.
+    names = [name for name in group.attribute_list("weight_names") if name not in _LOSS_SCALE_VARIABLES]
     weights_h5.load_optimizer(optimizer, {str(i): group.dataset(name) for i, name in enumerate(names)}, root)
 
 
@@ -104,7 +108,7 @@ def load(root, model, by_name=False, skip_mismatch=False):
     saved = {name: _layer_group(group, name) for name in group.attribute_list("layer_names")}
     # Keras 3.15, and fastseq for it, writes layers in an order of its own where calls follow older rules of masks.
     as_made = mask_rules.of_version(keras_version(root)) != mask_rules.NEWEST
-    pairs = _pairs_by_name(saved, model, as_made) if by_name else _pairs_in_order(saved, model, as_made, root.path)
+    pairs = _pairs_by_name(saved, model, as_made) if by_name else _pairs_in_order(saved, model, as_made, root)
     top = group.group(_TOP_LEVEL)
     if top is not None:
         pairs.append((_TOP_LEVEL, top, model, list(model.saved_tree().get("vars", []))))
@@ -156,15 +160,20 @@ def _pairs_by_name(saved, model, as_made):
     return pairs
 
 
-def _pairs_in_order(saved, model, as_made, path):
+def _pairs_in_order(saved, model, as_made, root):
     groups = [(name, group) for name, group in saved.items() if group.attribute_list("weight_names")]
     layers = [(layer, found) for layer in _layers(model, as_made) if (found := _legacy_weights(layer, as_made))]
     if len(groups) != len(layers):
         raise FileFormatError(
             f"it has {len(groups)} layers with weights ({_names(name for name, _ in groups)}), the model has "
             f"{len(layers)} ({_names(layer.name for layer, _ in layers)})",
-            path=path,
+            path=root.path,
         )
+    # In Keras 1 a Sequential listed its branches one after the other, where a graph lists its layers by their depth.
+    first = keras_version(root).split(".", 1)[0] == "1"
+    if first and sorted(name for name, _ in groups) == sorted(layer.name for layer, _ in layers):
+        named = {layer.name: (layer, variables) for layer, variables in layers}
+        return [(name, group, *named[name]) for name, group in groups]
     return [(name, group, layer, variables) for (name, group), (layer, variables) in zip(groups, layers)]
 
 
@@ -176,6 +185,12 @@ def _names(names):
 def _read_layer(group, variables, layer_name, skip_mismatch, may_skip_layer):
     """[(variable, value)] of one layer; weights in cuDNN's layout are converted."""
     names = group.attribute_list("weight_names")
+    if len(names) > len(variables):
+        # Keras 1 kept an array for each gate.
+        apart = [dataset for name in names if (dataset := group.dataset(name)) is not None]
+        read = keras1.whole(variables, apart) if len(apart) == len(names) else None
+        if read is not None:
+            return [(variable, value()) for variable, value in read]
     if len(names) != len(variables):
         reason = f"the model has {len(variables)} weights where the file has {len(names)}"
         if skip_mismatch and may_skip_layer:

@@ -1,6 +1,6 @@
 """Python objects <-> Keras 3's config dicts: ``{"module", "class_name", "config", "registered_name"}``.
 
-A config is data. What its words may lead to is a closed set: the tables below, the registered objects, and the
+A config is data. What its words may lead to is a closed set: the names in tables.py, the registered objects, and the
 ``custom_objects`` of the caller. Nothing is imported, evaluated or unpickled because a config says so; ``module`` only
 tells a built-in of Keras from a user's class of the same name. https://keras.io/api/models/model_saving_apis/
 """
@@ -13,58 +13,15 @@ import numpy as np
 
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
-from fastseq.saving import object_registration
+from fastseq.saving import object_registration, policies, tables
 
 _PLAIN_TYPES = (str, int, float, bool)
 # dtype words of a config that may become an array; "object" or a structured type may not.
 _ARRAY_DTYPES = frozenset(
     ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 )
-_BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
-_MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
-# Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
-NOT_IN_KERAS = ("LocallyConnected1D",)
-_OWN_PACKAGE, _OWN_MODULE = "fastseq", "fastseq.layers"
-_NESTED = {"schedules": "optimizers.schedules"}
-# What a user's class that stands for a missing one begins with.
-_BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
-_LAMBDA_ADVICE = (
-    "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
-    "subclass fastseq.layers.Layer, register it with @fastseq.saving.register_keras_serializable(), and put it in the "
-    "place of the Lambda layer."
-)
 _state = threading.local()
-
-
-def _tables():
-    """kind -> name -> class or function, for every built-in that a config may name."""
-    # Imported here: these modules import this one.
-    from fastseq import activations, constraints, initializers, losses, metrics, optimizers, regularizers
-    from fastseq.layers import REGISTRY
-    from fastseq.optimizers import schedules
-
-    return {
-        "layers": REGISTRY,
-        "initializers": initializers.ALL_OBJECTS_DICT,
-        "regularizers": regularizers.ALL_OBJECTS_DICT,
-        "constraints": constraints.ALL_OBJECTS_DICT,
-        "activations": activations.ALL_OBJECTS_DICT,
-        "random": {"SeedGenerator": initializers.SeedGenerator},
-        "schedules": schedules.ALL_OBJECTS_DICT,
-        "optimizers": optimizers.ALL_OBJECTS_DICT,
-        "losses": losses.ALL_OBJECTS_DICT,
-        "metrics": metrics.ALL_OBJECTS_DICT,
-        # Under their names the table of metrics has classes; the config of a function asks for the function.
-        "metric functions": {function.__name__: function for function in metrics.FUNCTIONS},
-    }
-
-
-def _models():
-    """Name -> class of the models; apart from the layers, which must not wait for the models to be imported."""
-    from fastseq import models
-
-    return {name: getattr(models, name) for name in _MODEL_MODULES}
 
 
 class ObjectSharingScope:
@@ -124,7 +81,7 @@ def _serialize_special(obj):
 def _serialize_object(obj):
     if isinstance(obj, types.FunctionType):
         if obj.__name__ == "<lambda>":
-            raise UnsupportedError(f"A lambda cannot be saved. {_LAMBDA_ADVICE}")
+            raise UnsupportedError(f"A lambda cannot be saved. {tables.LAMBDA_ADVICE}")
         name = object_registration.get_registered_name(obj)
         return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
     if inspect.isclass(obj) or not hasattr(obj, "get_config"):
@@ -142,8 +99,8 @@ def _serialize_object(obj):
         "config": serialize_keras_object(config),
         "registered_name": object_registration.get_registered_name(cls),
     }
-    if module == _OWN_MODULE:
-        result["registered_name"] = f"{_OWN_PACKAGE}>{cls.__name__}"
+    if module == tables.OWN_MODULE:
+        result["registered_name"] = f"{tables.OWN_PACKAGE}>{cls.__name__}"
     elif module is not None and cls.__name__ != "Functional":
         result["registered_name"] = None
     for part in ("build_config", "compile_config"):
@@ -157,12 +114,12 @@ def _serialize_object(obj):
 def _public_module(cls):
     """The module in which Keras has a built-in class, ours for one that it does not have, None for a user's class."""
     name = cls.__name__
-    if name in _MODEL_MODULES:
-        return _MODEL_MODULES[name] if _models()[name] is cls else None
-    kind = next((kind for kind, table in _tables().items() if table.get(name) is cls), None)
-    if name in NOT_IN_KERAS and kind == "layers":
-        return _OWN_MODULE
-    return kind and f"keras.{_NESTED.get(kind, kind)}"
+    if name in tables.MODEL_MODULES:
+        return tables.MODEL_MODULES[name] if tables.models_by_name()[name] is cls else None
+    kind = next((kind for kind, table in tables.all_tables().items() if table.get(name) is cls), None)
+    if name in tables.NOT_IN_KERAS and kind == "layers":
+        return tables.OWN_MODULE
+    return kind and f"keras.{tables.NESTED.get(kind, kind)}"
 
 
 def callable_of(identifier, kind, table, names):
@@ -197,15 +154,26 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
         UnsupportedError: a class or function nobody registered, a lambda, or a config its class does not take.
         FileFormatError: a config of no known form.
     """
-    known = {
+    known = _known(custom_objects)
+    try:
+        with policies.reading():
+            return _deserialize(config, known, module_objects)
+    except RecursionError:
+        raise FileFormatError("A config is nested too deeply to be a model's.") from None
+
+
+def _known(custom_objects):
+    """Name -> class or function of the user's, all that there are."""
+    return {
         **(custom_objects or {}),
         **object_registration.scope_objects(),
         **object_registration.get_custom_objects(),
     }
-    try:
-        return _deserialize(config, known, module_objects)
-    except RecursionError:
-        raise FileFormatError("A config is nested too deeply to be a model's.") from None
+
+
+def find_class(config, custom_objects=None):
+    """The class that a config names. Raises NotFound of `tables` where nobody has it, and UnsupportedError."""
+    return _find_class(config, _known(custom_objects))
 
 
 def _deserialize(config, known, module_objects):
@@ -249,19 +217,39 @@ def _from_module(config, known, module_objects):
     words = [word for word in (config["class_name"], config.get("registered_name"), inner) if isinstance(word, str)]
     name = inner if config["class_name"] == "function" and isinstance(inner, str) else config["class_name"]
     of_users = "module" in config and config["module"] is None
-    if name not in module_objects or of_users or any(word in known for word in words):
+    if of_users or any(word in known for word in words) or name.startswith("__"):
         return _deserialize(config, known, None)
-    _check_registered_name(config, name)
+    # A metric's name stands for its class, in the config of a function for the function.
+    wants_function = config["class_name"] == "function"
+    if name not in module_objects or (wants_function and not isinstance(module_objects[name], types.FunctionType)):
+        tables.check_kind(name, module_objects)
+        return _deserialize(config, known, None)
+    tables.check_registered_name(config, name)
     if isinstance(module_objects[name], types.FunctionType):
         return module_objects[name]
     return _instance({**config, "class_name": name}, known, module_objects[name])
+
+
+def deserialize_of_kind(value, kind, custom_objects=None):
+    """What a config dict stands for among the built-ins of one kind (a key of the tables) and the custom objects.
+
+    Lists, and dicts that are no configs, are walked; names of built-ins come back as they are. Raises UnsupportedError
+    for a built-in of another kind, and as `deserialize_keras_object`.
+    """
+    if isinstance(value, (list, tuple)):
+        return [deserialize_of_kind(item, kind, custom_objects) for item in value]
+    if not isinstance(value, dict):
+        return deserialize_keras_object(value, custom_objects)
+    if "class_name" not in value:
+        return {key: deserialize_of_kind(item, kind, custom_objects) for key, item in value.items()}
+    return deserialize_keras_object(value, custom_objects, module_objects=tables.all_tables()[kind])
 
 
 def _special(config, known):
     """A value whose class name is a dunder word."""
     name, inner = config["class_name"], config["config"]
     if name == "__lambda__":
-        raise UnsupportedError(_LAMBDA_ADVICE)
+        raise UnsupportedError(tables.LAMBDA_ADVICE)
     if name == "__ellipsis__":
         return Ellipsis
     try:
@@ -291,17 +279,17 @@ def _function(config, known):
     if name in known:
         return known[name]
     module = config.get("module")
-    if module == "builtins" or _is_builtin_module(module):
-        for table in _candidate_tables(module):
+    if module == "builtins" or tables.is_builtin_module(module):
+        for table in tables.candidate_tables(module):
             if isinstance(table.get(name), types.FunctionType):
-                _check_registered_name(config, name)
+                tables.check_registered_name(config, name)
                 return table[name]
     # Keras up to 3.6 wrote a registered function as "name" instead of "package>name".
     if ">" not in name:
         for full_name, custom in known.items():
             if full_name.endswith(f">{name}"):
                 return custom
-    raise _not_found("function", name, config)
+    raise tables.not_found("function", name, config)
 
 
 def _instance(config, known, cls=None):
@@ -325,8 +313,9 @@ def _instance(config, known, cls=None):
     with object_registration.CustomObjectScope(known):
         try:
             instance = cls.from_config(inner)
-        except TypeError as error:
-            raise UnsupportedError(f"{name} cannot be made from its config {inner!s:.300}: {error}") from error
+        except (KeyError, TypeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise UnsupportedError(f"{name} cannot be made from its config {inner!s:.300}: {reason}") from error
         if config.get("build_config") and not getattr(instance, "built", True):
             instance.build_from_config(config["build_config"])
         if config.get("compile_config") and hasattr(instance, "compile_from_config"):
@@ -344,30 +333,18 @@ def _find_class(config, known):
     if isinstance(registered_name, str) and registered_name in known:
         return known[registered_name]
     # A module of None was written for a class of somebody's script: it is not the built-in of the same name.
-    if "module" not in config or _is_builtin_module(module):
+    if "module" not in config or tables.is_builtin_module(module):
         if name in _POLICIES:
             return _policy_name
-        for table in (_models(),) if name in _MODEL_MODULES else _candidate_tables(module):
+        for table in (tables.models_by_name(),) if name in tables.MODEL_MODULES else tables.candidate_tables(module):
             if name in table:
-                _check_registered_name(config, name)
+                tables.check_registered_name(config, name)
                 return table[name]
     if name in known:
         return known[name]
     if name == "Lambda":
-        raise UnsupportedError(_LAMBDA_ADVICE)
-    raise _not_found("class", name, config)
-
-
-def _is_builtin_module(module):
-    return isinstance(module, str) and module.split(".", 1)[0] in _BUILTIN_PACKAGES
-
-
-def _candidate_tables(module):
-    """The tables a built-in of this module may be in: its kind's own where ``module`` names one, else all of them."""
-    tables = _tables()
-    words = module.split(".") if isinstance(module, str) else ()
-    named = [table for kind, table in tables.items() if kind in words]
-    return named or list(tables.values())
+        raise tables.NotFound(tables.LAMBDA_ADVICE)
+    raise tables.not_found("class", name, config)
 
 
 def _policy_name(class_name, config):
@@ -375,28 +352,3 @@ def _policy_name(class_name, config):
     if not isinstance(config.get("name"), str):
         raise FileFormatError(f"A {class_name} should name its dtype. Received: {config!r}")
     return config["name"]
-
-
-def _check_registered_name(config, name):
-    registered_name = config.get("registered_name")
-    own = f"{_OWN_PACKAGE}>{name}" if name in NOT_IN_KERAS else name
-    if registered_name and registered_name not in (name, own, config["class_name"]):
-        raise UnsupportedError(
-            f"A config names the built-in '{name}' but was registered as '{registered_name}', which is not known here. "
-            f"Register the class or function it stands for with @fastseq.saving.register_keras_serializable()."
-        )
-
-
-def _not_found(what, name, config):
-    registered_name = config.get("registered_name")
-    key = registered_name if isinstance(registered_name, str) and ">" in registered_name else name
-    origin = f" of module '{config['module']}'" if config.get("module") else ""
-    missing = "is not one fastseq has" if _is_builtin_module(config.get("module")) else "is not known here"
-    words = str(config.get("module")).split(".")
-    base = next((base for kind, base in _BASES.items() if kind in words), "layers.Layer")
-    base = f" as a subclass of fastseq.{base}" if what == "class" else ""
-    return UnsupportedError(
-        f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
-        f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
-        f"custom_objects={{{key!r}: ...}}."
-    )

@@ -8,13 +8,12 @@ import warnings
 
 from fastseq import nest
 from fastseq.errors import UnsupportedError
-from fastseq.saving import loading, serialization
+from fastseq.saving import loading, old_optimizers, serialization
 
 # How Keras runs a step, and not what the step computes; in files stands what its backend chose.
 _HOW_KERAS_RUNS = ("run_eagerly", "jit_compile")
 # Which of the names in `compile` depend on shapes, so that no table has them.
 _LOSSES_BY_SHAPE, _METRICS_BY_SHAPE = ("crossentropy", "ce"), ("accuracy", "acc")
-_NOT_IN_KERAS_3 = ("jit_compile", "is_legacy_optimizer", "decay")
 
 
 def compile_config(model):
@@ -46,7 +45,7 @@ def compile_model(model, config):
     that do not exist, FileFormatError for an optimizer that takes more memory than the file it is loaded from accounts
     for.
     """
-    config = serialization.deserialize_keras_object(dict(config))
+    config = {key: _part(key, value) for key, value in config.items()}
     for name in _HOW_KERAS_RUNS:
         config.pop(name, None)
     # One batch in a call is what happens here too.
@@ -59,6 +58,18 @@ def compile_model(model, config):
         variables = model.trainable_variables
         loading.check_optimizer_state(variables)
         model.optimizer.build(variables)
+
+
+def _part(key, value):
+    """An argument of `compile` from its config."""
+    from fastseq import optimizers
+
+    if key == "optimizer":
+        value = old_optimizers.unscaled(value)
+        return optimizers.deserialize(value) if isinstance(value, dict) else value
+    if key in ("loss", "metrics", "weighted_metrics"):
+        return serialization.deserialize_of_kind(value, "losses" if key == "loss" else "metrics")
+    return serialization.deserialize_keras_object(value)
 
 
 def _check_names(config):
@@ -152,28 +163,45 @@ def _with_module(value, module):
 
 
 def from_keras2(config):
-    """A compile_config of Keras 2 with the arguments' names and values of Keras 3."""
-    if isinstance(config, list):
-        return [from_keras2(item) for item in config]
+    """A compile_config of Keras 1 or 2 with the arguments' names and values of Keras 3."""
     if not isinstance(config, dict):
         return config
-    config = {key: from_keras2(value) for key, value in config.items()}
+    parts = {key: _from_keras2(value) for key, value in config.items() if key != "optimizer"}
+    return {"optimizer": old_optimizers.to_keras3(config.get("optimizer")), **parts}
+
+
+def _from_keras2(config):
+    """The losses and metrics of one."""
+    if isinstance(config, list):
+        return [_from_keras2(item) for item in config]
+    if not isinstance(config, dict):
+        return config
+    config = {key: _from_keras2(value) for key, value in config.items()}
     inner = config.get("config")
     if isinstance(inner, dict) and isinstance(config.get("class_name"), str):
-        # decay=0.0, which every file has; another decay is something that Keras 3 does not have.
-        inner = {key: value for key, value in inner.items() if key not in _NOT_IN_KERAS_3 or (key == "decay" and value)}
+        inner = dict(inner)
         if inner.get("reduction") == "auto":
             inner["reduction"] = "sum_over_batch_size"
+        if "fn" in inner and config["class_name"] in _named_by_class():
+            del inner["fn"]  # tf.keras 2.10 on wrote it beside the class that says it
         if isinstance(inner.get("fn"), str):
             inner["fn"] = {"module": "builtins", "class_name": "function", "config": inner["fn"]}
         config["config"] = inner
     return config
 
 
+def _named_by_class():
+    """Classes of losses and metrics of one function each, which is no argument of theirs."""
+    from fastseq import losses, metrics
+
+    wrappers = ("LossFunctionWrapper", "MeanMetricWrapper")
+    return {*losses.ALL_OBJECTS_DICT, *metrics.ALL_OBJECTS_DICT}.difference(wrappers)
+
+
 def tell_keras2(optimizer):
-    """Warns that `optimizer` does not get the state of a file of Keras 2."""
+    """Warns that `optimizer` does not get the state of a file of Keras 1 or 2."""
     warnings.warn(
-        f"The file is of Keras 2, whose optimizers keep other variables: '{optimizer.name}' starts anew, with the "
+        f"The file is of Keras 1 or 2, whose optimizers keep other variables: '{optimizer.name}' starts anew, with the "
         "learning rate of the file.",
         stacklevel=4,
     )

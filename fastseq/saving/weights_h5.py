@@ -118,13 +118,16 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
     states = []
     for path, optimizer in walk_optimizers(model, skip, as_made):
         try:
-            group = root.group_spelled(_join(path, "vars"))
+            # A LossScaleOptimizer is read as the optimizer inside it; a user's own may keep another inside for itself.
+            built_in = type(optimizer).__module__.startswith("fastseq.")
+            inner = root.group_spelled(_join(path, "inner_optimizer/vars")) if built_in else None
+            group = inner or root.group_spelled(_join(path, "vars"))
             datasets = {} if group is None else {key: group.dataset(key) for key in group.keys()}
             states.append((optimizer, _read_state(optimizer, datasets, root)))
         except FileFormatError as error:
             if not skip_mismatch:
                 raise
-            warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error.reason}", stacklevel=2)
+            warnings.warn(optimizer._not_taken(error.reason), stacklevel=2)
     loading.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states])
 
 
@@ -198,9 +201,9 @@ def _give_state(optimizer, store):
     try:
         optimizer.load_own_variables(store)
     except KeyError as error:
-        warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: the file has no variable {error}.", stacklevel=3)
+        warnings.warn(optimizer._not_taken(f"the file has no variable {error}."), stacklevel=3)
     except (TypeError, ValueError) as error:
-        warnings.warn(f"Optimizer '{optimizer.name}' keeps its state: {error}", stacklevel=3)
+        warnings.warn(optimizer._not_taken(str(error)), stacklevel=3)
 
 
 def _neighbours(root, path):

@@ -22,13 +22,15 @@ def save_model(model, path, overwrite=True, include_optimizer=True):
     """Writes `model` to the file `path`, which ends in .keras. include_optimizer: False leaves out all of `compile`.
 
     path: what `target` gave.
-    Warns of a layer that Keras 3 does not have (LocallyConnected1D), and where Keras 3.15 will compute a model of an
-    older Keras differently, by its own rules of masks. Raises ValueError for another ending or a model that has no
-    weights yet, UnsupportedError for one with an activation that Keras 3 does not have, FileExistsError for an existing
-    file when overwrite is False, ImportError without h5py.
+    Warns of a layer and of an option that Keras 3 does not have (LocallyConnected1D, Nadam's schedule_decay), and where
+    Keras 3.15 will compute a model of an older Keras differently, by its own rules of masks. Raises ValueError for
+    another ending or a model that has no weights yet, UnsupportedError for one with an activation that Keras 3 does not
+    have, FileExistsError for an existing file when overwrite is False, ImportError without h5py.
     """
     _check(model, path, ".keras", overwrite)
     mask_differences.tell(model)
+    if include_optimizer:
+        _tell_own_options(model.optimizer)
     put(path, _archive(model, include_optimizer))
 
 
@@ -67,6 +69,8 @@ def save_model_h5(model, path, overwrite=True, include_optimizer=True):
 
     _check(model, path, (".h5", ".hdf5"), overwrite, makes_folder=True)
     mask_differences.tell(model)
+    if include_optimizer:
+        _tell_own_options(model.optimizer)
     config = _config(model)
     whole = _hdf5(lambda root: legacy_h5.write(root, model, config, KERAS_VERSION, include_optimizer))
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
@@ -117,9 +121,20 @@ def _check_activations(config):
             todo.extend(item)
 
 
+def _tell_own_options(optimizer):
+    """Warns of an optimizer's option that Keras 3 does not have."""
+    decay = getattr(optimizer, "schedule_decay", 1.0)
+    if decay != 1:
+        warnings.warn(
+            f"Optimizer '{optimizer.name}' has schedule_decay={decay}, which Keras 3 does not have: fastseq loads the "
+            "file, Keras with compile=False only. save(..., include_optimizer=False) leaves the optimizer out.",
+            stacklevel=5,
+        )
+
+
 def _tell_own_layers(config):
     """Warns of layers that Keras 3 does not have: the file is good for fastseq, but not as it is for Keras."""
-    from fastseq.saving.serialization import NOT_IN_KERAS
+    from fastseq.saving.tables import NOT_IN_KERAS
 
     todo = [config]
     while todo:

@@ -11,12 +11,13 @@ from fastseq import losses, metrics
 
 _LOSSES = (
     losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.KLDivergence,
-    losses.MeanAbsoluteError, losses.MeanSquaredError, losses.SparseCategoricalCrossentropy,
+    losses.MeanAbsoluteError, losses.MeanAbsolutePercentageError, losses.MeanSquaredError,
+    losses.SparseCategoricalCrossentropy,
 )  # fmt: skip
 _METRICS = (
     metrics.Accuracy, metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.MeanAbsoluteError,
-    metrics.MeanSquaredError, metrics.Precision, metrics.Recall, metrics.SparseCategoricalAccuracy,
-    metrics.SparseTopKCategoricalAccuracy, metrics.TopKCategoricalAccuracy,
+    metrics.MeanAbsolutePercentageError, metrics.MeanSquaredError, metrics.Precision, metrics.Recall,
+    metrics.SparseCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy, metrics.TopKCategoricalAccuracy,
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ _LOSS_KINDS = {
     losses.BinaryCrossentropy: 4,
     losses.CategoricalCrossentropy: 5,
     losses.SparseCategoricalCrossentropy: 6,
+    losses.MeanAbsolutePercentageError: 7,
 }
 _REDUCTIONS = {"sum": 0, "mean": 1, "sum_over_batch_size": 1, "mean_with_sample_weight": 2}
 _LARGEST, _ABOVE = 0, 1

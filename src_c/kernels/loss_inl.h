@@ -13,10 +13,11 @@ FS_INLINE vf fs_term_to(const fs_loss_args *a, const float *x, const float *y, f
 static float fs_loss_of_terms(const fs_loss_args *a, const float *x, const float *y, float *dx, float up)
 {
     const float count = fs_loss_is_mean(a->kind) ? (float)a->n : 1.0f;
-    const vf each = v_set1(up / count);
+    const float unit = fs_loss_unit(a->kind);
+    const vf each = v_set1(up / count * unit);
     float sum;
     FS_SUM_OF(sum, a->n, fs_term_to(a, x + at, y + at, dx + at, left, each));
-    return sum / count;
+    return sum / count * unit;
 }
 
 FS_INLINE vf fs_exp_to(const float *x, float *kept, int64_t left, vf max)

@@ -28,14 +28,15 @@ FS_INLINE void fs_lanes_to_rows(float *y, const vf from[FS_LANES], int64_t rows,
 /* Each of these: the value of each row; s->dx gets the derivatives. */
 FS_INLINE vf fs_short_terms(const fs_loss_args *a, fs_short_rows *s)
 {
-    const vf count = v_set1(fs_loss_is_mean(a->kind) ? (float)a->n : 1.0f), each = v_div(s->up, count);
+    const vf count = v_set1(fs_loss_is_mean(a->kind) ? (float)a->n : 1.0f), unit = v_set1(fs_loss_unit(a->kind));
+    const vf each = v_mul(v_div(s->up, count), unit);
     vf sum = v_zero();
     for (int64_t k = 0; k < a->n; k++) {
         fs_loss_term term = fs_loss_term_of(a, s->x[k], s->y[k]);
         sum = v_add(sum, term.value);
         s->dx[k] = v_mul(each, term.slope);
     }
-    return v_div(sum, count);
+    return v_mul(v_div(sum, count), unit);
 }
 
 FS_INLINE vf fs_short_logits(const fs_loss_args *a, fs_short_rows *s)

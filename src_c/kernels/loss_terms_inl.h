@@ -89,6 +89,10 @@ FS_INLINE fs_loss_term fs_loss_term_of(const fs_loss_args *a, vf x, vf y)
         vf slope = v_mul(v_div(v_neg(truth), p), fs_inside(x, FS_PROBABILITY_LOW, 1.0f));
         return (fs_loss_term){v_mul(truth, v_log(v_div(truth, p))), slope};
     }
+    case FS_LOSS_PERCENTAGE: {
+        const vf size = v_max(v_set1(1e-7f), v_abs(y)), part = v_div(error, size);
+        return (fs_loss_term){v_abs(part), v_select(v_eq(part, zero), zero, v_div(fs_sign(part, one), size))};
+    }
     default: /* FS_LOSS_BINARY */
         if (a->logits) {
             const vf small = v_exp(v_neg(v_abs(x)));
@@ -106,6 +110,8 @@ FS_INLINE fs_loss_term fs_loss_term_of(const fs_loss_args *a, vf x, vf y)
 
 FS_INLINE int fs_loss_is_of_terms(int64_t kind) { return kind != FS_LOSS_CATEGORICAL && kind != FS_LOSS_SPARSE; }
 FS_INLINE int fs_loss_is_mean(int64_t kind) { return kind != FS_LOSS_DIVERGENCE; }
+/* What a row's value is multiplied with at the end. */
+FS_INLINE float fs_loss_unit(int64_t kind) { return kind == FS_LOSS_PERCENTAGE ? 100.0f : 1.0f; }
 
 /* The label as it counts after smoothing. */
 FS_INLINE vf fs_label(const fs_loss_args *a, vf y)

@@ -153,11 +153,23 @@ FS_INLINE void fs_adagrad_step(const fs_update_args *a, const fs_update_words *w
     fs_put(a->w + i, n, v_sub(weights, v_div(v_mul(w->rate, g), v_sqrt(v_add(sum, w->own[0])))));
 }
 
+/* own: rho, 1 - rho, epsilon. state0, state1: mean squares of the gradient and of the steps. Zeiler 2012. */
+FS_INLINE void fs_adadelta_step(const fs_update_args *a, const fs_update_words *w, int64_t i, int n)
+{
+    vf g = fs_update_gradient(a, w, i, n), weights = fs_update_weights(a, w, i, n);
+    vf v = v_fma(w->own[0], fs_get(a->state0 + i, n), v_mul(w->own[1], v_mul(g, g))), d = fs_get(a->state1 + i, n);
+    fs_put(a->state0 + i, n, v);
+    vf step = v_div(v_mul(v_sqrt(v_add(d, w->own[2])), g), v_sqrt(v_add(v, w->own[2])));
+    fs_put(a->state1 + i, n, v_fma(w->own[0], d, v_mul(w->own[1], v_mul(step, step))));
+    fs_put(a->w + i, n, v_fnma(w->rate, step, weights));
+}
+
 FS_UPDATE(fs_sgd, sgd, !a->state0)
 FS_UPDATE(fs_rmsprop, rmsprop, 0)
 FS_UPDATE(fs_adam, adam, 0)
 FS_UPDATE(fs_nadam, nadam, 0)
 FS_UPDATE(fs_adagrad, adagrad, 1)
+FS_UPDATE(fs_adadelta, adadelta, 0)
 
 /* A block's squares are added up in 16 lanes, whatever the length of a vector and the number of threads. */
 static int fs_sum_squares(const fs_sum_squares_args *a, const fs_share *share)

@@ -26,8 +26,8 @@ void loss_cases(void)
 {
     static const int64_t sizes[][2] = {{1, 3}, {33, 1}, {70, 16}, {5, 301}};
     for (int64_t i = 0; i < COUNT_OF(sizes); i++)
-        for (int kind = FS_LOSS_SQUARED; kind <= FS_LOSS_SPARSE; kind++)
-            for (int logits = 0; logits <= (kind >= FS_LOSS_BINARY); logits++)
+        for (int kind = FS_LOSS_SQUARED; kind <= FS_LOSS_PERCENTAGE; kind++)
+            for (int logits = 0; logits <= (kind >= FS_LOSS_BINARY && kind <= FS_LOSS_SPARSE); logits++)
                 for (int form = 0; form < 3; form++)
                     loss_case(sizes[i][0], sizes[i][1], kind, logits, form == 1, form == 2);
     for (int form = 0; form < 4; form++)

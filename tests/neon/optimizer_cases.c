@@ -54,7 +54,7 @@ void optimizer_cases(void)
 {
     static const float sgd[6] = {0.9f}, rmsprop[6] = {0.9f, 0.1f, 1e-7f, 0.8f};
     static const float adam[6] = {0.1f, 0.001f, 1e-7f, 0.003f}, nadam[6] = {0.1f, 0.001f, 1e-7f, 1.3f, 0.2f, 500.0f};
-    static const float adagrad[6] = {1e-7f};
+    static const float adagrad[6] = {1e-7f}, adadelta[6] = {0.95f, 0.05f, 1e-7f};
     for (int odd = 0; odd < 2; odd++) {
         update_case(FS_OP_SGD, sgd, 0, 0, odd);
         for (int nesterov = 0; nesterov < 2; nesterov++)
@@ -65,6 +65,7 @@ void optimizer_cases(void)
         update_case(FS_OP_ADAM, adam, 7, 0, odd);
         update_case(FS_OP_NADAM, nadam, 3, 0, odd);
         update_case(FS_OP_ADAGRAD, adagrad, 1, 0, odd);
+        update_case(FS_OP_ADADELTA, adadelta, 3, 0, odd);
     }
     rows_case(FS_OP_SGD, sgd, 0);
     rows_case(FS_OP_SGD, sgd, 1);
@@ -72,6 +73,7 @@ void optimizer_cases(void)
     rows_case(FS_OP_ADAM, adam, 3);
     rows_case(FS_OP_NADAM, nadam, 3);
     rows_case(FS_OP_ADAGRAD, adagrad, 1);
+    rows_case(FS_OP_ADADELTA, adadelta, 3);
     static const int64_t counts[] = {1, 37, FS_NORM_BLOCK, 2 * FS_NORM_BLOCK + 21};
     for (int64_t i = 0; i < COUNT_OF(counts); i++) {
         begin("count%d", (int)counts[i]);

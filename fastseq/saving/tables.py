@@ -1,0 +1,126 @@
+"""The closed tables that names in configs are looked up in, by kind, and what is said where a name is in none.
+
+The names here are all that a config can lead to, beside what the user registers.
+"""
+
+from fastseq.errors import UnsupportedError
+
+BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
+MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
+# Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
+NOT_IN_KERAS = ("LocallyConnected1D",)
+OWN_PACKAGE, OWN_MODULE = "fastseq", "fastseq.layers"
+NESTED = {"schedules": "optimizers.schedules"}
+# What a user's class that stands for a missing one begins with.
+_BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
+# Kinds whose place other kinds may take: a layer may be an activation, a loss a metric.
+_ALSO = {"activations": ("layers",), "metrics": ("metric functions", "losses")}
+LAMBDA_ADVICE = (
+    "A lambda in a config is Python bytecode, and fastseq never runs code out of a file. Write it as a class instead: "
+    "subclass fastseq.layers.Layer, register it with @fastseq.saving.register_keras_serializable(), and put it in the "
+    "place of the Lambda layer."
+)
+
+
+class NotFound(UnsupportedError):
+    """A class or function that neither fastseq nor the user has."""
+
+
+def all_tables():
+    """kind -> name -> class or function, for every built-in that a config may name."""
+    # Imported here: these modules import this one.
+    from fastseq import activations, constraints, initializers, losses, metrics, optimizers, regularizers
+    from fastseq.layers import REGISTRY
+    from fastseq.optimizers import schedules
+
+    return {
+        "layers": REGISTRY,
+        "initializers": initializers.ALL_OBJECTS_DICT,
+        "regularizers": regularizers.ALL_OBJECTS_DICT,
+        "constraints": constraints.ALL_OBJECTS_DICT,
+        "activations": activations.ALL_OBJECTS_DICT,
+        "random": {"SeedGenerator": initializers.SeedGenerator},
+        "schedules": schedules.ALL_OBJECTS_DICT,
+        "optimizers": optimizers.ALL_OBJECTS_DICT,
+        "losses": losses.ALL_OBJECTS_DICT,
+        "metrics": metrics.ALL_OBJECTS_DICT,
+        # Under their names the table of metrics has classes; the config of a function asks for the function.
+        "metric functions": {function.__name__: function for function in metrics.FUNCTIONS},
+    }
+
+
+def models_by_name():
+    """Name -> class of the models; apart from the layers, which must not wait for the models to be imported."""
+    from fastseq import models
+
+    return {name: getattr(models, name) for name in MODEL_MODULES}
+
+
+def is_builtin_module(module):
+    return isinstance(module, str) and module.split(".", 1)[0] in BUILTIN_PACKAGES
+
+
+def candidate_tables(module):
+    """The tables a built-in of this module may be in: its kind's own where ``module`` names one, else all of them."""
+    tables = all_tables()
+    words = module.split(".") if isinstance(module, str) else ()
+    named = [table for kind, table in tables.items() if kind in words]
+    return named or list(tables.values())
+
+
+def check_kind(name, module_objects):
+    """Raises where a config asks for one kind of built-in by the name of another: an initializer as activation."""
+    tables = all_tables()
+    kind = next((kind for kind, table in tables.items() if table is module_objects), None)
+    allowed = _ALSO.get(kind, ())
+    found = [other for other, table in tables.items() if name in table]
+    if found and not any(other in allowed for other in found):
+        wanted = "of the kind asked for" if kind is None else f"among the {kind}"
+        raise UnsupportedError(f"There is no '{name}' {wanted}; it is one of the {' and '.join(found)}.")
+
+
+def check_registered_name(config, name):
+    registered_name = config.get("registered_name")
+    own = f"{OWN_PACKAGE}>{name}" if name in NOT_IN_KERAS else name
+    if registered_name and registered_name not in (name, own, config["class_name"]):
+        raise UnsupportedError(
+            f"A config names the built-in '{name}' but was registered as '{registered_name}', which is not known here. "
+            f"Register the class or function it stands for with @fastseq.saving.register_keras_serializable()."
+        )
+
+
+def not_found(what, name, config, count=1):
+    """The error that there is no class or function of this name, and how to bring one of one's own.
+
+    count: of layers that ask for it.
+    """
+    origin = f" of module '{config['module']}'" if config.get("module") else ""
+    missing = "is not one fastseq has" if is_builtin_module(config.get("module")) else "is not known here"
+    words = str(config.get("module")).split(".")
+    base = next((base for kind, base in _BASES.items() if kind in words), "layers.Layer")
+    base = f" as a subclass of fastseq.{base}" if what == "class" else ""
+    origin = origin if count == 1 else f" ({count} layers){origin}"
+    return NotFound(
+        f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
+        f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
+        f"custom_objects={{{_key(name, config)!r}: ...}}."
+    )
+
+
+def advice(missing):
+    """How to bring layers of one's own for those missing: a list of pairs of a class's name and its entry."""
+    keys = ", ".join(f"{_key(name, config)!r}: ..." for name, config in missing if name != "Lambda")
+    text = ""
+    if keys:
+        text = (
+            " Write each layer as a subclass of fastseq.layers.Layer and either decorate it with "
+            "@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
+            f"custom_objects={{{keys}}}."
+        )
+    return text + (f" {LAMBDA_ADVICE}" if any(name == "Lambda" for name, _ in missing) else "")
+
+
+def _key(name, config):
+    """The name that a custom object is looked up by."""
+    registered_name = config.get("registered_name")
+    return registered_name if isinstance(registered_name, str) and ">" in registered_name else name
