@@ -93,7 +93,8 @@ def test_sequential_that_is_a_list():
     layers = [{"class_name": "Dense", "config": {"name": "a", "units": 2, "batch_input_shape": [None, 3]}}]
     model = to_keras3({"class_name": "Sequential", "config": layers})
     assert [layer["class_name"] for layer in model["config"]["layers"]] == ["InputLayer", "Dense"]
-    assert model["config"]["layers"][0]["config"] == {"batch_shape": [None, 3]}
+    # The name that Keras 2 gave the input which it added.
+    assert model["config"]["layers"][0]["config"] == {"batch_shape": [None, 3], "name": "a_input"}
     assert model["config"]["layers"][1]["config"] == {"name": "a", "units": 2}
 
 
