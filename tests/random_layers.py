@@ -30,7 +30,7 @@ def plain(w):
     if x is None:
         return False
     name = w.rng.choice(PLAIN)
-    if name == "PReLU" and isinstance(x.shape[0], str) or name in ("Masking", "SpatialDropout1D") and w.vector(x):
+    if (name == "PReLU" and isinstance(x.shape[0], str)) or (name in ("Masking", "SpatialDropout1D") and w.vector(x)):
         name = "Dense"
     units = w.rng.choice([w.units, w.units, w.units + 1])
     text = plain_layer(w, name, x.shape[-1], units)
@@ -308,7 +308,7 @@ def reshaping(w):
 def nested(w):
     """A Sequential or functional model in the model, called once or twice, here and there with a mask."""
     x = w.pick(w.sequence)
-    if x is None or isinstance(x.shape[0], str) and x.shape[0] != "T":
+    if x is None or (isinstance(x.shape[0], str) and x.shape[0] != "T"):
         return False
     inner = w.fresh()
     if w.maybe(0.5):

@@ -117,7 +117,7 @@ def version_of(keras):
     return tuple(int(part) for part in keras.__version__.split(".")[:2])
 
 
-def _set_policy(keras, policy):
+def set_policy(keras, policy):
     floatx = "float64" if policy == "float64" else "float32"
     if is_legacy(keras):
         keras.backend.set_floatx(floatx)
@@ -146,11 +146,11 @@ def build(keras, program, policy=None):
         # A layer's own policy; all of them are `policy` where that is given.
         "P": lambda own: policy or own,
     }
-    _set_policy(keras, asked)
+    set_policy(keras, asked)
     try:
         exec(program.source(), names)
     finally:
-        _set_policy(keras, "float32")
+        set_policy(keras, "float32")
     return names["model"]
 
 
