@@ -7,9 +7,11 @@ Keras's own float32 allows, which ways of calling it differ in their bits.
 import argparse
 import contextlib
 import dataclasses
+import functools
 import importlib
 import json
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -28,6 +30,7 @@ EPS = float(np.finfo(np.float32).eps)
 # Keras's own error can be next to nothing by luck: the outputs of these models are few. What is left to us then is a
 # rounding or two in each of a handful of layers.
 ULPS = 8
+RATE = 0.05  # of SGD
 
 
 class KerasRefuses(Exception):
@@ -75,14 +78,8 @@ def reset(model):
                 break
 
 
-def built(keras, program, weights, policy):
-    model = random_models.build(keras, program, policy)
-    model.set_weights([array.astype(policy) for array in weights])
-    return model
-
-
 class Models:
-    """A program's Keras models: as it says, in float32 and in float64, with the same weights, and its file."""
+    """A program's Keras models with the same weights: as it says, in float32, in float64 where asked; and its file."""
 
     def __init__(self, keras, program, folder):
         self.keras, self.program = keras, program
@@ -91,48 +88,97 @@ class Models:
             self.own = random_models.build(keras, program)
             self.own.set_weights(random_models.weights_for(self.own, program.seed))
             # What the weights are in the file, where that is float16.
-            weights = [np.asarray(array, "float32") for array in self.own.get_weights()]
+            self.weights = [np.asarray(array, "float32") for array in self.own.get_weights()]
             self.single = self.own
             if program.policy != "float32" or "P(" in program.source():
-                self.single = built(keras, program, weights, "float32")
-            self.double = built(keras, program, weights, "float64")
+                self.single = self.built("float32")
         self.path = Path(folder) / f"m.{program.file_format}"
         with _keras_does("save"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.own.save(self.path)
 
-    def results(self):
-        """Outputs of two calls in a row (the second goes on from the states of the first, where they are kept)."""
-        batch = self.program.batch
+    def built(self, policy):
+        model = random_models.build(self.keras, self.program, policy)
+        model.set_weights([array.astype(policy) for array in self.weights])
+        return model
+
+    def results(self, graph):
+        """Keras's outputs in float32, of one call; of two in a row where the second goes on from kept states.
+
+        graph: through predict, as a graph of TensorFlow, and not eagerly, which takes a quarter of the time.
+        """
         with _keras_does("predict"):
-            single = [self.single.predict(given(self.inputs), batch_size=batch, verbose=0) for _ in range(2)]
-            double = [self.double(given([_double(array) for array in self.inputs])) for _ in range(2)]
-        return [leaves(value) for value in single], [leaves(value) for value in double]
+            batch, x = self.program.batch, given(self.inputs)
+            call = (lambda: self.single.predict(x, batch_size=batch, verbose=0)) if graph else lambda: self.single(x)
+            return [leaves(call()) for _ in range(1 + self.program.stateful)]
+
+    @functools.cached_property
+    def exact(self):
+        """Keras's outputs in float64, as `results`."""
+        with _keras_does("float64"):
+            model, x = self.built("float64"), given([_double(array) for array in self.inputs])
+            return [leaves(model(x)) for _ in range(1 + self.program.stateful)]
+
+    def trained(self, policy, targets, steps):
+        """Keras's weights after steps of plain SGD."""
+        with _keras_does("train"):
+            model = self.single if policy == "float32" else self.built(policy)
+            reset(model)
+            random_models.set_policy(self.keras, policy)
+            try:
+                model.compile(self.keras.optimizers.SGD(RATE), "mse")
+                x = [_double(array) if policy == "float64" else array for array in self.inputs]
+                for _ in range(steps):
+                    model.train_on_batch(given(x), given([target.astype(policy) for target in targets]))
+            finally:
+                random_models.set_policy(self.keras, "float32")
+            return model.get_weights()
 
 
 def _double(array):
     return array.astype("float64") if array.dtype == np.float32 else array
 
 
-def excess(found, single, double):
-    """By how much an array is further from float64 than it may be, as a multiple of what it may be: above 1 is too far.
+def _largest(array):
+    return float(np.max(np.abs(array[np.isfinite(array)]), initial=0))
 
-    Rows of NaN must be rows of NaN.
+
+def distance(a, b):
+    """The largest difference of two arrays; where one is not finite, both must be the same there."""
+    if a.shape != b.shape or not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return float("inf")
+    finite = np.isfinite(a)
+    return _largest(a[finite].astype("float64") - b[finite])
+
+
+def too_far(found, single, exact):
+    """What is wrong with an array beside Keras's float32 one, or None. exact: a function that gives the float64 one.
+
+    Where the two are within the floor of each other, ours is within the bound: float64 is not computed.
     """
-    if found.shape != double.shape:
-        return float("inf")
-    if not np.array_equal(np.isfinite(found), np.isfinite(single)):
-        return float("inf")
-    ours, theirs = (np.max(np.abs(np.where(np.isfinite(a), a - double, 0)), initial=0) for a in (found, single))
-    finite = np.abs(double[np.isfinite(double)])
-    return float(ours / (1.5 * theirs + ULPS * EPS * max(1.0, np.max(finite, initial=0))))
+    floor = ULPS * EPS * max(1.0, _largest(single))
+    off = distance(found, single)
+    if off <= floor:
+        return None
+    if np.isfinite(off):
+        double = exact()
+        off, own = distance(found, double), distance(single, double)
+        if off <= 1.5 * own + floor:
+            return None
+        return f"off by {off:.3g}, Keras by {own:.1e}"
+    return (
+        f"shape {found.shape}, Keras has {single.shape}" if found.shape != single.shape else "NaN where Keras has none"
+    )
 
 
-def compare(keras, program, folder, train=False):
-    """The faults of fastseq on a program, and the largest `excess` seen. Raises KerasRefuses."""
+def compare(keras, program, folder, train=False, graph=True):
+    """The faults of fastseq on a program. Raises KerasRefuses.
+
+    graph: Keras's numbers are those of `predict`, else of `model(x)`.
+    """
     models = Models(keras, program, folder)
-    single, double = models.results()
-    faults, worst, first = [], 0.0, None
+    single = models.results(graph)
+    faults, first = [], None
     for way, make in {
         "load_model": lambda: fastseq.load_model(models.path),
         "from_keras": lambda: fastseq.from_keras(models.own),
@@ -141,21 +187,15 @@ def compare(keras, program, folder, train=False):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 model = make()
-                batch = program.batch
-                found = [leaves(model.predict(given(models.inputs), batch_size=batch)) for _ in range(2)]
-                reset(model)
-                eager = [leaves(model(given(models.inputs))) for _ in range(2)]
+                found, eager = _results(model, models, len(single))
         except Exception as error:
             faults.append(Fault("refused", f"{way}: {type(error).__name__}: {error}"))
             continue
         for i, run in enumerate(found):
             for j, array in enumerate(run):
-                far = excess(array, single[i][j], double[i][j])
-                worst = max(worst, far)
-                if far > 1:
-                    off = np.max(np.abs(array - double[i][j])) if array.shape == double[i][j].shape else array.shape
-                    own = np.max(np.abs(single[i][j] - double[i][j]))
-                    faults.append(Fault("numbers", f"{way}: run {i} output {j} is off by {off}, Keras by {own:.1e}"))
+                wrong = too_far(array, single[i][j], lambda i=i, j=j: models.exact[i][j])
+                if wrong:
+                    faults.append(Fault("numbers", f"{way}: run {i} output {j}: {wrong}"))
         if not _equal(found, eager):
             faults.append(Fault("bits", f"{way}: predict and model(x) differ"))
         if first is None:
@@ -164,10 +204,16 @@ def compare(keras, program, folder, train=False):
         elif not _equal(found, first):
             faults.append(Fault("bits", "load_model and from_keras differ"))
     if train and not program.random and not any(fault.kind == "refused" for fault in faults):
-        fault, far = _trained(models)
-        faults += fault
-        worst = max(worst, far)
-    return faults, worst
+        faults += _trained(models, [leaf.shape for leaf in single[0]])
+    return faults
+
+
+def _results(model, models, runs):
+    """What fastseq's model gives by predict and by model(x), `runs` times in a row each, from zero states on."""
+    x = given(models.inputs)
+    found = [leaves(model.predict(x, batch_size=models.program.batch)) for _ in range(runs)]
+    reset(model)
+    return found, [leaves(model(x)) for _ in range(runs)]
 
 
 def _equal(a, b):
@@ -202,41 +248,27 @@ def _streamed(model, models, whole):
     return faults
 
 
-def _trained(models, steps=2):
-    """Faults of the weights after a few steps of plain SGD, and the largest excess of one."""
-    keras, program = models.keras, models.program
-    rng = np.random.default_rng([program.seed, 2000])
-    with _keras_does("train"):
-        shapes = [leaf.shape for leaf in leaves(models.double(given(models.inputs)))]
-        targets = [rng.uniform(-1, 1, shape).astype("float32") for shape in shapes]
-        ends = []
-        for model, dtype in ((models.single, "float32"), (models.double, "float64")):
-            random_models.set_policy(keras, dtype)
-            reset(model)
-            try:
-                model.compile(keras.optimizers.SGD(0.05), "mse")
-                x = [_double(array) if dtype == "float64" else array for array in models.inputs]
-                for _ in range(steps):
-                    model.train_on_batch(given(x), given([target.astype(dtype) for target in targets]))
-            finally:
-                random_models.set_policy(keras, "float32")
-            ends.append(model.get_weights())
+def _trained(models, shapes, steps=2):
+    """Faults of the weights after a few steps of plain SGD."""
+    rng = np.random.default_rng([models.program.seed, 2000])
+    targets = [rng.uniform(-1, 1, shape).astype("float32") for shape in shapes]
+    single = models.trained("float32", targets, steps)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = fastseq.load_model(models.path)
-            model.compile(fastseq.optimizers.SGD(0.05), "mse")
+            model.compile(fastseq.optimizers.SGD(RATE), "mse")
             for _ in range(steps):
                 model.train_on_batch(given(models.inputs), given(targets))
     except Exception as error:
-        return [Fault("training", f"{type(error).__name__}: {error}")], 0.0
+        return [Fault("training", f"{type(error).__name__}: {error}")]
     found = model.get_weights()
-    if [a.shape for a in found] != [a.shape for a in ends[0]]:
-        return [Fault("training", "get_weights() is in another order")], 0.0
-    far = [excess(ours, single, double) for ours, single, double in zip(found, *ends)]
+    if [array.shape for array in found] != [array.shape for array in single]:
+        return [Fault("training", "get_weights() has another order")]
+    double = functools.cache(lambda: models.trained("float64", targets, steps))
+    wrong = [too_far(ours, theirs, lambda i=i: double()[i]) for i, (ours, theirs) in enumerate(zip(found, single))]
     names = [weight.name for weight in model.weights]
-    faults = [Fault("training", f"weight {i} ({names[i]}): excess {x:.3g}") for i, x in enumerate(far) if x > 1]
-    return faults, max(far, default=0.0)
+    return [Fault("training", f"weight {i} ({names[i]}): {text}") for i, text in enumerate(wrong) if text]
 
 
 def shorter(program, fails):
@@ -269,8 +301,6 @@ def _shorter_ones(program):
 
 
 def _renamed(lines, without, old, new):
-    import re
-
     def swap(text):
         return re.sub(rf"\b{old}\b", new, text)
 
@@ -281,15 +311,15 @@ def _renamed(lines, without, old, new):
     ]
 
 
-def run(keras, seeds, write, train_every=4):
+def run(keras, seeds, write, train_every=8, graph_every=3):
     """Compares the programs of seeds; `write` gets a dict for each."""
     for seed in seeds:
         program, start = random_models.write(seed), time.perf_counter()
         row = {"seed": seed, "keras": keras.__name__}
         with tempfile.TemporaryDirectory() as folder:
             try:
-                faults, worst = compare(keras, program, folder, train=seed % train_every == 0)
-                row |= {"faults": [str(fault) for fault in faults], "excess": worst}
+                faults = compare(keras, program, folder, train=seed % train_every == 0, graph=seed % graph_every == 0)
+                row |= {"faults": [str(fault) for fault in faults]}
             except KerasRefuses as error:
                 row["refused"] = str(error)
         write(row | {"seconds": round(time.perf_counter() - start, 3)})
