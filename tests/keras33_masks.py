@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-PATH = Path(__file__).parent / "data" / "keras33_masks.tar.xz"
+DATA = Path(__file__).parent / "data"
 
 
 @dataclasses.dataclass
 class Case:
-    seed: int  # random_models.write(seed).source() is the program that made the model.
+    name: str  # Of the random ones a seed: random_models.write(seed).source() is the program that made the model.
     file: bytes  # of a .keras file
     inputs: list
     exact: list  # Outputs in float64, of the model that was saved.
@@ -22,17 +22,17 @@ class Case:
 
 
 @functools.cache
-def cases():
-    """All cases by seed."""
-    with tarfile.open(PATH) as archive:
+def cases(kind):
+    """All cases by name; kind: "masks" for the random ones, "rules" for those that show one rule each."""
+    with tarfile.open(DATA / f"keras33_{kind}.tar.xz") as archive:
         members = {member.name: archive.extractfile(member).read() for member in archive}
     arrays = dict(np.load(io.BytesIO(members.pop("arrays.npz"))))
     found = {}
     for name, data in members.items():
-        seed = name.removesuffix(".keras")
-        found[int(seed)] = Case(
-            int(seed), data, *(_listed(arrays, f"{seed}/{kind}") for kind in ("input", "exact")),
-            list(arrays[f"{seed}/error"]), _listed(arrays, f"{seed}/reloaded"),
+        name = name.removesuffix(".keras")
+        found[name] = Case(
+            name, data, _listed(arrays, f"{name}/input"), _listed(arrays, f"{name}/exact"),
+            list(arrays[f"{name}/error"]), _listed(arrays, f"{name}/reloaded"),
         )  # fmt: skip
     return found
 
