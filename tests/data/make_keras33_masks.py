@@ -5,9 +5,9 @@ Run by hand in an environment with Keras 3.0 to 3.3 (the stored file is of Keras
     python tests/data/make_keras33_masks.py masks rules
 
 The masks are random, `random_models.write(seed)`; the rules are RULES, one model for each way a mask goes. All are
-saved as .keras by that Keras. "exact" is what it computes in float64, and "error" how far its float32 is from that, an entry for each output. "reloaded" is there where the model that Keras loads
-from its own file computes something else than the one that was saved; the saved one is then the model.
-tests/keras33_masks.py reads the file.
+saved as .keras by that Keras. "exact" is what it computes in float64, and "error" how far its float32 is from that, an
+entry for each output. "reloaded" is there where the model that Keras loads from its own file computes something else
+than the one that was saved; the saved one is then the model. tests/keras33_masks.py reads the files.
 """
 
 import io
