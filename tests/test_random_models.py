@@ -26,7 +26,7 @@ REFUSED = {
 
 
 def _seeds(module):
-    return [seed for seed in range(COUNT) if seed not in REFUSED[module]][:50]
+    return [seed for seed in range(COUNT)]
 
 
 def _check(module, seed, folder):
@@ -34,7 +34,10 @@ def _check(module, seed, folder):
     program = random_models.write(seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        faults = random_check.compare(keras, program, folder, train=seed % 8 == 0, graph=seed % 3 == 0)
+        try:
+            faults = random_check.compare(keras, program, folder, train=seed % 8 == 0, graph=seed % 3 == 0)
+        except random_check.KerasRefuses as e:
+            pytest.skip(str(e)[:150])
     assert not faults, "\n".join([*map(str, faults), program.source()])
 
 
@@ -72,6 +75,23 @@ def test_what_is_stored():
         with zipfile.ZipFile(io.BytesIO(case.file)) as archive:
             assert json.loads(archive.read("metadata.json"))["keras_version"] == "3.3.3"
         assert not case.reloaded  # Keras 3.3 computes the same after loading, so there is one right value.
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("module", ["keras", "tf_keras"])
+def test_keras_zeroes_other_timesteps_where_it_unrolls_backwards(module):
+    """The fault of Keras's own for which random_check.py compares with Keras's loop."""
+    keras = pytest.importorskip(module)
+    x, mask = np.ones((1, 3, 1), np.float32), np.array([[True, True, False]])
+    loop, unrolled = (
+        keras.layers.SimpleRNN(
+            1, return_sequences=True, go_backwards=True, zero_output_for_mask=True, unroll=unroll,
+            kernel_initializer="ones", recurrent_initializer="zeros", activation=None,
+        )(x, mask=mask)
+        for unroll in (False, True)
+    )  # fmt: skip
+    np.testing.assert_array_equal(np.ravel(loop), [0, 1, 1])  # The masked timestep is the first of those that it walks.
+    np.testing.assert_array_equal(np.ravel(unrolled), [0, 1, 0])
 
 
 def test_a_seed_gives_one_program():
