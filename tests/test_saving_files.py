@@ -224,6 +224,22 @@ def test_an_interrupt_leaves_the_old_file_or_the_new_one(tmp_path):
     assert ends == {b"old" * 10, b"new" * 10}
 
 
+def test_a_timeout_of_a_handler_is_not_lost(tmp_path, monkeypatch):
+    """It is an OSError, as what removes the file beside may raise, which is there no more."""
+    whole = os.unlink
+
+    def unlink(path):
+        try:
+            whole(path)
+        finally:
+            raise TimeoutError
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with pytest.raises(TimeoutError):
+        write.replace(tmp_path / "file", lambda file: file.write(b"x"))
+    assert os.listdir(tmp_path) == ["file"]
+
+
 def test_save_arguments(tmp_path):
     model = fastseq.load_model(keras_file(tmp_path / "m.keras"))
     for name in ("m.weights.h5", "m.pb", "m"):

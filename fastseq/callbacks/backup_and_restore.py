@@ -72,6 +72,8 @@ class BackupAndRestore(Callback):
             return
         try:
             self._restore(self._path)
+        except TimeoutError:  # of a signal's handler, and no fault of the file's
+            raise
         except (OSError, ValueError) as error:
             if not os.path.exists(kept):
                 raise

@@ -263,5 +263,7 @@ def replace(path, write):
     finally:
         try:
             os.unlink(beside)
-        except OSError:
-            pass  # in its place, or never made
+        except OSError as error:
+            # It is in its place, or was never made. What else comes is a handler's: TimeoutError is an OSError.
+            if error.filename != beside:
+                raise
