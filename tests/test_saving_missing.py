@@ -71,6 +71,12 @@ def test_lambdas_are_told_of_beside_others(tmp_path):
     assert "bytecode" in refused(tmp_path, sequential(input_layer(), missing("Lambda", "l"))).reason
 
 
+def test_a_missing_function_is_told_of_too(tmp_path):
+    own = {"module": "builtins", "class_name": "function", "config": "own", "registered_name": "function"}
+    error = refused(tmp_path, sequential(input_layer(), dense(name="d", activation=own), missing("Conv1D", "c")))
+    assert "function 'own'" in error.reason and "Conv1D (1 layer) too" in error.reason
+
+
 def operation(class_name, name, **config):
     return {"module": "keras.src.ops.numpy", "class_name": class_name, "config": {"name": name, **config},
             "registered_name": class_name, "name": name}  # fmt: skip

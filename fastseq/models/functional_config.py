@@ -323,7 +323,7 @@ def model_from_json(json_string, custom_objects=None):
         with mask_rules.scope(rules):
             return deserialize_keras_object(config, custom_objects)
     except (UnsupportedError, FileFormatError) as error:
-        told = explanation(config, custom_objects)
+        told = explanation(error, config, custom_objects)
         if told is None:
             raise
         raise UnsupportedError(told[0]) from error

@@ -203,7 +203,7 @@ def _explain(error, config, custom_objects, path, size):
     from fastseq.saving import policies
     from fastseq.saving.missing import explanation
 
-    missing = explanation(config, custom_objects)
+    missing = explanation(error, config, custom_objects)
     if missing is not None:
         reason, layer = missing
         if path is None:

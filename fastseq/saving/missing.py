@@ -66,23 +66,27 @@ def _told_name(entry):
     return name[:_LONGEST]
 
 
-def explanation(config, custom_objects=None):
+def explanation(error, config, custom_objects=None):
     """(reason, layer) of a model that asks for layers that nobody has; None where all are there.
 
-    layer: the name of the first one where only one class is missing, None for a list of them.
+    error: what came of making it. layer: the name of the first one where only one class is missing, None for a list.
     """
     found = missing_layers(config, custom_objects)
     if not found:
         return None
+    if isinstance(error, tables.NotFound) and error.what == "function":
+        return f"{error} It needs {_listed(found)} too, which fastseq does not have.", None
     (name, kind, entry, layers), *others = found
     if not others and kind == "layer":
         single = tables.LAMBDA_ADVICE if name == "Lambda" else tables.not_found("class", name, entry, len(layers))
         return str(single), layers[0]
-    listed = ", ".join(f"{name} ({_count(len(layers), kind)})" for name, kind, _, layers in found[:_MOST])
-    if len(found) > _MOST:
-        listed += f" and {len(found) - _MOST} others"
     wanted = [(name, entry) for name, kind, entry, _ in found[:_MOST] if kind == "layer"]
-    return f"It needs what fastseq does not have: {listed}.{tables.advice(wanted)}", None
+    return f"It needs what fastseq does not have: {_listed(found)}.{tables.advice(wanted)}", None
+
+
+def _listed(found):
+    listed = ", ".join(f"{name} ({_count(len(layers), kind)})" for name, kind, _, layers in found[:_MOST])
+    return f"{listed} and {len(found) - _MOST} others" if len(found) > _MOST else listed
 
 
 def _count(number, kind):

@@ -23,7 +23,11 @@ LAMBDA_ADVICE = (
 
 
 class NotFound(UnsupportedError):
-    """A class or function that neither fastseq nor the user has."""
+    """A class or function that neither fastseq nor the user has. what: "class" or "function"."""
+
+    def __init__(self, message, what="class"):
+        super().__init__(message)
+        self.what = what
 
 
 def all_tables():
@@ -103,7 +107,8 @@ def not_found(what, name, config, count=1):
     return NotFound(
         f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
         f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
-        f"custom_objects={{{_key(name, config)!r}: ...}}."
+        f"custom_objects={{{_key(name, config)!r}: ...}}.",
+        what,
     )
 
 
