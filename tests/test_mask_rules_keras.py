@@ -221,7 +221,7 @@ def test_a_step_of_training_beside_keras_2():
         assert np.allclose(mine, its, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", [*cases(keras2)])
+@pytest.mark.parametrize("name", ["initial states", "Add", "Multiply, one unmasked", "timesteps of words", "Identity"])
 def test_keras_3_computes_differently_where_the_warning_says_so(name, tmp_path):
     model, arrays = made(keras2, name)
     twin = fastseq.from_keras(model)
