@@ -1,6 +1,7 @@
 /* The only file with OpenMP: a parallel region, the threads that it can have, and what a forked child has of them.
    Built without OpenMP everything runs on one thread; with FS_PTHREADS, as tests for data races are, on threads that a
    race detector knows from their beginning to their end (OpenMP's runtime hides how its own wait for each other). */
+#define _GNU_SOURCE /* pthread_getattr_np */
 #include "internal.h"
 #include <stdlib.h>
 #if defined(FS_PTHREADS) || defined(_OPENMP)
