@@ -95,7 +95,9 @@ static int may_have_threads(void)
 
 /* ---- threads made for a region and ended with it ---- */
 
-static _Thread_local int inside; /* a region: one within it has one thread, as in OpenMP */
+/* A region: one within it has one thread, as in OpenMP. Of the model that takes no memory when a thread first asks: how
+   the system's library gives that back looks like a race. */
+static _Thread_local int inside __attribute__((tls_model("initial-exec")));
 
 typedef struct {
     fs_body body;
