@@ -56,7 +56,7 @@ TEST_BUILDS = {
 }
 tested = [name for name in os.environ.get("FASTSEQ_TEST_BUILD", "").split(",") if name]
 test_flags = [flag for name in tested for flag in TEST_BUILDS[name]]
-if any("-fsanitize" in flag for flag in test_flags):
+if tested:
     test_flags += ["-O1", "-g1", "-fno-omit-frame-pointer"]
 
 
