@@ -1,4 +1,4 @@
-"""The core's threads: what they decide by, how many can be had, and children that are forked in the middle of a call."""
+"""The core's threads: what they decide by, how many can be had, children that are forked in the middle of a call."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ def run(code, *, limit=LIMIT, **environment):
     )  # fmt: skip
 
 
-# ---- the core alone (core_threads.c) -----------------------------------------------------------------------------------
+# ---- the core alone (core_threads.c) ---------------------------------------------------------------------------------
 
 
 def built(folder, *flags):
@@ -81,7 +81,7 @@ def test_no_data_race(watched_core, what):
     check(watched_core, what)
 
 
-# ---- how many can be had -----------------------------------------------------------------------------------------------
+# ---- how many can be had ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", [runtime.MOST_THREADS + 1, 100_000, 2**31 - 1, 2**40])
@@ -202,7 +202,7 @@ def test_a_small_call_starts_no_threads():
     assert found.returncode == 0, (found.returncode, found.stdout, found.stderr[-2000:])
 
 
-# ---- children ----------------------------------------------------------------------------------------------------------
+# ---- children --------------------------------------------------------------------------------------------------------
 
 # Each is a call of some 0.2 s and more on two threads, in another kind of region.
 _CALLS = {

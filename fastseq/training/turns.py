@@ -15,7 +15,7 @@ class Turn:
     Alive: where Ctrl-C comes before `over` can be reached, nothing stays taken for ever.
     """
 
-    __slots__ = ("thread", "trainer", "trains", "_reference", "__weakref__")
+    __slots__ = ("__weakref__", "_reference", "thread", "trainer", "trains")
 
     def __init__(self, trainer, trains):
         """trainer: the model's; trains: whether it changes weights, or totals alone.
