@@ -1,12 +1,12 @@
 """Who trains what: a second thread that would change the same weights, or the same totals, gets an error."""
 
 import os
-import threading
 import weakref
 from threading import get_ident
 
-_lock = threading.Lock()
-_taken = []  # weak references to the Turns that are not over; guarded by `_lock`
+# Weak references to the Turns that are not over, in the order in which they began. Without a lock: Ctrl-C may come
+# anywhere, and one that is never given back would stop everybody. Each change of the list is one call into C.
+_taken = []
 
 
 class Turn:
@@ -24,20 +24,28 @@ class Turn:
         """
         self.thread, self.trainer, self.trains = get_ident(), trainer, trains
         self._reference = weakref.ref(self)
-        with _lock:
-            if _taken and not self._is_free():
-                doing = "trained" if trains else "evaluated"
-                raise RuntimeError(
-                    f"Model '{trainer.model.name}' cannot be {doing} now: another thread trains or evaluates it, or a "
-                    "model that shares layers or the optimizer with it, and both would change the same weights and "
-                    "totals. Let the threads take turns (threading.Lock), or give each a model of its own "
-                    "(models.clone_model). Other threads may call the model and predict meanwhile."
-                )
-            _taken.append(self._reference)
+        _taken.append(self._reference)
+        # Of two that begin at the same time the first in the list goes on.
+        if _taken[0] is not self._reference and not self._is_free():
+            self.over()
+            doing = "trained" if trains else "evaluated"
+            raise RuntimeError(
+                f"Model '{trainer.model.name}' cannot be {doing} now: another thread trains or evaluates it, or a "
+                "model that shares layers or the optimizer with it, and both would change the same weights and "
+                "totals. Let the threads take turns (threading.Lock), or give each a model of its own "
+                "(models.clone_model). Other threads may call the model and predict meanwhile."
+            )
 
     def _is_free(self):
-        _taken[:] = [other for other in _taken if other() is not None]
-        others = [other for other in (found() for found in _taken) if other and other.thread != self.thread]
+        others = []
+        for reference in list(_taken):
+            other = reference()
+            if other is self:
+                break
+            if other is None:
+                _forget(reference)
+            elif other.thread != self.thread:
+                others.append(other)
         own = {id(thing) for thing in self._things()} if others else ()
         return not any(id(thing) in own for other in others for thing in other._things())
 
@@ -49,17 +57,18 @@ class Turn:
 
     def over(self):
         """Lets others begin."""
-        with _lock:
-            try:
-                _taken.remove(self._reference)
-            except ValueError:
-                pass  # it is over, or began in the parent of this process
+        _forget(self._reference)
+
+
+def _forget(reference):
+    try:
+        _taken.remove(reference)
+    except ValueError:
+        pass  # another thread forgot it, or it began in the parent of this process
 
 
 def _in_child():
     """Other threads, and what they had under way, stayed with the parent."""
-    global _lock
-    _lock = threading.Lock()
     here = get_ident()
     _taken[:] = [other for other in _taken if other() is not None and other().thread == here]
 
