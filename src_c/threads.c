@@ -158,9 +158,9 @@ void fs_parallel(int threads, fs_body body, void *context)
 /* ---- threads that OpenMP's runtime makes, and keeps for the thread that called it ---- */
 
 /* libgomp ends the process where it cannot make a thread, so it is asked only for threads that can be had. It keeps
-   those of the last region, for each calling thread, and makes new ones where the next region wants more: before that
-   as many are made here, with stacks of the same size, all alive at the same time, and ended. Where one cannot be made
-   the region gets fewer, and calls of this thread do so for a second.
+   those of the last region, for each calling thread, and makes new ones where the next region wants more. Before that
+   as many as are missing are made here, with stacks of the same size, all alive at the same time, and ended. Where one
+   cannot be made the region gets fewer, and calls of this thread do so for a second.
 
    The race that is left: between the end of the probe and libgomp's own threads, some 10 us, another process of this
    user or container, or another thread of this process that is not in this file, may take what the probe had found
@@ -258,20 +258,21 @@ static void *wait_for_end(void *argument)
     return NULL;
 }
 
-/* How many of `threads`, with this one, can be there at the same time. */
-static __attribute__((noinline)) int probe_threads(int threads)
+/* How many of `threads` can be there at the same time, where `there` of them are: the calling one and those that the
+   runtime keeps for it. */
+static __attribute__((noinline)) int probe_threads(int threads, int there)
 {
     fs_probe probe = {.lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER};
     pthread_t *made = malloc((size_t)threads * sizeof *made);
     pthread_attr_t attributes;
-    int count = 0;
+    int wanted = threads - there, count = 0;
     if (made == NULL || pthread_attr_init(&attributes)) {
         free(made);
-        return 1;
+        return there;
     }
     if (stack_size())
         pthread_attr_setstacksize(&attributes, stack_size());
-    while (count < threads - 1 && pthread_create(&made[count], &attributes, wait_for_end, &probe) == 0)
+    while (count < wanted && pthread_create(&made[count], &attributes, wait_for_end, &probe) == 0)
         count++;
     void *heap = malloc((size_t)threads * FS_HEAP_OF_THREAD);
     int enough = heap != NULL;
@@ -285,7 +286,7 @@ static __attribute__((noinline)) int probe_threads(int threads)
     pthread_attr_destroy(&attributes);
     free(made);
     /* Where there was an end to them, the last one is left to others. */
-    return !enough ? 1 : count == threads - 1 ? threads : count > 1 ? count : 1;
+    return !enough ? there : count == wanted ? threads : count > 0 ? there + count - 1 : there;
 }
 
 static int limits_changed(void)
@@ -312,8 +313,8 @@ static int threads_to_be_had(int threads)
     int changed = limits_changed();
     if (!changed && threads <= pool.probed && now < pool.trusted_until)
         return threads;
-    threads = fit_stack(threads);
-    pool.probed = probe_threads(threads);
+    int fit = fit_stack(threads), there = pool.had < 1 ? 1 : pool.had < fit ? pool.had : fit;
+    pool.probed = probe_threads(fit, there);
     now = fs_now_ns();
     pool.trusted_until = now + FS_TRUSTED;
     pool.limit = pool.probed;
