@@ -224,7 +224,7 @@ _CALLS = {
     """,
     "a team that decodes": """
         model, states = decoder_model(1500), [normal(2, 1500)]
-        call = lambda: decoding.Decoder(model, start_id=1, max_length=40).greedy(states).ids
+        call = lambda: decoding.Decoder(model, start_id=1, max_length=20).greedy(states).ids
     """,
 }
 
