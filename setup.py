@@ -46,13 +46,27 @@ def openmp_flags():
     return []
 
 
+# What tests/sanitizers/run.sh asks for, in FASTSEQ_TEST_BUILD, by comma; a build for people has none of it.
+TEST_BUILDS = {
+    "address": ["-fsanitize=address"],
+    "undefined": ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"],
+    # OpenMP's runtime is not built for it, so threads are made as threads.c makes them without.
+    "thread": ["-fsanitize=thread", "-DFS_PTHREADS", "-pthread"],
+    "stress": ["-DFS_STRESS"],
+}
+tested = [name for name in os.environ.get("FASTSEQ_TEST_BUILD", "").split(",") if name]
+test_flags = [flag for name in tested for flag in TEST_BUILDS[name]]
+if tested:
+    test_flags += ["-O1", "-g1", "-fno-omit-frame-pointer"]
+
+
 def library(name, sources, flags):
-    return name, {"sources": sources, "cflags": COMMON + flags, "obj_deps": {"": HEADERS}}
+    return name, {"sources": sources, "cflags": COMMON + flags + test_flags, "obj_deps": {"": HEADERS}}
 
 
 isas = ["scalar"] + (["avx2", "avx512"] if X86 else ["neon"] if ARM64 else [])
-openmp = openmp_flags()
-core = "beam cpu_features decode dispatch meeting parallel plan slide team turns".split()
+openmp = [] if "thread" in tested else openmp_flags()
+core = "beam cpu_features decode dispatch meeting parallel plan slide team threads turns".split()
 core = [f"src_c/{name}.c" for name in core]
 # The core comes last: the linker resolves each library's names from those after it.
 # Without SLP: it reads in one load what two stores have just written, which the CPU makes wait (4 ns of a small call).
@@ -63,7 +77,7 @@ libraries += [library(f"fastseq_{isa}", [f"src_c/isa/isa_{isa}.c"], ISA_FLAGS[is
 extension = {
     "include_dirs": ["src_c", numpy.get_include()],
     "define_macros": [("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-    "extra_compile_args": ["-O2", "-g0", "-std=gnu11"],
+    "extra_compile_args": ["-O2", "-g0", "-std=gnu11", *test_flags],
     "depends": HEADERS + SOURCES,  # linked again when a library has been built again
 }
 native = Extension(
@@ -71,13 +85,13 @@ native = Extension(
     ["fastseq/_native.pyx"],
     # The core and the kernels name each other, so the core stands on both sides.
     libraries=["fastseq_core", *(f"fastseq_{isa}" for isa in isas), "fastseq_core", "m"],
-    extra_link_args=openmp,
+    extra_link_args=openmp + test_flags,
     **extension,
 )
 # It reaches the core through _native, which alone links it: there is one active instruction set.
-call = Extension("fastseq._call", ["fastseq/_call.pyx"], **extension)
-stream = Extension("fastseq._stream", ["fastseq/_stream.pyx"], **extension)
-decode = Extension("fastseq._decode", ["fastseq/_decode.pyx"], **extension)
+call = Extension("fastseq._call", ["fastseq/_call.pyx"], extra_link_args=test_flags, **extension)
+stream = Extension("fastseq._stream", ["fastseq/_stream.pyx"], extra_link_args=test_flags, **extension)
+decode = Extension("fastseq._decode", ["fastseq/_decode.pyx"], extra_link_args=test_flags, **extension)
 
 extensions = [native, call, stream, decode]
 setup(

@@ -254,9 +254,14 @@ cdef void note_raised(error) noexcept:
 
 
 cdef object interruption():
-    """The exception that ended a run with FS_INTERRUPTED, KeyboardInterrupt for one; to be raised, once."""
+    """The exception for a run that ended with FS_INTERRUPTED, a handler's KeyboardInterrupt for one; to be raised."""
     global raised
     error, raised = raised, None
+    if error is None:
+        # Nothing else stops kernels where no handler raised (fs_watch_region).
+        error = RuntimeError(
+            "This process was forked while the call ran on several threads, in a signal handler or a Python layer. Its "
+            "threads stayed with the parent, so the child cannot finish this call; others it can make.")
     return error
 
 
@@ -275,6 +280,9 @@ cdef extern from *:
     static int fs_default_threads;             /* 0 until it is first asked for */
     """
     int fs_own_threads, fs_training_said, fs_default_threads
+
+
+MOST_THREADS = FS_MOST_THREADS
 
 
 def own_threads():

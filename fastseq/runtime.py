@@ -1,4 +1,10 @@
-"""Threads and instruction sets: what a call may use, and what this build is."""
+"""Threads and instruction sets: what a call may use, and what this build is.
+
+A number of threads is the most that a call uses. It uses fewer where its work does not pay for more, and where they
+cannot be had (memory, RLIMIT_NPROC, a container's limit of processes): then it runs on those that can, on one if need
+be, with the same bits. Numbers that no system can mean, above `MOST_THREADS`, are refused, by `set_num_threads` and
+`num_threads` and, once a call asks for them, in FASTSEQ_NUM_THREADS and OMP_NUM_THREADS: a ValueError that names them.
+"""
 
 import contextlib
 import math
@@ -8,7 +14,7 @@ import sys
 
 from fastseq import _native
 
-_MOST_THREADS = 2**31 - 1  # what a C int holds
+MOST_THREADS = _native.MOST_THREADS  # that may be asked for
 
 
 def _positive(text, variable):
@@ -16,8 +22,8 @@ def _positive(text, variable):
         number = int(text)
     except ValueError:
         number = 0
-    if not 1 <= number <= _MOST_THREADS:
-        raise ValueError(f"{variable} must be a whole number from 1, got {text!r}.")
+    if not 1 <= number <= MOST_THREADS:
+        raise ValueError(f"{variable} must be a whole number from 1 to {MOST_THREADS}, got {text!r}.")
     return number
 
 
@@ -52,12 +58,15 @@ def _available_threads():
             return _positive(text.split(",")[0] if variable.startswith("OMP") else text, variable)
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cpu_quota()
-    return max(1, min(cpus, math.ceil(quota)) if quota else cpus)
+    return max(1, min(cpus, math.ceil(quota) if quota else cpus, MOST_THREADS))
 
 
 def get_num_threads():
     """The most threads one call uses: what `num_threads` or `set_num_threads` said, else FASTSEQ_NUM_THREADS, else
-    OMP_NUM_THREADS, else the CPUs this process may use (affinity and the container's quota)."""
+    OMP_NUM_THREADS, else the CPUs this process may use (affinity and the container's quota).
+
+    Raises ValueError where a variable is no whole number from 1 to `runtime.MOST_THREADS`.
+    """
     # The numbers are kept in C, where a call finds them in a nanosecond.
     if not (_native.own_threads() or _native.default_threads()):
         _native.set_default_threads(_available_threads())
@@ -65,13 +74,17 @@ def get_num_threads():
 
 
 def set_num_threads(n):
-    """Sets the most threads one call uses, for the whole process. Raises ValueError unless `n` is an int from 1."""
+    """Sets the most threads one call uses, for the whole process.
+
+    n: where so many cannot be had, a call runs on those that can.
+    Raises ValueError unless it is an int from 1 to `runtime.MOST_THREADS` (1024).
+    """
     _native.set_default_threads(_checked(n))
 
 
 def _checked(n):
-    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n.__index__() <= _MOST_THREADS:
-        raise ValueError(f"The number of threads must be a whole number from 1, got {n!r}.")
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n.__index__() <= MOST_THREADS:
+        raise ValueError(f"The number of threads must be a whole number from 1 to {MOST_THREADS}, got {n!r}.")
     return n.__index__()
 
 

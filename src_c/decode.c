@@ -155,7 +155,7 @@ static int run_model(fs_worker *w, fs_failure *failure)
     if (w->slide) {
         int fresh = w->groups[0].hypotheses[0].length == 0;
         int status = fs_slide_feed(w->slide, w->tokens, fresh, own->data, failure);
-        w->run->failed_in_first = status == FS_FAILED;
+        w->failed_in_first = status == FS_FAILED;
         if (status != FS_DONE)
             return decoding_status(status);
     }
@@ -166,8 +166,10 @@ static int run_model(fs_worker *w, fs_failure *failure)
     }
     own->data[d->tokens_in] = (char *)w->tokens;
     own->data[d->values_out] = w->values;
-    return decoding_status(d->run ? d->run(d->context, failure)
-                                  : fs_run_rows(&d->step, own, w->rows, &w->runner, failure));
+    int status = d->run ? d->run(d->context, failure) : fs_run_rows(&d->step, own, w->rows, &w->runner, failure);
+    if (d->run && fs_orphaned(&w->run->watch))
+        status = FS_INTERRUPTED;
+    return decoding_status(status);
 }
 
 static int choose(fs_worker *w, fs_failure *failure)
@@ -184,7 +186,7 @@ static int choose(fs_worker *w, fs_failure *failure)
         .temperature = d->temperature, .top_p = d->top_p,
     };
     fs_share share = {.row_lo = 0, .row_hi = w->rows, .unit_lo = 0, .unit_hi = 1, .failure = failure};
-    if (!fs_isa_active->kernels[FS_OP_CHOICE](&choice, &share))
+    if (!fs_kernels_now()[FS_OP_CHOICE](&choice, &share))
         return FS_DECODED;
     for (int64_t i = 0; i < w->group_count; i++)
         for (int64_t j = 0; j < w->groups[i].count; j++)
@@ -246,12 +248,12 @@ static void advance_rows(fs_worker *w)
 /* ---- the loop ---- */
 
 /* The first status other than FS_DECODED is the call's, with its failure. */
-static void report(fs_decoding_run *run, int status, const fs_failure *failure)
+static void report(fs_decoding_run *run, int status, const fs_failure *failure, int in_first)
 {
     int none = FS_DECODED;
     if (__atomic_compare_exchange_n(&run->status, &none, status, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         run->d->failure = *failure;
-        run->d->in_first = status == FS_DECODING_STEP_FAILED && run->failed_in_first;
+        run->d->in_first = status == FS_DECODING_STEP_FAILED && in_first;
     }
 }
 
@@ -259,6 +261,7 @@ static void decode_rows(fs_worker *w, fs_hypothesis *old)
 {
     fs_failure failure = {0};
     for (;;) {
+        fs_stress_pause(4);
         take_sentences(w);
         if (w->rows == 0 || __atomic_load_n(&w->run->status, __ATOMIC_RELAXED))
             return;
@@ -268,7 +271,7 @@ static void decode_rows(fs_worker *w, fs_hypothesis *old)
         if (status == FS_DECODED && fs_look(&w->run->watch, w->runner.polls))
             status = FS_DECODING_STOPPED;
         if (status) {
-            report(w->run, status, &failure);
+            report(w->run, status, &failure, w->failed_in_first);
             return;
         }
         if (w->d->width)
@@ -283,8 +286,10 @@ static void wait_for_others(fs_decoding_run *run)
 {
     fs_failure none = {0};
     for (int spins = 0; __atomic_load_n(&run->working, __ATOMIC_ACQUIRE) > 0; spins++) {
+        if (fs_orphaned(&run->watch))
+            return;
         if (fs_look(&run->watch, 1))
-            report(run, FS_DECODING_STOPPED, &none);
+            report(run, FS_DECODING_STOPPED, &none, 0);
         if (spins > 100000) /* some ms */
             nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
     }
@@ -303,7 +308,7 @@ static void run_worker(fs_decoding_run *run, int number)
         lay_out(&w, memory);
         decode_rows(&w, old);
     } else {
-        report(run, FS_DECODING_NO_MEMORY, &(fs_failure){0});
+        report(run, FS_DECODING_NO_MEMORY, &(fs_failure){0}, 0);
     }
     fs_slide_free(w.slide);
     free(memory);
@@ -313,24 +318,29 @@ static void run_worker(fs_decoding_run *run, int number)
 static void worker_body(void *context, int thread, int threads)
 {
     fs_decoding_run *run = context;
+    if (thread == 0)
+        fs_watch_threads(&run->watch, threads);
     __atomic_add_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
     run_worker(run, thread);
     __atomic_sub_fetch(&run->working, 1, __ATOMIC_ACQ_REL);
-    if (thread == 0 && threads > 1)
+    if (thread > 0)
+        return;
+    if (threads > 1)
         wait_for_others(run);
+    fs_leave_orphaned(&run->watch);
 }
 
 static void team_body(void *context, int thread, int threads)
 {
     fs_decoding_run *run = context;
-    /* Every thread writes the same number: what the runtime really gave. */
-    __atomic_store_n(&run->team->threads, threads, __ATOMIC_RELAXED);
-    __atomic_store_n(&run->team->barrier.threads, threads, __ATOMIC_RELAXED);
     if (thread > 0) {
-        fs_team_follow(run->team, thread);
+        fs_team_follow(run->team, thread, threads);
         return;
     }
+    fs_watch_threads(&run->watch, threads);
+    fs_team_begin(run->team, threads);
     run_worker(run, 0);
+    fs_leave_orphaned(&run->watch);
     fs_team_end(run->team);
 }
 
@@ -342,9 +352,9 @@ int fs_decode(fs_decoding *decoding)
     /* Where the step is run by others, only what comes before it is a team's work. */
     if (decoding->step_threads > 1 && (decoding->run == NULL || decoding->sliding)) {
         run.team = &team;
-        fs_parallel((int)decoding->step_threads, team_body, &run);
+        fs_watch_region(&run.watch, (int)decoding->step_threads, team_body, &run);
     } else {
-        fs_parallel((int)decoding->worker_count, worker_body, &run);
+        fs_watch_region(&run.watch, (int)decoding->worker_count, worker_body, &run);
     }
     return run.status;
 }

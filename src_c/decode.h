@@ -35,6 +35,7 @@ typedef struct {
     const fs_rows_worker *own;
     fs_slide *slide;
     fs_runner runner;
+    int failed_in_first; /* the step that failed is one of d->sliding */
     int64_t rows, group_count, most_groups;
     fs_group *groups;
     char *(*carried)[2];      /* (carried_count,): what the step reads, and where it writes */
@@ -51,7 +52,7 @@ typedef struct {
 struct fs_decoding_run {
     fs_decoding *d;
     int64_t next_sentence, working;
-    int status, failed_in_first;
+    int status;
     fs_watch watch;
     fs_team *team; /* of threads that run the steps of the only worker together, or null */
 };

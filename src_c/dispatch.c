@@ -60,14 +60,15 @@ int fs_select_isa(const char *name)
     int any = name == NULL || *name == '\0';
     for (int i = 0; i < ISA_COUNT; i++)
         if ((any || strcmp(name, isas[i]->name) == 0) && fs_cpu_has(isas[i]->name)) {
-            fs_isa_active = isas[i];
+            __atomic_store_n(&fs_isa_active, isas[i], __ATOMIC_RELEASE);
             return 0;
         }
     return -1;
 }
 
-const char *fs_active_isa(void) { return fs_isa_active->name; }
+static const fs_isa *active(void) { return __atomic_load_n(&fs_isa_active, __ATOMIC_ACQUIRE); }
+const char *fs_active_isa(void) { return active()->name; }
 const char *fs_isa_name(int i) { return i >= 0 && i < ISA_COUNT ? isas[i]->name : NULL; }
 int fs_isa_supported(int i) { return i >= 0 && i < ISA_COUNT && fs_cpu_has(isas[i]->name); }
-const char *fs_kernel_name(int op) { return op >= 0 && op < FS_OP_COUNT ? fs_isa_active->kernel_names[op] : NULL; }
-void fs_set_sgemm(fs_sgemm_fn sgemm) { fs_sgemm = sgemm; }
+const char *fs_kernel_name(int op) { return op >= 0 && op < FS_OP_COUNT ? active()->kernel_names[op] : NULL; }
+void fs_set_sgemm(fs_sgemm_fn sgemm) { __atomic_store_n(&fs_sgemm, sgemm, __ATOMIC_RELEASE); }

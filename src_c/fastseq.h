@@ -160,4 +160,6 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
                             char *text);
 
 int fs_has_openmp(void);
+/* Nobody may ask for more threads than this: the beginnings of so many have room on a stack. */
+#define FS_MOST_THREADS 1024
 #endif

@@ -3,6 +3,7 @@
 #define FS_INTERNAL_H
 #include "fastseq.h"
 #include <fenv.h>
+#include <setjmp.h>
 
 /* Most rows that threads share when each owns units: their flags stand on each thread's stack. */
 #define FS_SHARED_ROWS 256
@@ -24,6 +25,8 @@ typedef struct {
     int stop;          /* set once, read by all: results are not wanted any more */
     int64_t next_poll; /* in ns, 0 before the first look; belongs to the thread that polls */
     fenv_t mode;       /* the caller's floating-point mode, for what `poll` runs */
+    jmp_buf *out;      /* out of the region that thread 0 is in; null where it is in none, or alone */
+    int forks;         /* before that region */
 } fs_watch;
 
 /* For any thread of the call: whether to stop. One thread, that which came from Python, has `polls` and asks the poll
@@ -87,6 +90,13 @@ typedef struct {
 extern const fs_isa *fs_isa_active;
 extern fs_sgemm_fn fs_sgemm;
 
+/* By fs_op_id. Whoever starts a region asks once and carries the answer to its threads, as with all that they decide
+   by: another thread may choose another instruction set meanwhile. */
+static inline const fs_kernel_fn *fs_kernels_now(void)
+{
+    return __atomic_load_n(&fs_isa_active, __ATOMIC_ACQUIRE)->kernels;
+}
+
 int fs_cpu_has(const char *isa);
 
 /* Inputs that a step multiplies with weights. */
@@ -110,33 +120,74 @@ static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
 }
 
 void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
-int fs_threads_for(const fs_extent *extent, int threads); /* how many of `threads` pay */
-int fs_worth_a_thread(const fs_extent *extent);           /* to run beside another step */
-int fs_pays_in_team(const fs_extent *extent, int threads); /* to be shared by threads that are at hand */
+/* How many of `threads` pay, where a meeting costs `meeting_ns`. */
+int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
+int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */
+/* Whether a step is to be shared by threads that are at hand. */
+int fs_pays_in_team(const fs_extent *extent, int threads, int64_t meeting_ns);
 int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
 int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
 int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors);
 int64_t fs_back_row_group(int64_t units, int64_t gates);
 int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
 
-void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
+/* ---- regions (threads.c) ---- */
+
+typedef void (*fs_body)(void *context, int thread, int threads);
+
+/* Runs body on at most `threads` threads, as many as can be had; each is told how many there are. */
+void fs_parallel(int threads, fs_body body, void *context);
+
+/* fs_parallel for a body whose thread 0 may run Python, with `watch` for its looks. There a process may be forked: the
+   child has thread 0 alone, in the middle of the region, and is then orphaned, which fs_look tells as it tells of an
+   interrupt. Thread 0 goes back to the end of the body without waiting for any other, and leaves the region there. */
+void fs_watch_region(fs_watch *watch, int threads, fs_body body, void *context);
+void fs_watch_threads(fs_watch *watch, int threads); /* thread 0, as its body begins: how many there are */
+int fs_orphaned(const fs_watch *watch);              /* for thread 0 */
+void fs_leave_orphaned(const fs_watch *watch);       /* does not return where it is */
+
 struct fs_barrier {
     int arrived;
-    int generation;
-    int threads;
+    unsigned generation;
+    int threads; /* each writes the same number before it waits, what the runtime really gave */
     int sleepers;
     int open;
     char apart[44]; /* a cache line of its own */
 };
+static inline void fs_barrier_of(fs_barrier *barrier, int threads)
+{
+    __atomic_store_n(&barrier->threads, threads, __ATOMIC_RELAXED);
+}
 /* 0 when all have come, 1 where the barrier is open. */
 int fs_barrier_wait(fs_barrier *barrier);
 /* Lets everybody through from now on: a thread that stops will not come any more. */
 void fs_barrier_open(fs_barrier *barrier);
 
-/* What a meeting costs, as last measured (meeting.c); and what measures it, where that is due: asked for before steps
-   whose threads meet. */
+/* Of steps that threads share: which failed, and where first, whoever came first. */
+typedef struct {
+    fs_failure *failure;
+    int64_t failed; /* number of the step, from 1; 0: none */
+    int lock;
+} fs_outcome;
+void fs_note_failure(fs_outcome *outcome, int64_t step, const fs_failure *failure);
+static inline int64_t fs_failed_step(const fs_outcome *outcome)
+{
+    return __atomic_load_n(&outcome->failed, __ATOMIC_RELAXED);
+}
+
+/* What a meeting costs, as last measured (meeting.c), and the least that it can cost. */
+#define FS_LEAST_MEETING_NS 20
 int64_t fs_meeting_ns(void);
+/* Measures it with so many threads, where that is due: for steps whose threads meet, with as many as they might use. */
+int fs_meeting_due(int64_t now);
 void fs_measure_meeting(int threads, int64_t now);
+
+#ifdef FS_STRESS
+/* One time of so many sleeps, up to 0.2 ms. */
+void fs_stress_pause(int one_of);
+#else
+#define fs_stress_pause(one_of) ((void)0)
+#endif
 
 /* Whether a step of `work` multiply-adds is left to one thread, because threads have lately had to take turns on their
    cores; and what a region that began then tells of that (turns.c). */
@@ -152,16 +203,20 @@ static inline void fs_leave(const fs_share *share)
 }
 
 /* Threads of one region that run programs together (team.c). Thread 0 says which (fs_team_run, as fs_run) and when it
-   is over (fs_team_end); the others follow. */
+   is over (fs_team_end); the others follow. What it says is said before a meeting, and nobody changes it until all have
+   met again. */
 typedef struct {
     fs_barrier barrier;
-    int threads, failed;
     const fs_step *steps; /* null: it is over */
     int64_t count;
-    fs_failure *failure;
+    int64_t meeting_ns; /* what a meeting costs, for all of them: they have to agree about what is shared */
+    const fs_kernel_fn *kernels;
+    fs_outcome outcome;
+    int threads; /* belongs to thread 0; the others know it from their region */
 } fs_team;
+void fs_team_begin(fs_team *team, int threads); /* thread 0 */
 int fs_team_run(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure);
-void fs_team_follow(fs_team *team, int thread);
+void fs_team_follow(fs_team *team, int thread, int threads);
 void fs_team_end(fs_team *team);
 
 /* How a thread runs programs inside a loop in C: together with a team, or alone (null); as fs_run_watched says. */

@@ -1,5 +1,5 @@
-/* The only file with OpenMP: runs the steps of a program, each on as many threads as pay.
-   One parallel region per step, however many timesteps it has. Built without OpenMP, everything runs on one thread. */
+/* Runs the steps of a program, each on as many threads as pay: one parallel region per step, however many timesteps it
+   has. And how threads of a region meet, what fails in them, and how long steps are interrupted. */
 #include "internal.h"
 #include <sched.h>
 #include <time.h>
@@ -8,10 +8,6 @@
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-#endif
-#ifdef _OPENMP
-#include <omp.h>
-#include <pthread.h>
 #endif
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -22,49 +18,6 @@
 #define FS_PAUSE() ((void)0)
 #endif
 
-int fs_has_openmp(void)
-{
-#ifdef _OPENMP
-    return 1;
-#else
-    return 0;
-#endif
-}
-
-#ifdef _OPENMP
-/* A forked child has none of the parent's threads, but libgomp's pool of the forking thread still lists them and the
-   child's first region would wait for them for ever. So the pool is given back before the fork; parent and child each
-   make a new one when they next need it. Where that fails the child stays on one thread. */
-static int one_thread_only;
-static int release_failed;
-
-static void before_fork(void)
-{
-#if _OPENMP >= 201811
-    release_failed = omp_pause_resource_all(omp_pause_soft) != 0;
-#else
-    release_failed = 1;
-#endif
-}
-static void in_child(void) { one_thread_only |= release_failed; }
-static void register_fork_handlers(void) { pthread_atfork(before_fork, NULL, in_child); }
-#endif
-
-void fs_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context)
-{
-#ifdef _OPENMP
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    if (threads > 1 && !one_thread_only) {
-        pthread_once(&once, register_fork_handlers);
-        /* The runtime may give fewer threads than asked for, so the body divides by what it finds. */
-#pragma omp parallel num_threads(threads)
-        body(context, omp_get_thread_num(), omp_get_num_threads());
-        return;
-    }
-#endif
-    body(context, 0, 1);
-}
-
 /* Waiting for the others: by spinning while they are at it (a meeting takes 0.06 us). Then by yielding, in case they
    wait for this core: the system moves one of two threads that both want to run to an idle core, within ms, but leaves
    two on one core of which one always sleeps (each meeting of theirs took 50 us, for good). At last asleep, when the
@@ -73,7 +26,7 @@ void fs_parallel(int threads, void (*body)(void *context, int thread, int thread
 #define FS_LONGEST_SPIN 50000  /* ns */
 #define FS_LONGEST_YIELD 500000
 
-static void sleep_until_changed(fs_barrier *barrier, int generation)
+static void sleep_until_changed(fs_barrier *barrier, unsigned generation)
 {
 #ifdef __linux__
     __atomic_add_fetch(&barrier->sleepers, 1, __ATOMIC_SEQ_CST);
@@ -97,12 +50,14 @@ static void wake_sleepers(fs_barrier *barrier)
 
 int fs_barrier_wait(fs_barrier *barrier)
 {
+    fs_stress_pause(64);
     /* In this order: whoever reads the generation that opening makes finds it open, and whoever reads an earlier one
        sees it change. */
-    int generation = __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE);
+    unsigned generation = __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE);
     if (__atomic_load_n(&barrier->open, __ATOMIC_RELAXED))
         return 1;
-    if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == barrier->threads) {
+    int threads = __atomic_load_n(&barrier->threads, __ATOMIC_RELAXED);
+    if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == threads) {
         __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
         __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_SEQ_CST);
         wake_sleepers(barrier);
@@ -132,6 +87,20 @@ void fs_barrier_open(fs_barrier *barrier)
     wake_sleepers(barrier);
 }
 
+/* ---- failures ---- */
+
+void fs_note_failure(fs_outcome *outcome, int64_t step, const fs_failure *failure)
+{
+    while (__atomic_exchange_n(&outcome->lock, 1, __ATOMIC_ACQUIRE))
+        sched_yield();
+    if (!outcome->failed || failure->position < outcome->failure->position) {
+        *outcome->failure = *failure;
+        outcome->failure->step = step;
+    }
+    __atomic_store_n(&outcome->failed, step + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&outcome->lock, 0, __ATOMIC_RELEASE);
+}
+
 /* ---- interrupts ---- */
 
 #define FS_POLL_EVERY 50000000 /* ns */
@@ -156,6 +125,7 @@ void fs_watch_begin(fs_watch *watch)
 {
     watch->stop = 0;
     watch->next_poll = 0;
+    watch->out = NULL;
     fegetenv(&watch->mode);
 }
 
@@ -174,7 +144,7 @@ int fs_look(fs_watch *watch, int polls)
     fenv_t mode;
     fegetenv(&mode);
     fesetenv(&watch->mode);
-    int stop = poll_function();
+    int stop = poll_function() || fs_orphaned(watch);
     fesetenv(&mode);
     /* Where another thread holds the GIL, polling waits for it: then it comes less often, so that it takes a twentieth
        of the time at most. */
@@ -197,6 +167,7 @@ int fs_stops_after(const fs_share *share, double *unlooked, double work)
 /* Threads [first, first + count) of a region work on one step. */
 typedef struct {
     const fs_step *step;
+    fs_kernel_fn kernel;
     fs_extent extent;
     fs_barrier barrier;
 } fs_job;
@@ -204,8 +175,8 @@ typedef struct {
 typedef struct {
     fs_job jobs[2];
     int job_count;
-    fs_failure *failure;
-    int failed;
+    int64_t number; /* of the first job's step */
+    fs_outcome outcome;
     fs_watch *watch; /* null: nothing stops it */
     int polls;       /* thread 0 asks */
     int finished;    /* threads that have, where it is watched */
@@ -234,75 +205,84 @@ static int looks_itself(int op)
     }
 }
 
-static __attribute__((noinline)) int run_watched(fs_kernel_fn kernel, const fs_job *job, const fs_share *share)
+static __attribute__((noinline)) int run_watched(const fs_job *job, const fs_share *share)
 {
     if (job->extent.rows == 1 || looks_itself(job->step->op))
-        return kernel(job->step->args, share);
+        return job->kernel(job->step->args, share);
     double rows = FS_WORK_PER_LOOK / (job->extent.row_work > 1 ? job->extent.row_work : 1);
     int64_t at_once = rows < 64 ? (int64_t)rows + 1 : (int64_t)rows / 64 * 64;
     fs_share piece = *share;
     for (int64_t row = share->row_lo; row < share->row_hi; row += at_once) {
         piece.row_lo = row;
         piece.row_hi = share->row_hi - row < at_once ? share->row_hi : row + at_once;
-        int status = kernel(job->step->args, &piece);
+        int status = job->kernel(job->step->args, &piece);
         if (status || fs_look(share->watch, share->polls))
             return status;
     }
     return 0;
 }
 
-static void run_share(fs_region *region, fs_job *job, int thread, int threads, int polls)
+static void run_share(fs_region *region, int number, int thread, int threads, int polls)
 {
-    fs_share share = {.failure = region->failure, .watch = region->watch, .polls = polls};
+    fs_job *job = &region->jobs[number];
+    fs_failure failure;
+    fs_share share = {.failure = &failure, .watch = region->watch, .polls = polls};
     fs_take_part(&share, &job->extent, &job->barrier, thread, threads);
-    fs_kernel_fn kernel = fs_isa_active->kernels[job->step->op];
-    if (share.watch ? run_watched(kernel, job, &share) : kernel(job->step->args, &share))
-        __atomic_store_n(&region->failed, 1, __ATOMIC_RELAXED);
+    if (share.watch ? run_watched(job, &share) : job->kernel(job->step->args, &share))
+        fs_note_failure(&region->outcome, region->number + number, &failure);
 }
 
 static void run_jobs(fs_region *region, int thread, int threads)
 {
     int polls = region->watch && region->polls && thread == 0;
     if (region->job_count == 1) {
-        fs_job *job = &region->jobs[0];
-        if (job->extent.by_units) {
-            /* Every thread writes the same number: what the runtime really gave. */
-            __atomic_store_n(&job->barrier.threads, threads, __ATOMIC_RELAXED);
-        }
-        run_share(region, job, thread, threads, polls);
+        if (region->jobs[0].extent.by_units)
+            fs_barrier_of(&region->jobs[0].barrier, threads);
+        run_share(region, 0, thread, threads, polls);
         return;
     }
     /* Two jobs: the first half of the threads takes one, the rest the other; a thread alone does both in turn. */
     int half = threads / 2;
     for (int i = 0; i < 2; i++) {
-        fs_job *job = &region->jobs[i];
         int count = half == 0 ? 1 : i == 0 ? half : threads - half;
         int own = half == 0 ? 0 : i == 0 ? thread : thread - half;
         if (own < 0 || own >= count)
             continue;
-        __atomic_store_n(&job->barrier.threads, count, __ATOMIC_RELAXED);
-        run_share(region, job, own, count, polls);
+        fs_barrier_of(&region->jobs[i].barrier, count);
+        run_share(region, i, own, count, polls);
+    }
+}
+
+/* Thread 0 is the only one that can be told to stop, so it goes on asking until the others have finished too. */
+static void ask_for_others(fs_region *region, int threads)
+{
+    for (int spins = 0; __atomic_load_n(&region->finished, __ATOMIC_RELAXED) < threads; spins++) {
+        if (spins < 8 * FS_SPINS) {
+            FS_PAUSE();
+            continue;
+        }
+        if (fs_look(region->watch, 1) && fs_orphaned(region->watch))
+            return;
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
 }
 
 static void region_body(void *context, int thread, int threads)
 {
     fs_region *region = context;
+    int asks = region->watch && region->polls && thread == 0;
+    if (asks)
+        fs_watch_threads(region->watch, threads);
+    fs_stress_pause(4);
     run_jobs(region, thread, threads);
     if (region->watch == NULL || threads == 1)
         return;
     __atomic_add_fetch(&region->finished, 1, __ATOMIC_RELAXED);
-    if (!region->polls || thread > 0)
+    if (!asks)
         return;
-    /* Thread 0 is the only one that can be told to stop, so it goes on asking until the others have finished too. */
-    for (int spins = 0; __atomic_load_n(&region->finished, __ATOMIC_RELAXED) < threads; spins++) {
-        if (spins < 8 * FS_SPINS) {
-            FS_PAUSE();
-            continue;
-        }
-        fs_look(region->watch, 1);
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-    }
+    if (!fs_orphaned(region->watch))
+        ask_for_others(region, threads);
+    fs_leave_orphaned(region->watch);
 }
 
 /* Whether it did: not where threads take turns. Out of the way of steps on one thread. */
@@ -313,9 +293,21 @@ static __attribute__((noinline)) int run_in_parallel(fs_region *region, int thre
         return 0;
     for (int j = 0; j < region->job_count; j++)
         region->jobs[j].barrier = (fs_barrier){0};
-    fs_parallel(threads, region_body, region);
+    if (region->watch && region->polls)
+        fs_watch_region(region->watch, threads, region_body, region);
+    else
+        fs_parallel(threads, region_body, region);
     fs_note_region(work, began);
     return 1;
+}
+
+/* With the threads that the step might use, and so for no step that is too small for several. */
+static void measure_meeting(const fs_extent *extent, int threads)
+{
+    int most = fs_threads_for(extent, threads, FS_LEAST_MEETING_NS);
+    int64_t now = most > 1 ? fs_now_ns() : 0;
+    if (most > 1 && fs_meeting_due(now))
+        fs_measure_meeting(most, now);
 }
 
 /* begun: whether `watch` is; else it begins with the first step that is watched (reading the floating-point mode takes
@@ -323,25 +315,26 @@ static __attribute__((noinline)) int run_in_parallel(fs_region *region, int thre
 static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t count, int threads,
                                                            fs_watch *watch, int begun, int polls, fs_failure *failure)
 {
+    const fs_kernel_fn *kernels = fs_kernels_now();
     double work = 0;
     for (int64_t i = 0; i < count; i++) {
-        /* The jobs, 240 bytes, get their values below, one by one: setting all of them to 0 first took 6 ns. */
+        /* The jobs, 256 bytes, get their values below, one by one: setting all of them to 0 first took 6 ns. */
         fs_region region;
         region.job_count = steps[i].with_next ? 2 : 1;
-        region.failure = failure;
-        region.failed = 0;
+        region.number = i;
+        region.outcome = (fs_outcome){.failure = failure};
         region.watch = NULL;
         int wanted = 0;
         double before = work;
-        failure->step = i;
         for (int j = 0; j < region.job_count; j++) {
             fs_job *job = &region.jobs[j];
             int share = region.job_count == 2 && threads > 1 ? threads / 2 : threads;
             job->step = &steps[i + j];
+            job->kernel = kernels[job->step->op];
             fs_extent_of(job->step->op, job->step->args, share, &job->extent);
             if (job->extent.meets && share > 1)
-                fs_measure_meeting(share, fs_now_ns());
-            wanted += fs_threads_for(&job->extent, share);
+                measure_meeting(&job->extent, share);
+            wanted += fs_threads_for(&job->extent, share, fs_meeting_ns());
             work += (double)job->extent.rows * job->extent.row_work;
         }
         if (__builtin_expect(work > FS_WATCHED_WORK, 0) && watch) {
@@ -361,7 +354,7 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
         /* First: an exception of Python's is waiting. */
         if (region.watch && __atomic_load_n(&watch->stop, __ATOMIC_RELAXED))
             return FS_INTERRUPTED;
-        if (region.failed)
+        if (region.outcome.failed)
             return FS_FAILED;
         i += region.job_count - 1;
     }

@@ -325,19 +325,17 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
    Where the cores share no cache a meeting costs 450 ns, and the first of these took 1.7 times as long on two. */
 #define FS_MIN_WORK_PER_MEETING_NS 167.0
 
-static double min_work_per_meeting(void) { return FS_MIN_WORK_PER_MEETING_NS * (double)fs_meeting_ns(); }
-
 int fs_worth_a_thread(const fs_extent *extent)
 {
     return (double)extent->rows * extent->row_work >= FS_MIN_WORK_PER_THREAD;
 }
 
-int fs_threads_for(const fs_extent *extent, int threads)
+int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns)
 {
     double work = (double)extent->rows * extent->row_work;
     double most = work / FS_MIN_WORK_PER_THREAD;
     if (extent->by_units && extent->meets) {
-        double by_meetings = work / extent->meets / min_work_per_meeting();
+        double by_meetings = work / extent->meets / (FS_MIN_WORK_PER_MEETING_NS * (double)meeting_ns);
         most = by_meetings < most ? by_meetings : most;
     }
     int64_t parts = extent->by_units ? extent->units : extent->rows;
@@ -345,11 +343,11 @@ int fs_threads_for(const fs_extent *extent, int threads)
     return most >= threads ? threads : most < 1 ? 1 : (int)most;
 }
 
-int fs_pays_in_team(const fs_extent *extent, int threads)
+int fs_pays_in_team(const fs_extent *extent, int threads, int64_t meeting_ns)
 {
     int64_t parts = extent->by_units ? extent->units : extent->rows;
     double work = (double)extent->rows * extent->row_work;
-    return parts >= threads && work >= min_work_per_meeting() * (1 + extent->meets) * threads;
+    return parts >= threads && work >= FS_MIN_WORK_PER_MEETING_NS * (double)meeting_ns * (1 + extent->meets) * threads;
 }
 
 void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
@@ -359,7 +357,7 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
     fs_extent extent;
     fs_extent_of(op, &a, threads, &extent);
     int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, gates_of(op));
-    int used = fs_threads_for(&extent, threads);
+    int used = fs_threads_for(&extent, threads, fs_meeting_ns());
     int64_t own_rows = extent.by_units ? batch : (batch + used - 1) / used;
     int64_t vectors = panels(units) * gates_of(op), own = extent.by_units ? (vectors + used - 1) / used : vectors;
     int64_t group = fs_row_group(inputs, units, vectors);

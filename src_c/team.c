@@ -7,58 +7,79 @@
 /* Multiply-adds of a program's shared steps (5 us) that are worth a region. */
 #define FS_MIN_WORK_TOGETHER 600e3
 
-static void run_share(fs_team *team, const fs_step *step, const fs_extent *extent, int thread, int threads)
+static void run_share(fs_team *team, int64_t number, const fs_extent *extent, int thread, int threads)
 {
-    fs_share share = {.failure = team->failure};
+    const fs_step *step = &team->steps[number];
+    fs_failure failure;
+    fs_share share = {.failure = &failure};
     fs_take_part(&share, extent, &team->barrier, thread, threads);
-    if (fs_isa_active->kernels[step->op](step->args, &share))
-        __atomic_store_n(&team->failed, 1, __ATOMIC_RELAXED);
+    if (team->kernels[step->op](step->args, &share))
+        fs_note_failure(&team->outcome, number, &failure);
 }
 
 /* Every thread of the team walks the same way through the steps; thread 0 does alone what is too small to be shared.
-   Once a step has failed nothing is run any more, but the meetings are kept. */
-static void run_steps(fs_team *team, int thread)
+   All have to decide alike which steps are: where one shares a step that the other one does not, it waits for ever. So
+   they decide by the steps, by their number, and by what the team says, and by nothing that changes meanwhile.
+
+   Once a step has failed no later one is run, but the meetings are kept. Its own share each does do: whoever comes late
+   may find that the step has failed already, while others wait for him inside it. */
+static void run_steps(fs_team *team, int thread, int threads)
 {
     int shared_before = 0;
-    for (int64_t i = 0; i < team->count; i++) {
+    int64_t count = team->count, meeting_ns = team->meeting_ns;
+    for (int64_t i = 0; i < count; i++) {
         const fs_step *step = &team->steps[i];
         fs_extent extent;
-        fs_extent_of(step->op, step->args, team->threads, &extent);
-        int shared = fs_pays_in_team(&extent, team->threads);
+        fs_extent_of(step->op, step->args, threads, &extent);
+        int shared = fs_pays_in_team(&extent, threads, meeting_ns);
+        fs_stress_pause(4);
         if (i > 0 && (shared || shared_before))
             fs_barrier_wait(&team->barrier);
         shared_before = shared;
-        if (__atomic_load_n(&team->failed, __ATOMIC_RELAXED))
+        int64_t failed = fs_failed_step(&team->outcome);
+        if (failed && failed <= i)
             continue;
-        if (shared) {
-            run_share(team, step, &extent, thread, team->threads);
-        } else if (thread == 0) {
-            team->failure->step = i;
-            run_share(team, step, &extent, 0, 1);
-        }
+        if (shared)
+            run_share(team, i, &extent, thread, threads);
+        else if (thread == 0)
+            run_share(team, i, &extent, 0, 1);
     }
     /* Also where nothing was shared: before anybody changes the steps' arguments all have done with them. */
     fs_barrier_wait(&team->barrier);
 }
 
-int fs_team_run(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure)
+/* Before a meeting, by the thread that speaks for the team. */
+static void say(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure)
 {
     team->steps = steps;
     team->count = count;
-    team->failure = failure;
-    team->failed = 0;
-    fs_barrier_wait(&team->barrier);
-    run_steps(team, 0);
-    return team->failed;
+    team->meeting_ns = fs_meeting_ns();
+    team->kernels = fs_kernels_now();
+    team->outcome = (fs_outcome){.failure = failure};
 }
 
-void fs_team_follow(fs_team *team, int thread)
+void fs_team_begin(fs_team *team, int threads)
 {
+    team->threads = threads;
+    fs_barrier_of(&team->barrier, threads);
+}
+
+int fs_team_run(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure)
+{
+    say(team, steps, count, failure);
+    fs_barrier_wait(&team->barrier);
+    run_steps(team, 0, team->threads);
+    return team->outcome.failed ? FS_FAILED : FS_DONE;
+}
+
+void fs_team_follow(fs_team *team, int thread, int threads)
+{
+    fs_barrier_of(&team->barrier, threads);
     for (;;) {
         fs_barrier_wait(&team->barrier);
         if (team->steps == NULL)
             return;
-        run_steps(team, thread);
+        run_steps(team, thread, threads);
     }
 }
 
@@ -73,45 +94,74 @@ void fs_team_end(fs_team *team)
 static void together(void *context, int thread, int threads)
 {
     fs_team *team = context;
-    /* Every thread writes the same number: what the runtime really gave. */
-    __atomic_store_n(&team->threads, threads, __ATOMIC_RELAXED);
-    __atomic_store_n(&team->barrier.threads, threads, __ATOMIC_RELAXED);
-    run_steps(team, thread);
+    fs_barrier_of(&team->barrier, threads);
+    run_steps(team, thread, threads);
+}
+
+/* What of a program its threads would share. */
+typedef struct {
+    int shared;
+    double own; /* multiply-adds of those steps */
+} fs_pay;
+
+static int pays(const fs_pay *pay, double work)
+{
+    return pay->shared > 1 && pay->own >= FS_MIN_WORK_TOGETHER && work < FS_WATCHED_WORK;
 }
 
 /* Whether one region for all steps pays: several steps are to be shared, and none takes so long that it should be
-   watched. */
-static int pays_together(const fs_step *steps, int64_t count, int threads, double *work)
+   watched. Where `best` is given it is what would be shared if a meeting cost the least that it can. */
+static int pays_together(const fs_step *steps, int64_t count, int threads, double *work, fs_pay *best)
 {
-    int shared = 0;
-    double own = 0;
+    int64_t meeting_ns = fs_meeting_ns();
+    fs_pay pay = {0, 0};
     *work = 0;
     for (int64_t i = 0; i < count; i++) {
         fs_extent extent;
-        if (steps[i].with_next)
+        if (steps[i].with_next) {
+            if (best)
+                best->shared = 0;
             return 0;
+        }
         fs_extent_of(steps[i].op, steps[i].args, threads, &extent);
         double of_step = (double)extent.rows * extent.row_work;
         *work += of_step;
-        if (fs_pays_in_team(&extent, threads)) {
-            shared++;
-            own += of_step;
+        if (fs_pays_in_team(&extent, threads, meeting_ns)) {
+            pay.shared++;
+            pay.own += of_step;
+        }
+        if (best && fs_pays_in_team(&extent, threads, FS_LEAST_MEETING_NS)) {
+            best->shared++;
+            best->own += of_step;
         }
     }
-    return shared > 1 && own >= FS_MIN_WORK_TOGETHER && *work < FS_WATCHED_WORK;
+    return pays(&pay, *work);
+}
+
+/* Whether several threads run the program together; `work` is then what it has to do, and `now` may be later. */
+static int run_together_pays(const fs_step *steps, int64_t count, int threads, int64_t *now, double *work)
+{
+    if (!fs_meeting_due(*now))
+        return pays_together(steps, count, threads, work, NULL);
+    fs_pay best = {0, 0};
+    int found = pays_together(steps, count, threads, work, &best);
+    if (!found && !pays(&best, *work))
+        return 0;
+    fs_measure_meeting(threads, *now);
+    *now = fs_now_ns();
+    return pays_together(steps, count, threads, work, NULL);
 }
 
 int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
 {
     double work;
-    fs_team team = {.steps = steps, .count = count, .failure = failure};
-    int64_t began = fs_now_ns();
-    if (threads > 1)
-        fs_measure_meeting(threads, began);
-    if (threads > 1 && pays_together(steps, count, threads, &work) && !fs_threads_take_turns(work, began)) {
+    int64_t began = threads > 1 ? fs_now_ns() : 0;
+    if (threads > 1 && run_together_pays(steps, count, threads, &began, &work) && !fs_threads_take_turns(work, began)) {
+        fs_team team = {.threads = 0};
+        say(&team, steps, count, failure);
         fs_parallel(threads, together, &team);
         fs_note_region(work, began);
-        return team.failed ? FS_FAILED : FS_DONE;
+        return team.outcome.failed ? FS_FAILED : FS_DONE;
     }
     int status = fs_run(steps, count - last_count, threads, failure);
     if (status == FS_DONE)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from fastseq import interrupts
+from fastseq.training.turns import Turn
 
 _COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
 _FIT = (
@@ -92,7 +93,9 @@ class Trainable:
         batch. class_weight: dict class number -> weight. sample_weight: one for each sample, or for each timestep.
         steps_per_epoch: batches in an epoch, where it is not one pass over the data: an epoch goes on where the last
         one stopped, and ends with the pass. Without batch_size arrays are cut into so many batches.
-        Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist.
+        Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist,
+        and RuntimeError while another thread trains or evaluates this model, or one that shares layers or the optimizer
+        with it. Other threads may call the model meanwhile; what they get may be of weights of two steps.
         """
         from fastseq.training.fit import fit
 
@@ -111,7 +114,8 @@ class Trainable:
     ):  # fmt: skip
         """The loss, or a list of it and the metrics in the order of `metrics_names`, over all batches; x, y as for fit.
 
-        return_dict: a dict by name instead. Raises TypeError for other arguments, naming those that exist.
+        return_dict: a dict by name instead. Raises TypeError for other arguments, naming those that exist, and
+        RuntimeError while another thread trains or evaluates this model.
         """
         from fastseq.training.fit import evaluate
 
@@ -121,22 +125,30 @@ class Trainable:
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **kwargs):
         """One step with a batch. Returns its loss, or a list of that and the metrics in the order of `metrics_names`.
 
-        return_dict: a dict by name instead. Raises TypeError for other arguments, naming those that exist.
+        return_dict: a dict by name instead. Raises as `fit` does.
         """
         _unknown("train_on_batch", kwargs, _ON_BATCH)
         trainer = self._trainer_for("train_on_batch")
-        trainer.reset_results()
-        with interrupts.whole(kernels_stop=True):
-            trainer.train(x, y, sample_weight, class_weight)
-        return self._on_batch(trainer, return_dict)
+        turn = Turn(trainer, trains=True)
+        try:
+            trainer.reset_results()
+            with interrupts.whole(kernels_stop=True):
+                trainer.train(x, y, sample_weight, class_weight)
+            return self._on_batch(trainer, return_dict)
+        finally:
+            turn.over()
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **kwargs):
         """Loss and metrics of a batch, as `train_on_batch` returns them; nothing is trained."""
         _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
         trainer = self._trainer_for("test_on_batch")
-        trainer.reset_results()
-        trainer.test(x, y, sample_weight)
-        return self._on_batch(trainer, return_dict)
+        turn = Turn(trainer, trains=False)
+        try:
+            trainer.reset_results()
+            trainer.test(x, y, sample_weight)
+            return self._on_batch(trainer, return_dict)
+        finally:
+            turn.over()
 
     @staticmethod
     def _on_batch(trainer, return_dict):

@@ -9,6 +9,7 @@ import numpy as np
 from fastseq import interrupts
 from fastseq.callbacks.base import CallbackList
 from fastseq.training import data
+from fastseq.training.turns import Turn
 
 
 def check_verbose(verbose):
@@ -41,6 +42,22 @@ def fit(
 ):  # fmt: skip
     """See `Model.fit`."""
     trainer = model._trainer_for("fit")
+    turn = Turn(trainer, trains=True)
+    try:
+        return _fit(
+            model, trainer, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+            class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+            validation_freq,
+        )  # fmt: skip
+    finally:
+        turn.over()
+
+
+def _fit(
+    model, trainer, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
+    class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
+    validation_freq,
+):  # fmt: skip
     verbose = check_verbose(verbose)
     batch_size, steps_per_epoch = positive("batch_size", batch_size), positive("steps_per_epoch", steps_per_epoch)
     validation_steps = positive("validation_steps", validation_steps)
@@ -102,13 +119,13 @@ def fit(
                 # Nor has one that was killed after an epoch's last step more to do.
                 if done == start and not stopped and not (start and source.count(epoch) in (start, None)):
                     warnings.warn(
-                        f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=3
+                        f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=4
                     )
                     break
                 if steps_per_epoch is not None and done < steps_per_epoch and not model.stop_training:
                     warnings.warn(
                         f"Model '{model.name}': the input ran out of data after {done} of {steps_per_epoch} steps.",
-                        stacklevel=3,
+                        stacklevel=4,
                     )
                 logs = trainer.results()
                 if validation is not None and _validated(epoch, validation_freq):
@@ -132,13 +149,21 @@ def _warn_of_loss(model, loss, epoch, batch):
         f"Model '{model.name}': the loss is {loss} from epoch {epoch + 1}, batch {batch + 1} on. Training goes on; "
         "callbacks=[fastseq.callbacks.TerminateOnNaN()] would stop it. Look for NaN or infinity in x, y and "
         "sample_weight; if there is none, try a lower learning rate, or clipnorm=1.0 in the optimizer.",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 
 def evaluate(model, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict):
     """See `Model.evaluate`."""
     trainer = model._trainer_for("evaluate")
+    turn = Turn(trainer, trains=False)
+    try:
+        return _evaluate(model, trainer, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
+    finally:
+        turn.over()
+
+
+def _evaluate(model, trainer, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict):
     verbose = check_verbose(verbose)
     batch_size, steps = positive("batch_size", batch_size), positive("steps", steps)
     source = data.source(x, y, sample_weight, batch_size, steps)
@@ -172,7 +197,7 @@ def evaluate_source(model, trainer, source, steps, listed, bar=None):
         raise ValueError(f"Model '{model.name}': there was no batch to evaluate.")
     if steps is not None and done < steps:
         warnings.warn(
-            f"Model '{model.name}': the input ran out of data after {done} of {steps} steps.", stacklevel=4
+            f"Model '{model.name}': the input ran out of data after {done} of {steps} steps.", stacklevel=5
         )  # fmt: skip
     listed.on_test_end(logs)
     return logs
