@@ -13,6 +13,8 @@ from libc.string cimport memcpy
 
 cimport numpy as cnp
 
+from fastseq._kept cimport Scope, resume, suspend
+
 cnp.import_array()
 
 
@@ -210,68 +212,12 @@ cdef int decode(fs_decoding *decoding) noexcept nogil:
     return fs_decode(decoding)
 
 
-# ---- interrupts --------------------------------------------------------------------------------------------------------
-
-cdef extern from "pythread.h" nogil:
-    unsigned long PyThread_get_thread_ident()
-
-cdef unsigned long main_thread
-cdef object raised = None  # by a signal handler while kernels ran; on the main thread, the only one that runs handlers
-cdef bint polling = False  # whether a handler runs because kernels looked for signals
-
-
-def _note_main_thread():
-    global main_thread
-    main_thread = threading.main_thread().ident
-
-
-cdef int poll_signals() noexcept nogil:
-    """Lets Python run its signal handlers (Ctrl-C), which it does on the main thread alone. 1 where one raised."""
-    # Another thread takes no GIL to learn that there is nothing for it.
-    global polling
-    if PyThread_get_thread_ident() != main_thread:
-        return 0
-    with gil:
-        polling = True
-        try:
-            PyErr_CheckSignals()
-            return 0
-        except BaseException as error:
-            note_raised(error)
-            return 1
-        finally:
-            polling = False
-
-
-def polling_signals():
-    """Whether it is kernels that look for signals just now; what their program keeps is still as it was."""
-    return polling
-
-
-cdef void note_raised(error) noexcept:
-    global raised
-    raised = error
-
-
-cdef object interruption():
-    """The exception that ended a run with FS_INTERRUPTED, KeyboardInterrupt for one; to be raised, once."""
-    global raised
-    error, raised = raised, None
-    return error
-
-
-_note_main_thread()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_main_thread)
-fs_set_poll(poll_signals)
-
-
 # ---- what a call depends on beside its arguments -----------------------------------------------------------------------
 
 cdef extern from *:
     """
     static _Thread_local int fs_own_threads;   /* of this thread inside num_threads(), else 0 */
-    static _Thread_local int fs_training_said; /* 1 inside a Python layer's call() that was told `training` */
+    static _Thread_local int fs_training_said; /* inside a Python layer's call(): 1 told training=False, 2 True */
     static int fs_default_threads;             /* 0 until it is first asked for */
     """
     int fs_own_threads, fs_training_said, fs_default_threads
@@ -295,10 +241,24 @@ def set_default_threads(int n):
     fs_default_threads = n
 
 
-def say_training(bint said):
-    """Notes whether the call() that runs on this thread was told `training`: other programs hold inside it."""
+def current_training():
+    """The `training` that the Python layer was told whose call() runs on this thread, or None."""
+    return (None, False, True)[fs_training_said]
+
+
+def with_training(value, function, *args, **kwargs):
+    """`function(...)` with `training` known to the layers that it calls; None changes nothing.
+
+    Not a context manager: a signal's handler that raised behind its last line would leave the value for ever.
+    """
     global fs_training_said
-    fs_training_said = said
+    cdef int before = fs_training_said
+    if value is not None:
+        fs_training_said = 2 if value else 1
+    try:
+        return function(*args, **kwargs)
+    finally:
+        fs_training_said = before
 
 
 cdef int training_said() noexcept:
@@ -317,6 +277,67 @@ cdef int threads_now() except -1:
 cdef const char *isa_now() noexcept:
     """The active instruction set's name, always the same pointer for the same one."""
     return fs_active_isa()
+
+
+# ---- interrupts --------------------------------------------------------------------------------------------------------
+
+cdef extern from "pythread.h" nogil:
+    unsigned long PyThread_get_thread_ident()
+
+cdef unsigned long main_thread
+cdef object raised = None  # by a signal handler while kernels ran; on the main thread, the only one that runs handlers
+cdef bint polling = False  # whether a handler runs because kernels looked for signals
+
+
+def _note_main_thread():
+    global main_thread
+    main_thread = threading.main_thread().ident
+
+
+cdef int poll_signals() noexcept nogil:
+    """Lets Python run its signal handlers (Ctrl-C), which it does on the main thread alone. 1 where one raised."""
+    # Another thread takes no GIL to learn that there is nothing for it.
+    global polling, fs_training_said
+    cdef Scope *scope
+    cdef int said
+    if PyThread_get_thread_ident() != main_thread:
+        return 0
+    with gil:
+        # What a handler calls is no part of the call that it came in between.
+        scope, said = suspend(), fs_training_said
+        polling, fs_training_said = True, 0
+        try:
+            PyErr_CheckSignals()
+            return 0
+        except BaseException as error:
+            note_raised(error)
+            return 1
+        finally:
+            polling, fs_training_said = False, said
+            resume(scope)
+
+
+def polling_signals():
+    """Whether it is kernels that look for signals just now; what their program keeps is still as it was."""
+    return polling
+
+
+cdef void note_raised(error) noexcept:
+    global raised
+    raised = error
+
+
+cdef object interruption():
+    """The exception that ended a run with FS_INTERRUPTED, KeyboardInterrupt for one; to be raised, once."""
+    global raised
+    error, raised = raised, None
+    return error
+
+
+_note_main_thread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_main_thread)
+fs_set_poll(poll_signals)
 
 
 cdef extern from *:

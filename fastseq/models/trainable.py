@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from fastseq import interrupts
+from fastseq.kept_states import all_or_nothing, write
 
 _COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
 _FIT = (
@@ -92,6 +93,9 @@ class Trainable:
         batch. class_weight: dict class number -> weight. sample_weight: one for each sample, or for each timestep.
         steps_per_epoch: batches in an epoch, where it is not one pass over the data: an epoch goes on where the last
         one stopped, and ends with the pass. Without batch_size arrays are cut into so many batches.
+        A stateful model takes batches of one size: ValueError before the first step where arrays do not divide into
+        them; of batches that x makes it comes with the one that is smaller, after steps that stay (Keras broadcasts one
+        of a single row, and fails in others).
         Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist.
         """
         from fastseq.training.fit import fit
@@ -105,6 +109,7 @@ class Trainable:
             validation_freq,
         )  # fmt: skip
 
+    @all_or_nothing
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
         return_dict=False, **kwargs,
@@ -130,6 +135,7 @@ class Trainable:
             trainer.train(x, y, sample_weight, class_weight)
         return self._on_batch(trainer, return_dict)
 
+    @all_or_nothing
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **kwargs):
         """Loss and metrics of a batch, as `train_on_batch` returns them; nothing is trained."""
         _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
@@ -206,8 +212,7 @@ class Trainable:
                 f"Model '{self.name}': its stateful layers keep states of the shapes {shapes[1]}, got {shapes[0]}, "
                 "perhaps of another batch size."
             )
-        for state, value in zip(trainer.kept_states(), kept):
-            state[...] = value
+        write(trainer.kept_states()[: len(kept)], kept)
         trainer.seed = int(found["seed"])
         for number, state in enumerate(trainer.random_states()):
             state[...] = found[f"random/{number}"]
