@@ -89,11 +89,12 @@ native = Extension(
     **extension,
 )
 # It reaches the core through _native, which alone links it: there is one active instruction set.
+kept = Extension("fastseq._kept", ["fastseq/_kept.pyx"], extra_link_args=test_flags, **extension)
 call = Extension("fastseq._call", ["fastseq/_call.pyx"], extra_link_args=test_flags, **extension)
 stream = Extension("fastseq._stream", ["fastseq/_stream.pyx"], extra_link_args=test_flags, **extension)
 decode = Extension("fastseq._decode", ["fastseq/_decode.pyx"], extra_link_args=test_flags, **extension)
 
-extensions = [native, call, stream, decode]
+extensions = [native, kept, call, stream, decode]
 setup(
     libraries=libraries,
     ext_modules=cythonize(extensions, compiler_directives={"language_level": "3"}, show_all_warnings=True),

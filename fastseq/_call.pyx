@@ -15,6 +15,8 @@ from fastseq._native cimport (
     FS_INTERRUPTED, Segment, Workspace, fs_failure, interruption, isa_now, threads_now, training_said,
 )
 
+from fastseq._kept cimport Scope, begin, end, fail, leave, note_all
+
 cnp.import_array()
 
 cdef int64_t LARGE_ARENA = 4 << 20
@@ -35,8 +37,8 @@ cdef class NativeProgram:
         free(self.specs)
         free(self.dims)
 
-    def _prepare(self, list segments, int64_t arena_size, list arrays, int input_count):
-        """arrays: (shape, type number) of the inputs and then of the results."""
+    def _prepare(self, list segments, int64_t arena_size, list arrays, int input_count, list keeps):
+        """arrays: (shape, type number) of the inputs and then of the results; keeps: see _call.pxd."""
         cdef cnp.npy_intp *dims
         cdef int i = 0, ndim
         self.specs = <Spec *> calloc(max(1, len(arrays)), sizeof(Spec))
@@ -55,7 +57,7 @@ cdef class NativeProgram:
             i += 1
             if i > input_count and 0 not in shape:
                 self.computes = True
-        self.segments = segments
+        self.segments, self.keeps = segments, keeps or None
         self.arena_size = arena_size
         self.input_count = input_count
         self.output_count = len(arrays) - input_count
@@ -121,6 +123,8 @@ cdef class NativeProgram:
                 number = self.input_count + i
                 self.bind(workspace, number, results[i])
             if self.computes:
+                if self.keeps is not None:
+                    note_all(self.keeps)
                 for index in range(len(self.segments)):
                     if self.segments[index] is None:
                         self._run_python(self.plan[index], workspace.arena, inputs + results)
@@ -148,7 +152,7 @@ cdef class NativeProgram:
         return results
 
     cdef object call_plain(self, cnp.ndarray x):
-        """`run` for what `PlainPrograms.keep` let in, with `x` known to fit."""
+        """`run` for what `PlainPrograms.keep` let in, with `x` known to fit. Of one that keeps states: in a scope."""
         cdef fs_failure failure
         cdef int i, threads = threads_now()
         cdef Workspace workspace
@@ -192,25 +196,81 @@ cdef inline bint _fits(cnp.ndarray array, Spec *spec) noexcept:
 
 
 @cython.auto_pickle(False)
+cdef class CacheEntry:
+    """A program, and how its results become what a call returns."""
+
+    def __init__(self, program, structure, with_masks):
+        self.program, self.structure, self.with_masks = program, structure, with_masks
+
+
+@cython.auto_pickle(False)
 cdef class PlainPrograms:
-    """Programs that a layer's call with one plain array runs, found by its shape; the one used last stands first."""
+    """A layer's programs by what they depend on, and those that its call with one plain array finds by its shape.
+
+    No lock: the GIL is held in each of these methods, from its first line to its last.
+    """
 
     def __cinit__(self):
+        self.kept, self.entries = [], {}
+
+    def forget(self):
+        """Forgets all of them."""
+        self.epoch += 1
+        self.kept, self.entries = [], {}
+
+    def drop_plain(self):
+        """Forgets which of them plain calls find; the programs stay."""
         self.kept = []
 
-    def keep(self, NativeProgram program, form):
-        """A later plain call of the program's shape and instruction set runs it.
+    def __len__(self):
+        return len(self.entries)
+
+    def all_entries(self):
+        return list(self.entries.values())
+
+    def find_entry(self, key):
+        """The CacheEntry of `key`, or None."""
+        cdef CacheEntry entry = self.entries.get(key)
+        if entry is not None:
+            self.clock += 1
+            entry.used = self.clock
+        return entry
+
+    def add_entry(self, key, CacheEntry entry, int64_t epoch, Py_ssize_t most):
+        """Takes what was made at `epoch`; of more than `most` the one that was not used for longest goes."""
+        if epoch != self.epoch:
+            return  # a weight changed meanwhile: right for this call, not for later ones
+        self.clock += 1
+        entry.used = self.clock
+        self.entries[key] = entry
+        while len(self.entries) > most:
+            self.drop_oldest()
+
+    cdef int drop_oldest(self) except -1:
+        cdef CacheEntry entry
+        cdef int64_t used, oldest = self.clock + 1
+        found = program = None
+        for key, entry in self.entries.items():
+            used = entry.used
+            if entry.program is not None:
+                used = max(used, (<NativeProgram> entry.program).used)
+            if used < oldest:
+                oldest, found, program = used, key, entry.program
+        del self.entries[found]
+        self.kept = [other for other in self.kept if other is not program]
+        return 0
+
+    def keep(self, key, CacheEntry entry, form):
+        """A later plain call of the shape and instruction set of an entry's program runs it.
 
         form: None where the call returns an array, list or tuple where it returns one of all results.
         """
+        cdef NativeProgram program = entry.program
         if (len(program.segments) == 1 and program.segments[0] is not None and program.computes
-                and program.input_count == 1 and not any([other is program for other in self.kept])):
+                and program.input_count == 1 and self.entries.get(key) is entry
+                and not any([other is program for other in self.kept])):
             program.form = form
             self.kept.append(program)
-
-    def drop(self, program=None):
-        """Forgets `program`, or all of them."""
-        self.kept = [] if program is None else [other for other in self.kept if other is not program]
 
     cdef NativeProgram find(self, cnp.ndarray x):
         cdef list kept = self.kept
@@ -223,24 +283,45 @@ cdef class PlainPrograms:
                 if i:
                     kept[i] = kept[0]
                     kept[0] = program
+                self.clock += 1
+                program.used = self.clock
                 return program
         return None
 
 
 cdef object plain_call(self, args, PyObject *kwargs):
     """`__call__` of every layer."""
-    cdef NativeProgram program
+    cdef NativeProgram program = None
     # A subclass of ndarray may carry a mask. Inside a call() that was told `training`, that is an argument too.
     if (PyTuple_GET_SIZE(args) == 1 and (kwargs == NULL or not <dict> kwargs) and cnp.PyArray_CheckExact(args[0])
             and not training_said()):
         programs = getattr(self, "_programs", None)
         if isinstance(programs, PlainPrograms) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> args[0]):
             program = (<PlainPrograms> programs).find(<cnp.ndarray> args[0])
-            if program is not None:
+            if program is not None and program.keeps is None:
                 return program.call_plain(<cnp.ndarray> args[0])
-    if kwargs == NULL:
-        return self._call_any(*args)
-    return self._call_any(*args, **<dict> kwargs)
+    return call_in_scope(self, program, args, kwargs)
+
+
+cdef object call_in_scope(self, NativeProgram program, args, PyObject *kwargs):
+    """A call that leaves what layers keep between calls as it was where it raises."""
+    cdef Scope scope
+    begin(&scope)
+    try:
+        if program is not None:
+            note_all(program.keeps)
+            found = program.call_plain(<cnp.ndarray> args[0])
+        elif kwargs == NULL:
+            found = self._call_any(*args)
+        else:
+            found = self._call_any(*args, **<dict> kwargs)
+        end(&scope)
+    except:
+        fail(&scope)
+        raise
+    finally:
+        leave(&scope)
+    return found
 
 
 cdef extern from *:

@@ -13,6 +13,8 @@ from libc.string cimport memcpy
 
 cimport numpy as cnp
 
+from fastseq._kept cimport Scope, resume, suspend
+
 cnp.import_array()
 
 
@@ -210,6 +212,76 @@ cdef int decode(fs_decoding *decoding) noexcept nogil:
     return fs_decode(decoding)
 
 
+# ---- what a call depends on beside its arguments -----------------------------------------------------------------------
+
+cdef extern from *:
+    """
+    static _Thread_local int fs_own_threads;   /* of this thread inside num_threads(), else 0 */
+    static _Thread_local int fs_training_said; /* inside a Python layer's call(): 1 told training=False, 2 True */
+    static int fs_default_threads;             /* 0 until it is first asked for */
+    """
+    int fs_own_threads, fs_training_said, fs_default_threads
+
+
+MOST_THREADS = FS_MOST_THREADS
+
+
+def own_threads():
+    return fs_own_threads
+
+
+def set_own_threads(int n):
+    global fs_own_threads
+    fs_own_threads = n
+
+
+def default_threads():
+    return fs_default_threads
+
+
+def set_default_threads(int n):
+    global fs_default_threads
+    fs_default_threads = n
+
+
+def current_training():
+    """The `training` that the Python layer was told whose call() runs on this thread, or None."""
+    return (None, False, True)[fs_training_said]
+
+
+def with_training(value, function, *args, **kwargs):
+    """`function(...)` with `training` known to the layers that it calls; None changes nothing.
+
+    Not a context manager: a signal's handler that raised behind its last line would leave the value for ever.
+    """
+    global fs_training_said
+    cdef int before = fs_training_said
+    if value is not None:
+        fs_training_said = 2 if value else 1
+    try:
+        return function(*args, **kwargs)
+    finally:
+        fs_training_said = before
+
+
+cdef int training_said() noexcept:
+    return fs_training_said
+
+
+cdef int threads_now() except -1:
+    if fs_own_threads:
+        return fs_own_threads
+    if not fs_default_threads:
+        from fastseq import runtime
+        return runtime.get_num_threads()
+    return fs_default_threads
+
+
+cdef const char *isa_now() noexcept:
+    """The active instruction set's name, always the same pointer for the same one."""
+    return fs_active_isa()
+
+
 # ---- interrupts --------------------------------------------------------------------------------------------------------
 
 cdef extern from "pythread.h" nogil:
@@ -228,11 +300,15 @@ def _note_main_thread():
 cdef int poll_signals() noexcept nogil:
     """Lets Python run its signal handlers (Ctrl-C), which it does on the main thread alone. 1 where one raised."""
     # Another thread takes no GIL to learn that there is nothing for it.
-    global polling
+    global polling, fs_training_said
+    cdef Scope *scope
+    cdef int said
     if PyThread_get_thread_ident() != main_thread:
         return 0
     with gil:
-        polling = True
+        # What a handler calls is no part of the call that it came in between.
+        scope, said = suspend(), fs_training_said
+        polling, fs_training_said = True, 0
         try:
             PyErr_CheckSignals()
             return 0
@@ -240,7 +316,8 @@ cdef int poll_signals() noexcept nogil:
             note_raised(error)
             return 1
         finally:
-            polling = False
+            polling, fs_training_said = False, said
+            resume(scope)
 
 
 def polling_signals():
@@ -269,62 +346,6 @@ _note_main_thread()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_main_thread)
 fs_set_poll(poll_signals)
-
-
-# ---- what a call depends on beside its arguments -----------------------------------------------------------------------
-
-cdef extern from *:
-    """
-    static _Thread_local int fs_own_threads;   /* of this thread inside num_threads(), else 0 */
-    static _Thread_local int fs_training_said; /* 1 inside a Python layer's call() that was told `training` */
-    static int fs_default_threads;             /* 0 until it is first asked for */
-    """
-    int fs_own_threads, fs_training_said, fs_default_threads
-
-
-MOST_THREADS = FS_MOST_THREADS
-
-
-def own_threads():
-    return fs_own_threads
-
-
-def set_own_threads(int n):
-    global fs_own_threads
-    fs_own_threads = n
-
-
-def default_threads():
-    return fs_default_threads
-
-
-def set_default_threads(int n):
-    global fs_default_threads
-    fs_default_threads = n
-
-
-def say_training(bint said):
-    """Notes whether the call() that runs on this thread was told `training`: other programs hold inside it."""
-    global fs_training_said
-    fs_training_said = said
-
-
-cdef int training_said() noexcept:
-    return fs_training_said
-
-
-cdef int threads_now() except -1:
-    if fs_own_threads:
-        return fs_own_threads
-    if not fs_default_threads:
-        from fastseq import runtime
-        return runtime.get_num_threads()
-    return fs_default_threads
-
-
-cdef const char *isa_now() noexcept:
-    """The active instruction set's name, always the same pointer for the same one."""
-    return fs_active_isa()
 
 
 cdef extern from *:

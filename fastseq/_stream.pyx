@@ -1,14 +1,16 @@
 """The hot path of streams: one timestep into the caller's array, without an allocation and without a Python frame."""
 
+import numpy as np
+
 cimport cython
 cimport numpy as cnp
 from cpython.dict cimport PyDict_Next, PyDict_SetItem
-from cpython.exc cimport PyErr_CheckSignals
 from cpython.object cimport PyObject
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from fastseq._call cimport NativeProgram
+from fastseq._kept cimport Scope, begin, check_signals, fail, leave
 from fastseq._native cimport Segment, Workspace, fs_failure, isa_now, threads_now
 
 cnp.import_array()
@@ -27,7 +29,7 @@ cdef class StreamCore:
     """States in two sets of arrays: a step reads one and writes the other, and they change places when it is done.
 
     So a step that fails, or meets Ctrl-C, leaves the states as they were. A subclass has `_prepare()`, which calls
-    `_bind`, `_step_any(x, out)` for whatever does not run at once, and `_busy_error()`.
+    `_bind`, `_one_step(x, out)` for whatever does not run at once, `_steps(x, out)`, and `_busy_error()`.
     """
 
     cdef NativeProgram program
@@ -87,18 +89,24 @@ cdef class StreamCore:
         Not a context manager: between its lines in Python, Ctrl-C could leave the stream in use for ever.
         """
         cdef int parity = self.parity
+        cdef Scope scope
         if self.busy:
             raise self._busy_error()
         self.busy = True
+        begin(&scope)
         try:
-            return function(*arguments)
+            found = function(*arguments)
+            check_signals()
+            return found
         except:
+            fail(&scope)
             self.parity = parity
             if self.before is not None:
                 for state, old in zip(self._current, self.before):
                     state[...] = old
             raise
         finally:
+            leave(&scope)
             self.before = None
             self.busy = False
 
@@ -122,13 +130,13 @@ cdef class StreamCore:
         before = tuple(self.arrays[self.parity * n:(self.parity + 1) * n])
         after = tuple(self.arrays[(1 - self.parity) * n:(2 - self.parity) * n])
         program.execute(inputs + before, results + after)
-        PyErr_CheckSignals()
+        check_signals()
         self.parity = 1 - self.parity
 
     cdef int look_for_signals(self) except -1:
         """Ctrl-C while the kernels ran ends this step, not one that is done."""
         try:
-            PyErr_CheckSignals()
+            check_signals()
         except:
             self.busy = False
             raise
@@ -155,14 +163,14 @@ cdef class StreamCore:
             self._prepare()
         if not (self.plain and cnp.PyArray_CheckExact(x) and fits(<cnp.ndarray> x, self.x_ndim, self.x_dims, self.x_type)
                 and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)):
-            return self._step_any(x, out)
+            return self._alone(self._one_step, x, out)
         if out is None:
             y = cnp.PyArray_SimpleNew(self.y_ndim, self.y_dims, self.y_type)
         elif (cnp.PyArray_Check(out) and fits(<cnp.ndarray> out, self.y_ndim, self.y_dims, self.y_type)
                 and cnp.PyArray_ISCARRAY(<cnp.ndarray> out) and apart(<cnp.ndarray> x, <cnp.ndarray> out)):
             y = out
         else:
-            return self._step_any(x, out)
+            return self._alone(self._one_step, x, out)
         threads = threads_now()
         # No other thread gets between these lines: the GIL is held until the kernels run.
         if self.busy:
@@ -184,6 +192,15 @@ cdef class StreamCore:
         if status:
             raise self.program.error_of(status, 0, &failure)
         return y
+
+    def steps(self, x, out=None):
+        """A chunk: x (B, n, features), or (B, n) ids, to (B, n, outputs); the same bits as n times `step`.
+
+        out: an array for the result, as in `step`; it is returned.
+        Raises what `step` raises. A chunk that fails changes no state. A long one runs in pieces, so that Ctrl-C ends
+        it within a second.
+        """
+        return self._alone(self._steps, x, out)
 
 
 cdef inline bint fits(cnp.ndarray array, int ndim, cnp.npy_intp *wanted, int type_number) noexcept:
@@ -270,3 +287,58 @@ def put_results(dict found, cnp.ndarray y):
         cnp.set_array_base(row, y)
         PyDict_SetItem(found, <object> handle, row)
         source += width
+
+
+# A pool's lock is taken and given back here, and its rows come and go here: in Python Ctrl-C could come between.
+
+
+def open_row(pool):
+    """The handle of a new stream with the first states. Raises RuntimeError where `capacity` are open."""
+    cdef list free_rows
+    lock = pool._lock
+    numbers, start = np.empty(1, np.intp), pool._first_states()
+    lock.acquire()
+    try:
+        free_rows = pool._free
+        if not free_rows:
+            raise pool._full_error()
+        handle, numbers[0] = pool._next, free_rows[-1]
+        move_rows(pool._pool, start, numbers, 1, True)
+        pool._rows[handle] = free_rows[-1]
+        pool._next = handle + 1  # never given twice, so that a closed handle is known
+        free_rows.pop()
+    finally:
+        lock.release()
+    return handle
+
+
+def close_row(pool, handle):
+    """Ends a stream and makes room for another one. Raises KeyError for a handle that is not open."""
+    lock = pool._lock
+    lock.acquire()
+    try:
+        pool._row(handle)
+        pool._free.append(pool._rows.pop(handle))
+    finally:
+        lock.release()
+
+
+def step_rows(pool, inputs):
+    """One timestep of the streams in `inputs`, {handle: x (features,), or an id}: {handle: y (outputs,)}.
+
+    Raises KeyError for a handle that is not open and ValueError for an x of another shape; no stream has then
+    advanced.
+    """
+    cdef dict results = dict(inputs)
+    lock = pool._lock
+    if not results:
+        return results
+    lock.acquire()
+    try:
+        y, states = pool._run(results)
+        check_signals()
+        put_results(results, y)
+        move_rows(pool._pool, states, pool._numbers, len(results), True)
+    finally:
+        lock.release()
+    return results

@@ -10,6 +10,7 @@ float64, and who never reads `losses` pays for no sum. Programs of layers withou
 result, run as before, and take the short way (_call.pyx).
 """
 
+import threading
 import weakref
 from collections import deque
 from typing import NamedTuple
@@ -17,9 +18,10 @@ from typing import NamedTuple
 import numpy as np
 
 from fastseq import nest, regularizers
-from fastseq.builder import Slot, call_context
+from fastseq.builder import Slot
 from fastseq.errors import UnsupportedError
 
+_calls = threading.local()  # .added: weak reference to the `Added` of the call that a thread is in
 _outside = 0  # how many losses were added outside of all calls
 
 
@@ -132,7 +134,7 @@ def current():
 
     It is held by the call alone: where an interrupt comes just before the call could say that it ended, it is gone too.
     """
-    reference = getattr(call_context, "added", None)
+    reference = getattr(_calls, "added", None)
     return None if reference is None else reference()
 
 
@@ -148,12 +150,12 @@ class collecting:
         if self._outermost:
             forget(self._layer)
             self._added = Added()
-            call_context.added = weakref.ref(self._added)
+            _calls.added = weakref.ref(self._added)
         return self._added
 
     def __exit__(self, kind, *_):
         if self._outermost:
-            call_context.added = None
+            _calls.added = None
             if kind is None and self._added:
                 found = {}
                 for layer, loss in self._added:
@@ -166,12 +168,12 @@ class dropping:
     """Around a call on zeros that only tells shapes; gives the `Added` that is dropped."""
 
     def __enter__(self):
-        self._outer, self._added = getattr(call_context, "added", None), Added()
-        call_context.added = weakref.ref(self._added)
+        self._outer, self._added = getattr(_calls, "added", None), Added()
+        _calls.added = weakref.ref(self._added)
         return self._added
 
     def __exit__(self, *_):
-        call_context.added = self._outer
+        _calls.added = self._outer
 
 
 def forget(layer):

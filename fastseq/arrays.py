@@ -30,13 +30,28 @@ def mask_of(value):
     return getattr(value, "_keras_mask", None)
 
 
+def refuse_uneven(value, who):
+    """Raises ValueError for ragged and sparse tensors, of TensorFlow or SciPy, by what they have."""
+    if hasattr(value, "row_splits") or hasattr(value, "ragged_rank"):
+        raise ValueError(
+            f"{who} takes arrays, and rows of one length: ragged tensors are not supported. Pad the rows, as "
+            "x.to_tensor() and pad_sequences do; a Masking layer, or mask_zero=True in Embedding, leaves padding out."
+        )
+    if hasattr(value, "dense_shape") or hasattr(value, "tocsr"):
+        raise ValueError(f"{who} takes arrays: sparse ones are not supported, got a {type(value).__name__}.")
+
+
 def standardize(value, who, dtype=None):
     """`value` as a contiguous float32, int32 or bool array.
 
     dtype: the wanted one; None keeps the kind: floats become float32, integers int32, booleans stay.
     Raises TypeError for objects, strings and complex numbers, ValueError for integers outside int32.
     """
-    array = value if type(value) is np.ndarray else np.asarray(value)
+    if type(value) is np.ndarray:
+        array = value
+    else:
+        refuse_uneven(value, who)
+        array = np.asarray(value)
     kind = array.dtype.kind
     if kind not in "fiub":
         given = f"dtype {array.dtype} (of type {type(value).__name__})"
@@ -49,7 +64,10 @@ def standardize(value, who, dtype=None):
             raise ValueError(f"{who} takes integers of 32 bits, got values from {low} to {high}.")
     if dtype == "int32" and kind == "f" and array.size:
         # NaN and values past the end of int32 have no defined conversion.
-        if not (np.abs(array) <= _INT32.max).all():
-            raise ValueError(f"{who} takes integers of 32 bits, got NaN or a value outside their range.")
+        # As float32, INT32.max is 2^31 already; both ends here are numbers of any float type.
+        fits = (array > -2147483904.0 if array.dtype == np.float32 else array > -2147483649.0) & (array < 2147483648.0)
+        if not fits.all():
+            bad = np.ravel(array)[np.argmin(np.ravel(fits))]
+            raise ValueError(f"{who} takes integers of 32 bits, got {bad:.17g}, which is none.")
     with np.errstate(over="ignore"):
         return np.require(array, dtype=np.dtype(dtype), requirements=("C", "A"))

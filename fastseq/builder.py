@@ -4,7 +4,6 @@ What a step is called and what arguments it has stands in src_c/ops.h; this modu
 """
 
 import contextlib
-import threading
 
 import numpy as np
 
@@ -28,13 +27,6 @@ _BINARY_KINDS = {
         + ("add_int32", "subtract_int32", "multiply_int32", "maximum_int32", "minimum_int32")
     )
 }
-
-
-call_context = threading.local()  # .training: the `training` of the Python layer whose call() is running
-
-
-def current_training():
-    return getattr(call_context, "training", None)
 
 
 class _Buffer:
@@ -214,7 +206,7 @@ class Builder:
 
     def keep(self, array, slot):
         """Notes that `array` holds the values of `slot`, of its shape, after the call."""
-        assert slot.shape == array.shape and slot.dtype == array.dtype.name
+        assert slot.shape == array.shape and slot.dtype == array.dtype.name and array.flags.c_contiguous
         self._kept[id(array)] = array, slot
 
     def random_state(self, array):
@@ -240,6 +232,10 @@ class Builder:
         for add in self._at_end:
             add()
         return len(self.steps) - before
+
+    def kept_arrays(self):
+        """The arrays that `keep` was told of: C-contiguous ones, since they are written to by their address."""
+        return [array for array, _ in self._kept.values()]
 
     def at_end(self, add):
         """Notes that `add()` adds steps, which cannot fail, that change what stays: as `keep` for everything else."""

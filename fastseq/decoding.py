@@ -14,6 +14,7 @@ from fastseq import arrays
 from fastseq.decoding_loop import Decoded, Loop
 from fastseq.decoding_plan import TokenInput, graph_of, layer_name
 from fastseq.graph import KerasTensor
+from fastseq.kept_states import all_or_nothing
 from fastseq.layers.calling import is_ready
 from fastseq.seeds import default_seed
 
@@ -120,11 +121,13 @@ class Decoder:
 
     # ---- loops ---------------------------------------------------------------------------------------------------
 
+    @all_or_nothing
     def greedy(self, states=(), scores=True):
         """The most probable token at every step, the lower of two alike. scores=False: no exponential is computed."""
         prompts, states = self._given(states)
         return self._loop.run(prompts, states, self.max_length, self.end_id, scored=bool(scores))
 
+    @all_or_nothing
     def sample(self, states=(), temperature=1.0, top_k=None, top_p=None, seed=None):
         """Tokens drawn at random.
 
@@ -138,6 +141,7 @@ class Decoder:
         draw = _draw(len(prompts), temperature, top_k, top_p, seed)
         return self._loop.run(prompts, states, self.max_length, self.end_id, draw=draw)
 
+    @all_or_nothing
     def beam(self, states=(), width=4, length_penalty=0.0):
         """The `width` best sequences that a beam search finds, best first.
 
@@ -189,6 +193,7 @@ _generators = weakref.WeakKeyDictionary()  # model -> its Loops, by whether they
 _generators_lock = threading.Lock()
 
 
+@all_or_nothing
 def generate(
     model, ids, n, window=None, *, end_id=None, pad_id=0, temperature=None, top_k=None, top_p=None, seed=None,
     from_logits=False,

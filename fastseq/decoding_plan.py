@@ -9,7 +9,7 @@ from fastseq.models.model import all_layers
 from fastseq.models.sequential import Sequential
 from fastseq.program import Program
 
-_MOST_PLANS = 64  # of one decoder: batch sizes, lengths of what stays as it is
+_MOST_PLANS = 64  # of one decoder, those used last: batch sizes, lengths of what stays as it is
 
 
 def layer_name(tensor):
@@ -43,6 +43,12 @@ class TokenInput:
         self.position, self.depth, self.length = position, None, 1
         if dtype == "float32" and len(shape) == hot_rank and shape[-1] is not None and (shape[-1] > 1 or hot_rank == 3):
             self.depth = shape[-1]
+            if self.depth == 1:
+                raise ValueError(
+                    f"{who}: input '{tensor.name}' of shape {shape} takes one number for each token, such as an id "
+                    "that was scaled, and no ids or one-hot rows. How ids become numbers nobody says: begin the model "
+                    "with an Embedding, or call predict for each token."
+                )
         elif len(shape) > 2:
             raise ValueError(f"{who}: input '{tensor.name}' takes ids or one-hot rows, but its shape is {shape}.")
         self.has_time = len(shape) == (2 if self.depth is None else 3)
@@ -63,7 +69,7 @@ class TokenInput:
         def failure(position, value):
             return ValueError(f"Input '{name}' takes one-hot rows of {self.depth} tokens, got the token {value}.")
 
-        p.step("check_ids", failure=failure, ids=ids, count=ids.size, limit=self.depth)
+        p.step("check_ids", failure=failure, ids=ids, floats=None, count=ids.size, limit=self.depth)
         return p.rows_of(ids.reshaped(shape), None, self.depth)
 
 
@@ -130,7 +136,9 @@ class StepPlans(_stream.Epoch):
         """What `make()` gave for `key` and the active instruction set, which it is asked once."""
         key = (key, runtime.active_isa())
         with self._lock:
-            found, plan, epoch = key in self._plans, self._plans.get(key), self.epoch
+            found, plan, epoch = key in self._plans, self._plans.pop(key, None), self.epoch
+            if found:
+                self._plans[key] = plan  # behind the others: the first is the one that was not used for longest
         if not found:
             plan = make()
             with self._lock:

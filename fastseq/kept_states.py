@@ -1,25 +1,31 @@
-"""States that stateful layers keep, as they were: for calls that run several programs, or Python between their steps.
+"""States that stateful layers keep, as they were where a call raises; _kept.pyx says how.
 
-A program alone writes them at its very end (Builder.keep), so that one that fails or is interrupted changes none.
+A program writes them at its very end (Builder.keep), so that one that fails or is interrupted changes none. For calls
+of several programs, or with Python between their steps, the functions here stand around them:
+
+- all_or_nothing: decorator of a method that users call, so that nothing of it is left where it raises;
+- undone: runs a function whose changes shall not stay;
+- apart: runs what is the caller's own, as a generator of batches is, whose calls stay whatever comes later;
+- settled: runs what has changed more than states when it ends: those stay too, whatever comes later;
+- settle: what has changed so far stays;
+- write: sets kept arrays.
 """
 
-import contextlib
+from fastseq._kept import all_or_nothing, apart, settle, settled, undone, write
 
-from fastseq import nest
+__all__ = ["all_or_nothing", "apart", "apart_each", "settle", "settled", "stateful_layers", "undone", "write"]
+
+_END = object()
 
 
-@contextlib.contextmanager
-def restored_on_error(layer, always=False):
-    """Puts the states that `layer` and the layers in it keep back where an exception leaves the block, or `always`."""
-    before = [(part, _copies(part)) for part in stateful_layers(layer)]
-    done = False
-    try:
-        yield
-        done = not always
-    finally:
-        if not done:
-            for part, states in before:
-                _put_back(part, states)
+def apart_each(batches):
+    """What `batches` gives, asked `apart` for each: a generator is not set back where a later batch fails."""
+    batches = apart(iter, batches)
+    while True:
+        batch = apart(next, batches, _END)
+        if batch is _END:
+            return
+        yield batch
 
 
 def stateful_layers(layer):
@@ -34,17 +40,3 @@ def stateful_layers(layer):
         if getattr(part, "stateful", False) and hasattr(part, "_keep_states"):
             found.append(part)
     return found
-
-
-def _copies(layer):
-    return None if layer.states is None else [state.copy() for state in nest.flatten(layer.states)]
-
-
-def _put_back(layer, states):
-    if layer.states is None:
-        return
-    kept = nest.flatten(layer.states)
-    if states is None:  # it was built inside the block
-        states = nest.flatten(layer.get_initial_state(kept[0].shape[0]))
-    for state, value in zip(kept, states):
-        state[...] = value

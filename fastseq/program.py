@@ -6,16 +6,14 @@ into a `Builder` (builder.py); a call with one plain array that had its program 
 number of threads may run it at once.
 """
 
-import contextlib
-import threading
 import weakref
 from collections import Counter, OrderedDict
 
 import numpy as np
 
 from fastseq import _call, _native, added_losses, arrays, nest, runtime
-from fastseq.builder import OPERATIONS, Builder, Slot, current_training
-from fastseq.kept_states import restored_on_error
+from fastseq._native import current_training
+from fastseq.builder import OPERATIONS, Builder, Slot
 
 
 class Program(_call.NativeProgram):
@@ -35,7 +33,7 @@ class Program(_call.NativeProgram):
         self.has_python = any(step["op"] is None for step in self.steps)
         arena_size = self._place_arena()
         arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
-        self._prepare(self._make_segments(), arena_size, arrays, len(inputs))
+        self._prepare(self._make_segments(), arena_size, arrays, len(inputs), builder.kept_arrays() if keeps else None)
 
     def _bind_outputs(self, builder, outputs):
         """Results are written straight into the arrays that the caller gets; what cannot be is copied at the end."""
@@ -168,23 +166,17 @@ def _without_unread_rows(steps, outputs):
     ]
 
 
-_MOST_PROGRAMS = 64  # for one layer or model: shapes seen last are kept, a server's lengths usually fit
+_MOST_PROGRAMS = 64  # for one layer or model: shapes used last are kept, a server's lengths usually fit
 
 
 class ProgramCache(_call.PlainPrograms):
     """The programs of one layer or model, by input shapes. Cleared when a weight they were made from changes."""
 
     def __init__(self):
-        self._programs = OrderedDict()
-        self._lock = threading.Lock()
-        self._epoch = 0
         self._outside = added_losses.outside()
 
     def clear(self):
-        with self._lock:
-            self._epoch += 1
-            self._programs.clear()
-            self.drop()
+        self.forget()
 
     def run(self, layer, arguments, masks_only=False, plain=False):
         """Results of `layer` for bound, converted call arguments; a result's mask rides on it (arrays.MaskedArray).
@@ -192,17 +184,15 @@ class ProgramCache(_call.PlainPrograms):
         plain: the arguments are what a call with one plain array alone makes of it, so that the next such call may
         take the short way (_call.pyx).
         """
-        epoch = self._epoch
-        found, key = [], [masks_only, runtime.active_isa(), current_training()]
-        for name, value in arguments.items():
-            key.append(name)
-            _collect(value, found, key)
-        program, structure, with_masks = self._program(tuple(key), layer, arguments, masks_only)
-        if program is None:
+        found, key = self._key(arguments, masks_only)
+        entry = self._entry(key, layer, arguments, masks_only)
+        structure, with_masks = entry.structure, entry.with_masks
+        if entry.program is None:
             return structure
-        if plain and key[2] is None and with_masks is None and not program.penalties:
-            self._keep_plain(epoch, program, structure)
-        if program.has_python or program.penalties or self._outside != added_losses.outside():
+        program, penalized = entry.program, entry.program.penalties
+        if plain and current_training() is None and with_masks is None and not penalized and _is_flat(structure):
+            self.keep(key, entry, None if structure is None else type(structure))
+        if program.has_python or penalized or self._outside != added_losses.outside():
             results = self._run_collecting(layer, program, found)
         else:
             results = program.run(found)
@@ -215,44 +205,30 @@ class ProgramCache(_call.PlainPrograms):
 
     def _run_collecting(self, layer, program, found):
         self._outside = added_losses.outside()
-        # What layers inside a Python step keep changes while it runs.
-        states = restored_on_error(layer) if program.has_python else contextlib.nullcontext()
-        with added_losses.collecting(layer) as added, states:
+        with added_losses.collecting(layer) as added:
             results = program.run(found)
             added.note_penalties(program.penalties, results[program.wanted_count :])
         return results
 
-    def _keep_plain(self, epoch, program, structure):
-        if structure is not None and (
-            type(structure) not in (list, tuple) or any(nest.is_nested(s) for s in structure)
-        ):
-            return
-        with self._lock:
-            if epoch == self._epoch:
-                self.keep(program, None if structure is None else type(structure))
-
     def program(self, layer, arguments):
         """The Program for such arguments."""
-        found, key = [], [False, runtime.active_isa(), current_training()]
+        return self._entry(self._key(arguments, False)[1], layer, arguments, False).program
+
+    @staticmethod
+    def _key(arguments, masks_only):
+        """(arrays in the arguments, what a program for them depends on)."""
+        found, key = [], [masks_only, runtime.active_isa(), current_training()]
         for name, value in arguments.items():
             key.append(name)
             _collect(value, found, key)
-        return self._program(tuple(key), layer, arguments, False)[0]
+        return found, tuple(key)
 
-    def _program(self, key, layer, arguments, masks_only):
-        entry = self._programs.get(key)
-        if entry is not None:
-            return entry
-        epoch = self._epoch
-        entry = self._make(layer, arguments, masks_only)
-        with self._lock:
-            # A weight changed while the program was made: right for this call, not for later ones.
-            if epoch == self._epoch:
-                self._programs[key] = entry
-                if len(self._programs) > _MOST_PROGRAMS:
-                    _, (oldest, _, _) = self._programs.popitem(last=False)
-                    if oldest is not None:
-                        self.drop(oldest)
+    def _entry(self, key, layer, arguments, masks_only):
+        entry = self.find_entry(key)
+        if entry is None:
+            epoch = self.epoch
+            entry = _call.CacheEntry(*self._make(layer, arguments, masks_only))
+            self.add_entry(key, entry, epoch, _MOST_PROGRAMS)
         return entry
 
     def _make(self, layer, arguments, masks_only):
@@ -285,6 +261,13 @@ class ProgramCache(_call.PlainPrograms):
         return program, structure, with_masks if any(with_masks) else None
 
 
+def _is_flat(structure):
+    """Whether results come alone, or in a plain list or tuple."""
+    return structure is None or (
+        type(structure) in (list, tuple) and not any(nest.is_nested(part) for part in structure)
+    )
+
+
 class ProgramUsers:
     """The ProgramCaches whose programs depend on one layer's weights. Not a WeakSet, whose loop takes 2 us."""
 
@@ -309,7 +292,7 @@ class ProgramUsers:
         for reference in list(self._references):
             cache = reference()
             if cache is not None:
-                cache.drop()
+                cache.drop_plain()
 
 
 def _input_slot(builder, inputs, array):

@@ -43,15 +43,6 @@ class Stream(_stream.StreamCore):
 
     # ---- running -------------------------------------------------------------------------------------------------
 
-    def steps(self, x, out=None):
-        """A chunk: x (B, n, features), or (B, n) ids, to (B, n, outputs); the same bits as n times `step`.
-
-        out: an array for the result, as in `step`; it is returned.
-        Raises what `step` raises. A chunk that fails changes no state. A long one runs in pieces, so that Ctrl-C ends
-        it within a second.
-        """
-        return self._alone(self._steps, x, out)
-
     def _steps(self, x, out):
         inputs = self._inputs(x, None)
         plan, _ = self._plan(1)
@@ -92,11 +83,8 @@ class Stream(_stream.StreamCore):
         """Contiguous arrays as `plan` has its outputs: those that are not timed have no time axis there."""
         return tuple([y.reshape(shape) for y, (shape, _) in zip(results, plan.outputs)])
 
-    def _step_any(self, x, out):
-        """`step` for what it does not run at once: other dtypes and layouts, several arrays, Python steps, errors."""
-        return self._alone(self._one_step, x, out)
-
     def _one_step(self, x, out):
+        """`step` for what it does not run at once: other dtypes and layouts, several arrays, Python steps, errors."""
         inputs = self._inputs(x, 1)
         plan, _ = self._plan(1)
         results = self._results(out, self._without_time(plan), inputs)
@@ -265,27 +253,18 @@ class StreamPool:
         """How many streams are open."""
         return len(self._rows)
 
-    def open(self):
-        """The handle of a new stream with the first states. Raises RuntimeError where `capacity` are open."""
-        with self._lock:
-            if not self._free:
-                raise RuntimeError(f"The pool of model '{self.model.name}' is full: {self.capacity} streams are open.")
-            row, handle = self._free.pop(), self._next
-            self._next += 1  # never given twice, so that a closed handle is known
-            self._put(row, self._one._plan(1)[0].start)
-            self._rows[handle] = row
-            return handle
+    open, close, step = _stream.open_row, _stream.close_row, _stream.step_rows
 
-    def close(self, handle):
-        """Ends a stream and makes room for another one. Raises KeyError for a handle that is not open."""
-        with self._lock:
-            self._row(handle)
-            self._free.append(self._rows.pop(handle))
+    def _first_states(self):
+        return self._one._plan(1)[0].start
+
+    def _full_error(self):
+        return RuntimeError(f"The pool of model '{self.model.name}' is full: {self.capacity} streams are open.")
 
     def reset(self, handle):
         """Sets the states of one stream to the first ones. Raises KeyError for a handle that is not open."""
         with self._lock:
-            self._put(self._row(handle), self._one._plan(1)[0].start)
+            self._put(self._row(handle), self._first_states())
 
     def state(self, handle):
         """Copies of one stream's states, as `Stream.state` of one row. Raises KeyError for a handle that is not open.
@@ -325,29 +304,18 @@ class StreamPool:
         """states: arrays (1, ...)."""
         _stream.move_rows(self._pool, states, np.array([row], np.intp), 1, True)
 
-    def step(self, inputs):
-        """One timestep of the streams in `inputs`, {handle: x (features,), or an id}: {handle: y (outputs,)}.
-
-        Raises KeyError for a handle that is not open and ValueError for an x of another shape; no stream has then
-        advanced.
-        """
-        inputs = dict(inputs)
+    def _run(self, inputs):
+        """(results, the states that are left) of one timestep, a row for each of `inputs`; the pool is as it was."""
         count = len(inputs)
-        if not count:
-            return {}
-        with self._lock:
-            stream, x = self._batch(min(count, self.capacity))
-            try:
-                plain = _stream.gather_inputs(inputs, self._rows, x, self._numbers, self._row_shape)
-            except KeyError:
-                raise self._unknown(next(handle for handle in inputs if handle not in self._rows)) from None
-            if not plain:
-                self._convert(inputs, x)
-            _stream.move_rows(self._pool, stream._current, self._numbers, count, False)
-            y = stream.step(x)
-            _stream.move_rows(self._pool, stream._current, self._numbers, count, True)
-        _stream.put_results(inputs, y)
-        return inputs
+        stream, x = self._batch(min(count, self.capacity))
+        try:
+            plain = _stream.gather_inputs(inputs, self._rows, x, self._numbers, self._row_shape)
+        except KeyError:
+            raise self._unknown(next(handle for handle in inputs if handle not in self._rows)) from None
+        if not plain:
+            self._convert(inputs, x)
+        _stream.move_rows(self._pool, stream._current, self._numbers, count, False)
+        return stream.step(x), stream._current
 
     def _batch(self, count):
         """(stream, input) for a batch of `count` or a bit more: few sizes in all, exact up to 15."""

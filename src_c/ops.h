@@ -126,7 +126,10 @@
     INT(recurrent_activation) NUM(r0) NUM(r1) NUM(r2)
 
 /* Fails, with the position and the id, where an id is outside [0, limit). */
-#define FS_CHECK_IDS_ARGS(IN, OUT, INT, NUM) IN(int32_t, ids, "(count,)") INT(count) INT(limit)
+#define FS_CHECK_IDS_ARGS(IN, OUT, INT, NUM)                                                                           \
+    IN(int32_t, ids, "(count,)")                                                                                       \
+    IN(float, floats, "(count,), what the ids were made of, for the report; or NULL")                                  \
+    INT(count) INT(limit)
 
 /* y[i] = table[ids[i]] */
 #define FS_EMBEDDING_ARGS(IN, OUT, INT, NUM)                                                                           \

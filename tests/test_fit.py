@@ -309,3 +309,27 @@ def test_tutorials_as_they_are_written(kind):
     loss, accuracy = model.evaluate(X, Y, verbose=0)
     assert loss < history["loss"][-2] and accuracy > 0.2
     assert model.predict(X[:5]).shape == Y[:5].shape
+
+
+def test_a_schedule_that_raises_counts_no_step():
+    """The step before it is counted once, however the next one ends."""
+
+    class Fails(fastseq.optimizers.schedules.LearningRateSchedule):
+        fails = False
+
+        def __call__(self, step):
+            if self.fails:
+                raise RuntimeError("no rate")
+            return 0.1
+
+    rate = Fails()
+    model = fastseq.Sequential([fastseq.Input((2,)), layers.Dense(1)])
+    model.compile(fastseq.optimizers.SGD(rate), "mse")
+    x, y = np.ones((2, 2), "f"), np.ones((2, 1), "f")
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    rate.fails = True
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no rate"):
+            model.train_on_batch(x, y)
+    assert int(model.optimizer.iterations) == 2

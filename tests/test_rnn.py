@@ -339,8 +339,6 @@ def test_bad_arguments(rng):
             layer(x, initial_state=[np.zeros((2, 5), "f")] * count)
     with pytest.raises(ValueError, match=r"initial states of shape \(2, 3\), got \(2, 4\)"):
         layer(x, initial_state=[[np.zeros((2, 5), "f")] * 2, np.zeros((2, 4), "f")])
-    with pytest.raises(ValueError, match="cannot be unrolled"):
-        layers.RNN(layers.LSTMCell(3), unroll=True)(fastseq.Input((None, 4)))
     with pytest.raises(ValueError, match="batch size must be known"):
         layers.RNN(layers.LSTMCell(3), stateful=True)(fastseq.Input((3, 4)))
     stateful = layers.RNN(layers.LSTMCell(3), stateful=True)

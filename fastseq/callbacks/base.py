@@ -101,7 +101,10 @@ class CallbackList(Callback):
         super().__init__()
         if add_progbar:
             raise ValueError("add_progbar=True: there is no ProgbarLogger; fit shows its bar itself.")
-        self.callbacks = nest.flatten(callbacks) if callbacks else []
+        self.callbacks = [] if callbacks is None else nest.flatten(callbacks)
+        for callback in self.callbacks:
+            if not hasattr(callback, "set_model"):
+                raise TypeError(f"callbacks are Callback objects, or a list of them; got {callback!r}.")
         self._history = next((callback for callback in self.callbacks if isinstance(callback, History)), None)
         if self._history is None and add_history:
             self._history = History()

@@ -15,8 +15,9 @@ import warnings
 
 import numpy as np
 
-from fastseq import _call, constraints, initializers, nest, regularizers
+from fastseq import _call, activations, constraints, initializers, nest, regularizers
 from fastseq.graph import KerasTensor, Node, is_symbolic
+from fastseq.kept_states import all_or_nothing
 from fastseq.layers import calling
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.naming import auto_name
@@ -24,6 +25,10 @@ from fastseq.program import ProgramCache, ProgramUsers
 from fastseq.saving import policies
 from fastseq.saving.loading import initial_value
 from fastseq.variable import Variable
+
+_NOT_TRACED = ("built", "input_spec")
+_OF_WEIGHTS = ("units", "use_bias", "reset_after", "input_dim", "output_dim")
+changes = [0]  # how often an attribute of a built layer was set: what a training program was made of
 
 
 class Layer(AddsLosses, _call.PlainCall):
@@ -102,7 +107,13 @@ class Layer(AddsLosses, _call.PlainCall):
         self._variables.append(variable)
         return variable
 
+    # Whether programs depend on what users may set; a model's depend on its layers' alone.
+    _traced_attributes = True
+    _takes_several = False  # whether the first argument may be a list or a dict of tensors
+
     def __setattr__(self, key, value):
+        if key[0] != "_" and key not in _NOT_TRACED and self.__dict__.get("built") and self._traced_attributes:
+            value = self._changed_attribute(key, value)
         # Layers held in attributes, or in lists and dicts in attributes, are sublayers: their weights are ours.
         if key != "_inbound_nodes" and not isinstance(value, (np.ndarray, str)):
             found = [leaf for leaf in nest.flatten(value) if isinstance(leaf, Layer)]
@@ -111,6 +122,26 @@ class Layer(AddsLosses, _call.PlainCall):
             else:
                 self._children.pop(key, None)
         object.__setattr__(self, key, value)
+
+    def _changed_attribute(self, key, value):
+        """`value` as the attribute gets it in a built layer, whose programs are then made anew.
+
+        Raises AttributeError where the weights there are were made for another value, and for a weight itself.
+        """
+        before = getattr(self, key, None)
+        who = f"Layer '{self.name}' ({type(self).__name__})"
+        if key in _OF_WEIGHTS and before is not None and before != value:
+            raise AttributeError(f"{who} is built, with weights for {key}={before!r}: it cannot have {key}={value!r}.")
+        if isinstance(before, Variable) and value is not before:
+            raise AttributeError(f"{who}: `{key}` is a weight; give it values with layer.{key}.assign(values).")
+        if self._is_python:
+            return value  # its call() reads it anew
+        if key in ("activation", "recurrent_activation"):
+            value = activations.get(value)
+        if value is not before:
+            self._weights_changed()
+            changes[0] += 1
+        return value
 
     def _sublayers(self):
         """Layers this layer holds, each once, in the order they were set."""
@@ -232,12 +263,19 @@ class Layer(AddsLosses, _call.PlainCall):
             return
         names = [n for n in inspect.signature(self.build).parameters if n.endswith("_shape")]
         matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
-        if len(names) > 1 and matching:
-            self.build(**matching)
-        else:
-            self.build(next(iter(shapes.values())))
-        self._build_shape = matching if len(matching) > 1 else next(iter(shapes.values()))
-        self._after_build()
+        before = self._variables[:]
+        try:
+            if len(names) > 1 and matching:
+                self.build(**matching)
+            else:
+                self.build(next(iter(shapes.values())))
+            self._build_shape = matching if len(matching) > 1 else next(iter(shapes.values()))
+            self._after_build()
+        except BaseException:
+            # The next call builds it anew, and not on top of the weights that are there already.
+            self._variables[:] = before
+            self.built = False
+            raise
 
     def _after_build(self):
         self.built = True
@@ -284,6 +322,7 @@ class Layer(AddsLosses, _call.PlainCall):
             return calling.run_python(self, arguments)
         return self._programs.run(self, arguments)
 
+    @all_or_nothing
     def call(self, *args, **kwargs):
         """What the layer computes, on NumPy arrays. A subclass overrides it; here it runs the native layer."""
         arguments = calling.bind(self, args, kwargs)
@@ -302,7 +341,7 @@ class Layer(AddsLosses, _call.PlainCall):
     def compute_output_spec(self, *args, **kwargs):
         """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed. Builds the layer."""
         arguments = calling.bind(self, args, kwargs)
-        shapes = calling.tensor_shapes(arguments)
+        shapes = calling.tensor_shapes(arguments, self)
         calling.check_input_spec(self, next(iter(arguments.values())))
         self._build_once(shapes)
         dtype = self._output_dtype(arguments)
@@ -346,7 +385,7 @@ class Layer(AddsLosses, _call.PlainCall):
     def trace(self, p, arguments):
         """Adds this layer's work to the program `p`; `arguments` are bound call arguments with Slots as tensors."""
         calling.check_input_spec(self, next(iter(arguments.values())))
-        self._build_once(calling.tensor_shapes(arguments))
+        self._build_once(calling.tensor_shapes(arguments, self))
         p.use(self)
         arguments, previous_mask = calling.fill_masks_and_training(self, p, arguments)
         if "mask" not in self._signature.parameters:

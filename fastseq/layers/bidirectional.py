@@ -1,5 +1,6 @@
 """Bidirectional wrapper (Schuster & Paliwal 1997); see https://keras.io/api/layers/recurrent_layers/bidirectional/."""
 
+from fastseq.kept_states import all_or_nothing
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent import Recurrent
 from fastseq.saving import policies
@@ -89,6 +90,7 @@ class Bidirectional(Layer):
         forward, backward = self.forward_layer.states, self.backward_layer.states
         return tuple(forward + backward) if forward and backward else None
 
+    @all_or_nothing
     def reset_state(self):
         """Sets the kept states of both stateful directions to zeros. Raises AttributeError where they are not kept."""
         if not self.stateful:

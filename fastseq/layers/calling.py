@@ -4,10 +4,11 @@ import inspect
 
 import numpy as np
 
-from fastseq import _native, added_losses, arrays, mask_rules, nest
-from fastseq.builder import Slot, call_context, current_training
+from fastseq import added_losses, arrays, mask_rules, nest
+from fastseq._native import current_training, with_training
+from fastseq.builder import Slot
 from fastseq.graph import KerasTensor
-from fastseq.kept_states import restored_on_error
+from fastseq.kept_states import undone
 from fastseq.python_losses import PythonLosses, checked_gradients
 
 _TENSORS = (np.ndarray, Slot, KerasTensor)
@@ -117,9 +118,25 @@ def bind(layer, args, kwargs):
             raise TypeError(f"Layer '{layer.name}': call(*args) is not supported, name the arguments of call.")
         else:
             arguments[key] = value
+    if "training" in arguments and not layer._is_python:
+        arguments["training"] = _truth(layer, arguments["training"])
     if not arguments:
         raise TypeError(f"Layer '{layer.name}' ({type(layer).__name__}) was called without an input.")
     return arguments
+
+
+def _truth(layer, value):
+    """`training` as a bool or None. Raises TypeError for what is neither, nor a number."""
+    if value is None or type(value) is bool:
+        return value
+    if isinstance(value, (int, float, np.bool_, np.number)) or getattr(value, "shape", None) == ():
+        value = np.asarray(value)
+        if value.dtype.kind in "biuf":
+            return bool(value)
+    raise TypeError(
+        f"Layer '{layer.name}' ({type(layer).__name__}) takes training=True, False or None, got {value!r} of type "
+        f"{type(value).__name__}."
+    )
 
 
 def _is_mask_name(name):
@@ -128,10 +145,30 @@ def _is_mask_name(name):
 
 def convert(layer, arguments):
     """`arguments` with every array-like leaf as an array that the kernels take; attached masks stay attached."""
+    first = next(iter(arguments))
     return {
-        name: value if name == "training" else nest.map_structure(_Converter(layer, name), value)
+        name: value
+        if name == "training"
+        else nest.map_structure(_Converter(layer, name), _checked_structure(layer, name, value, name == first))
         for name, value in arguments.items()
     }
+
+
+def _checked_structure(layer, name, value, is_first):
+    """`value` as a layer of one tensor takes it. Raises TypeError for lists and dicts where it cannot be."""
+    is_mask = _is_mask_name(name)
+    is_first = is_first or isinstance(value, dict)
+    if layer._takes_several or layer._is_python or not (is_first or is_mask) or not nest.is_nested(value):
+        return value
+    leaves = nest.flatten(value)
+    if any(leaf is not None and not hasattr(leaf, "shape") for leaf in leaves):
+        return value  # numbers in lists, or worse: the converter says what to do
+    if is_mask and isinstance(value, (list, tuple)) and value and not nest.is_nested(value[0]):
+        return value[0]  # the first is that of the input, where states come with masks of theirs
+    raise TypeError(
+        f"Layer '{layer.name}' ({type(layer).__name__}) takes one array as `{name}`, got a {type(value).__name__} of "
+        f"{[getattr(leaf, 'shape', type(leaf).__name__) for leaf in leaves]}."
+    )
 
 
 class _Converter:
@@ -139,25 +176,43 @@ class _Converter:
 
     def __init__(self, layer, name):
         self.who = f"Layer '{layer.name}' ({type(layer).__name__})"
-        self.dtypes = "bool" if _is_mask_name(name) else layer._argument_dtypes(name)
+        self.name = name
+        self.is_mask = _is_mask_name(name)
+        self.dtypes = "bool" if self.is_mask else layer._argument_dtypes(name)
+        # What else a user's call() is given is its own affair.
+        self.free = layer._is_python and name != next(iter(layer._signature.parameters))
         self.count = 0
 
     def __call__(self, leaf):
         dtype = self.dtypes[self.count] if isinstance(self.dtypes, list) and self.count < len(self.dtypes) else None
         dtype = self.dtypes if isinstance(self.dtypes, str) else dtype
         self.count += 1
-        if leaf is None or isinstance(leaf, (bool, int, float, str)):
-            if self.count == 1 and leaf is not None and self.dtypes is None and not isinstance(leaf, str):
-                raise ValueError(f"{self.who} takes arrays, got {leaf!r} of type {type(leaf).__name__}.")
+        if leaf is None or (self.free and isinstance(leaf, (bool, int, float, str))):
             return leaf
+        # NumPy's own numbers among them: one alone is no tensor, in a list it is a list written out.
+        if isinstance(leaf, (bool, int, float, complex, str, bytes, np.generic)):
+            raise self._no_array(leaf)
         mask = arrays.mask_of(leaf)
-        if dtype == "bool" and getattr(leaf, "dtype", None) is not None and leaf.dtype.kind not in "biuf":
-            raise TypeError(f"{self.who} takes a boolean mask, got dtype {leaf.dtype}.")
+        if self.is_mask and getattr(getattr(leaf, "dtype", None), "kind", "") not in tuple("biuf"):
+            raise self._no_array(leaf)
         array = arrays.standardize(leaf, self.who, dtype)
         return array if mask is None else arrays.with_mask(array, arrays.standardize(mask, self.who, "bool"))
 
+    def _no_array(self, leaf):
+        got = f"{leaf!r}"[:80] + f" of type {type(leaf).__name__}"
+        if self.is_mask:
+            return TypeError(
+                f"{self.who} takes as `{self.name}` a boolean array, or for several inputs a list of them and None; "
+                f"got {got}. np.array(mask) makes one of a list."
+            )
+        error = ValueError if isinstance(leaf, (bool, int, float, np.number)) else TypeError
+        return error(
+            f"{self.who} takes arrays as `{self.name}`, got {got}, alone or in a list or dict. np.array(values) makes "
+            "an array of a list of numbers."
+        )
 
-def tensor_shapes(arguments):
+
+def tensor_shapes(arguments, layer=None):
     """Shapes of the arguments that hold tensors, by argument name: a tuple, or a nest of tuples; masks left out."""
     shapes = {}
     for name, value in arguments.items():
@@ -165,7 +220,9 @@ def tensor_shapes(arguments):
         if not _is_mask_name(name) and any(isinstance(leaf, _TENSORS) for leaf in leaves):
             shapes[name] = nest.map_structure(lambda t: None if t is None else tuple(t.shape), value)
     if not shapes:
-        raise ValueError("A layer call needs at least one tensor argument.")
+        who = "" if layer is None else f"Layer '{layer.name}' ({type(layer).__name__}): "
+        got = {name: type(value).__name__ for name, value in arguments.items()}
+        raise ValueError(f"{who}A layer call needs at least one tensor argument, got {got}.")
     return shapes
 
 
@@ -191,7 +248,7 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
         arguments.pop("training", None)
         if p is not None and p.training is not None:
             arguments["training"] = p.training
-    tensor_names = list(tensor_shapes(arguments))
+    tensor_names = list(tensor_shapes(arguments, layer))
     first, rules = next(iter(arguments.values())), p.mask_rules
     for name in tensor_names:
         # Keras 2 goes by the first argument alone, for which a recurrent layer's initial states count.
@@ -210,25 +267,6 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
 # ---- Python layers -------------------------------------------------------------------------------------------------
 
 
-class _Training:
-    """Makes `training` known to the layers that a Python layer's call() calls."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __enter__(self):
-        self.before = current_training()
-        self._set(self.before if self.value is None else self.value)
-
-    def __exit__(self, *exception):
-        self._set(self.before)
-
-    @staticmethod
-    def _set(value):
-        call_context.training = value
-        _native.say_training(value is not None)
-
-
 def _checked_results(layer, results):
     def check(result):
         array = np.asarray(result)
@@ -242,15 +280,15 @@ def _checked_results(layer, results):
 def run_python(layer, arguments):
     """Eager call of a layer that defines call()."""
     check_input_spec(layer, next(iter(arguments.values())))
-    layer._build_once(tensor_shapes(arguments))
+    layer._build_once(tensor_shapes(arguments, layer))
 
     class Outer:
         training = current_training()
         mask_rules = mask_rules.NEWEST
 
     arguments, previous = fill_masks_and_training(layer, Outer, arguments, _slot_masks)
-    with added_losses.collecting(layer) as added, restored_on_error(layer), _Training(arguments.get("training")):
-        results = _checked_results(layer, layer.call(**arguments))
+    with added_losses.collecting(layer) as added:
+        results = _checked_results(layer, with_training(arguments.get("training"), layer.call, **arguments))
         penalties = layer._penalties_of(nest.flatten(results))
         added.note_penalties(penalties, [penalty.slot.copy() for penalty in penalties])
     if layer._masks_are_kept:
@@ -276,11 +314,11 @@ def emit_python(layer, p, arguments):
         values = iter(values)
         filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
         filled = dict(zip(names, filled))
-        with added_losses.collecting(layer), _Training(filled.get("training")):
-            return _checked_results(layer, layer.call(**filled))
+        with added_losses.collecting(layer):
+            return _checked_results(layer, with_training(filled.get("training"), layer.call, **filled))
 
-    with restored_on_error(layer, always=True), added_losses.dropping() as added:
-        example = call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])
+    with added_losses.dropping() as added:
+        example = undone(call, *[np.zeros(slot.shape, slot.dtype) for slot in slots])
     p.adds_losses = p.adds_losses or bool(added)
     has_backward, has_losses = (getattr(layer, name, None) is not None for name in ("backward", "losses_backward"))
     weights = [p.weight(v) for v in layer.trainable_weights] if p.trains and (has_backward or has_losses) else []

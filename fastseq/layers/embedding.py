@@ -89,14 +89,18 @@ class Embedding(Layer):
 
         def failure(position, value):
             where = tuple(int(i) for i in np.unravel_index(position, shape))
+            got = {-(2**63): "NaN", 2**63 - 1: "a number from 2**63 on", 1 - 2**63: "a number below -2**63"}.get(
+                value, value
+            )
             return ValueError(
                 f"Layer '{self.name}' (Embedding) takes ids in the range [0, {self.input_dim}), "
-                f"got {value} at position {where} of its input of shape {shape}."
+                f"got {got} at position {where} of its input of shape {shape}."
             )
 
         # What the caller gave is checked before anything runs, so that a wrong id changes no state.
         given = ids is inputs and ids.buffer.kind == "input"
-        p.step("check_ids", failure=failure, first=given, ids=ids, count=ids.size, limit=self.input_dim)
+        floats = inputs if inputs.dtype == "float32" else None  # told as it was, where it is no number of 32 bits
+        p.step("check_ids", failure=failure, first=given, ids=ids, floats=floats, count=ids.size, limit=self.input_dim)
         y = p.rows_of(ids, p.weight(self.embeddings) if p.trains else self.embeddings._value, self.output_dim)
         if not self.mask_zero:
             return y

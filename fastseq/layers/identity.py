@@ -9,6 +9,7 @@ class Identity(Layer):
     """Returns its input, an array of any shape and dtype or a nest of them."""
 
     supports_masking = True
+    _takes_several = True
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)

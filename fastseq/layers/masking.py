@@ -25,6 +25,8 @@ class Masking(Layer):
         return "float32" if arguments["inputs"].dtype == "float32" else "int32"
 
     def emit(self, p, inputs):
+        if not inputs.shape:
+            raise ValueError(f"Layer '{self.name}' (Masking) masks rows of an axis, got a single value of shape ().")
         x = p.float32(inputs)
         y, mask = p.new(x.shape), p.new(x.shape[:-1], "bool")
         width = x.shape[-1]

@@ -22,6 +22,7 @@ class Merge(Layer):
     """
 
     supports_masking = True
+    _takes_several = True
 
     # ---- shapes --------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ See https://keras.io/api/layers/recurrent_layers/. What a step computes stands i
 
 import numpy as np
 
-from fastseq import nest
+from fastseq import kept_states, nest
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 from fastseq.layers.recurrent_cell import Gates, reference_recurrence
@@ -18,7 +18,7 @@ class OverTime(Layer):
     """Base of RNN and of the recurrent layers: flags, masks, and the states that a stateful layer keeps.
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`.
-    unroll: only asks for a known number of timesteps; the numbers are those of Keras's loop. With go_backwards,
+    unroll: changes nothing; the numbers are those of Keras's loop, over any number of timesteps. With go_backwards,
     zero_output_for_mask and a mask Keras's unrolled form on TensorFlow zeroes other timesteps: those of the mask as it
     stands, not turned around.
     """
@@ -56,8 +56,7 @@ class OverTime(Layer):
         """
         kept = nest.flatten([] if self.states is None else self.states)
         if states is None:
-            for state in kept:
-                state[...] = 0
+            kept_states.write(kept, [0] * len(kept))
             return
         if not self.stateful:
             raise AttributeError(f"Layer '{self.name}' is not stateful.")
@@ -80,8 +79,7 @@ class OverTime(Layer):
                     f"Layer '{self.name}': state {number} of shape {state.shape} holds NaN at {where}; the layer keeps "
                     f"states of the shapes {wanted}."
                 )
-        for new, state in zip(given, kept):
-            state[...] = new
+        kept_states.write(kept, given)
 
     def reset_states(self, states=None):
         """The older name of `reset_state`."""
@@ -89,11 +87,14 @@ class OverTime(Layer):
 
     def _kept_slots(self, p, sequences):
         """What a stateful layer's call starts from. Raises ValueError for another batch size than its states have."""
+        if self.states is None:  # it became stateful after it was built, or somebody took them away
+            self._keep_states(sequences.shape[0], sequences.shape)
         shapes = [state.shape for state in nest.flatten(self.states)]
         if shapes[0][0] != sequences.shape[0]:
             raise ValueError(
                 f"Layer '{self.name}' is stateful with batch size {shapes[0][0]}, its states have the shapes {shapes}; "
-                f"got a batch of {sequences.shape[0]}, inputs of shape {sequences.shape}."
+                f"got a batch of {sequences.shape[0]}, inputs of shape {sequences.shape}. All batches of a stateful "
+                "layer have the same number of rows: leave a smaller last one out, or pad it."
             )
         return nest.map_structure(p.kept, self.states)
 
@@ -120,10 +121,6 @@ class OverTime(Layer):
 
     def compute_output_spec(self, *args, **kwargs):
         outputs = super().compute_output_spec(*args, **kwargs)
-        if self.unroll:
-            sequences = args[0] if args else kwargs["sequences"]
-            if sequences.shape[1] is None:
-                raise ValueError(f"Layer '{self.name}' cannot be unrolled over an unknown number of timesteps.")
         return tuple(outputs) if isinstance(outputs, list) else outputs
 
     def emit_mask(self, p, sequences, mask):

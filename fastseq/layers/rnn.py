@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastseq import added_losses, nest
-from fastseq.layers import calling
+from fastseq._native import with_training
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent import OverTime
 from fastseq.layers.recurrent_cell import RecurrentCell, reference_recurrence
@@ -190,8 +190,8 @@ class RNN(OverTime):
                 return np.asarray(output, np.float32), new
 
             backwards, zero = self.go_backwards, self.zero_output_for_mask and not inner
-            with added_losses.collecting(self), calling._Training(training):
-                outputs, last = reference_recurrence(step, x, flat, mask, backwards, zero)
+            with added_losses.collecting(self):
+                outputs, last = with_training(training, reference_recurrence, step, x, flat, mask, backwards, zero)
             if not sequences:
                 outputs = outputs[:, -1]
             elif inner and backwards:

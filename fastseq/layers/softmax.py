@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fastseq import nest
 from fastseq.layers.base import Layer
 
 _MASKED = np.float32(-1e9)  # Keras's stand-in for a masked logit
@@ -28,8 +29,10 @@ class Softmax(Layer):
         self.built = True
 
     def _call_any(self, inputs, mask=None, **kwargs):
-        if isinstance(mask, (np.ndarray, list, tuple)) and np.asarray(mask).dtype.kind in "iuf":
-            mask = np.asarray(mask) > 0.5
+        numbers = isinstance(mask, (list, tuple)) and all(isinstance(m, (bool, int, float)) for m in nest.flatten(mask))
+        if isinstance(mask, np.ndarray) or numbers:
+            mask = np.asarray(mask)
+            mask = mask > 0.5 if mask.dtype.kind in "iuf" else mask
         if mask is not None:
             kwargs["mask"] = mask
         return super()._call_any(inputs, **kwargs)

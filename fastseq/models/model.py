@@ -2,6 +2,7 @@
 
 import inspect
 
+from fastseq.kept_states import all_or_nothing
 from fastseq.layers.base import Layer
 from fastseq.models import predict as prediction
 from fastseq.models.trainable import Trainable
@@ -31,6 +32,9 @@ class Model(Trainable, Layer):
     of KerasTensors. A subclass may define `call` on NumPy arrays instead; its attributes that are layers are its
     layers.
     """
+
+    _traced_attributes = False
+    _takes_several = True
 
     def __new__(cls, *args, **kwargs):
         if cls is Model and is_functional_call(args, kwargs):
@@ -87,6 +91,7 @@ class Model(Trainable, Layer):
         """True where a layer, at any depth, keeps states between calls."""
         return any(getattr(layer, "stateful", False) for layer in all_layers(self))
 
+    @all_or_nothing
     def reset_states(self):
         """Sets the states that stateful layers keep between calls back to zeros."""
         for layer in all_layers(self):
@@ -97,6 +102,7 @@ class Model(Trainable, Layer):
 
     # ---- running -------------------------------------------------------------------------------------------------
 
+    @all_or_nothing
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Outputs for inputs `x`, computed batch by batch: NumPy arrays in the structure of the model's outputs.
 
@@ -115,6 +121,7 @@ class Model(Trainable, Layer):
         """
         return prediction.predict(self, x, batch_size, verbose, steps, callbacks)
 
+    @all_or_nothing
     def predict_on_batch(self, x):
         """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
         return prediction.plain(prediction.run(self, x))

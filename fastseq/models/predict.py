@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
-from fastseq import nest
-from fastseq.kept_states import restored_on_error
+from fastseq import arrays, nest
+from fastseq.kept_states import apart_each
 
 _KERAS_BATCH_SIZE = 32
 # Values that one batch of automatic size may hold in all layers' outputs together: 32 MB of float32.
@@ -43,13 +43,12 @@ def predict(model, x, batch_size, verbose, steps, callbacks):
     progress = _Progress(model.name, source.count, verbose)
     gathered = _Gathered(source.rows)
     done = 0
-    with restored_on_error(model):
-        for batch in source:
-            gathered.add(plain(run(model, batch)))
-            done += 1
-            progress.update(done)
-            if steps is not None and done >= steps:
-                break
+    for batch in source:
+        gathered.add(plain(run(model, batch)))
+        done += 1
+        progress.update(done)
+        if steps is not None and done >= steps:
+            break
     progress.close(done)
     if steps is not None and done < steps:
         warnings.warn(f"Model '{model.name}': the input ran out of data after {done} of {steps} steps.", stacklevel=3)
@@ -70,17 +69,14 @@ class _Source:
         self.rows = rows
 
     def __iter__(self):
-        return iter(self.batches)
+        return apart_each(self.batches)
 
 
 def _source(model, x, batch_size, steps):
     if _is_arrays(x):
         return _from_arrays(model, x, batch_size, steps)
     if x is None or isinstance(x, (str, bytes, list, tuple, dict, int, float)):
-        raise ValueError(
-            f"Unrecognized data type: x={str(x)[:200]} (of type {type(x)}). predict takes an array, a list or dict of "
-            "arrays, a generator, or an object with __len__ and __getitem__."
-        )
+        raise unrecognized("predict", x)
     if hasattr(x, "__len__") and hasattr(x, "__getitem__"):
         return _from_sequence(x, steps)
     if not hasattr(x, "__iter__"):
@@ -88,13 +84,27 @@ def _source(model, x, batch_size, steps):
     return _Source((_inputs_of(batch) for batch in x), steps)
 
 
+def unrecognized(who, x):
+    """The error for an x that is neither arrays nor makes batches."""
+    hint = ""
+    if isinstance(x, (list, tuple)) and x and not any(_is_array(leaf) for leaf in nest.flatten(x)):
+        hint = " np.array(x) makes an array of a list of numbers."
+    return ValueError(
+        f"Unrecognized data type: x={str(x)[:200]} (of type {type(x)}). {who} takes an array, a list or dict of "
+        f"arrays, a generator, or an object with __len__ and __getitem__.{hint}"
+    )
+
+
 def _is_array(value):
     return hasattr(value, "__array__") or (hasattr(value, "shape") and hasattr(value, "dtype"))
 
 
 def _is_arrays(x):
-    """An array, or lists and dicts of nothing but arrays."""
+    """An array, or lists and dicts of nothing but arrays. Raises ValueError for ragged and sparse ones."""
     leaves = nest.flatten(x)
+    for leaf in leaves:
+        if type(leaf) is not np.ndarray:
+            arrays.refuse_uneven(leaf, "A model")
     return bool(leaves) and all(_is_array(leaf) for leaf in leaves)
 
 

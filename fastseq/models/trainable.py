@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from fastseq import interrupts
+from fastseq.kept_states import all_or_nothing, write
 from fastseq.training.turns import Turn
 
 _COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -93,6 +94,9 @@ class Trainable:
         batch. class_weight: dict class number -> weight. sample_weight: one for each sample, or for each timestep.
         steps_per_epoch: batches in an epoch, where it is not one pass over the data: an epoch goes on where the last
         one stopped, and ends with the pass. Without batch_size arrays are cut into so many batches.
+        A stateful model takes batches of one size: ValueError before the first step where arrays do not divide into
+        them; of batches that x makes it comes with the one that is smaller, after steps that stay (Keras broadcasts one
+        of a single row, and fails in others).
         Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist,
         and RuntimeError while another thread trains or evaluates this model, or one that shares layers or the optimizer
         with it. Other threads may call the model meanwhile; what they get may be of weights of two steps.
@@ -108,6 +112,7 @@ class Trainable:
             validation_freq,
         )  # fmt: skip
 
+    @all_or_nothing
     def evaluate(
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
         return_dict=False, **kwargs,
@@ -138,6 +143,7 @@ class Trainable:
         finally:
             turn.over()
 
+    @all_or_nothing
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **kwargs):
         """Loss and metrics of a batch, as `train_on_batch` returns them; nothing is trained."""
         _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
@@ -227,7 +233,6 @@ class Trainable:
         for state, value in (*pairs, (np.array(0), found.get("seed")), *((total, total) for total in totals)):
             if value is None or state.shape != value.shape or value.dtype.kind not in "biuf":
                 raise ValueError(f"Model '{self.name}': this is not the state of its training.")
-        for state, value in pairs:
-            state[...] = value
+        write([state for state, _ in pairs], [value for _, value in pairs])
         trainer.seed = int(found["seed"])
         trainer.kept_totals = totals

@@ -41,6 +41,7 @@ class FusedUpdates:
     def end(self):
         """Counts the step, or takes back what `begin` changed where it did not come to an end."""
         if self._done[0] != self._seen:
+            self._seen = self._done[0]  # counted: a `begin` that raises before it looks counts nothing again
             self._optimizer._iterations._value += 1
             return
         for variable, value in self._saved:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastseq import nest
-from fastseq.models.predict import _is_arrays
+from fastseq.models.predict import _is_arrays, unrecognized
 
 _BATCH_SIZE = 32
 
@@ -156,6 +156,27 @@ class Iterated:
             self._iterator = None
 
 
+def check_stateful(model, source, what, epochs=1):
+    """Before the first step: raises ValueError where a stateful model would get batches of several sizes, or another
+    than its Input has. Of batches that x makes nothing is known: the layer raises when it meets one."""
+    if not isinstance(source, Arrays) or not model.stateful:
+        return
+    size, rows, steps = source._batch_size, source.rows, source._steps
+    all_of_it = steps is None or epochs > 1 or steps * size > rows
+    if rows % size and all_of_it:
+        raise ValueError(
+            f"Model '{model.name}' is stateful, so all batches have the same number of rows: {what}() got {rows} rows "
+            f"and batch_size={size}, which leaves {rows % size} for the last one."
+        )
+    wanted = {tensor.shape[0] for tensor in getattr(model, "inputs", ()) if tensor.shape} if model.built else set()
+    wanted.discard(None)
+    if len(wanted) == 1 and wanted != {size}:
+        raise ValueError(
+            f"Model '{model.name}' is stateful and takes batches of {min(wanted)} rows, {what}() would make some of "
+            f"{size}: batch_size={min(wanted)}."
+        )
+
+
 def parts_of(batch):
     """[x, y, sample_weight] of a batch (x,), (x, y) or (x, y, sample_weight)."""
     if not isinstance(batch, (tuple, list)) or not 1 <= len(batch) <= 3:
@@ -171,13 +192,14 @@ def source(x, y, sample_weight, batch_size, steps, shuffle=False):
     """
     if _is_arrays(x):
         return Arrays(x, y, sample_weight, batch_size, steps, shuffle)
+    batches = not isinstance(x, (str, bytes, list, tuple, dict))
+    if not batches or not (hasattr(x, "__iter__") or (hasattr(x, "__len__") and hasattr(x, "__getitem__"))):
+        raise unrecognized("Training", x)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{name} goes with arrays; a {type(x).__name__} makes its own batches of (x, y).")
-    if hasattr(x, "__len__") and hasattr(x, "__getitem__") and not isinstance(x, (str, bytes, list, tuple, dict)):
+    if hasattr(x, "__len__") and hasattr(x, "__getitem__"):
         return Indexed(x, steps, shuffle)
-    if not hasattr(x, "__iter__") or isinstance(x, (str, bytes, list, tuple, dict)):
-        raise ValueError(f"Unrecognized data type: x={str(x)[:200]} (of type {type(x)}).")
     return Iterated(x, steps)
 
 
@@ -197,6 +219,8 @@ def split(x, y, sample_weight, fraction):
 
 def class_weights(class_weight, y):
     """(rows,) the weight of each sample by its class: a number, or the largest of one-hot labels; 1 where none is."""
+    if not isinstance(class_weight, dict):
+        raise TypeError(f"class_weight is a dict of class number -> weight, got {class_weight!r}.")
     y = np.asarray(y)
     if y.ndim > 1:
         y = y[..., 0] if y.shape[-1] == 1 else y.argmax(axis=-1)

@@ -8,6 +8,7 @@ import numpy as np
 
 from fastseq import interrupts
 from fastseq.callbacks.base import CallbackList
+from fastseq.kept_states import apart_each
 from fastseq.training import data
 from fastseq.training.turns import Turn
 
@@ -71,6 +72,7 @@ def _fit(
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
     source = data.source(x, y, sample_weight, batch_size, steps_per_epoch, shuffle)
+    data.check_stateful(model, source, "fit", epochs)
     validation = None
     if validation_data is not None:
         if isinstance(validation_data, (tuple, list)):
@@ -78,6 +80,7 @@ def _fit(
             validation = data.source(*parts, validation_batch_size or batch_size, validation_steps)
         else:
             validation = data.source(validation_data, None, None, None, validation_steps)
+        data.check_stateful(model, validation, "fit (for validation)")
     steps = _steps(source, steps_per_epoch)
     listed = callbacks
     if not isinstance(callbacks, CallbackList):
@@ -167,6 +170,7 @@ def _evaluate(model, trainer, x, y, batch_size, verbose, sample_weight, steps, c
     verbose = check_verbose(verbose)
     batch_size, steps = positive("batch_size", batch_size), positive("steps", steps)
     source = data.source(x, y, sample_weight, batch_size, steps)
+    data.check_stateful(model, source, "evaluate")
     count = _steps(source, steps)
     listed = callbacks
     if not isinstance(callbacks, CallbackList):
@@ -184,7 +188,7 @@ def evaluate_source(model, trainer, source, steps, listed, bar=None):
     trainer.reset_results()
     listed.on_test_begin()
     logs, done = {}, 0
-    for batch in _limited(source.batches(0), steps, 0):
+    for batch in _limited(apart_each(source.batches(0)), steps, 0):
         listed.on_test_batch_begin(done)
         trainer.test(*batch)
         logs = trainer.results()

@@ -126,7 +126,7 @@ class NativeOutput:
                 f"shape {self._shape[:-1]}, predictions of {self._shape})."
             )
 
-        p.step("check_ids", failure=failure, first=True, ids=self._y, count=self.rows, limit=self._n)
+        p.step("check_ids", failure=failure, first=True, ids=self._y, floats=None, count=self.rows, limit=self._n)
 
 
 def native_output(output, y, weights, wanted):

@@ -10,7 +10,9 @@ from fastseq.builder import Builder
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
 from fastseq.gradients.backward import Backward
+from fastseq.kept_states import settled
 from fastseq.layers import calling
+from fastseq.layers.base import changes
 from fastseq.models import predict as prediction
 from fastseq.program import Program, _collect, _input_slot
 
@@ -47,6 +49,7 @@ class TrainingProgram:
     """
 
     def __init__(self, model, arguments, variables, losses_of, target_for, training=True, updates=None):
+        self._changes = changes[0]
         p = Builder(training=training, trains=True, traces=bool(variables))
         inputs = []
         traced = {
@@ -85,7 +88,9 @@ class TrainingProgram:
         self._program = Program(p, inputs, results + [slot for slot in found if slot is not None])
 
     def is_current(self):
-        """Whether the weights still stand where the program reads them."""
+        """Whether the weights still stand where the program reads them, and no layer was set to compute otherwise."""
+        if self._changes != changes[0]:
+            return False
         for variable, array in self._arrays:
             if variable._value is not array:
                 return False
@@ -114,7 +119,8 @@ class TrainingProgram:
         try:
             if self.updates.begin() != self._key:
                 raise StaleError
-            return self._program.run((*arrays, *labels)), []
+            # Weights and states are of one step, whatever comes behind it.
+            return settled(self._program.run, (*arrays, *labels)), []
         finally:
             self.updates.end()
 

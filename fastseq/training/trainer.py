@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 
 from fastseq import nest, optimizers, runtime
-from fastseq.kept_states import restored_on_error, stateful_layers
+from fastseq.kept_states import all_or_nothing, settle, stateful_layers, undone
 from fastseq.models import predict as prediction
 from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
@@ -17,7 +17,7 @@ from fastseq.training.penalties import penalty, penalty_gradient
 from fastseq.training.program import NoGradientError, StaleError, TrainingProgram, bound, key_of
 from fastseq.training.targets import targets_for
 
-_MOST_PROGRAMS = 32  # for shapes of batches
+_MOST_PROGRAMS = 32  # for shapes of batches, those used last
 
 
 class Trainer:
@@ -50,8 +50,9 @@ class Trainer:
 
     # ---- one batch -----------------------------------------------------------------------------------------------
 
+    @all_or_nothing
     def train(self, x, y, sample_weight=None, class_weight=None):
-        """One step: gradients, the optimizer, the epoch's numbers."""
+        """One step: gradients, the optimizer, the epoch's numbers. If it raises, states and weights are of one step."""
         self._build(x)
         y, weights = self._targets(y, sample_weight, class_weight)
         variables = self.model.trainable_variables
@@ -76,6 +77,7 @@ class Trainer:
         scale = self.optimizer.loss_scale_factor
         if scale is not None:
             gradients = [None if gradient is None else gradient * np.float32(scale) for gradient in gradients]
+        settle()
         self.optimizer.apply(gradients, variables, tell_layers=False)
         self._tell_layers(variables)
 
@@ -101,7 +103,7 @@ class Trainer:
 
     def _build(self, x):
         if not self.model.built or getattr(self.model, "_functional", self) is None:
-            prediction.run(self.model, x)
+            undone(prediction.run, self.model, x)
 
     def _targets(self, y, sample_weight, class_weight):
         """Labels and sample weights, a list of one entry for each output."""
@@ -126,6 +128,8 @@ class Trainer:
             program = self._programs.get((key, native))
             if program is None or not program.is_current():
                 program = self._make((key, native), x, y, weights, variables, training)
+            else:
+                self._programs[key, native] = self._programs.pop((key, native), program)  # behind the others
             taken = program.target.arrays(y, weights)
             if taken is not None:
                 break
@@ -145,6 +149,8 @@ class Trainer:
         key, found = key_of(bound(self.model, x, training))
         # Binding takes 10 us; arrays that went in as they are do so the next time.
         if plain and len(found) == 1 and found[0] is x:
+            if len(self._plain) > 8 * _MOST_PROGRAMS:
+                self._plain.clear()
             self._plain[seen] = key
         return key, found
 
@@ -165,11 +171,11 @@ class Trainer:
             # Programs point to where the optimizer changes the weights.
             self.optimizer._updates.own(variable, in_place=True)
         if variables and fused.possible(self.optimizer, variables) and all(v.regularizer is None for v in variables):
-            updates = fused.FusedUpdates(self.optimizer, variables)
+            steps = fused.FusedUpdates(self.optimizer, variables)
             try:
-                updates = updates, updates.begin()
+                updates = steps, steps.begin()
             finally:
-                updates[0].end()
+                steps.end()
         target_for = targets_for(self.compiled, y, weights, native=key[-1])
 
         def made(updates):
@@ -216,8 +222,7 @@ class Trainer:
         """Puts back the epoch's numbers that a killed run had; any batch tells what losses and metrics there are."""
         self._build(x)
         y, _ = self._targets(y, sample_weight, None)
-        with restored_on_error(self.model, always=True):
-            outputs = prediction.run(self.model, x)
+        outputs = undone(prediction.run, self.model, x)
         self.compiled.prepare(y, nest.flatten(outputs))
         kept, self.kept_totals = self.kept_totals, None
         if [variable.shape for variable in self.totals()] != [value.shape for value in kept]:

@@ -153,11 +153,11 @@ FS_INLINE vf fs_vact(int kind, vf x, const float *p)
         int64_t at = 0;                                                                                                \
         for (; at + VLEN <= (n); at += VLEN) {                                                                         \
             vf v = v_load((x) + at);                                                                                   \
-            v_store((y) + at, (expression));                                                                           \
+            v_store((y) + at, v_one_nan(expression));                                                                  \
         }                                                                                                              \
         if (at < (n)) {                                                                                                \
             vf v = v_load_part((x) + at, (int)((n)-at));                                                               \
-            v_store_part((y) + at, (int)((n)-at), (expression));                                                       \
+            v_store_part((y) + at, (int)((n)-at), v_one_nan(expression));                                              \
         }                                                                                                              \
     } while (0)
 
@@ -188,7 +188,7 @@ FS_INLINE void fs_row_softmax_short(float *y, const float *x, int n)
     fs_lane_fill(v, n, 0.0f);
     const vf sum = v_set1(fs_lane_sum(v));
     for (int j = 0; j < FS_LANE_VECS; j++)
-        v[j] = v_div(v[j], sum);
+        v[j] = v_one_nan(v_div(v[j], sum));
     fs_lane_store(y, n, v);
 }
 
@@ -265,10 +265,11 @@ __attribute__((unused)) static void fs_row_glu(float *y, const float *x, int64_t
     const int64_t half = n / 2;
     int64_t i = 0;
     for (; i + VLEN <= half; i += VLEN)
-        v_store(y + i, v_mul(v_load(x + i), v_sigmoid(v_load(x + half + i))));
+        v_store(y + i, v_one_nan(v_mul(v_load(x + i), v_sigmoid(v_load(x + half + i)))));
     if (i < half) {
         const int left = (int)(half - i);
-        v_store_part(y + i, left, v_mul(v_load_part(x + i, left), v_sigmoid(v_load_part(x + half + i, left))));
+        vf v = v_mul(v_load_part(x + i, left), v_sigmoid(v_load_part(x + half + i, left)));
+        v_store_part(y + i, left, v_one_nan(v));
     }
 }
 

@@ -83,6 +83,7 @@ FS_INLINE void fs_dense_deep(const float *x, int64_t x_apart, const float *w, co
     for (int64_t row = 0; row < rows; row++) {
         vf sum = v_load(from + row * from_apart);
         FS_UNROLL for (int k = 0; k < K; k++) sum = v_fma(v_bcast(x + row * x_apart + k), weights[k], sum);
+        sum = v_one_nan(sum);
         if (lanes == VLEN)
             v_store(to + row * to_apart, sum);
         else
@@ -133,7 +134,7 @@ static void fs_dense_panel(fs_dense_run *run, int64_t first, int count, float *s
         if (a->activation != FS_ACT_LINEAR)
             for (int row = 0; row < count; row++)
                 v_store_part(y + row * a->y_stride + lane, lanes,
-                             fs_vact((int)a->activation, v_load(sums + row * VLEN), run->p));
+                             v_one_nan(fs_vact((int)a->activation, v_load(sums + row * VLEN), run->p)));
     }
 }
 

@@ -58,10 +58,12 @@ FS_INLINE void fs_binary_row(int kind, float *y, const float *a, int64_t a_apart
         for (; i + VLEN <= n; i += VLEN) {
             vf left = a_apart ? v_load(a + i) : v_bcast(a);
             vf right = b_apart ? v_load(b + i) : v_bcast(b);
-            v_store(y + i, fs_binary_vector(kind, left, right));
+            v_store(y + i, v_one_nan(fs_binary_vector(kind, left, right)));
         }
-    for (; i < n; i++)
-        v_store_part(y + i, 1, fs_binary_vector(kind, v_bcast(a + i * a_apart), v_bcast(b + i * b_apart)));
+    for (; i < n; i++) {
+        vf v = fs_binary_vector(kind, v_bcast(a + i * a_apart), v_bcast(b + i * b_apart));
+        v_store_part(y + i, 1, v_one_nan(v));
+    }
 }
 
 /* One row of n integers, that wrap around where they do not fit, as in NumPy and TensorFlow. */
@@ -129,10 +131,11 @@ static int fs_affine(const fs_affine_args *a, const fs_share *share)
     (void)share;
     int64_t i = 0;
     for (; i + VLEN <= a->count; i += VLEN)
-        v_store(a->y + i, v_fma(v_load(a->x + i), v_set1(a->scale), v_set1(a->shift)));
+        v_store(a->y + i, v_one_nan(v_fma(v_load(a->x + i), v_set1(a->scale), v_set1(a->shift))));
     int left = (int)(a->count - i);
     if (left)
-        v_store_part(a->y + i, left, v_fma(v_load_part(a->x + i, left), v_set1(a->scale), v_set1(a->shift)));
+        v_store_part(a->y + i, left,
+                     v_one_nan(v_fma(v_load_part(a->x + i, left), v_set1(a->scale), v_set1(a->shift))));
     return 0;
 }
 

@@ -1,11 +1,21 @@
 /* Ids and masks: table look-ups, checks, casts, byte logic. */
 
+/* What a bad id was as a float, without its fraction; INT64_MIN for NaN, INT64_MAX from 2^63 on. */
+FS_INLINE int64_t fs_reported(float x)
+{
+    if (x != x)
+        return INT64_MIN;
+    if (x >= 9223372036854775808.0f)
+        return INT64_MAX;
+    return x > -9223372036854775808.0f ? (int64_t)x : -INT64_MAX;
+}
+
 static int fs_check_ids(const fs_check_ids_args *a, const fs_share *share)
 {
     for (int64_t i = 0; i < a->count; i++)
         if (a->ids[i] < 0 || a->ids[i] >= a->limit) {
             share->failure->position = i;
-            share->failure->value = a->ids[i];
+            share->failure->value = a->floats ? fs_reported(a->floats[i]) : a->ids[i];
             return 1;
         }
     return 0;

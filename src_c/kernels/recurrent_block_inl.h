@@ -185,6 +185,7 @@ FS_BY_ROWS_OF_4(fs_hoist4_block, fs_run_state)
 FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit, vf h)
 {
     const fs_recurrent_args *a = s->a;
+    h = v_one_nan(h);
     v_store(fs_h_next(s, row) + unit, h);
     if (a->sequences)
         fs_store_units(a->y + row * a->y_row + s->step * a->y_time, unit, a->units, h);

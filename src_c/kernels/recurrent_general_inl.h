@@ -103,6 +103,9 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
         for (int64_t u = 0; u < H; u++)
             w->h[u] = z[u] * w->h[u] + (1.0f - z[u]) * candidate[u];
     }
+    /* FS_MAP: which NaN it is does not depend on the instruction set. */
+    FS_MAP(w->h, w->h, H, v);
+    FS_MAP(w->c, w->c, H, v);
 }
 
 /* Rows (H,) that the trace has of a step. */
