@@ -201,8 +201,18 @@ class Builder:
         return self.weights[id(variable)][1]
 
     def kept(self, array):
-        """A slot of what `array`, which a layer keeps between calls, holds by now: an earlier call may come before."""
-        return self._kept[id(array)][1] if id(array) in self._kept else self.constant(array)
+        """A slot of what `array`, which a layer keeps between calls, holds by now: an earlier call may come before.
+
+        As in Keras, whose states are variables, no gradient goes from what reads it to what an earlier call left.
+        """
+        if id(array) not in self._kept:
+            return self.constant(array)
+        slot = self._kept[id(array)][1]
+        if not self.trains:
+            return slot
+        copy = self.contiguous_copy(slot, slot.shape, _strides(slot.shape))
+        self.steps[-1]["flat"] = True
+        return copy
 
     def keep(self, array, slot):
         """Notes that `array` holds the values of `slot`, of its shape, after the call."""
@@ -219,7 +229,7 @@ class Builder:
             return self.constant(array)
         if id(array) not in self._kept:
             self.keep(array, self.contiguous_copy(self.constant(array), array.shape, (1,)))
-        return self.kept(array)
+        return self._kept[id(array)][1]
 
     # ---- steps ---------------------------------------------------------------------------------------------------
 

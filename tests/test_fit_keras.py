@@ -197,3 +197,18 @@ def test_embedding_model():
     options = {"batch_size": 16, "epochs": 3, "shuffle": False, "verbose": 0}
     same_logs(ours.fit(x, y, **options).history, theirs.fit(x, y, **options).history)
     assert_same_weights(ours, theirs)
+
+
+def test_no_gradient_goes_through_a_kept_state():
+    """A stateful layer that is called twice starts its second call from its first one's states, which are variables."""
+
+    def make(library):
+        x = library.Input((3, 2), batch_size=2)
+        layer = library.layers.SimpleRNN(3, return_sequences=True, stateful=True)
+        first, second = layer(x), layer(x)
+        return library.Model(x, library.layers.Subtract()([second, first]))
+
+    ours, theirs = both(make, optimizer=lambda library: library.optimizers.SGD(0.5), loss="mse")
+    for model in (ours, theirs):
+        model.train_on_batch(draw(2, 3, 2), draw(2, 3, 3, seed=1))
+    assert_same_weights(ours, theirs)

@@ -44,7 +44,7 @@ class Backward:
         self._own = set()  # ids of gradients' buffers that nothing else reads: they may be added to
         self._active = {id(slot.buffer) for slot in wanted}
         for step in self.steps:
-            if step["op"] in _FLAT:
+            if step["op"] in _FLAT or step.get("flat"):
                 continue
             read, written = _ends(step)
             if any(id(slot.buffer) in self._active for slot in read):
@@ -86,7 +86,7 @@ class Backward:
         if step["op"] is None:
             self._through_python(step)
             return
-        if step["op"] in _FLAT:
+        if step["op"] in _FLAT or step.get("flat"):
             return
         if step["op"] not in rules:
             raise UnsupportedError(
