@@ -10,8 +10,10 @@ left open. Status 1 where something of this does not hold. Needs h5py, and neith
 """
 
 import argparse
+import importlib
 import json
 import os
+import pkgutil
 import random
 import resource
 import select
@@ -77,6 +79,10 @@ class Worker:
 
     def _warm_up(self):
         """Imports what reading needs, and sets the bound on addresses."""
+        import fastseq.saving
+
+        for module in pkgutil.iter_modules(fastseq.saving.__path__, "fastseq.saving."):
+            importlib.import_module(module.name)  # some are imported where they are first needed
         last = {seed.kind: seed for seed in self.seeds}
         for seed in (*last.values(), *(seed for seed in self.seeds if seed.name == "merges.keras")):
             outcome = self._read(seed, self._path(seed, seed.data), random.Random(0))

@@ -243,7 +243,7 @@ def test_state_is_saved_and_restored():
         optimizer.save_own_variables(store)
         assert list(store) == [str(index) for index in range(len(optimizer.variables))]
         if len(store) > 2:
-            with pytest.warns(UserWarning, match="not been built"):
+            with pytest.warns(UserWarning, match="is not built yet"):
                 again.load_own_variables(store)
         again.build(other)
         again.load_own_variables(store)

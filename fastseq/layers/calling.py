@@ -189,8 +189,9 @@ class _Converter:
         self.count += 1
         if leaf is None or (self.free and isinstance(leaf, (bool, int, float, str))):
             return leaf
-        # NumPy's own numbers among them: one alone is no tensor, in a list it is a list written out.
-        if isinstance(leaf, (bool, int, float, complex, str, bytes, np.generic)):
+        # NumPy's own numbers are arrays of no dimensions, as for Keras.
+        number = isinstance(leaf, np.generic) and leaf.dtype.kind in "biuf"
+        if isinstance(leaf, (bool, int, float, complex, str, bytes, np.generic)) and not number:
             raise self._no_array(leaf)
         mask = arrays.mask_of(leaf)
         if self.is_mask and getattr(getattr(leaf, "dtype", None), "kind", "") not in tuple("biuf"):

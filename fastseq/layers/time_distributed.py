@@ -92,10 +92,6 @@ class TimeDistributed(Layer):
 
         return nest.map_structure(lambda slot: repeat(p.float32(slot)).with_mask(mask), outputs)
 
-    def emit_mask(self, p, inputs, mask):
-        # Keras 2's are on the outputs already.
-        return None if p.mask_rules.words else mask
-
     def _trace_inner(self, p, inputs, training, mask):
         before = len(p.penalties)
         parameters = self.layer._signature.parameters
