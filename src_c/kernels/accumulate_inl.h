@@ -95,7 +95,6 @@ FS_INLINE void fs_accumulate_beside(fs_sums acc, const float *x, const float *co
 FS_INLINE void fs_store_units(float *y, int64_t unit, int64_t units, vf value)
 {
     int64_t left = units - unit;
-    value = v_one_nan(value);
     if (left >= VLEN)
         v_store(y + unit, value);
     else if (left > 0)

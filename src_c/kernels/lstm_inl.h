@@ -24,7 +24,7 @@ FS_INLINE void fs_lstm_end(const fs_run_state *s, const int32_t *rows, int64_t b
             fs_keep(s, row, unit, FS_LSTM_KEPT, 2, values ? candidate : acc[v][2]);
             fs_keep(s, row, unit, FS_LSTM_KEPT, 4, v_load(c));
         }
-        acc[v][0] = v_one_nan(v_fma(forget, v_load(c), v_mul(in, candidate)));
+        acc[v][0] = v_fma(forget, v_load(c), v_mul(in, candidate));
         v_store(c, acc[v][0]);
     }
     FS_UNROLL for (int v = 0; v < R * N; v++)
