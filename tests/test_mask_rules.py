@@ -402,3 +402,10 @@ def test_a_stateful_layer_that_is_called_twice_is_not_streamed():
     model = fastseq.Model(x, layer(layer(x)))
     with pytest.raises(ValueError, match="called again"):
         model.stream(2)
+
+
+def test_masks_of_words_are_joined_by_their_own_number():
+    x, y = RNG.uniform(-1, 1, (2, 3, 4)).astype("float32"), RNG.uniform(-1, 1, (2, 3, 2)).astype("float32")
+    words = np.array([[[True, False, True]] * 3, [[False] * 3] * 3])
+    found = layers.Concatenate().compute_mask([x, y], [words, np.array([[True, False, False]] * 2)])
+    assert np.array_equal(found, words.any(-1) | [True, False, False])

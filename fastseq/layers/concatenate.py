@@ -67,6 +67,12 @@ class Concatenate(Merge):
     def _spread(self, p, slot, mask, shape):
         if mask is None:
             return p.constant(np.ones(shape, bool))
+        if (
+            len(mask.shape) == len(shape) > 1
+            and mask.shape[:-1] == slot.shape[:-1]
+            and self.axis in (-1, len(shape) - 1)
+        ):
+            return mask  # of words, which are joined like features, however many there are
         own = mask.shape if len(mask.shape) == len(slot.shape) else (*mask.shape, 1)
         if len(own) != len(slot.shape) or any(m not in (1, n) for m, n in zip(own, slot.shape)):
             raise ValueError(
