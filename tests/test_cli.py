@@ -314,6 +314,9 @@ def test_bad_inputs(capsys, tmp_path, sample):
     assert "no such file" in _fails(capsys, "predict", DATES, tmp_path / "absent.npy")
     line = _fails(capsys, "predict", DATES, tmp_path / "half.npz")
     assert "texts, previous" in line and "texts, other" in line
+    (tmp_path / "bytes.npy").write_bytes(bytes(range(60)))
+    line = _fails(capsys, "predict", DATES, tmp_path / "bytes.npy")
+    assert "neither a .npy nor an .npz" in line and "pickle" not in line
 
 
 def test_bad_outputs(capsys, tmp_path, sample):
