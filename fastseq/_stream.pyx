@@ -335,10 +335,15 @@ def step_rows(pool, inputs):
         return results
     lock.acquire()
     try:
-        y, states = pool._run(results)
-        check_signals()
+        y, before, after = pool._run(results)
         put_results(results, y)
-        move_rows(pool._pool, states, pool._numbers, len(results), True)
+        move_rows(pool._pool, after, pool._numbers, len(results), True)
+        # What came by now, while many rows moved as well, would else be raised in the caller's next line.
+        try:
+            check_signals()
+        except:
+            move_rows(pool._pool, before, pool._numbers, len(results), True)
+            raise
     finally:
         lock.release()
     return results

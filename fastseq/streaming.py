@@ -305,7 +305,7 @@ class StreamPool:
         _stream.move_rows(self._pool, states, np.array([row], np.intp), 1, True)
 
     def _run(self, inputs):
-        """(results, the states that are left) of one timestep, a row for each of `inputs`; the pool is as it was."""
+        """(results, states before, states after) of one timestep, a row for each of `inputs`; the pool is as it was."""
         count = len(inputs)
         stream, x = self._batch(min(count, self.capacity))
         try:
@@ -314,8 +314,9 @@ class StreamPool:
             raise self._unknown(next(handle for handle in inputs if handle not in self._rows)) from None
         if not plain:
             self._convert(inputs, x)
-        _stream.move_rows(self._pool, stream._current, self._numbers, count, False)
-        return stream.step(x), stream._current
+        before = stream._current
+        _stream.move_rows(self._pool, before, self._numbers, count, False)
+        return stream.step(x), before, stream._current
 
     def _batch(self, count):
         """(stream, input) for a batch of `count` or a bit more: few sizes in all, exact up to 15."""
