@@ -175,10 +175,11 @@ def from_keras(keras_model, custom_objects=None):
     return model
 
 
-def _build(config, custom_objects, path, size, rules):
+def _build(config, custom_objects, path, size, rules, optimizers_wait=False):
     """The model of a serialized config; whatever goes wrong names the file and, where it can be found, the layer.
 
-    size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow.
+    size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow;
+    optimizers_wait: see WeightBudget.
     """
     from fastseq.saving import policies
     from fastseq.saving.config_check import check_model_config
@@ -188,7 +189,7 @@ def _build(config, custom_objects, path, size, rules):
     check_model_config(config, path)
     try:
         what = "The model" if path is None else f"File '{path}'"
-        with policies.reading(what), ObjectSharingScope(), WeightBudget(size), mask_rules.scope(rules):
+        with policies.reading(what), ObjectSharingScope(), WeightBudget(size, optimizers_wait), mask_rules.scope(rules):
             model = deserialize_keras_object(config, custom_objects)
     except MemoryError:
         raise

@@ -37,12 +37,6 @@ def save_model(model, path, overwrite=True, include_optimizer=True):
     put(path, _archive(model, include_optimizer))
 
 
-def write_archive(model, file):
-    """Writes what `save_model` writes to the binary file object `file`. Raises as that does."""
-    _check_built(model)
-    _archive(model, include_optimizer=True)(file)
-
-
 def _archive(model, include_optimizer):
     """A function that writes the `.keras` file, which is made by then, to a file object."""
     config = _config(model)
