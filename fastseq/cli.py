@@ -6,7 +6,6 @@ with one line on stderr; 130 after Ctrl-C; 141 when the reader of a pipe went aw
 
 import argparse
 import contextlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ import fastseq
 
 from . import verification
 from .layers import calling
+from .saving import write
 
 # What a user's file or argument can raise. Anything else is a bug of ours and keeps its traceback.
 _USER_ERRORS = (OSError, ValueError, TypeError, NotImplementedError, MemoryError)
@@ -70,7 +70,7 @@ def _parser():
 
     train = commands.add_parser("train-demo", help="train the demo's model", description=cmd_train_demo.__doc__)
     train.add_argument("-o", "--out", default="date_model.keras", metavar="OUT", help="the model (date_model.keras)")
-    train.add_argument("--plot", metavar="FILE", help="loss curve: .png, .svg, .pdf (.png beside OUT)")
+    train.add_argument("--plot", metavar="FILE", help="loss curve: .svg, with matplotlib .png, .pdf ... (beside OUT)")
     train.add_argument("--epochs", type=_at_least_one, metavar="N", help="epochs, of 25,600 new texts each (24)")
     train.add_argument("--seed", type=_seed, metavar="N", help="the same seed trains the same model (2021)")
     train.add_argument("--threads", type=_at_least_one, metavar="N", help="threads to use (those the machine has)")
@@ -111,22 +111,21 @@ def cmd_demo(args):
 
 def cmd_train_demo(args):
     """Trains the demo's model on this machine, prints how many of 5000 unseen dates it gets right, and writes the
-    model, a .json beside it with the losses of every epoch, and, where matplotlib is installed, their curve. Ctrl-C
-    ends the training and keeps what there is."""
+    model, and beside it a .json with the losses of every epoch and their curve, an .svg or, where matplotlib is
+    installed, a .png. Ctrl-C ends the training and keeps what there is."""
     _check_folder(args.out)
     if Path(args.out).suffix != ".keras":
         raise UsageError(f"{args.out}: the model's name must end in .keras")
     if args.plot is not None:
         _check_folder(args.plot)
-    if importlib.util.find_spec("h5py") is None:
-        raise UsageError('the model is written with h5py, which is not installed: pip install "fastseq[save]"')
     from .demo import curve, train
 
-    if args.plot is not None:
-        try:
+    try:
+        write.h5py_module()
+        if args.plot is not None:
             curve.check(args.plot)
-        except ImportError as error:
-            raise UsageError(_one_line(error)) from error
+    except ImportError as error:
+        raise UsageError(_one_line(error)) from error
     options = {name: getattr(args, name) for name in ("epochs", "seed", "plot") if getattr(args, name) is not None}
     with fastseq.num_threads(args.threads) if args.threads else contextlib.nullcontext():
         return 0 if train.run(args.out, **options) else 130
@@ -177,7 +176,7 @@ def cmd_verify(args):
     try:
         rows = verification.compare(args.file, model)
     except ImportError as error:
-        raise UsageError(f"verify compares with Keras, which cannot be imported here ({error})") from error
+        raise UsageError(_one_line(error)) from error
     worst = max(row.difference for row in rows)
     table = [(r.case, r.output, r.shape, f"{r.difference:.2e}", "" if r.difference <= args.tolerance else "ABOVE")
              for r in rows]  # fmt: skip

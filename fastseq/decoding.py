@@ -65,6 +65,14 @@ class Decoder:
         self._names = [layer_name(tensor) for tensor in self._tensors]
         self._shapes = [tuple(tensor.shape)[1:] for tensor in self._tensors]
         self._loop = Loop(self._who, model, graph, tokens, output, carried, bool(from_logits))
+        # By position: tensors of a copy of the model are others.
+        self._arguments = {
+            "token_input": token, "token_output": output, "states": [(i, out) for i, _, out in carried],
+            "start_id": self._start, "end_id": self.end_id, "max_length": self.max_length, "from_logits": from_logits,
+        }  # fmt: skip
+
+    def __reduce__(self):
+        return _restored, (self.model, self._arguments)
 
     def _checked_start(self, start, limit):
         if start.dtype.kind not in "iu" or start.ndim > 1:
@@ -185,6 +193,10 @@ class Decoder:
         prompts = np.empty((batch, 1), np.int32)
         prompts[:, 0] = start
         return prompts, found
+
+
+def _restored(model, arguments):
+    return Decoder(model, **arguments)
 
 
 # ---- models that read a window ---------------------------------------------------------------------------------------

@@ -29,3 +29,16 @@ class FileFormatError(ValueError):
 
 class UnsupportedError(ValueError):
     """A config is well formed but asks for something fastseq cannot do with Keras's numbers."""
+
+
+def missing_package(package, purpose, error, install=None):
+    """The ImportError for a package that cannot be imported: it names the package, and says how to install it.
+
+    purpose: what needs it, the subject of the sentence; error: what the import raised; install: what pip is told,
+    where that is not the package's name alone.
+    """
+    if isinstance(error, ModuleNotFoundError) and (error.name or package).split(".")[0] == package:
+        reason = f"which is not installed: pip install {install or package}"
+    else:
+        reason = f"which cannot be imported here ({' '.join(str(error).split())[:300]})"
+    return ImportError(f"{purpose} needs {package}, {reason}", name=package)

@@ -31,6 +31,12 @@ class KerasTensor:
     def __iter__(self):
         raise TypeError(f"{self!r} is symbolic and cannot be iterated over.")
 
+    def __reduce__(self):
+        raise TypeError(
+            f"{self!r} is a place in the graph of a model, and cannot be pickled or copied by itself: pickle or copy "
+            "the model."
+        )
+
     def __repr__(self):
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 

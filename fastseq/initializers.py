@@ -55,10 +55,16 @@ class Ones(Initializer):
 class Constant(Initializer):
     """``value`` everywhere: a number, or an array that broadcasts to the shape."""
 
+    _only_its_shape = False  # True of an array that was given in the place of an initializer
+
     def __init__(self, value=0.0):
         self.value = value
 
     def __call__(self, shape, dtype=None):
+        if self._only_its_shape and tuple(shape) != self.value.shape:
+            raise ValueError(
+                f"An array of shape {self.value.shape} cannot initialize a weight of shape {tuple(shape)}."
+            )
         dtype = _dtype(dtype)
         return np.asarray(self.value).astype(dtype) * np.ones(shape, dtype)
 
@@ -379,9 +385,7 @@ def get(identifier):
 
 
 def _given_values(array):
-    def given_values(shape, dtype=None):
-        if tuple(shape) != array.shape:
-            raise ValueError(f"An array of shape {array.shape} cannot initialize a weight of shape {tuple(shape)}.")
-        return np.array(array, dtype=_dtype(dtype))
-
-    return given_values
+    """An initializer that files and copies can hold: a Constant."""
+    found = Constant(array)
+    found._only_its_shape = True
+    return found

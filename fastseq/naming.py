@@ -4,6 +4,7 @@ The counters are per thread, as in Keras, so that a model built in a worker thre
 whatever the other threads build meanwhile, and no lock is needed.
 """
 
+import contextlib
 import re
 import threading
 
@@ -43,6 +44,18 @@ def get_uid(prefix=""):
     uids = _uids()
     uids[prefix] = uids.get(prefix, 0) + 1
     return uids[prefix]
+
+
+@contextlib.contextmanager
+def not_counted():
+    """Names given in the block, in this thread, do not count afterwards: those of a copy's parts are not new ones."""
+    uids = _uids()
+    before = dict(uids)
+    try:
+        yield
+    finally:
+        uids.clear()
+        uids.update(before)
 
 
 def reset():

@@ -1,14 +1,28 @@
 """Where seeds come from; see https://keras.io/api/random/seed_generator/."""
 
+import contextlib
+import contextvars
 import random
 
 from fastseq.naming import auto_name
 from fastseq.state import StateVariable
 
+_source = contextvars.ContextVar("fastseq_seed_source", default=random)
+
 
 def default_seed():
     """A seed from Python's generator, as Keras: random.seed(n) makes a whole model repeatable."""
-    return random.randint(1, 10**9)
+    return _source.get().randint(1, 10**9)
+
+
+@contextlib.contextmanager
+def drawn_apart():
+    """Seeds drawn in the block come from elsewhere: who makes a copy does not advance Python's generator."""
+    token = _source.set(random.Random())
+    try:
+        yield
+    finally:
+        _source.reset(token)
 
 
 def seed_state(start, layer_name):

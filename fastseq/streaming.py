@@ -218,6 +218,16 @@ class Stream(_stream.StreamCore):
         """
         self.state = stream_state.from_bytes(self._states, saved)
 
+    def __reduce__(self):
+        """A stream of its own where this one is: copy.copy of the same model, pickle and deepcopy of a copy of it."""
+        return _restored, (self.model, self.batch_size, self.state_bytes())
+
+
+def _restored(model, batch_size, saved):
+    stream = Stream(model, batch_size)
+    stream.restore(saved)
+    return stream
+
 
 class StreamPool:
     """Up to `capacity` streams of one row each over one model of one input and one output; any number of threads.
@@ -338,3 +348,9 @@ class StreamPool:
 
     def _unknown(self, handle):
         return KeyError(f"The pool of model '{self.model.name}' has no open stream {handle!r}; was it closed?")
+
+    def __reduce__(self):
+        raise TypeError(
+            f"The pool of model '{self.model.name}' cannot be copied or pickled, since others hold its handles: copy "
+            "the model, and take each stream along with state_bytes(handle) and restore()."
+        )

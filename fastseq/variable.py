@@ -65,5 +65,16 @@ class Variable:
             self._owner._weights_changed()
         return self
 
+    def __reduce__(self):
+        from fastseq.saving import copying
+
+        return copying.pickled(self)
+
+    def __deepcopy__(self, memo):
+        """A weight of no layer."""
+        from fastseq.saving import copying
+
+        return copying.deep_copy(self)
+
     def __repr__(self):
         return f"<Variable path={self.path}, shape={self.shape}, dtype=float32, value={self._value}>"

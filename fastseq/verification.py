@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastseq.errors import missing_package
+
 SEED = 20
 #: Timesteps of an ordinary case, and of the long one: an error that grows along the sequence shows only there.
 STEPS, LONG = 17, 300
@@ -32,8 +34,10 @@ def compare(path, model):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Every case has another shape, and TensorFlow warns of each retracing.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    import keras
-
+    try:
+        import keras
+    except ImportError as error:
+        raise missing_keras(error) from error
     try:
         reference = keras.models.load_model(path, compile=False)
     except MemoryError:
@@ -56,6 +60,12 @@ def compare(path, model):
         for name, a, b in zip(output_names(model), got, wanted, strict=True):
             rows.append(Row(case, name, np.shape(b), difference(a, b)))
     return rows
+
+
+def missing_keras(error):
+    """The ImportError where Keras, or the backend that it runs on, cannot be imported."""
+    name = getattr(error, "name", None) or "keras"
+    return missing_package(name.split(".")[0], "Comparing with Keras", error, install="keras tensorflow-cpu")
 
 
 def output_names(model):

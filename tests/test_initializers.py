@@ -1,10 +1,13 @@
 """Initializers: distributions, seeds and configs, and the same against Keras."""
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
 
+import fastseq
 from fastseq import initializers
 from fastseq.initializers import SeedGenerator
 
@@ -187,6 +190,15 @@ def test_get():
             initializers.get(wrong)
     with pytest.raises(ValueError, match=r"'nope'.*register_keras_serializable"):
         initializers.get({"class_name": "nope", "config": {}})
+
+
+def test_files_and_pickles_hold_an_array_in_the_place_of_an_initializer(tmp_path):
+    given = np.arange(8.0).reshape(4, 2)
+    model = fastseq.Sequential([fastseq.Input((4,)), fastseq.layers.Dense(2, kernel_initializer=given)])
+    model.save(tmp_path / "m.keras")
+    for other in (fastseq.load_model(tmp_path / "m.keras"), pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(other.weights[0], given)
+        np.testing.assert_array_equal(other.layers[0].kernel_initializer((4, 2)), given)
 
 
 @pytest.mark.parametrize(

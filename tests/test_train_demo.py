@@ -6,15 +6,16 @@ import random
 import signal
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import fastseq
 from fastseq import cli
-from fastseq.demo import MODEL_PATH, curve, dates, train
+from fastseq.demo import MODEL_PATH, curve, dates, svg, train
 
-pytest.importorskip("h5py")
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture
@@ -102,10 +103,11 @@ def test_train_demo_without_matplotlib(short, no_matplotlib, tmp_path, capsys, m
     monkeypatch.chdir(tmp_path)
     assert cli.main(["train-demo", "--epochs", "2", "--seed", "5", "--threads", "1"]) == 0
     out, err = capsys.readouterr()
-    assert sorted(os.listdir()) == ["date_model.json", "date_model.keras"]
+    assert sorted(os.listdir()) == ["date_model.json", "date_model.keras", "date_model.svg"]
     assert "2 epochs of 3 batches" in out and "seed 5, threads: 1" in out
     assert "of 5000 texts that it was never trained on are right" in out and "Trained for" in out
-    assert 'pip install "fastseq[plot]"' in out
+    assert "date_model.svg: the loss curve" in out
+    assert (tmp_path / "date_model.svg").read_bytes().startswith(b"<svg ")
     assert "epoch 2/2" in err and "6/6" in err and "loss=" in err and "unseen=" in err
     about = json.loads((tmp_path / "date_model.json").read_text())
     assert about["made_by"] == "fastseq train-demo --epochs 2 --seed 5" and about["steps"] == 6
@@ -127,6 +129,59 @@ def test_train_demo_draws_the_loss(short, tmp_path, capsys, argument):
     assert sorted(os.listdir(tmp_path)) == sorted(["mine.json", "mine.keras", picture.name])
     start = picture.read_bytes()[:300]
     assert start.startswith(b"\x89PNG") if argument is None else b"<svg" in start or b"svg" in start
+
+
+def _drawn_points(text):
+    """(label, [(x, y)]) of each line of an SVG chart, from its dots."""
+    root = ElementTree.fromstring(text)
+    groups = [group for group in root.iter(f"{SVG}g")]
+    return [
+        (
+            group.find(f"{SVG}title").text,
+            [(float(dot.get("cx")), float(dot.get("cy"))) for dot in group.iter(f"{SVG}circle")],
+        )
+        for group in groups
+    ]
+
+
+def test_the_svg_shows_every_epoch(tmp_path, no_matplotlib):
+    curve.draw({"loss": [2.0, 1.0, 0.5], "val_loss": [1.6, 0.8, 0.4]}, tmp_path / "x.svg")
+    text = (tmp_path / "x.svg").read_text(encoding="utf-8")
+    for words in (curve.TITLE, curve.X_LABEL, curve.Y_LABEL, *curve.LABELS.values()):
+        assert words.replace("'", "&apos;") in text or words in text
+    (label, trained), (other, unseen) = _drawn_points(text)
+    assert [label, other] == list(curve.LABELS.values()) and len(trained) == len(unseen) == 3
+    # Epochs at equal distances from left to right, and each halving of the loss the same way down.
+    for points in (trained, unseen):
+        (x1, y1), (x2, y2), (x3, y3) = points
+        assert x1 < x2 < x3 and abs((x2 - x1) - (x3 - x2)) < 0.2
+        assert y1 < y2 < y3 and abs((y2 - y1) - (y3 - y2)) < 0.2
+    assert all(u[0] == t[0] and u[1] > t[1] for t, u in zip(trained, unseen))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5], [1.0, 1.0], [2.4, 1e-9], [1e30, 1e-30], [0.9999999, 1.0000001], list(np.geomspace(3, 0.001, 24)),
+        [1.0, 0.0, float("nan"), float("inf"), -1.0, 0.25], list(np.linspace(1, 2, 1234)),
+    ],
+)  # fmt: skip
+def test_any_losses_are_drawn_within_the_axes(values):
+    text = svg.line_chart({"a<b": values}, "t & u", "x", "y")
+    [(label, points)] = _drawn_points(text)
+    assert label == "a<b" and len(points) == sum(0 < value < np.inf for value in values)
+    assert all(svg.LEFT <= x <= svg.RIGHT and svg.TOP <= y <= svg.BOTTOM for x, y in points)
+    ticks = list(ElementTree.fromstring(text).iter(f"{SVG}text"))
+    on_y = [float(item.get("y")) for item in ticks if item.get("text-anchor") == "end"]
+    on_x = [int(item.text) for item in ticks if item.get("y") == f"{svg.BOTTOM + 18:.1f}"]
+    assert 2 <= len(on_y) <= 14 and on_y == sorted(on_y, reverse=True)
+    assert on_x[0] == 1 and on_x == sorted(set(on_x)) and len(on_x) <= 13 and on_x[-1] <= max(1, len(values))
+
+
+def test_nothing_to_draw_says_so():
+    for values in ([], [0.0], [float("nan")]):
+        with pytest.raises(ValueError, match="no number above 0"):
+            svg.line_chart({"a": values}, "t", "x", "y")
 
 
 def test_the_curve_shows_every_epoch(tmp_path, monkeypatch):
@@ -242,16 +297,19 @@ def test_bad_arguments_are_refused_before_training(tmp_path, capsys, monkeypatch
     assert os.listdir() == ["folder.keras"]
 
 
-def test_a_picture_that_cannot_be_drawn_is_refused_before_training(tmp_path, capsys):
+def test_a_picture_that_cannot_be_drawn_is_refused_before_training(short, tmp_path, capsys):
     pytest.importorskip("matplotlib")
     assert ".png" in _fails(capsys, "--plot", tmp_path / "curve.csv")
 
 
-def test_a_picture_asked_for_without_matplotlib_is_refused(no_matplotlib, tmp_path, capsys):
-    assert 'pip install "fastseq[plot]"' in _fails(capsys, "--plot", tmp_path / "curve.png")
+def test_a_picture_asked_for_without_matplotlib_is_refused(short, no_matplotlib, tmp_path, capsys):
+    assert "matplotlib, which is not installed: pip install matplotlib" in _fails(
+        capsys, "--plot", tmp_path / "curve.png"
+    )
     assert os.listdir(tmp_path) == []
 
 
-def test_without_h5py(monkeypatch, capsys):
+def test_without_h5py(short, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "h5py", None)
-    assert 'pip install "fastseq[save]"' in _fails(capsys)
+    assert "h5py, which is not installed: pip install h5py" in _fails(capsys)

@@ -9,6 +9,7 @@ import numpy as np
 
 import fastseq
 from fastseq import runtime
+from fastseq.verification import missing_keras
 
 from . import dates
 from .reader import DateReader, StepReader
@@ -56,7 +57,7 @@ def _compare(path, texts, ids, previous, ours, written):
         keras = importlib.import_module("keras")
         model = keras.models.load_model(path, compile=False)
     except ImportError as error:
-        print(f"\nKeras is not installed here, so there is nothing to compare with ({error}).")
+        print(f"\nKeras is not installed here, so there is nothing to compare with. {missing_keras(error)}")
         return
     loop = StepReader(keras, model)
     theirs = _measure(loop, model, texts, ids, previous, SINGLE_KERAS)

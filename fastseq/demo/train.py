@@ -158,8 +158,8 @@ def _without_optimizer(model):
 def run(out, epochs=EPOCHS, seed=SEED, plot=None):
     """Trains, writes the model to `out`, what there is to know of it to a .json beside it, and the loss curve.
 
-    plot: the picture's file; None for a .png beside `out`, where matplotlib is installed. Returns True, or False after
-    Ctrl-C, which ends the training and keeps what there is.
+    plot: the picture's file; None for one beside `out`: a .png where matplotlib is installed, else an .svg. Returns
+    True, or False after Ctrl-C, which ends the training and keeps what there is.
     """
     out, steps = Path(out), epochs * BATCHES
     print(
@@ -194,16 +194,14 @@ def run(out, epochs=EPOCHS, seed=SEED, plot=None):
     about_path = out.with_suffix(".json")
     about_path.write_text(json.dumps(about, indent=2) + "\n", encoding="ascii")
     print(f"{about_path}: how it was made, and the losses of every epoch")
-    print(_drawn(history, plot, out.with_suffix(".png")))
+    print(_drawn(history, plot or out.with_suffix(curve.default_ending())))
     print(f"\nTry it: fastseq demo --model {out}")
     return done == steps
 
 
-def _drawn(history, plot, default):
+def _drawn(history, picture):
     """Draws the curve; one line about it."""
     if not history:
         return "No loss curve: not one epoch was finished."
-    if plot is None and not curve.can_draw():
-        return f"No loss curve: it is drawn with matplotlib, {curve.INSTALL}"
-    curve.draw(history, plot or default)
-    return f"{plot or default}: the loss curve"
+    curve.draw(history, picture)
+    return f"{picture}: the loss curve"

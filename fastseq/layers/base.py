@@ -20,6 +20,7 @@ from fastseq.graph import KerasTensor, Node, is_symbolic
 from fastseq.kept_states import all_or_nothing
 from fastseq.layers import calling
 from fastseq.layers.adds_losses import AddsLosses
+from fastseq.layers.copied import Copied
 from fastseq.naming import auto_name
 from fastseq.program import ProgramCache, ProgramUsers
 from fastseq.saving import policies
@@ -31,7 +32,7 @@ _OF_WEIGHTS = ("units", "use_bias", "reset_after", "input_dim", "output_dim")
 changes = [0]  # how often an attribute of a built layer was set: what a training program was made of
 
 
-class Layer(AddsLosses, _call.PlainCall):
+class Layer(AddsLosses, Copied, _call.PlainCall):
     """Base class of layers; subclass it to write your own.
 
     Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older

@@ -51,12 +51,16 @@ class Functional(Model):
         self._graph = Graph(self._structure.inputs, self._structure.outputs)
         self._structure.check_outputs(self._graph)
         self._plan = _Plan(self._graph, self._structure)
-        self.output_names = [tensor._keras_history[0].name for tensor in self.outputs]
-        self.input_names = [tensor._keras_history[0].name for tensor in self.inputs]
+        self.name_ends()
         self.built = True
         if trainable is not None:
             # Not the setter, as in Keras: it would undo what each layer of a loaded model says of itself.
             self._trainable = bool(trainable)
+
+    def name_ends(self):
+        """Makes `output_names` and `input_names`, from the names that the layers have now."""
+        self.output_names = [tensor._keras_history[0].name for tensor in self.outputs]
+        self.input_names = [tensor._keras_history[0].name for tensor in self.inputs]
 
     # ---- what it is made of --------------------------------------------------------------------------------------
 

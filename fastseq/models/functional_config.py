@@ -141,6 +141,8 @@ class _Reader:
             layer = deserialize_keras_object(data, self.custom_objects)
         if not isinstance(layer, Layer):
             raise FileFormatError(f"It is no layer but a {type(layer).__name__}.", layer=name)
+        if layer.name != name and not layer._inbound_nodes:  # of a class whose config has no name
+            layer.name = name
         calls = entry.get("inbound_nodes", [])
         if not isinstance(calls, list):
             raise FileFormatError("Its inbound_nodes are no list.", layer=name)

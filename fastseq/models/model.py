@@ -178,23 +178,6 @@ class Model(Trainable, Layer):
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 
-    def __reduce__(self):
-        # As bytes of a file, in which the programs and packed weights of the layers are not.
-        from fastseq.saving import copying
-
-        return copying.from_bytes, (copying.to_bytes(self),)
-
-    def __deepcopy__(self, memo):
-        from fastseq.saving import copying
-
-        return copying.deep_copy(self)
-
-    def __copy__(self):
-        """Another object with the very same layers and optimizer."""
-        made = type(self).__new__(type(self))
-        vars(made).update(vars(self))
-        return made
-
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
         """Writes the model to a `.keras` file, or the older `.h5`; see `fastseq.saving.save_model`."""
         from fastseq import saving

@@ -5,23 +5,18 @@ twin that tests compare with and what a user's own optimizer defines.
 """
 
 import re
-import warnings
 
 import numpy as np
 
 from fastseq import interrupts, naming
-from fastseq.optimizers import schedules
 from fastseq.optimizers.gradients import checked, clipped
 from fastseq.optimizers.native import Updates
+from fastseq.optimizers.saved import Saved
 from fastseq.optimizers.schedules import LearningRateSchedule
-from fastseq.saving import serialization
 from fastseq.state import StateVariable
 
-# 2^53: from there on float64 does not count every step.
-_MOST_STEPS = 1 << 53
 
-
-class Optimizer:
+class Optimizer(Saved):
     """Base class of optimizers. A user's own one defines `build`, `update_step` and `get_config` as with Keras.
 
     Args:
@@ -258,8 +253,7 @@ class Optimizer:
         variables = list(variables)
         if len(grads) != len(variables):
             raise ValueError(f"{len(grads)} gradients were given for {len(variables)} variables.")
-        if not self.built:
-            self.build(variables)
+        self.build_for(variables)
         for variable in variables:
             self._get_variable_index(variable)
         return variables
@@ -355,73 +349,3 @@ class Optimizer:
         if id(variable) in self._excluded:
             return False
         return self._excluded_names is None or self._excluded_names.search(variable.name) is None
-
-    # ---- saving --------------------------------------------------------------------------------------------------
-
-    def set_weights(self, weights):
-        """Replaces the values of `variables`. Raises ValueError for other shapes and before `build`."""
-        if not self.built:
-            raise ValueError("set_weights() needs an optimizer that was built: build(variables).")
-        for variable, weight in zip(self._variables, weights):
-            variable.assign(weight)
-
-    def save_own_variables(self, store):
-        """Puts the value of every variable into `store`, a mapping, under "0", "1" ... as Keras's files hold them."""
-        for index, variable in enumerate(self._variables):
-            store[str(index)] = variable.numpy()
-
-    def load_own_variables(self, store):
-        """Takes the values from such a mapping; warns and changes nothing where it has another number of them.
-
-        Raises ValueError, and changes nothing, for other shapes, for what is no number, and for a step count that no
-        training can have.
-        """
-        if len(store.keys()) != len(self._variables):
-            warnings.warn(
-                self._not_taken(
-                    f"it has {len(store.keys())} variables, the optimizer {len(self._variables)}"
-                    + ("." if self.built else ", and is not built yet.")
-                ),
-                stacklevel=2,
-            )
-            return
-        values = [np.asarray(store[str(index)]) for index in range(len(self._variables))]
-        for variable, value in zip(self._variables, values):
-            if variable.shape != value.shape:
-                raise ValueError(f"Variable '{variable.path}' has shape {variable.shape}, the saved one {value.shape}.")
-            whole = variable.dtype == "int64"
-            if value.dtype.kind not in ("iu" if whole else "fiu"):
-                raise ValueError(f"Variable '{variable.path}' is {variable.dtype}, the saved one {value.dtype}.")
-            if variable is self._iterations and not 0 <= int(value) <= _MOST_STEPS:
-                raise ValueError(f"Variable '{variable.path}' counts steps, and no training has {int(value)}.")
-        for variable, value in zip(self._variables, values):
-            variable.assign(value)
-
-    def _not_taken(self, reason):
-        """The message that a saved state does not become this optimizer's."""
-        now = "goes on with its own" if int(self._iterations) else "starts anew"
-        return f"The saved state of optimizer '{self.name}' was not taken over, it {now}: {reason}"
-
-    def get_config(self):
-        rate = self._learning_rate
-        is_number = isinstance(rate, StateVariable)
-        return {
-            "name": self.name,
-            "learning_rate": float(rate) if is_number else serialization.serialize_keras_object(rate),
-            "weight_decay": self.weight_decay,
-            "clipnorm": self.clipnorm,
-            "global_clipnorm": self.global_clipnorm,
-            "clipvalue": self.clipvalue,
-            "use_ema": self.use_ema,
-            "ema_momentum": self.ema_momentum,
-            "ema_overwrite_frequency": self.ema_overwrite_frequency,
-            "loss_scale_factor": self.loss_scale_factor,
-            "gradient_accumulation_steps": self.gradient_accumulation_steps,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        if isinstance(config.get("learning_rate"), dict):
-            config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)
-        return cls(**config)

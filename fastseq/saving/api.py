@@ -83,7 +83,7 @@ def load_archive(archive, custom_objects=None, compile=True):
 
 
 def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=True, **kwargs):
-    """Writes a `.keras` file that Keras 3.15 loads, or its older `.h5`. Needs h5py (pip install fastseq[save]).
+    """Writes a `.keras` file that Keras 3.15 loads, or its older `.h5`.
 
     filepath: path that ends in .keras, .h5 or .hdf5; the file appears complete or not at all. Or a binary file object,
     which gets a whole .keras file in one write(). The folder of an .h5 is made, as Keras makes it; no other is.
@@ -92,7 +92,7 @@ def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=T
     .keras files).
     Keras 3.15 gives no optimizer its momenta from .h5, not even from its own files, and cannot train such a model
     before it is compiled again; fastseq reads all of it.
-    Raises ValueError for other formats and arguments, ImportError without h5py.
+    Raises ValueError for other formats and arguments, ImportError where h5py, which writes HDF5, cannot be imported.
     """
     from fastseq.saving import write
 
@@ -175,10 +175,11 @@ def from_keras(keras_model, custom_objects=None):
     return model
 
 
-def _build(config, custom_objects, path, size, rules):
+def _build(config, custom_objects, path, size, rules, optimizers_wait=False):
     """The model of a serialized config; whatever goes wrong names the file and, where it can be found, the layer.
 
-    size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow.
+    size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow;
+    optimizers_wait: see WeightBudget.
     """
     from fastseq.saving import policies
     from fastseq.saving.config_check import check_model_config
@@ -188,7 +189,7 @@ def _build(config, custom_objects, path, size, rules):
     check_model_config(config, path)
     try:
         what = "The model" if path is None else f"File '{path}'"
-        with policies.reading(what), ObjectSharingScope(), WeightBudget(size), mask_rules.scope(rules):
+        with policies.reading(what), ObjectSharingScope(), WeightBudget(size, optimizers_wait), mask_rules.scope(rules):
             model = deserialize_keras_object(config, custom_objects)
     except MemoryError:
         raise

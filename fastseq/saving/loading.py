@@ -21,7 +21,9 @@ class WeightBudget:
     random or orthogonal values that are about to be replaced.
     """
 
-    def __init__(self, size):
+    def __init__(self, size, optimizers_wait=False):
+        """optimizers_wait: whoever loads makes the optimizers' variables, and not `compile_from_config`."""
+        self.optimizers_wait = optimizers_wait
         self._left = _FLOOR + _RATIO * size
         self._states_left = _STATES
 
@@ -63,6 +65,11 @@ def kept_state(shape, layer):
     if budget is not None:
         budget.take_state(shape, layer)
     return np.zeros(shape, np.float32)
+
+
+def optimizers_wait():
+    """Whether whoever loads makes the optimizers' variables himself."""
+    return getattr(getattr(_state, "budget", None), "optimizers_wait", False)
 
 
 def check_optimizer_state(variables):

@@ -61,6 +61,18 @@ def register_keras_serializable(package="Custom", name=None):
     return register
 
 
+def register_as(name, target):
+    """Registers what is not registered yet under a whole name, as "package>name"."""
+    if target not in _registered_names and name not in _registered_objects:
+        _registered_objects[name] = target
+        _registered_names[target] = name
+
+
+def registered():
+    """Registered class or function -> its "package>name"."""
+    return _registered_names
+
+
 def get_registered_name(obj):
     """The name ``obj`` was registered under, or else its ``__name__``."""
     name = _registered_names.get(obj)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
-from fastseq.saving import object_registration, policies, tables
+from fastseq.saving import object_registration, policies, recording, tables
 
 _PLAIN_TYPES = (str, int, float, bool)
 # dtype words of a config that may become an array; "object" or a structured type may not.
@@ -60,6 +60,8 @@ def _serialize_special(obj):
     if isinstance(obj, np.ndarray):
         if obj.ndim == 0:
             return obj.item()
+        if recording.current() is not None and obj.dtype.kind in "biuf":
+            return recording.current().array(obj)
         return {"class_name": "__numpy__", "config": {"value": obj.tolist(), "dtype": obj.dtype.name}}
     if isinstance(obj, np.dtype):
         return obj.name
@@ -79,12 +81,14 @@ def _serialize_special(obj):
 
 
 def _serialize_object(obj):
+    noted = recording.current()
     if isinstance(obj, types.FunctionType):
-        if obj.__name__ == "<lambda>":
+        if obj.__name__ == "<lambda>" and noted is None:
             raise UnsupportedError(f"A lambda cannot be saved. {tables.LAMBDA_ADVICE}")
-        name = object_registration.get_registered_name(obj)
-        return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
+        return _named_function(obj, object_registration.get_registered_name(obj), noted)
     if inspect.isclass(obj) or not hasattr(obj, "get_config"):
+        if callable(obj) and noted is not None and noted.by_reference:
+            return _named_function(obj, type(obj).__name__, noted)
         raise UnsupportedError(
             f"Cannot serialize {obj!r} of type {type(obj).__name__}: only instances with a get_config() method can be."
         )
@@ -103,12 +107,24 @@ def _serialize_object(obj):
         result["registered_name"] = f"{tables.OWN_PACKAGE}>{cls.__name__}"
     elif module is not None and cls.__name__ != "Functional":
         result["registered_name"] = None
+    if noted is not None:
+        if module is None:
+            result["registered_name"] = noted.key(cls, result["registered_name"], obj)
+        if hasattr(obj, "saved_tree"):  # a layer
+            result["shared_object_id"] = noted.number(obj)
     for part in ("build_config", "compile_config"):
         get_part = getattr(obj, f"get_{part}", None)
         part_config = get_part() if get_part is not None else None
         if part_config is not None:
             result[part] = serialize_keras_object(part_config)
     return result
+
+
+def _named_function(function, name, noted):
+    """The config of a function; noted: the Recording of it, where there is one."""
+    if noted is not None and not tables.is_builtin_function(function):
+        name = noted.key(function, name)
+    return {"module": "builtins", "class_name": "function", "config": name, "registered_name": "function"}
 
 
 def _public_module(cls):
@@ -252,6 +268,8 @@ def _special(config, known):
         raise UnsupportedError(tables.LAMBDA_ADVICE)
     if name == "__ellipsis__":
         return Ellipsis
+    if name == recording.CARRIED and (array := recording.carried_array(inner)) is not None:
+        return array
     try:
         if name in ("__numpy__", "__tensor__"):
             if inner["dtype"] not in _ARRAY_DTYPES:

@@ -64,6 +64,12 @@ def is_builtin_module(module):
     return isinstance(module, str) and module.split(".", 1)[0] in BUILTIN_PACKAGES
 
 
+def is_builtin_function(function):
+    """Whether a name in a config leads to this very function."""
+    name = getattr(function, "__name__", None)
+    return any(table.get(name) is function for table in all_tables().values())
+
+
 def candidate_tables(module):
     """The tables a built-in of this module may be in: its kind's own where ``module`` names one, else all of them."""
     tables = all_tables()

@@ -8,7 +8,7 @@ import warnings
 
 from fastseq import nest
 from fastseq.errors import UnsupportedError
-from fastseq.saving import loading, old_optimizers, serialization
+from fastseq.saving import loading, old_optimizers, recording, serialization
 
 # How Keras runs a step, and not what the step computes; in files stands what its backend chose.
 _HOW_KERAS_RUNS = ("run_eagerly", "jit_compile")
@@ -31,6 +31,8 @@ def compile_config(model):
     try:
         return serialization.serialize_keras_object(config)
     except (NotImplementedError, TypeError, UnsupportedError) as error:
+        if recording.current() is not None:
+            raise  # a pickle is whole, or is not made
         warnings.warn(
             f"Model '{model.name}' is saved without how it was compiled; compile it again after loading: {error}",
             stacklevel=2,
@@ -53,7 +55,7 @@ def compile_model(model, config):
         config.pop("steps_per_execution", None)
     _check_names(config)
     model.compile(**config)
-    if model.built and model.optimizer is not None:
+    if model.built and model.optimizer is not None and not loading.optimizers_wait():
         model._trainer.compiled  # noqa: B018 - raises for names of outputs that do not exist
         variables = model.trainable_variables
         loading.check_optimizer_state(variables)

@@ -1,4 +1,7 @@
-"""Writes `.keras`, `.weights.h5` and the older `.h5` as Keras 3.15 reads them. Needs h5py (the extra `save`)."""
+"""Writes `.keras`, `.weights.h5` and the older `.h5` as Keras 3.15 reads them, with h5py: it alone uses libhdf5.
+
+h5py only writes, and what it writes begins in this process: no byte of a file is ever given to it.
+"""
 
 import datetime
 import errno
@@ -9,7 +12,7 @@ import uuid
 import warnings
 import zipfile
 
-from fastseq.errors import UnsupportedError
+from fastseq.errors import UnsupportedError, missing_package
 from fastseq.saving import keras_zip, mask_differences
 from fastseq.saving.sharing import mark_shared
 from fastseq.saving.weights_h5 import walk, walk_optimizers
@@ -32,12 +35,6 @@ def save_model(model, path, overwrite=True, include_optimizer=True):
     if include_optimizer:
         _tell_own_options(model.optimizer)
     put(path, _archive(model, include_optimizer))
-
-
-def write_archive(model, file):
-    """Writes what `save_model` writes to the binary file object `file`. Raises as that does."""
-    _check_built(model)
-    _archive(model, include_optimizer=True)(file)
 
 
 def _archive(model, include_optimizer):
@@ -206,12 +203,18 @@ def _weights(model, include_optimizer=True):
     return _hdf5(write)
 
 
-def _hdf5(write):
-    """The bytes of an HDF5 file that `write(root)` fills."""
+def h5py_module():
+    """h5py, first imported here. Raises ImportError, naming it, where it cannot be imported."""
     try:
         import h5py
-    except ImportError:
-        raise ImportError("Writing Keras files needs h5py, which is not installed: pip install fastseq[save]") from None
+    except ImportError as error:
+        raise missing_package("h5py", "Writing a Keras file", error) from error
+    return h5py
+
+
+def _hdf5(write):
+    """The bytes of an HDF5 file that `write(root)` fills."""
+    h5py = h5py_module()
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         write(file)

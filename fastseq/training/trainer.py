@@ -56,8 +56,8 @@ class Trainer:
         self._build(x)
         y, weights = self._targets(y, sample_weight, class_weight)
         variables = self.model.trainable_variables
-        if variables and not self.optimizer.built:
-            self.optimizer.build(variables)
+        if variables:
+            self.optimizer.build_for(variables)
         try:
             program, results, gradients = self._run(x, y, weights, variables, training=True)
         finally:

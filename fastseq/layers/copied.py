@@ -1,0 +1,54 @@
+"""Copies of layers and models: copy.copy, copy.deepcopy and pickle. saving/copying.py says what they carry."""
+
+import functools
+import inspect
+
+_UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Copied:
+    """Mixed into `Layer`."""
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _noting(vars(cls)["build"])
+
+    def __reduce__(self):
+        from fastseq.saving import copying
+
+        return copying.pickled(self)
+
+    def __deepcopy__(self, memo):
+        from fastseq.saving import copying
+
+        return copying.deep_copy(self, memo)
+
+    def __copy__(self):
+        """Another object with the very same layers, weights and optimizer."""
+        made = type(self).__new__(type(self))
+        vars(made).update(vars(self))
+        return made
+
+
+def _noting(build):
+    """`build`, which notes its shapes where nobody else does: a copy of a layer that was built by hand is built too."""
+
+    @functools.wraps(build)
+    def noting(self, *args, **kwargs):
+        unknown = getattr(self, "_build_shape", None) is None
+        build(self, *args, **kwargs)
+        if unknown:  # of a class and its base the class, which ends last
+            self._build_shape = _shapes_of(build, self, *args, **kwargs)
+
+    return noting
+
+
+def _shapes_of(build, *args, **kwargs):
+    """The shape that `build` got, or a dict of them by the arguments' names."""
+    signature = inspect.signature(build)
+    if any(parameter.kind in _UNNAMED for parameter in signature.parameters.values()):
+        return None
+    _, *shapes = signature.bind(*args, **kwargs).arguments.items()
+    shapes = {name: shape for name, shape in shapes if shape is not None}
+    return shapes if len(shapes) > 1 else next(iter(shapes.values()), None)
