@@ -52,8 +52,10 @@ class Archive(limits.Opened):
             raise
         # The zip reader may raise nearly anything on damaged bytes (BadZipFile, EOFError, struct.error, KeyError ...).
         except Exception as error:
-            if self._handle.broken is not None:
-                raise self._handle.broken from error
+            # zipfile takes OSErrors for the end of an archive, also those of a signal's handler (TimeoutError).
+            broken = self._handle.broken or error.__context__
+            if isinstance(broken, OSError):
+                raise broken from error
             reason = f"it is not a readable {self._what} file: {str(error)[:200] or type(error).__name__}"
             raise FileFormatError(reason, path=self.path) from error
 
