@@ -28,7 +28,7 @@ def test_import_is_light():
         """
         import sys
         import fastseq
-        heavy = {"tensorflow", "keras", "scipy", "pyfive", "h5py", "tqdm", "torch", "jax"} & set(sys.modules)
+        heavy = {"tensorflow", "keras", "scipy", "h5py", "tqdm", "torch", "jax"} & set(sys.modules)
         assert not heavy, heavy
         # Not getrusage: its peak is inherited from the process that started this one.
         from pathlib import Path

@@ -58,11 +58,10 @@ class Handle:
 
 
 def everywhere(failing):
-    """Allocations of all kinds: what reading a file calls of zip, zlib, NumPy, json and pyfive."""
-    from pyfive import dataobjects, misc_low_level
-
+    """Allocations of all kinds: what reading a file calls of zip, zlib, NumPy, json and HDF5."""
     from fastseq import variable
-    from fastseq.saving import hdf5, hdf5_layout, limits, loading
+    from fastseq.saving import limits, loading
+    from fastseq.saving.hdf5 import attributes, file, filters, header, links, storage, superblock
 
     class Numbers:
         """NumPy for one module of ours, so that NumPy's own calls stay what they are."""
@@ -85,10 +84,11 @@ def everywhere(failing):
     failing.at(zipfile.ZipFile, "open")
     failing.at(zipfile.ZipExtFile, "read")
     failing.at(zlib, "decompressobj")
-    failing.at(dataobjects.DataObjects, "get_links")
-    failing.at(dataobjects.DataObjects, "get_attributes")
-    failing.at(misc_low_level.SuperBlock, "__init__")
-    for module in (hdf5, hdf5_layout, loading, variable):
+    failing.at(superblock, "read_root")
+    failing.at(header.Header, "__init__")
+    failing.at(links, "read_links")
+    failing.at(attributes, "read_attributes")
+    for module in (attributes, file, filters, storage, loading, variable):
         failing.patch(module, "np", Numbers())
         for name in ("frombuffer", "empty", "zeros", "array"):
             setattr(module.np, name, getattr(np, name))
@@ -96,6 +96,17 @@ def everywhere(failing):
 
 
 ERRORS = [MemoryError("no more"), OSError(errno.EIO, "a broken disk"), KeyboardInterrupt()]
+
+
+def test_a_handler_within_zipfile(monkeypatch):
+    """Whose error zipfile takes for that of a broken archive."""
+
+    def interrupted(_):
+        raise TimeoutError("a handler's")
+
+    monkeypatch.setattr(zipfile, "_EndRecData", interrupted)
+    with pytest.raises(TimeoutError, match="a handler's"):
+        fastseq.load_model(DATA / "keras3.keras")
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -20,7 +20,7 @@ ZIP_DIRECTORY_BYTES = 1 << 20
 # One HDF5 object header or attribute value: libhdf5 itself stops at 64 KB per header message.
 HEADER_READS = 2_000
 HEADER_BYTES = 4 << 20
-# The links of one group: pyfive reads an old-style group entry by entry.
+# The links of one group: a read for every 8 to 64 of them.
 GROUP_READS = 200_000
 GROUP_BYTES = 64 << 20
 # An optimizer's variables are in the file uncompressed, or compressed as trained weights are.
@@ -81,19 +81,42 @@ class Metered:
     def read(self, size=-1):
         left = max(self.size - self._position, 0)
         size = left if size is None or size < 0 else min(size, left)
-        self._reads -= 1
-        self._bytes -= size
-        self._total_reads -= 1
-        self._total_bytes -= size
-        if self._reads < 0 or self._bytes < 0 or self._total_reads < 0 or self._total_bytes < 0:
-            raise FileFormatError(
-                "its directory or header is far larger than a model's can be, or runs in circles", path=self.path
-            )
+        self._charge(1, size)
         if size == 0:  # behind the end, and perhaps where no file can be
             return b""
         data = self._take(self._position, size)
         self._position += len(data)
         return data
+
+    def _charge(self, reads, size):
+        self._reads -= reads
+        self._bytes -= size
+        self._total_reads -= reads
+        self._total_bytes -= size
+        if self._reads < 0 or self._bytes < 0 or self._total_reads < 0 or self._total_bytes < 0:
+            raise FileFormatError(
+                "its directory or header is far larger than a model's can be, or runs in circles", path=self.path
+            )
+
+    def spend(self, size):
+        """Charges the budget for `size` bytes that come without reading: what Python keeps, and what is read again."""
+        self._charge(0, size)
+
+    def peek(self, offset, size):
+        """Up to `size` bytes from `offset`, as many as there are, within the budget."""
+        size = max(min(size, self.size - offset), 0)
+        self._charge(1, size)
+        return self._take(offset, size) if size else b""
+
+    def read_at(self, offset, size):
+        """`size` bytes from `offset`, within the budget. Raises FileFormatError where they are not all there."""
+        if offset + size > self.size:
+            raise FileFormatError(
+                f"it is damaged or truncated: {size} bytes should stand at byte {offset}, the file has {self.size}",
+                path=self.path,
+            )
+        self._charge(1, size)
+        return self._checked(offset, size)
 
     def _take(self, offset, size):
         try:
@@ -109,6 +132,9 @@ class Metered:
             raise FileFormatError(
                 f"it is truncated: {size} bytes should stand at byte {offset}, the file has {self.size}", path=self.path
             )
+        return self._checked(offset, size)
+
+    def _checked(self, offset, size):
         data = self._take(offset, size)
         if len(data) != size:
             raise FileFormatError(f"it is truncated: only {len(data)} of {size} bytes at byte {offset}", path=self.path)
