@@ -46,6 +46,7 @@ class H5File(limits.Opened):
         in_memory = isinstance(source, (bytes, bytearray, memoryview))
         self.path = path if path is not None else ("<bytes>" if in_memory else os.fspath(source))
         self._raw = io.BytesIO(source) if in_memory else open(source, "rb")
+        self._content = source if in_memory else None
         self._objects = {}
         self._links = {}
         self._attributes = {}
@@ -58,7 +59,7 @@ class H5File(limits.Opened):
 
     @_only_format_errors
     def _open(self):
-        self.handle = limits.Metered(self._raw, self.path)
+        self.handle = limits.Metered(self._raw, self.path, self._content)
         self.heaps = GlobalHeaps(self.handle)
         self.root = H5Group(self, superblock.read_root(self.handle), "")
 

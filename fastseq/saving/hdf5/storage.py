@@ -10,7 +10,6 @@ import numpy as np
 
 from fastseq.errors import FileFormatError
 from fastseq.saving import limits
-from fastseq.saving.hdf5 import chunks, filters
 from fastseq.saving.hdf5.superblock import UNDEFINED
 
 _COMPACT, _CONTIGUOUS, _CHUNKED, _VIRTUAL = 0, 1, 2, 3
@@ -57,6 +56,8 @@ class Storage:
             raise FileFormatError(f"a dataset of rank {len(shape)} has chunks of rank {len(chunk)}")
         if item_size != dtype.itemsize or not all(chunk):
             raise FileFormatError(f"a dataset has chunks of shape {tuple(chunk)} and items of {item_size} bytes")
+        from fastseq.saving.hdf5 import chunks
+
         counts = tuple(-(-size // step) for size, step in zip(shape, chunk))
         grid = chunks.Grid(shape, tuple(chunk), counts, math.prod(chunk) * item_size)
         # h5py's own chunks are no larger than the dataset, so padding stays below 2 per axis.
@@ -66,6 +67,8 @@ class Storage:
 
     def _places(self, handle, shape, dtype, filtered):
         """(chunks.Grid, dict corner -> chunks.Chunk)."""
+        from fastseq.saving.hdf5 import chunks
+
         message = self._message
         handle.allow(limits.GROUP_READS, limits.GROUP_BYTES)
         if self._version == 3:
@@ -84,6 +87,9 @@ class Storage:
 
     def _chunked(self, handle, shape, dtype):
         """Every chunk must be there, once, and expand to exactly the chunk's size."""
+        # Imported here, as Keras's own files have no chunks.
+        from fastseq.saving.hdf5 import filters
+
         pipeline = filters.parse(self._pipeline)
         grid, places = self._places(handle, shape, dtype, bool(pipeline))
         whole = math.prod(grid.counts)
@@ -96,7 +102,7 @@ class Storage:
                 raise FileFormatError(f"a chunk of {grid.size} bytes is stored in {chunk.size}")
             inside = tuple(slice(a, min(a + n, size)) for a, n, size in zip(corner, grid.chunk, shape))
             mask = chunk.mask | self._unfiltered(inside, grid)
-            data = handle.read_exactly(chunk.address, chunk.size)
+            data = bytes(handle.read_exactly(chunk.address, chunk.size))
             data = filters.undo(data, pipeline, mask, grid.size, dtype.itemsize)
             block = np.frombuffer(data, dtype).reshape(grid.chunk)
             values[inside] = block[tuple(slice(0, s.stop - s.start) for s in inside)]
