@@ -14,7 +14,7 @@ from hang_guard import must_end
 
 from fastseq.errors import FileFormatError
 from fastseq.saving import limits
-from fastseq.saving.hdf5 import H5File, attributes, btree, checksum, header, heaps, links, storage
+from fastseq.saving.hdf5 import H5File, attributes, btree, checksum, chunks, filters, header, heaps, links
 from fastseq.saving.hdf5.fractal import FractalHeap
 from fastseq.saving.hdf5.superblock import UNDEFINED
 
@@ -307,9 +307,9 @@ def test_chunks_of_one_number():
             file.create_dataset("x", (4000, 4000), "f4", chunks=(1, 1), compression="gzip")
         with H5File(memory.getvalue()) as file, refused("0 others are there|far larger"):
             file.root.dataset("x").read((4000, 4000))
-    grid = storage.chunks.Grid((4000, 4000), (1, 1), (4000, 4000), 4)
+    grid = chunks.Grid((4000, 4000), (1, 1), (4000, 4000), 4)
     with refused("far larger"):
-        storage.chunks.of_index(metered(b""), b"\2" + bytes(8), 0, 0, grid, False)
+        chunks.of_index(metered(b""), b"\2" + bytes(8), 0, 0, grid, False)
 
 
 def test_a_chunk_that_stands_twice():
@@ -329,7 +329,7 @@ def test_a_chunk_that_stands_twice():
 )
 def test_lists_of_filters(message):
     with pytest.raises((FileFormatError, struct.error)):
-        storage.filters.parse([message])
+        filters.parse([message])
 
 
 # ---- anything --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,6 @@ import numpy as np
 
 from fastseq.errors import FileFormatError
 from fastseq.saving.hdf5 import btree, header, types
-from fastseq.saving.hdf5.fractal import FractalHeap
 from fastseq.saving.hdf5.superblock import UNDEFINED
 
 # III.A.2: records of attributes by the hash of their names: 8 bytes of the heap's name for it, flags, number, hash.
@@ -39,6 +38,9 @@ def _dense(handle, message):
     heap, tree = struct.unpack_from("<QQ", message, 4 if flags & 1 else 2)
     if heap == UNDEFINED:
         return
+    # Imported here, as few files have so many attributes.
+    from fastseq.saving.hdf5.fractal import FractalHeap
+
     objects = FractalHeap(handle, heap)
     for record in btree.records(handle, tree, _ATTRIBUTES_BY_NAME):
         if len(record) != _RECORD or record[8] & _SHARED:

@@ -4,7 +4,6 @@ import struct
 
 from fastseq.errors import FileFormatError
 from fastseq.saving.hdf5 import btree, header
-from fastseq.saving.hdf5.fractal import FractalHeap
 from fastseq.saving.hdf5.heaps import LocalHeap
 from fastseq.saving.hdf5.superblock import UNDEFINED
 
@@ -87,6 +86,9 @@ def _dense(handle, message):
     heap, tree = struct.unpack_from("<QQ", message, 10 if flags & 1 else 2)
     if heap == UNDEFINED:
         return
+    # Imported here, as few files have so many members.
+    from fastseq.saving.hdf5.fractal import FractalHeap
+
     found = FractalHeap(handle, heap)
     for record in btree.records(handle, tree, _LINKS_BY_NAME):
         yield _parse_link(found.get(record[4:]))
