@@ -8,6 +8,7 @@ from hang_guard import must_end
 from fastseq import Input, Model
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.layers import ELU, Activation, Layer, LeakyReLU, PReLU, ReLU, Softmax
+from fastseq.models import mask_ops
 
 
 def entry(name, *calls, class_name="Dense", **config):
@@ -162,3 +163,12 @@ def test_layers_that_keep_the_shape_take_one_tensor(make):
             continue  # its weight asks first
         with pytest.raises(ValueError, match=f"takes one tensor, got {kind}"):
             make()(inputs)
+
+
+@pytest.mark.parametrize(
+    "options", [{"axis": False}, {"axis": "1"}, {"axis": 1.0}, {"keepdims": 1}, {"axis": [1]}], ids=str
+)
+def test_operations_of_masks_with_options_of_another_type(options):
+    """True and False are numbers in Python, and no axes."""
+    with pytest.raises(UnsupportedError, match=f"any_1.*{next(iter(options))}=.*not supported"):
+        mask_ops.Any(name="any_1", **options)
