@@ -9,6 +9,7 @@ import uuid
 import warnings
 import zipfile
 
+from fastseq import requirements
 from fastseq.errors import UnsupportedError
 from fastseq.saving import keras_zip, mask_differences
 from fastseq.saving.sharing import mark_shared
@@ -212,6 +213,7 @@ def _hdf5(write):
         import h5py
     except ImportError:
         raise ImportError("Writing Keras files needs h5py, which is not installed: pip install fastseq[save]") from None
+    requirements.check(h5py)
     memory = io.BytesIO()
     with h5py.File(memory, "w") as file:
         write(file)
