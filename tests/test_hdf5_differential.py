@@ -170,7 +170,7 @@ def test_attributes(version, many, ordered):
     assert same(h5(fill, version, track_order=ordered))[2] > 2 * (50 + many)
 
 
-@pytest.mark.parametrize("size", [3000, 5000, 60_000, 70_000, 1 << 20])
+@pytest.mark.parametrize("size", [3000, 5000, 60_000, 70_000, 200_000])
 def test_large_attributes(size):
     """In a heap's block, and from 4 KB on, of new-style objects with many, at a place of their own."""
 
