@@ -71,8 +71,8 @@ def everywhere(failing):
 
     whole = limits.Metered.__init__
 
-    def with_a_handle_of_ours(self, handle, path):
-        whole(self, handle, path)
+    def with_a_handle_of_ours(self, handle, path, content=None):
+        whole(self, handle, path, content)
         self._handle = Handle(handle)
         failing.at(self._handle, "read")
 
