@@ -10,8 +10,7 @@ The names, arguments and meanings are those of Keras 3.15: see https://keras.io/
 
 import importlib
 
-__version__ = "0.1.0"
-
+import fastseq.requirements as requirements  # noqa: F401 -- first, as it looks at NumPy's version
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
@@ -28,6 +27,8 @@ from fastseq.runtime import (
 )
 from fastseq.saving import from_keras, load_model
 from fastseq.variable import Variable
+
+__version__ = "0.1.0"
 
 __all__ = [
     "FileFormatError",

@@ -334,6 +334,8 @@ _CLASSES = (
     *(Initializer, Constant, Identity, Ones, Zeros, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal),
     *(LecunUniform, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling),
 )
+# What makes seeds, which configs name beside them.
+RANDOM_OBJECTS_DICT = {"SeedGenerator": SeedGenerator}
 ALL_OBJECTS_DICT = {
     **{cls.__name__: cls for cls in _CLASSES},
     **{to_snake_case(cls.__name__): cls for cls in _CLASSES},

@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 
-from fastseq import _native
+from fastseq import _native, requirements
 
 MOST_THREADS = _native.MOST_THREADS  # that may be asked for
 
@@ -126,6 +126,7 @@ def show_config():
 
     import fastseq
 
+    requirements.check(scipy)
     blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
     rows = {
         "fastseq": fastseq.__version__,

@@ -27,7 +27,7 @@ import warnings
 CPU_SECONDS, SILENCE_SECONDS = 20, 120
 # 64 MiB of weights are let through for any file, five times as much for an optimizer, and 1 GiB of states.
 PEAK_BYTES, ADDRESSES = 600 << 20, 4 << 30
-_PACKAGES = ("fastseq", "numpy", "pyfive", "encodings", "scipy")
+_PACKAGES = ("fastseq", "numpy", "encodings", "scipy")
 
 
 class Hang(BaseException):
@@ -81,7 +81,7 @@ class Worker:
         """Imports what reading needs, and sets the bound on addresses."""
         import fastseq.saving
 
-        for module in pkgutil.iter_modules(fastseq.saving.__path__, "fastseq.saving."):
+        for module in pkgutil.walk_packages(fastseq.saving.__path__, "fastseq.saving."):
             importlib.import_module(module.name)  # some are imported where they are first needed
         last = {seed.kind: seed for seed in self.seeds}
         for seed in (*last.values(), *(seed for seed in self.seeds if seed.name == "merges.keras")):

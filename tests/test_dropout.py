@@ -1,10 +1,13 @@
 """Dropout: the identity at inference, and the statistics of what it drops."""
 
+import random
+
 import numpy as np
 import pytest
 from noise_tests import NoiseTests, correlation
 
 import fastseq
+from fastseq.seeds import first_number
 
 
 class TestDropout(NoiseTests):
@@ -124,3 +127,14 @@ def test_a_training_step_draws_what_calls_draw_and_nothing_where_it_fails(kind):
         drawn = {twin(x, training=True).tobytes() for _ in range(2)}
         assert {found.tobytes() for found in loss.seen[-2:]} == drawn and len(drawn) == 2
         np.testing.assert_array_equal(layer._random_state, twin._random_state)
+
+
+def test_where_random_numbers_start():
+    """Where NumPy's default_rng begins, without numpy.random: layers of one seed go on as they did."""
+    rng = random.Random(0)
+    seeds = [0, 1, 2**32 - 1, 2**32, 2**63, 2**64 - 1, *(rng.randrange(2 ** rng.randrange(1, 65)) for _ in range(2000))]
+    for seed in [*seeds, np.int64(7), 2**64, 2**200]:
+        assert first_number(seed) == np.random.default_rng(seed).integers(2**32, dtype=np.uint32), seed
+    for seed in (-1, 0.5):
+        with pytest.raises((TypeError, ValueError)):
+            first_number(seed)

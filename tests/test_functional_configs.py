@@ -7,7 +7,20 @@ from hang_guard import must_end
 
 from fastseq import Input, Model
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.layers import ELU, Activation, Layer, LeakyReLU, PReLU, ReLU, Softmax
+from fastseq.layers import (
+    ELU,
+    GRU,
+    RNN,
+    Activation,
+    Bidirectional,
+    GRUCell,
+    Layer,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Softmax,
+)
+from fastseq.models import mask_ops
 
 
 def entry(name, *calls, class_name="Dense", **config):
@@ -162,3 +175,23 @@ def test_layers_that_keep_the_shape_take_one_tensor(make):
             continue  # its weight asks first
         with pytest.raises(ValueError, match=f"takes one tensor, got {kind}"):
             make()(inputs)
+
+
+@pytest.mark.parametrize(
+    "options", [{"axis": False}, {"axis": "1"}, {"axis": 1.0}, {"keepdims": 1}, {"axis": [1]}], ids=str
+)
+def test_operations_of_masks_with_options_of_another_type(options):
+    """True and False are numbers in Python, and no axes."""
+    with pytest.raises(UnsupportedError, match=f"any_1.*{next(iter(options))}=.*not supported"):
+        mask_ops.Any(name="any_1", **options)
+
+
+@pytest.mark.parametrize("mask", ["", "x", {"class_name": "x"}, 5, True, [1, None]], ids=str)
+@pytest.mark.parametrize("layer", [GRU(2), RNN(GRUCell(2)), Bidirectional(GRU(2)), Softmax()], ids=lambda x: x.name)
+def test_masks_of_calls_that_are_none(layer, mask):
+    """A config may give a call anything for its mask; it is refused by name when the model runs."""
+    x = Input((3, 2))
+    config = Model(x, layer(x)).get_config()
+    config["layers"][-1]["inbound_nodes"][0]["kwargs"] = {"mask": mask}
+    with pytest.raises((UnsupportedError, FileFormatError, ValueError), match=r"mask|class_name"):
+        Model.from_config(config).predict(np.ones((1, 3, 2)), verbose=0)

@@ -28,7 +28,7 @@ def test_import_is_light():
         """
         import sys
         import fastseq
-        heavy = {"tensorflow", "keras", "scipy", "pyfive", "h5py", "tqdm", "torch", "jax"} & set(sys.modules)
+        heavy = {"tensorflow", "keras", "scipy", "h5py", "tqdm", "torch", "jax"} & set(sys.modules)
         assert not heavy, heavy
         # Not getrusage: its peak is inherited from the process that started this one.
         from pathlib import Path
@@ -270,3 +270,19 @@ def test_denormals_are_flushed_inside_a_call_only(rng):
     np.testing.assert_array_equal(y[0, :126, 0], 0.5 ** np.arange(126))
     assert (y[0, 130:] == 0).all()
     assert np.float32(1e-38) * np.float32(0.01) > 0
+
+
+def test_a_model_is_loaded_with_few_imports():
+    """What takes longer to import than a small model to load: 8 ms zipfile, 10 ms numpy.random, 6 ms what trains."""
+    found = run(
+        """
+        import sys, numpy
+        before = set(sys.modules)
+        import fastseq
+        fastseq.load_model(fastseq.__path__[0] + "/demo/dates.keras", compile=False)
+        heavy = {"zipfile", "shutil", "pathlib", "numpy.random", "scipy", "h5py", "fastseq.optimizers",
+                 "fastseq.losses", "fastseq.metrics", "fastseq.saving.hdf5.fractal"} & set(sys.modules)
+        print(sorted(heavy - before))
+        """
+    )
+    assert found.stdout == "[]\n", found

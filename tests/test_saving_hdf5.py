@@ -11,9 +11,6 @@ from saving_files import DATA, damaged
 from fastseq.errors import FileFormatError
 from fastseq.saving.hdf5 import H5File
 
-# Damaged attributes make pyfive warn of types it does not know.
-pytestmark = pytest.mark.filterwarnings("ignore:Attribute:UserWarning")
-
 X = np.random.default_rng(0).standard_normal((37, 50)).astype(np.float32)
 
 

@@ -345,3 +345,17 @@ def test_a_checkpoint_of_keras_2_itself(tmp_path):
                         (tmp_path / "checkpoint", "list of a folder's TensorFlow checkpoints")):  # fmt: skip
         with pytest.raises(FileFormatError, match=match):
             fastseq.load_model(path)
+
+
+def test_a_handler_while_a_path_is_looked_at(tmp_path, monkeypatch):
+    """Its TimeoutError is an OSError, and no sign that there is no file."""
+    path, interrupted = keras_file(tmp_path / "m.keras"), TimeoutError("a handler's")
+
+    def stat(*args, **kwargs):
+        raise interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", stat)
+        with pytest.raises(TimeoutError, match="a handler's"):
+            fastseq.load_model(path)
+    fastseq.load_model(path)

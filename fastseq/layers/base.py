@@ -391,6 +391,9 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         arguments, previous_mask = calling.fill_masks_and_training(self, p, arguments)
         if "mask" not in self._signature.parameters:
             arguments.pop("mask", None)  # of an explicit compute_mask()
+        for part in nest.flatten(arguments.get("mask")):
+            if part is not None and not hasattr(part, "shape"):
+                raise ValueError(f"Layer '{self.name}' takes a tensor as its mask, got {str(part)[:100]!r}.")
         outer, p.layer_name = p.layer_name, self.name
         outputs = self.emit(p, **arguments)
         p.layer_name = outer

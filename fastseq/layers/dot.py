@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from fastseq import _native
+from fastseq import _native, requirements
 from fastseq.layers.merging import Merge, merged_dtype
 
 _EPSILON = 1e-7  # keras.config.epsilon(), below which a norm counts as this much
@@ -72,7 +72,7 @@ class Dot(Merge):
         b = _moved(p, slots[1], axes[1], 1)
         y = p.new(shape)
         # BLAS, and not the packed kernels of Dense: both sides change at every call, so nothing can be packed ahead.
-        _native.use_blas()
+        _use_blas()
         p.step("matmul", a=a, b=b, y=y, batch=batch, m=m, k=k, n=n, transpose_a=0, transpose_b=0)
         return y
 
@@ -103,6 +103,13 @@ class Dot(Merge):
 
     def get_config(self):
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def _use_blas():
+    import scipy
+
+    requirements.check(scipy)
+    _native.use_blas()
 
 
 def _moved(p, slot, axis, place):

@@ -6,7 +6,7 @@ Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 import numpy as np
 
 from fastseq.layers.base import Layer
-from fastseq.seeds import default_seed, seed_state
+from fastseq.seeds import default_seed, first_number, seed_state
 
 
 class Noise(Layer):
@@ -23,8 +23,7 @@ class Noise(Layer):
             raise ValueError(f"{type(self).__name__}: `seed` must be None or an integer, got {seed!r}.")
         self.seed = seed
         seed = default_seed() if seed is None else seed & (2**64 - 1)
-        start = np.random.default_rng(seed).integers(2**32, dtype=np.uint32)
-        self._seeds = seed_state(start, self.name)
+        self._seeds = seed_state(first_number(seed), self.name)
         self._random_state = self._seeds._value  # what native steps read and advance
         self.built = True
 

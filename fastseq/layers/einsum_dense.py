@@ -201,12 +201,12 @@ def _moved(p, slot, labels, wanted):
 
 
 _ELLIPSIS = r"(\.\.\.)?"
-_EQUATION = re.compile(rf"{_ELLIPSIS}([a-zA-Z]+){_ELLIPSIS},([a-zA-Z]+)->{_ELLIPSIS}([a-zA-Z]+){_ELLIPSIS}")
+_EQUATION = rf"{_ELLIPSIS}([a-zA-Z]+){_ELLIPSIS},([a-zA-Z]+)->{_ELLIPSIS}([a-zA-Z]+){_ELLIPSIS}"
 
 
 def _split(equation):
     """(input, kernel, result, the side the ellipsis is on: "left", "right" or None). Raises ValueError."""
-    found = _EQUATION.fullmatch(equation) if isinstance(equation, str) else None
+    found = re.fullmatch(_EQUATION, equation) if isinstance(equation, str) else None
     if found:
         left, given, right, kernel, result_left, result, result_right = found.groups()
         if left == result_left and right == result_right and not (left and right) and not (right and len(given) < 2):

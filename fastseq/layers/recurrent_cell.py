@@ -11,7 +11,7 @@ from fastseq import _native, activations, constraints, initializers, packing, re
 from fastseq.builder import ACTIVATION_KINDS, OPERATIONS
 from fastseq.layers.base import Layer
 from fastseq.layers.input_sums import looked_up_inputs
-from fastseq.seeds import default_seed, seed_state
+from fastseq.seeds import default_seed, first_number, seed_state
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
 
@@ -44,8 +44,7 @@ class Gates:
         self.implementation = 1 if self.recurrent_dropout else implementation
         self.bias = None
         seed = default_seed() if self.seed is None else self.seed
-        seed = np.random.default_rng(seed).integers(2**32, dtype=np.uint32)
-        self._seeds = seed_state(seed, self.name)
+        self._seeds = seed_state(first_number(seed), self.name)
         self._random_state = self._seeds._value
 
     def _seed_states(self):

@@ -55,6 +55,7 @@ FUNCTIONS = (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+ALL_FUNCTIONS_DICT = {function.__name__: function for function in FUNCTIONS}
 __all__ = [
     *(cls.__name__ for cls in _CLASSES),
     *(function.__name__ for function in FUNCTIONS),

@@ -16,6 +16,9 @@ from fastseq.errors import UnsupportedError
 from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
 
+# What the options of operations are; True is no axis, though Python takes it for a number.
+_KINDS = {"axis": int, "keepdims": bool, "dtype": str}
+
 
 class MaskOperation(Layer):
     """One such operation; a subclass defines `call` on arrays and `result_shape` on shapes."""
@@ -32,7 +35,7 @@ class MaskOperation(Layer):
             raise UnsupportedError(f"Operation '{self.name}' has options that are not supported: {sorted(unknown)}.")
         for option in self.options:
             value = options.get(option)
-            if value is not None and not isinstance(value, (bool, int, str)):
+            if value is not None and type(value) is not _KINDS[option]:
                 raise UnsupportedError(f"Operation '{self.name}' has {option}={value!r}, which is not supported.")
         self.values = {option: options.get(option) for option in self.options}
 

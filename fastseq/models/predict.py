@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from fastseq import arrays, nest
+from fastseq import arrays, nest, requirements
 from fastseq.kept_states import apart_each
 
 _KERAS_BATCH_SIZE = 32
@@ -286,9 +286,11 @@ class _Progress:
             if time.monotonic() - self.start < _BAR_DELAY or done == self.count:
                 return
             # Only here: importing tqdm takes longer than most runs.
-            from tqdm import tqdm
+            import tqdm
 
-            self.bar = tqdm(total=self.count, initial=done, desc=self.name, unit="batch", file=sys.stderr)
+            self.bar = requirements.check(tqdm).tqdm(
+                total=self.count, initial=done, desc=self.name, unit="batch", file=sys.stderr
+            )
             return
         self.bar.update(1)
 

@@ -5,16 +5,14 @@ Nothing is extracted to disk and assets are ignored: no layer of fastseq has any
 
 import io
 import os
-import zipfile
+import struct
 import zlib
 
 from fastseq.errors import FileFormatError
-from fastseq.saving import limits, sources
+from fastseq.saving import limits, sources, zip_members
 from fastseq.saving.hdf5 import H5File
 
 CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
-_ENCRYPTED = 1
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class Archive(limits.Opened):
@@ -35,36 +33,32 @@ class Archive(limits.Opened):
             handle = limits.Metered(self._raw, self.path)
             handle.allow(limits.HEADER_READS, self._directory_bytes)
             self._handle = handle
-            self._zip = self._try(lambda: zipfile.ZipFile(handle))
             self._members = {}
-            for info in self._zip.infolist():
-                if info.filename in self._members and (not self._once or info.filename in self._once):
-                    raise FileFormatError(f"it has two members named '{info.filename}'", path=self.path)
-                self._members[info.filename] = info
+            for member in self._try("", lambda: zip_members.read_directory(handle)):
+                if member.name in self._members and (not self._once or member.name in self._once):
+                    raise FileFormatError(f"it has two members named '{member.name}'", path=self.path)
+                self._members[member.name] = member
         except BaseException:
             self._raw.close()
             raise
 
-    def _try(self, action):
+    def _try(self, where, action):
+        """`action()`, whose errors of format say where: in a member, or "" for the directory."""
         try:
             return action()
-        except (FileFormatError, MemoryError, OSError):
-            raise
-        # The zip reader may raise nearly anything on damaged bytes (BadZipFile, EOFError, struct.error, KeyError ...).
-        except Exception as error:
-            if self._handle.broken is not None:
-                raise self._handle.broken from error
-            reason = f"it is not a readable {self._what} file: {str(error)[:200] or type(error).__name__}"
-            raise FileFormatError(reason, path=self.path) from error
+        except (FileFormatError, struct.error, UnicodeDecodeError, zlib.error) as error:
+            reason = error.reason if isinstance(error, FileFormatError) else str(error)[:200]
+            what = f"its member '{where}' is damaged" if where else f"it is not a readable {self._what} file"
+            raise FileFormatError(f"{what}: {reason}", path=self.path) from error
 
     def read(self, name, limit=None):
         """A member's bytes, None where there is no such member. limit: most bytes it may have."""
-        info = self._members.get(name)
-        if info is None:
+        member = self._members.get(name)
+        if member is None:
             return None
-        if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
+        if not member.readable or member.method not in (zip_members.STORED, zip_members.DEFLATED):
             raise FileFormatError(f"its member '{name}' is encrypted or packed by an unknown method", self.path)
-        size, stored = info.file_size, info.compress_size
+        size, stored = member.size, member.stored
         if limit is not None and size > limit:
             raise FileFormatError(f"its member '{name}' says it has {size} bytes, the limit is {limit}", self.path)
         if stored > self._handle.size:
@@ -73,21 +67,9 @@ class Archive(limits.Opened):
             raise FileFormatError(
                 f"its member '{name}' says it expands from {stored} to {size} bytes; that is refused", self.path
             )
-        if info.compress_type == zipfile.ZIP_STORED and size != stored:
+        if member.method == zip_members.STORED and size != stored:
             raise FileFormatError(f"its member '{name}' is stored in {stored} bytes and says it has {size}", self.path)
-        self._handle.allow(limits.HEADER_READS + stored // 1024, limits.ZIP_DIRECTORY_BYTES + 2 * stored)
-        data = self._try(lambda: self._expand(info, size))
-        if len(data) != size:
-            raise FileFormatError(f"its member '{name}' does not have the {size} bytes it says", self.path)
-        return data
-
-    def _expand(self, info, size):
-        try:
-            # One byte more than announced: the end of the member is reached, so its checksum is verified.
-            with self._zip.open(info) as member:
-                return member.read(size + 1)
-        except zlib.error as error:
-            raise FileFormatError(f"its member '{info.filename}' is damaged: {error}", self.path) from error
+        return self._try(name, lambda: zip_members.read(self._handle, member))
 
 
 class KerasArchive(Archive):

@@ -20,7 +20,7 @@ ZIP_DIRECTORY_BYTES = 1 << 20
 # One HDF5 object header or attribute value: libhdf5 itself stops at 64 KB per header message.
 HEADER_READS = 2_000
 HEADER_BYTES = 4 << 20
-# The links of one group: pyfive reads an old-style group entry by entry.
+# The links of one group: a read for every 8 to 64 of them.
 GROUP_READS = 200_000
 GROUP_BYTES = 64 << 20
 # An optimizer's variables are in the file uncompressed, or compressed as trained weights are.
@@ -44,19 +44,18 @@ class Opened:
 
 
 class Metered:
-    """A read-only, seekable view of a binary file that never reads past the end and stops when a budget is used up.
+    """A read-only view of a binary file that never reads past the end and stops when a budget is used up.
 
-    handle: binary file object; path: its name for messages.
+    handle: binary file object; path: its name for messages; content: the bytes of all of it where they are in memory,
+    of which `read_exactly` gives views.
     Raises FileFormatError when a budget set with `allow` is used up or a position is impossible.
     """
 
-    def __init__(self, handle, path):
+    def __init__(self, handle, path, content=None):
         self._handle = handle
+        self._content = None if content is None else memoryview(content)
         self.path = path
         self.size = handle.seek(0, 2)
-        # The OSError that reading it raised, which zipfile takes for the end of an archive.
-        self.broken = None
-        self._position = 0
         self._total_reads = FILE_READS + self.size // 64
         self._total_bytes = (64 << 20) + 8 * self.size
         self.allow(HEADER_READS, HEADER_BYTES)
@@ -65,50 +64,54 @@ class Metered:
         """Starts a new budget: at most `reads` further reads of at most `size` bytes together."""
         self._reads, self._bytes = reads, size
 
-    def seekable(self):
-        return True
-
-    def seek(self, offset, whence=0):
-        position = offset + (0 if whence == 0 else self._position if whence == 1 else self.size)
-        if position < 0:
-            raise FileFormatError(f"a part of it should start at byte {position}", path=self.path)
-        self._position = position
-        return position
-
-    def tell(self):
-        return self._position
-
-    def read(self, size=-1):
-        left = max(self.size - self._position, 0)
-        size = left if size is None or size < 0 else min(size, left)
-        self._reads -= 1
+    def _charge(self, reads, size):
+        self._reads -= reads
         self._bytes -= size
-        self._total_reads -= 1
+        self._total_reads -= reads
         self._total_bytes -= size
         if self._reads < 0 or self._bytes < 0 or self._total_reads < 0 or self._total_bytes < 0:
             raise FileFormatError(
                 "its directory or header is far larger than a model's can be, or runs in circles", path=self.path
             )
-        if size == 0:  # behind the end, and perhaps where no file can be
-            return b""
-        data = self._take(self._position, size)
-        self._position += len(data)
-        return data
+
+    def spend(self, size):
+        """Charges the budget for `size` bytes that come without reading: what Python keeps, and what is read again."""
+        self._charge(0, size)
+
+    def peek(self, offset, size):
+        """Up to `size` bytes from `offset`, as many as there are, within the budget."""
+        size = max(min(size, self.size - offset), 0)
+        self._charge(1, size)
+        return self._take(offset, size) if size else b""
+
+    def read_at(self, offset, size):
+        """`size` bytes from `offset`, within the budget. Raises FileFormatError where they are not all there."""
+        if offset + size > self.size:
+            raise FileFormatError(
+                f"it is damaged or truncated: {size} bytes should stand at byte {offset}, the file has {self.size}",
+                path=self.path,
+            )
+        self._charge(1, size)
+        return self._checked(offset, size)
 
     def _take(self, offset, size):
-        try:
-            self._handle.seek(offset)
-            return self._handle.read(size)
-        except OSError as error:
-            self.broken = error
-            raise
+        self._handle.seek(offset)
+        return self._handle.read(size)
 
     def read_exactly(self, offset, size):
-        """`size` bytes from `offset`, outside the budget: for weights, whose size the caller has checked."""
+        """`size` bytes from `offset`, outside the budget: for weights, whose size the caller has checked.
+
+        Bytes, or a view of the content.
+        """
         if offset < 0 or offset + size > self.size:
             raise FileFormatError(
                 f"it is truncated: {size} bytes should stand at byte {offset}, the file has {self.size}", path=self.path
             )
+        if self._content is not None:
+            return self._content[offset : offset + size]
+        return self._checked(offset, size)
+
+    def _checked(self, offset, size):
         data = self._take(offset, size)
         if len(data) != size:
             raise FileFormatError(f"it is truncated: only {len(data)} of {size} bytes at byte {offset}", path=self.path)
@@ -125,7 +128,7 @@ def parse_json(text, what, path):
         raise FileFormatError(f"its {what} has {len(text)} bytes, more than any model needs", path=path)
     try:
         # UTF-8 alone, as Keras writes it: json would guess, and import what others need.
-        data = json.loads(text.decode("utf-8-sig") if isinstance(text, bytes) else text)
+        data = json.loads(text.removeprefix(b"\xef\xbb\xbf").decode() if isinstance(text, bytes) else text)
     except RecursionError:
         raise FileFormatError(f"its {what} is nested too deeply", path=path) from None
     except (ValueError, UnicodeDecodeError) as error:

@@ -132,7 +132,7 @@ def _public_module(cls):
     name = cls.__name__
     if name in tables.MODEL_MODULES:
         return tables.MODEL_MODULES[name] if tables.models_by_name()[name] is cls else None
-    kind = next((kind for kind, table in tables.all_tables().items() if table.get(name) is cls), None)
+    kind = next((kind for kind in tables.KINDS if tables.table(kind).get(name) is cls), None)
     if name in tables.NOT_IN_KERAS and kind == "layers":
         return tables.OWN_MODULE
     return kind and f"keras.{tables.NESTED.get(kind, kind)}"
@@ -258,7 +258,7 @@ def deserialize_of_kind(value, kind, custom_objects=None):
         return deserialize_keras_object(value, custom_objects)
     if "class_name" not in value:
         return {key: deserialize_of_kind(item, kind, custom_objects) for key, item in value.items()}
-    return deserialize_keras_object(value, custom_objects, module_objects=tables.all_tables()[kind])
+    return deserialize_keras_object(value, custom_objects, module_objects=tables.table(kind))
 
 
 def _special(config, known):

@@ -5,6 +5,7 @@ Git LFS, a web page, a TensorFlow checkpoint. Each is told by what it is, and by
 """
 
 import os
+import stat
 
 from fastseq.errors import FileFormatError
 
@@ -89,18 +90,30 @@ def _path_of(given):
         ) from None
 
 
+def _mode(path):
+    """What a path leads to, as os.stat says it, or None where there is nothing.
+
+    os.path.isfile and its like take every OSError for that, and the TimeoutError of a signal's handler is one.
+    """
+    try:
+        return os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
 def _check_path(path):
     """Raises FileFormatError for a path that is something else than a file, and says what it is."""
-    if os.path.isdir(path):
-        raise FileFormatError(_describe_folder(path), path=path)
-    if os.path.exists(path):
-        if not os.path.isfile(path):
+    mode = _mode(path)
+    if mode is not None:
+        if stat.S_ISDIR(mode):
+            raise FileFormatError(_describe_folder(path), path=path)
+        if not stat.S_ISREG(mode):
             # A pipe would wait for ever, and a device never ends.
             raise FileFormatError("it is not a regular file", path=path)
         prefix, ending = os.path.splitext(path)
         if ending == ".index" or ending.startswith(".data-"):
             raise FileFormatError(_checkpoint("a part of a TensorFlow checkpoint", prefix), path=path)
-    elif os.path.exists(f"{path}.index"):
+    elif _mode(f"{path}.index") is not None:
         raise FileFormatError(_checkpoint("a TensorFlow checkpoint", path), path=path)
     elif "://" in path:
         raise FileNotFoundError(2, "It is an address and not a file: download it, and load the file", path)

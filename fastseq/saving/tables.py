@@ -3,6 +3,8 @@
 The names here are all that a config can lead to, beside what the user registers.
 """
 
+import importlib
+
 from fastseq.errors import UnsupportedError
 
 BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
@@ -30,27 +32,36 @@ class NotFound(UnsupportedError):
         self.what = what
 
 
+# kind -> (module of fastseq, name of its table there).
+_TABLES = {
+    "layers": ("layers", "REGISTRY"),
+    "initializers": ("initializers", "ALL_OBJECTS_DICT"),
+    "regularizers": ("regularizers", "ALL_OBJECTS_DICT"),
+    "constraints": ("constraints", "ALL_OBJECTS_DICT"),
+    "activations": ("activations", "ALL_OBJECTS_DICT"),
+    "random": ("initializers", "RANDOM_OBJECTS_DICT"),
+    "schedules": ("optimizers.schedules", "ALL_OBJECTS_DICT"),
+    "optimizers": ("optimizers", "ALL_OBJECTS_DICT"),
+    "losses": ("losses", "ALL_OBJECTS_DICT"),
+    "metrics": ("metrics", "ALL_OBJECTS_DICT"),
+    # Under their names the table of metrics has classes; the config of a function asks for the function.
+    "metric functions": ("metrics", "ALL_FUNCTIONS_DICT"),
+}
+
+
+KINDS = tuple(_TABLES)
+
+
+def table(kind):
+    """name -> class or function, for every built-in of one kind that a config may name."""
+    module, name = _TABLES[kind]
+    # Imported here: these modules import this one, and a model that is not compiled needs no optimizers.
+    return getattr(importlib.import_module(f"fastseq.{module}"), name)
+
+
 def all_tables():
     """kind -> name -> class or function, for every built-in that a config may name."""
-    # Imported here: these modules import this one.
-    from fastseq import activations, constraints, initializers, losses, metrics, optimizers, regularizers
-    from fastseq.layers import REGISTRY
-    from fastseq.optimizers import schedules
-
-    return {
-        "layers": REGISTRY,
-        "initializers": initializers.ALL_OBJECTS_DICT,
-        "regularizers": regularizers.ALL_OBJECTS_DICT,
-        "constraints": constraints.ALL_OBJECTS_DICT,
-        "activations": activations.ALL_OBJECTS_DICT,
-        "random": {"SeedGenerator": initializers.SeedGenerator},
-        "schedules": schedules.ALL_OBJECTS_DICT,
-        "optimizers": optimizers.ALL_OBJECTS_DICT,
-        "losses": losses.ALL_OBJECTS_DICT,
-        "metrics": metrics.ALL_OBJECTS_DICT,
-        # Under their names the table of metrics has classes; the config of a function asks for the function.
-        "metric functions": {function.__name__: function for function in metrics.FUNCTIONS},
-    }
+    return {kind: table(kind) for kind in _TABLES}
 
 
 def models_by_name():
@@ -72,10 +83,8 @@ def is_builtin_function(function):
 
 def candidate_tables(module):
     """The tables a built-in of this module may be in: its kind's own where ``module`` names one, else all of them."""
-    tables = all_tables()
     words = module.split(".") if isinstance(module, str) else ()
-    named = [table for kind, table in tables.items() if kind in words]
-    return named or list(tables.values())
+    return [table(kind) for kind in _TABLES if kind in words] or list(all_tables().values())
 
 
 def check_kind(name, module_objects):

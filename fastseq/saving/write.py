@@ -12,6 +12,7 @@ import uuid
 import warnings
 import zipfile
 
+from fastseq import requirements
 from fastseq.errors import UnsupportedError, missing_package
 from fastseq.saving import keras_zip, mask_differences
 from fastseq.saving.sharing import mark_shared
@@ -209,7 +210,7 @@ def h5py_module():
         import h5py
     except ImportError as error:
         raise missing_package("h5py", "Writing a Keras file", error) from error
-    return h5py
+    return requirements.check(h5py)
 
 
 def _hdf5(write):

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from fastseq import interrupts
+from fastseq import interrupts, requirements
 from fastseq.callbacks.base import CallbackList
 from fastseq.kept_states import apart_each
 from fastseq.training import data
@@ -238,9 +238,11 @@ class _Bar:
         self._bar = None
         if verbose == 1:
             # Only here: importing tqdm takes longer than training a small model.
-            from tqdm import tqdm
+            import tqdm
 
-            self._bar = tqdm(total=steps, initial=start, desc=title, unit="batch", file=sys.stderr)
+            self._bar = requirements.check(tqdm).tqdm(
+                total=steps, initial=start, desc=title, unit="batch", file=sys.stderr
+            )
 
     def __enter__(self):
         return self

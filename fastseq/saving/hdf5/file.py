@@ -1,8 +1,6 @@
-"""Reads the HDF5 that Keras writes, as data: groups by explicit path, string attributes, numeric datasets.
+"""What the rest of fastseq sees of an HDF5 file: groups by explicit path, text attributes, numeric datasets.
 
-Headers, links, attributes and trees are parsed by pyfive (pure Python); what a dataset says of itself is parsed here,
-because it is checked before a byte of it is read. External links and files, soft links and virtual datasets are refused
-at every step of a path. Whatever goes wrong on a damaged file, FileFormatError comes out, in bounded time.
+Whatever goes wrong on a damaged file, FileFormatError comes out, in bounded time.
 """
 
 import functools
@@ -10,23 +8,19 @@ import io
 import math
 import os
 import struct
+import zlib
 
 import numpy as np
 
 from fastseq.errors import FileFormatError
 from fastseq.saving import limits
-from fastseq.saving.hdf5_layout import number_type, read_chunks
-
-_DATASPACE, _DATATYPE, _EXTERNAL, _LAYOUT = 0x01, 0x03, 0x07, 0x08
-_SHARED_MESSAGE = 2
-_LAYOUT_NAMES = {0: "compact", 1: "contiguous", 2: "chunked", 3: "virtual"}
-_UNDEFINED = 0xFFFFFFFFFFFFFFFF
-# libhdf5 allows 32 dimensions and Keras uses 6.
-_MAX_RANK = 32
+from fastseq.saving.hdf5 import attributes, header, links, superblock, types
+from fastseq.saving.hdf5.heaps import GlobalHeaps
+from fastseq.saving.hdf5.storage import Storage
 
 
 def _only_format_errors(method):
-    """A pyfive that stumbles over damaged bytes may raise anything; the caller gets FileFormatError."""
+    """What short parts, texts and streams of bytes raise becomes FileFormatError; all else is a fault of ours."""
 
     @functools.wraps(method)
     def wrapper(self, *args, **kwargs):
@@ -34,43 +28,11 @@ def _only_format_errors(method):
             return method(self, *args, **kwargs)
         except FileFormatError as error:
             raise FileFormatError(error.reason, path=self.path, layer=error.layer) from None
-        # Neither a disk nor a machine's memory is the file's fault. (pyfive itself raises neither.)
-        except (ImportError, MemoryError, OSError):
-            raise
-        except Exception as error:
+        except (IndexError, struct.error, UnicodeDecodeError, zlib.error) as error:
             reason = f"it is damaged, or not HDF5 as Keras writes it ({type(error).__name__}: {str(error)[:200]})"
             raise FileFormatError(reason, path=self.path) from error
 
     return wrapper
-
-
-@functools.lru_cache(maxsize=1)
-def _data_objects_class():
-    from pyfive.dataobjects import DataObjects
-    from pyfive.p5t import P5FixedStringType, P5FloatType, P5IntegerType, P5VlenStringType
-
-    class SafeDataObjects(DataObjects):
-        """pyfive's object header, that reads text and number attributes only and refuses external links."""
-
-        def _attr_value(self, ptype, buf, count, offset):
-            if isinstance(ptype, P5VlenStringType):
-                item_size = 16
-            elif isinstance(ptype, (P5FixedStringType, P5FloatType, P5IntegerType)):
-                item_size = ptype.dtype.itemsize
-            else:
-                return [None]
-            if count < 0 or count * item_size > len(buf) - offset:
-                raise FileFormatError(f"an attribute claims {count} values, more than its header holds")
-            return super()._attr_value(ptype, buf, count, offset)
-
-        @staticmethod
-        def _decode_link_msg(data, offset):
-            flags = data[offset + 1]
-            if flags & 8 and data[offset + 2] not in (0, 1):
-                raise FileFormatError("it holds an external link; a model file may not point at other files")
-            return DataObjects._decode_link_msg(data, offset)
-
-    return SafeDataObjects
 
 
 class H5File(limits.Opened):
@@ -84,10 +46,11 @@ class H5File(limits.Opened):
         in_memory = isinstance(source, (bytes, bytearray, memoryview))
         self.path = path if path is not None else ("<bytes>" if in_memory else os.fspath(source))
         self._raw = io.BytesIO(source) if in_memory else open(source, "rb")
+        self._content = source if in_memory else None
         self._objects = {}
         self._links = {}
+        self._attributes = {}
         self.joined = {}  # address of a group -> whether names in it have a backslash
-        self._heaps = {}
         try:
             self._open()
         except BaseException:
@@ -96,33 +59,36 @@ class H5File(limits.Opened):
 
     @_only_format_errors
     def _open(self):
-        from pyfive.misc_low_level import SuperBlock
-
-        self.handle = limits.Metered(self._raw, self.path)
-        if self.handle.read(8) != b"\x89HDF\r\n\x1a\n":
-            raise FileFormatError("it is not an HDF5 file")
-        superblock = SuperBlock(self.handle, 0)
-        end = superblock._contents["end_of_file_address"]
-        if superblock._contents["base_address"] != 0:
-            raise FileFormatError("it has a user block before the HDF5 data")
-        if end > self.handle.size:
-            raise FileFormatError(f"it is truncated: {self.handle.size} of {end} bytes are there")
-        self.root = H5Group(self, superblock.offset_to_dataobjects, "")
+        self.handle = limits.Metered(self._raw, self.path, self._content)
+        self.heaps = GlobalHeaps(self.handle)
+        self.root = H5Group(self, superblock.read_root(self.handle), "")
 
     def object(self, address):
-        """pyfive's parsed object header at `address`, each parsed once."""
+        """The header.Header at `address`, each parsed once."""
         if address not in self._objects:
             self.handle.allow(limits.HEADER_READS, limits.HEADER_BYTES)
-            self._objects[address] = _data_objects_class()(self.handle, address, global_heaps=self._heaps)
+            self._objects[address] = header.Header(self.handle, address)
         return self._objects[address]
 
     def links(self, address):
         """{name: address, or the target's path for a soft link} of the group at `address`."""
         if address not in self._links:
-            header = self.object(address)
+            found = self.object(address)
             self.handle.allow(limits.GROUP_READS, limits.GROUP_BYTES)
-            self._links[address] = header.get_links()
+            self._links[address] = links.read_links(self.handle, found)
         return self._links[address]
+
+    def attribute(self, address, name):
+        """An attribute's value: str, number or list of them; None where there is none, or one of another type."""
+        if address not in self._attributes:
+            found = self.object(address)
+            self.handle.allow(limits.HEADER_READS, limits.HEADER_BYTES + self.handle.size)
+            self._attributes[address] = attributes.read_attributes(self.handle, found)
+        attribute = self._attributes[address].get(name)
+        if attribute is None:
+            return None
+        self.handle.allow(limits.HEADER_READS, limits.HEADER_BYTES + self.handle.size)
+        return attribute.value(self.heaps)
 
     @property
     def size(self):
@@ -147,9 +113,8 @@ class H5Group:
     @_only_format_errors
     def attribute(self, name, default=None):
         """An attribute's value: str, number, list of them, or `default` where there is none or it is another type."""
-        self.file.handle.allow(limits.HEADER_READS, limits.HEADER_BYTES + self.file.handle.size)
-        value = self.file.object(self._address).get_attributes().get(name)
-        return default if value is None else _plain(value)
+        value = self.file.attribute(self._address, name)
+        return default if value is None else value
 
     def attribute_list(self, name):
         """A list of strings, also where Keras had to split it into name0, name1 ... (a header message holds 64 KB)."""
@@ -219,9 +184,10 @@ class H5Group:
             name = f"{current.name}/{part}".lstrip("/")
             if isinstance(target, str):
                 raise FileFormatError(f"'/{name[:200]}' is a soft link; weights must be stored where they are named")
-            header = self.file.object(target)
-            kind = H5Dataset if header.is_dataset else H5Group
-            current = kind(self.file, target, name)
+            found = self.file.object(target)
+            if not found.is_dataset and not found.is_group:
+                raise FileFormatError(f"'/{name[:200]}' is neither a group nor a dataset")
+            current = (H5Dataset if found.is_dataset else H5Group)(self.file, target, name)
         return current
 
 
@@ -232,40 +198,29 @@ class H5Dataset:
         self.file = file
         self.path = file.path
         self.name = name
-        self._header = file.object(address)
-        self._buffer = self._header.msg_data
-        self._describe()
+        self._address = address
+        self._describe(file.object(address))
 
     @_only_format_errors
-    def _describe(self):
-        if self._header.find_msg_type(_EXTERNAL):
+    def _describe(self, found):
+        if found.messages.get(header.EXTERNAL_FILES) or header.EXTERNAL_FILES in found.shared:
             raise FileFormatError(f"dataset '/{self.name}' is stored in an external file; that is refused")
-        offset = self._message(_DATASPACE)
-        rank = self._buffer[offset + 1]
-        version, kind = self._buffer[offset], self._buffer[offset + 3]
-        if version not in (1, 2) or rank > _MAX_RANK or (version == 2 and kind == 2):
+        self.shape = types.shape_of(self._message(found, header.DATASPACE))
+        if self.shape is None:
             raise FileFormatError(f"dataset '/{self.name}' has no usable shape")
-        self.shape = struct.unpack_from(f"<{rank}Q", self._buffer, offset + (8 if version == 1 else 4))
-        self.stored = number_type(self._buffer, self._message(_DATATYPE), self._says_bfloat16)
+        self.stored = types.number_type(self._message(found, header.DATATYPE), self._says_bfloat16)
         if self.stored is None:
             raise FileFormatError(f"dataset '/{self.name}' does not hold plain numbers")
-        layout = self._message(_LAYOUT)
-        version, kind = self._buffer[layout], self._buffer[layout + 1]
-        if kind == 3 and version >= 4:
-            raise FileFormatError(f"dataset '/{self.name}' is a virtual dataset; that is refused")
-        if version not in (3, 4) or kind not in (0, 1, 2) or (kind == 2 and version == 4):
-            storage = _LAYOUT_NAMES.get(kind, "unknown")
-            raise FileFormatError(f"dataset '/{self.name}' has {storage} storage of version {version}, unknown here")
-        self._kind, self._layout = kind, layout + 2
+        self._storage = Storage(self._message(found, header.LAYOUT), found.all(header.FILTERS), self.name)
 
-    def _message(self, kind):
-        messages = self._header.find_msg_type(kind)
-        if len(messages) != 1 or messages[0]["flags"] & _SHARED_MESSAGE:
+    def _message(self, found, kind):
+        messages = found.messages.get(kind, ())
+        if len(messages) != 1 or kind in found.shared:
             raise FileFormatError(f"dataset '/{self.name}' has {len(messages)} headers of kind {kind}, or a shared one")
-        return messages[0]["offset_to_message"]
+        return messages[0]
 
     def _says_bfloat16(self):
-        return _plain(self._header.get_attributes().get("dtype")) == "bfloat16"
+        return self.file.attribute(self._address, "dtype") == "bfloat16"
 
     @_only_format_errors
     def read(self, shape):
@@ -278,38 +233,10 @@ class H5Dataset:
         if self.shape != shape:
             raise FileFormatError(f"dataset '/{self.name}' has shape {self.shape}, the model wants {shape}")
         dtype = np.dtype("<u2") if self.stored == "bfloat16" else self.stored
-        size = math.prod(shape) * dtype.itemsize
-        if size == 0:
+        if math.prod(shape) == 0:
             return np.zeros(shape, np.float32 if self.stored == "bfloat16" else dtype.newbyteorder("="))
-        if self._kind == 2:
-            values = read_chunks(self.file.handle, self._header, self._layout, shape, dtype)
-        else:
-            values = np.frombuffer(self._bytes(size), dtype).reshape(shape)
+        values = self._storage.read(self.file.handle, shape, dtype)
         if self.stored == "bfloat16":
             # bfloat16 is the upper half of a float32.
             return (values.astype(np.uint32) << 16).view(np.float32)
         return values.astype(dtype.newbyteorder("="), copy=False)
-
-    def _bytes(self, size):
-        if self._kind == 0:
-            (stored,) = struct.unpack_from("<H", self._buffer, self._layout)
-            data = bytes(self._buffer[self._layout + 2 : self._layout + 2 + stored])
-        else:
-            address, stored = struct.unpack_from("<QQ", self._buffer, self._layout)
-            if address == _UNDEFINED:
-                raise FileFormatError(f"dataset '/{self.name}' was declared but never written")
-            if stored == size:
-                return self.file.handle.read_exactly(address, size)
-            data = b""
-        if stored != size or len(data) != size:
-            raise FileFormatError(f"dataset '/{self.name}' stores {stored} bytes where its shape needs {size}")
-        return data
-
-
-def _plain(value):
-    """An attribute as pyfive gives it (bytes, arrays of bytes, NumPy numbers) -> str, number or list of them."""
-    if isinstance(value, np.ndarray):
-        return [_plain(item) for item in value.tolist()]
-    if isinstance(value, bytes):
-        return value.split(b"\x00", 1)[0].decode("utf-8")
-    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,49 @@
+#!/bin/sh
+# Runs tests with the lowest versions of NumPy, SciPy, h5py and tqdm that pyproject.toml allows, without Keras: that the
+# bounds are true. From the root of the repository:
+#
+#     tests/lowest_versions.sh                     with the extensions as they are built in the tree
+#     tests/lowest_versions.sh dist/fastseq-*.whl  with a wheel
+#     PYTHON=python3.10 FOLDER=/tmp/lowest tests/lowest_versions.sh dist/fastseq-*.whl
+#
+# A minute or two. The environment stays in $FOLDER, and is used again. Wheels of the oldest versions are there for
+# Python 3.10 to 3.12.
+set -e
+PYTHON=${PYTHON:-python3}
+FOLDER=${FOLDER:-build/lowest}
+ROOT=$(pwd)
+
+pins() {
+    "$PYTHON" - <<'PINS'
+import re
+text = open("fastseq/requirements.py").read()
+for name, lowest in re.findall(r'"(\w+)": "([\d.]+)"', text):
+    # The first release of SciPy 1.11 has been taken back.
+    print(f"{name}=={lowest}.{1 if name == 'scipy' else 0}")
+PINS
+}
+
+[ -x "$FOLDER/bin/python" ] || "$PYTHON" -m venv "$FOLDER"
+"$FOLDER/bin/python" -m pip install -q $(pins) "hypothesis>=6.100" "pytest>=8"
+PLACE=$("$FOLDER/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+rm -f "$PLACE/fastseq-tree.pth"
+if [ -n "$1" ]; then
+    "$FOLDER/bin/python" -m pip install -q --no-deps --force-reinstall "$1"
+else
+    echo "$ROOT" >"$PLACE/fastseq-tree.pth"
+fi
+
+# Tests find fastseq by the environment, not by the folder that they are started in.
+BIN=$(cd "$FOLDER/bin" && pwd)
+cd tests
+"$BIN/python" - <<'SHOW'
+import fastseq, h5py, numpy, scipy, tqdm
+for module in (numpy, scipy, h5py, tqdm, fastseq):
+    print(f"{module.__name__} {module.__version__} {module.__file__}")
+SHOW
+exec "$BIN/python" -m pytest -q -p no:cacheprovider -m "not tensorflow" \
+    test_requirements.py test_runtime.py test_saving_hdf5.py test_saving_files.py test_saving_sources.py \
+    test_saving_training.py test_saving_config.py test_zip_members.py test_backups.py test_cli.py \
+    test_dense.py test_dot.py test_einsum_dense.py test_embedding.py test_gru.py test_lstm.py test_rnn.py \
+    test_merging.py test_program.py test_predict.py test_streaming.py test_streaming_states.py test_fit.py \
+    test_optimizers.py test_losses.py test_metrics.py test_initializers.py test_decoding.py
