@@ -141,12 +141,13 @@ class Build(build_ext):
         jobs = []
         for isa in ISAS:
             jobs.append((f"src_c/isa/isa_{isa}.c", [*compiler, *COMMON, *ISA_FLAGS[isa], *TEST_FLAGS], HEADERS))
-        extensions = [*compiler, *EXTENSION_FLAGS, *TEST_FLAGS, "-Isrc_c"]
+        version = f'-DFASTSEQ_VERSION="{self.distribution.get_version()}"'
+        extensions = [*compiler, *EXTENSION_FLAGS, version, *TEST_FLAGS, "-Isrc_c"]
         extensions += [f"-I{path}" for path in (numpy.get_include(), sysconfig.get_path("include"))]
         jobs += [(extension.sources[0], extensions, [*HEADERS, *CYTHON]) for extension in self.extensions]
         jobs += [(str(path.relative_to(ROOT)), core, HEADERS) for path in sorted((ROOT / "src_c").glob("*.c"))]
         made = {source: self.object_of(source, command) for source, command, _ in jobs}
-        old = [job for job in jobs if self.force or outdated(made[job[0]], [job[0], "setup.py", *job[2]])]
+        old = [job for job in jobs if self.force or outdated(made[job[0]], [job[0], *job[2]])]
         workers = max(1, min(self.parallel or cores(), len(jobs)))
         say(f"compiling {len(old)} of {len(jobs)} C objects (kernels for {', '.join(ISAS)}) on {workers} core(s) ...")
         in_parallel(workers, [lambda job=job: compile_one(*job[:2], made[job[0]]) for job in old])

@@ -8,9 +8,14 @@
 The names, arguments and meanings are those of Keras 3.15: see https://keras.io/api/.
 """
 
+# ruff: noqa: E402 - the extensions are asked for first, so that one sentence says what is wrong with them
 import importlib
 
 __version__ = "0.1.0"
+
+from fastseq import built
+
+built.check(__path__, __version__)
 
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
