@@ -14,7 +14,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -50,18 +49,25 @@ TEST_BUILDS = {
     # OpenMP's runtime is not built for it, so threads are made as threads.c makes them without.
     "thread": ["-fsanitize=thread", "-DFS_PTHREADS", "-pthread"],
     "stress": ["-DFS_STRESS"],
+    "serial": [],  # as where the compiler has no OpenMP
 }
 tested = [name for name in os.environ.get("FASTSEQ_TEST_BUILD", "").split(",") if name]
 TEST_FLAGS = [flag for name in tested for flag in TEST_BUILDS[name]]
 if tested:
     TEST_FLAGS += ["-O1", "-g1", "-fno-omit-frame-pointer"]
 
-NO_COMPILER = """\
-fastseq needs a C compiler (gcc or clang), and {what}. Install one (Debian, Ubuntu: apt-get install gcc libc6-dev;
-Fedora: dnf install gcc; macOS: xcode-select --install), or name yours in the environment variable CC."""
-NO_HEADERS = """\
-fastseq needs the C headers of this Python ({version}), and {path} is not there. Install them (Debian, Ubuntu:
-apt-get install python3-dev; Fedora: dnf install python3-devel)."""
+NO_COMPILER = (
+    "fastseq needs a C compiler (gcc or clang), and {what}: install one (Debian, Ubuntu: apt-get install gcc "
+    "libc6-dev; Fedora: dnf install gcc; macOS: xcode-select --install), or name yours in the environment variable CC."
+)
+NO_HEADERS = (
+    "fastseq needs the C headers of this Python {version}, and the compiler does not find Python.h: install them "
+    "(Debian, Ubuntu: apt-get install python3-dev; Fedora: dnf install python3-devel)."
+)
+NO_OPENMP = (
+    "this compiler has no OpenMP, so this build computes on one thread (Debian, Ubuntu: apt-get install libgomp1, for "
+    "clang libomp-dev; macOS: brew install libomp)."
+)
 
 
 def say(text):
@@ -85,39 +91,38 @@ def run(command):
         print(done.stderr, file=sys.stderr, flush=True)  # warnings
 
 
-def probe(compiler, text, flags, folder):
-    """Whether a program of these lines builds; raises Failed where it does not."""
-    source = Path(folder, "probe.c")
-    source.write_text(text, encoding="utf-8")
-    run([*compiler, str(source), "-o", str(Path(folder, "probe")), *flags])
-
-
-def check_compiler(compiler):
-    """Ends the build with one sentence where there is no C compiler, or no Python to compile for."""
+def builds(compiler, flags, *headers):
+    """Whether a program with these headers builds, and what the compiler said last where it does not."""
     with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        lines = [*(f"#include <{header}>" for header in headers), "int main(void) { return 0; }", ""]
+        source.write_text("\n".join(lines), encoding="utf-8")
         try:
-            probe(compiler, "#include <math.h>\n#include <stdint.h>\nint main(void) { return 0; }\n", [], folder)
+            run([*compiler, str(source), "-o", str(Path(folder, "probe")), *flags])
         except Failed as error:
-            what = " ".join(str(error).split()) if shutil.which(compiler[0]) else f"there is no {compiler[0]}"
-            raise SystemExit(NO_COMPILER.format(what=what)) from None
-    header = Path(sysconfig.get_path("include"), "Python.h")
-    if not header.exists():
-        raise SystemExit(NO_HEADERS.format(version=platform.python_version(), path=header))
+            return False, str(error).strip().splitlines()[-1]
+    return True, ""
+
+
+def check_compiler(compiler, include_dirs):
+    """Ends the build with one sentence where there is no C compiler, or no Python to compile for."""
+    if shutil.which(compiler[0]) is None:
+        raise SystemExit(NO_COMPILER.format(what=f"there is no {compiler[0]}"))
+    fine, message = builds(compiler, [], "math.h", "stdint.h", "stdlib.h")
+    if not fine:
+        raise SystemExit(NO_COMPILER.format(what=f"{compiler[0]} builds no program ({message})"))
+    if not builds([*compiler, "-c"], [f"-I{path}" for path in include_dirs], "Python.h")[0]:
+        raise SystemExit(NO_HEADERS.format(version=platform.python_version()))
 
 
 def openmp_flags(compiler):
-    """Flags of the compiler's OpenMP, or none where a test program does not build: then there is one thread."""
-    if "thread" in tested:
+    """Flags of the compiler's OpenMP, or none where a program does not build with them: then there is one thread."""
+    if "thread" in tested or "serial" in tested:
         return []
-    text = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
     for flags in (["-fopenmp"], ["-Xpreprocessor", "-fopenmp", "-lomp"]):
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                probe(compiler, text, flags, folder)
-                return flags
-            except Failed:
-                continue
-    say("this compiler has no OpenMP, so this build computes on one thread (Debian: libgomp1, for clang libomp-dev).")
+        if builds(compiler, flags, "omp.h")[0]:
+            return flags
+    say(NO_OPENMP)
     return []
 
 
@@ -135,7 +140,7 @@ class Build(build_ext):
         if os.name != "posix":
             raise SystemExit("fastseq builds on Linux and macOS only.")
         compiler = list(self.compiler.compiler_so)  # with CC and CFLAGS of the environment
-        check_compiler(self.compiler.compiler)
+        check_compiler(self.compiler.compiler, self.include_dirs)
         openmp = openmp_flags(self.compiler.compiler)
         core = [*compiler, *COMMON, *CORE_FLAGS, *(flag for flag in openmp if flag != "-lomp"), *TEST_FLAGS]
         jobs = []
@@ -143,7 +148,7 @@ class Build(build_ext):
             jobs.append((f"src_c/isa/isa_{isa}.c", [*compiler, *COMMON, *ISA_FLAGS[isa], *TEST_FLAGS], HEADERS))
         version = f'-DFASTSEQ_VERSION="{self.distribution.get_version()}"'
         extensions = [*compiler, *EXTENSION_FLAGS, version, *TEST_FLAGS, "-Isrc_c"]
-        extensions += [f"-I{path}" for path in (numpy.get_include(), sysconfig.get_path("include"))]
+        extensions += [f"-I{path}" for path in (numpy.get_include(), *self.include_dirs)]
         jobs += [(extension.sources[0], extensions, [*HEADERS, *CYTHON]) for extension in self.extensions]
         jobs += [(str(path.relative_to(ROOT)), core, HEADERS) for path in sorted((ROOT / "src_c").glob("*.c"))]
         made = {source: self.object_of(source, command) for source, command, _ in jobs}
@@ -205,8 +210,9 @@ def in_parallel(workers, jobs):
             job.result()
 
 
-names = ("_native", "_call", "_stream", "_decode", "_kept")
-setup(
-    ext_modules=[Extension(f"fastseq.{name}", [f"fastseq/{name}.pyx"]) for name in names],
-    cmdclass={"build_ext": Build},
-)
+if __name__ == "__main__":
+    names = ("_native", "_call", "_stream", "_decode", "_kept")
+    setup(
+        ext_modules=[Extension(f"fastseq.{name}", [f"fastseq/{name}.pyx"]) for name in names],
+        cmdclass={"build_ext": Build},
+    )
