@@ -14,11 +14,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 
+import Cython
 import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -165,9 +167,12 @@ class Build(build_ext):
         say(f"built in {time.monotonic() - start:.0f} s.")
 
     def object_of(self, source, command):
-        """The object of a source, in a folder for this compiler with these flags and this Python."""
-        key = hashlib.sha256(f"{command} {sys.implementation.cache_tag}".encode()).hexdigest()[:12]
-        return Path("build", "objects", key, Path(source).stem + ".o")
+        """The object of a source, in a folder for this compiler with these flags; those of Cython also by Python's."""
+        key = [flag for flag in command if not flag.startswith("-I")]  # pip's folders have other names every time
+        if source.endswith(".pyx"):
+            key += [sysconfig.get_config_var("EXT_SUFFIX"), numpy.__version__, Cython.__version__]
+        digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
+        return Path("build", "objects", digest[:12], Path(source).stem + ".o")
 
     def link(self, extension, objects, flags):
         """Links to where setuptools looks for the extension, beside the sources in an editable build."""

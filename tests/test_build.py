@@ -116,6 +116,7 @@ def test_an_object_has_a_place_of_its_own_for_each_set_of_flags(setup):
     place = setup["Build"].object_of
     assert place(None, "src_c/plan.c", ["cc", "-O2"]) == place(None, "src_c/plan.c", ["cc", "-O2"])
     assert place(None, "src_c/plan.c", ["cc", "-O2"]) != place(None, "src_c/plan.c", ["cc", "-O3"])
+    assert place(None, "src_c/plan.c", ["cc", "-I/a"]) == place(None, "src_c/plan.c", ["cc", "-I/b"])
 
 
 def sources_of(command, folder):
