@@ -168,7 +168,8 @@ class Build(build_ext):
 
     def object_of(self, source, command):
         """The object of a source, in a folder for this compiler with these flags; those of Cython also by Python's."""
-        key = [flag for flag in command if not flag.startswith("-I")]  # pip's folders have other names every time
+        # pip's folders have other names every time, and each Python other warnings.
+        key = [flag for flag in command if not flag.startswith(("-I", "-W"))]
         if source.endswith(".pyx"):
             key += [sysconfig.get_config_var("EXT_SUFFIX"), numpy.__version__, Cython.__version__]
         digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
