@@ -34,7 +34,7 @@ from reference import float64
 HERE = Path(__file__).parent
 # engine -> (the module it imports, the name its version goes by)
 PACKAGES = {
-    "fastseq": ("fastseq", "fastseq"),
+    "fastseq": ("fastseq", "fastseq-cpu"),
     "TensorFlow": ("tensorflow", "tensorflow"),
     "TensorFlow XLA": ("tensorflow", "tensorflow"),
     "JAX": ("jax", "jax"),

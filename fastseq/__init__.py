@@ -8,9 +8,16 @@
 The names, arguments and meanings are those of Keras 3.15: see https://keras.io/api/.
 """
 
+# ruff: noqa: E402 - the extensions are asked for first, so that one sentence says what is wrong with them
 import importlib
 
-import fastseq.requirements as requirements  # noqa: F401 -- first, as it looks at NumPy's version
+__version__ = "0.1.0"
+
+from fastseq import built
+
+built.check(__path__, __version__)
+
+import fastseq.requirements as requirements  # noqa: F401 - ahead of the extensions, as it looks at NumPy's version
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor
@@ -27,8 +34,6 @@ from fastseq.runtime import (
 )
 from fastseq.saving import from_keras, load_model
 from fastseq.variable import Variable
-
-__version__ = "0.1.0"
 
 __all__ = [
     "FileFormatError",

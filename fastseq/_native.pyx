@@ -15,7 +15,12 @@ cimport numpy as cnp
 
 from fastseq._kept cimport Scope, resume, suspend
 
+cdef extern from *:
+    const char *FASTSEQ_VERSION  # from setup.py
+
 cnp.import_array()
+
+version = FASTSEQ_VERSION.decode()  # of the sources that this is built from
 
 
 def operations():

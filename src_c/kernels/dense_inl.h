@@ -7,6 +7,17 @@ typedef struct {
 
 /* ---- up to 4 panels side by side, rows in registers ---- */
 
+/* What is not in line in the blocks, that is every activation but linear and relu. The sums come through memory. */
+static __attribute__((noinline)) void fs_dense_any(const fs_dense_run *c, const int32_t *rows, int64_t unit,
+                                                   fs_sums sums, int R, int G)
+{
+    const fs_dense_args *a = c->a;
+    for (int r = 0; r < R; r++)
+        for (int g = 0; g < G; g++)
+            fs_store_units(a->y + rows[r] * a->y_stride, unit + g * FS_PANEL, a->units,
+                           v_one_nan(fs_vact((int)a->activation, sums[r][g], c->p)));
+}
+
 /* G panels from `group` * 4 on; a group has 4 of them, the last one what is left. A block is one vector of each panel,
    so a group holds FS_VECTORS of them. */
 FS_INLINE void fs_dense_block(fs_dense_run *c, const int32_t *rows, int64_t block, const int R, const int G)
@@ -23,12 +34,23 @@ FS_INLINE void fs_dense_block(fs_dense_run *c, const int32_t *rows, int64_t bloc
         FS_UNROLL for (int g = 0; g < G; g++) acc[r][g] = v_load(a->bias + unit + g * FS_PANEL);
     }
     fs_accumulate(acc, x, w, a->inputs, G * FS_PANEL, (fs_ahead){NULL, 0}, R, G);
+    int relu = a->activation == FS_ACT_RELU && fs_relu_is_plain(c->p);
+    if (relu || a->activation == FS_ACT_LINEAR) {
+        FS_UNROLL for (int r = 0; r < R; r++)
+        {
+            float *y = a->y + rows[r] * a->y_stride;
+            FS_UNROLL for (int g = 0; g < G; g++)
+                fs_store_units(y, unit + g * FS_PANEL, a->units,
+                               v_one_nan(relu ? v_max(v_zero(), acc[r][g]) : acc[r][g]));
+        }
+        return;
+    }
+    fs_sums sums;
     FS_UNROLL for (int r = 0; r < R; r++)
     {
-        float *y = a->y + rows[r] * a->y_stride;
-        FS_UNROLL for (int g = 0; g < G; g++)
-            fs_store_units(y, unit + g * FS_PANEL, a->units, v_one_nan(fs_vact((int)a->activation, acc[r][g], c->p)));
+        FS_UNROLL for (int g = 0; g < G; g++) sums[r][g] = acc[r][g];
     }
+    fs_dense_any(c, rows, unit, sums, R, G);
 }
 
 #define FS_DENSE_PANELS(G, most)                                                                                       \

@@ -39,7 +39,6 @@ FS_INLINE void fs_gru_end(const fs_run_state *s, const int32_t *rows, int64_t bl
         fs_finish_units(s, row, unit, h);
     }
 }
-FS_FINISH_TILES(fs_gru)
 
 FS_INLINE void fs_gru_sums(fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R, const int N)
 {
@@ -47,59 +46,63 @@ FS_INLINE void fs_gru_sums(fs_run_state *s, const int32_t *rows, int64_t block, 
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
     fs_tile_sums(s, rows, block, h, acc, R, N, 3);
 }
-FS_TRACED_TILES(fs_gru, FS_BY_ROWS_OF_3)
+FS_CELL_TILES(fs_gru, FS_IS_USUAL(s), FS_ACT_TANH, FS_ACT_SIGMOID, FS_BY_ROWS_OF_3)
 
 static int fs_gru(const fs_gru_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
         .phases = {{FS_PHASE_OF_3(fs_gru_tile), .panels = 1}},
         .phase_count = 1, .unit_panels = 1, .gated = 1,
-    }, traced = {
-        .phases = {{FS_PHASE_OF_3(fs_gru_traced_tile), .panels = 1}},
-        .phase_count = 1, .unit_panels = 1, .gated = 1,
     };
-    return fs_recurrence((const fs_recurrent_args *)args, share, args->trace ? &traced : &cell);
+    return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }
 
 /* Reset before the product. First phase: z and r of two panels at a time, four vectors as an LSTM has them; `kept`
    takes z in the first half of a row's space, r * h in the second. */
-FS_INLINE void fs_gru_gates(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N,
-                            const int traced)
+FS_INLINE void fs_gru_gates_sums(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
+                                 const int N)
 {
     const float *h[FS_MOST_ROWS];
-    fs_sums acc;
-    int rec = (int)s->a->recurrent_activation;
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
     fs_tile_sums(s, rows, block, h, acc, R, N, 4);
+}
+
+FS_INLINE void fs_gru_gates_end(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
+                                const int N, int act, int rec, const int traced)
+{
     FS_UNROLL for (int v = 0; v < R * N; v++)
     {
         FS_UNROLL for (int panel = 0; panel < 2; panel++)
         {
+            int32_t row = FS_TILE_ROW(rows, v);
             int64_t unit = fs_unit_of(FS_TILE_BLOCK(block, v), 2, panel);
-            float *kept = s->kept + FS_TILE_ROW(rows, v) * 2 * s->width + unit;
+            float *kept = s->kept + row * 2 * s->width + unit;
             vf z = fs_vact(rec, acc[v][panel * 2], s->rec);
             v_store(kept, z);
             vf reset = fs_vact(rec, acc[v][panel * 2 + 1], s->rec);
             if (traced) {
-                int values = fs_keeps_values((int)s->a->activation, rec);
-                int32_t row = FS_TILE_ROW(rows, v);
+                int values = fs_keeps_values(act, rec);
                 fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 0, values ? z : acc[v][panel * 2]);
                 fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 1, values ? reset : acc[v][panel * 2 + 1]);
             }
-            v_store(kept + s->width, v_mul(reset, v_load(h[N > 1 ? 0 : v] + unit)));
+            v_store(kept + s->width, v_mul(reset, v_load(fs_h_now(s, row) + unit)));
         }
     }
 }
-FS_TRACED_PHASE(fs_gru_gates, FS_BY_ROWS_OF_4)
+FS_CELL_TILES(fs_gru_gates, FS_IS_SIGMOID(s), (int)s->a->activation, FS_ACT_SIGMOID, FS_BY_ROWS_OF_4)
 
 /* Second phase: the candidates of four panels at a time. */
-FS_INLINE void fs_gru_candidate(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N,
-                                const int traced)
+FS_INLINE void fs_gru_candidate_sums(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc,
+                                     const int R, const int N)
 {
     const float *reset_h[FS_MOST_ROWS];
-    fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++) reset_h[r] = s->kept + (rows[r] * 2 + 1) * s->width;
     fs_tile_sums(s, rows, block, reset_h, acc, R, N, 4);
+}
+
+FS_INLINE void fs_gru_candidate_end(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc,
+                                    const int R, const int N, int act, int rec, const int traced)
+{
     FS_UNROLL for (int v = 0; v < R * N; v++)
     {
         FS_UNROLL for (int g = 0; g < 4; g++)
@@ -107,19 +110,20 @@ FS_INLINE void fs_gru_candidate(fs_run_state *s, const int32_t *rows, int64_t bl
             int32_t row = FS_TILE_ROW(rows, v);
             int64_t unit = fs_unit_of(FS_TILE_BLOCK(block, v), 4, g);
             vf z = v_load(s->kept + row * 2 * s->width + unit);
-            vf candidate = fs_vact((int)s->a->activation, acc[v][g], s->act);
+            vf candidate = fs_vact(act, acc[v][g], s->act);
             vf h = v_load(fs_h_now(s, row) + unit);
             h = v_fma(z, v_sub(h, candidate), candidate);
             if (traced) {
-                int values = fs_keeps_values((int)s->a->activation, (int)s->a->recurrent_activation);
-                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 2, values ? candidate : acc[v][g]);
+                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 2, fs_keeps_values(act, rec) ? candidate : acc[v][g]);
                 fs_keep_state(s, row, unit, h);
             }
-            fs_finish_units(s, row, unit, h);
+            v_store(fs_h_next(s, row) + unit, v_one_nan(h));
         }
     }
+    if (s->a->sequences)
+        fs_write_panels(s, rows, block, R, N);
 }
-FS_TRACED_PHASE(fs_gru_candidate, FS_BY_ROWS_OF_4)
+FS_CELL_TILES(fs_gru_candidate, FS_IS_TANH(s), FS_ACT_TANH, (int)s->a->recurrent_activation, FS_BY_ROWS_OF_4)
 
 static int fs_gru_reset_before(const fs_gru_reset_before_args *args, const fs_share *share)
 {
@@ -127,10 +131,6 @@ static int fs_gru_reset_before(const fs_gru_reset_before_args *args, const fs_sh
         .phases = {{FS_PHASE_OF_4(fs_gru_gates_tile), .panels = 2},
                    {FS_PHASE_OF_4(fs_gru_candidate_tile), .panels = 4}},
         .phase_count = 2, .unit_panels = 4, .gated = 1,
-    }, traced = {
-        .phases = {{FS_PHASE_OF_4(fs_gru_gates_traced_tile), .panels = 2},
-                   {FS_PHASE_OF_4(fs_gru_candidate_traced_tile), .panels = 4}},
-        .phase_count = 2, .unit_panels = 4, .gated = 1,
     };
-    return fs_recurrence((const fs_recurrent_args *)args, share, args->trace ? &traced : &cell);
+    return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }

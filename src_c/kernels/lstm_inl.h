@@ -40,7 +40,6 @@ FS_INLINE void fs_lstm_end(const fs_run_state *s, const int32_t *rows, int64_t b
         fs_finish_units(s, FS_TILE_ROW(rows, v), fs_unit(FS_TILE_BLOCK(block, v)), h);
     }
 }
-FS_FINISH_TILES(fs_lstm)
 
 FS_INLINE void fs_lstm_sums(fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R, const int N)
 {
@@ -48,16 +47,13 @@ FS_INLINE void fs_lstm_sums(fs_run_state *s, const int32_t *rows, int64_t block,
     FS_UNROLL for (int r = 0; r < R; r++) h[r] = fs_h_now(s, rows[r]);
     fs_tile_sums(s, rows, block, h, acc, R, N, 4);
 }
-FS_TRACED_TILES(fs_lstm, FS_BY_ROWS_OF_4)
+FS_CELL_TILES(fs_lstm, FS_IS_USUAL(s), FS_ACT_TANH, FS_ACT_SIGMOID, FS_BY_ROWS_OF_4)
 
 static int fs_lstm(const fs_lstm_args *args, const fs_share *share)
 {
     static const fs_cell_kernel cell = {
         .phases = {{FS_PHASE_OF_4(fs_lstm_tile), .panels = 1}},
         .phase_count = 1, .unit_panels = 1, .has_c = 1, .gated = 1,
-    }, traced = {
-        .phases = {{FS_PHASE_OF_4(fs_lstm_traced_tile), .panels = 1}},
-        .phase_count = 1, .unit_panels = 1, .has_c = 1, .gated = 1,
     };
-    return fs_recurrence((const fs_recurrent_args *)args, share, args->trace ? &traced : &cell);
+    return fs_recurrence((const fs_recurrent_args *)args, share, &cell);
 }

@@ -181,6 +181,23 @@ FS_INLINE void fs_hoist4_block(fs_run_state *s, const int32_t *pairs, int64_t bl
 FS_BY_ROWS_OF_3(fs_hoist3_block, fs_run_state)
 FS_BY_ROWS_OF_4(fs_hoist4_block, fs_run_state)
 
+/* The new states of four panels, which lie in fs_h_next, written out where sequences are wanted: out of line, as 32
+   stores that may be partial are more code than all else in a tile. */
+static __attribute__((noinline)) void fs_write_panels(const fs_run_state *s, const int32_t *rows, int64_t block, int R,
+                                                      int N)
+{
+    const fs_recurrent_args *a = s->a;
+    for (int v = 0; v < R * N; v++) {
+        int32_t row = FS_TILE_ROW(rows, v);
+        const float *h = fs_h_next(s, row);
+        float *y = a->y + row * a->y_row + s->step * a->y_time;
+        for (int g = 0; g < 4; g++) {
+            int64_t unit = fs_unit_of(FS_TILE_BLOCK(block, v), 4, g);
+            fs_store_units(y, unit, a->units, v_load(h + unit));
+        }
+    }
+}
+
 /* The new state of one vector of units: kept for the next step, and written out where sequences are wanted. */
 FS_INLINE void fs_finish_units(const fs_run_state *s, int32_t row, int64_t unit, vf h)
 {
@@ -202,6 +219,8 @@ FS_INLINE void fs_keep(const fs_run_state *s, int32_t row, int64_t unit, int n, 
    in is kept: some have no slope that their value tells. */
 FS_INLINE int fs_keeps_values(int act, int rec) { return act == FS_ACT_TANH && rec == FS_ACT_SIGMOID; }
 
+FS_INLINE int fs_is_traced(const fs_run_state *s) { return s->a->trace != NULL || s->a->states != NULL; }
+
 FS_INLINE void fs_keep_state(const fs_run_state *s, int32_t row, int64_t unit, vf h)
 {
     const fs_recurrent_args *a = s->a;
@@ -209,22 +228,35 @@ FS_INLINE void fs_keep_state(const fs_run_state *s, int32_t row, int64_t unit, v
         fs_store_units(a->states + (row * a->timesteps + s->step) * a->units, unit, a->units, h);
 }
 
-/* A cell's last part, name(state, rows, block, acc, R, N, activation, recurrent activation), as name_tile: for tanh and
-   sigmoid in line; for any others out of line and one by one, so that the tiles do not hold them all. The sums go there
-   through memory of their own: `acc` itself must be in no memory. */
-#define FS_FINISH_TILE(name)                                                                                           \
-    static __attribute__((noinline)) void name##_any(const fs_run_state *s, const int32_t *rows, int64_t block,        \
-                                                     fs_sums acc, int R, int N)                                        \
+/* Activations that a cell's tiles have in line; FS_CELL_TILES asks for one of these. */
+#define FS_IS_TANH(s) ((s)->a->activation == FS_ACT_TANH)
+#define FS_IS_SIGMOID(s) ((s)->a->recurrent_activation == FS_ACT_SIGMOID)
+#define FS_IS_USUAL(s) (FS_IS_TANH(s) && FS_IS_SIGMOID(s))
+
+/* A cell's tiles (or a phase's), from cell_sums(state, rows, block, acc, R, N) and its last part, cell_end(.., activation,
+   recurrent activation, traced). Where `usual` holds and there is no trace, cell_end is in line, with `act` and `rec`.
+   Everything else goes out of line and one by one: tiles that hold it all are most of the library, and of its build. The
+   sums go there through memory of their own (0.5% of a training step): `acc` itself must be in no memory. */
+#define FS_CELL_TILES(cell, usual, act, rec, by_rows)                                                                  \
+    static __attribute__((noinline)) void cell##_rest(const fs_run_state *s, const int32_t *rows, int64_t block,       \
+                                                      fs_sums acc, int R, int N)                                       \
     {                                                                                                                  \
-        for (int v = 0; v < R * N; v++)                                                                                \
-            name(s, &FS_TILE_ROW(rows, v), FS_TILE_BLOCK(block, v), acc + v, 1, 1, (int)s->a->activation,              \
-                 (int)s->a->recurrent_activation);                                                                     \
+        int traced = fs_is_traced(s), activation = (int)s->a->activation;                                              \
+        int recurrent = (int)s->a->recurrent_activation;                                                               \
+        for (int v = 0; v < R * N; v++) {                                                                              \
+            const int32_t *row = &FS_TILE_ROW(rows, v);                                                                \
+            if (usual)                                                                                                 \
+                cell##_end(s, row, FS_TILE_BLOCK(block, v), acc + v, 1, 1, act, rec, 1);                               \
+            else                                                                                                       \
+                cell##_end(s, row, FS_TILE_BLOCK(block, v), acc + v, 1, 1, activation, recurrent, traced);             \
+        }                                                                                                              \
     }                                                                                                                  \
-    FS_INLINE void name##_tile(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,    \
-                               const int N)                                                                            \
+    FS_INLINE void cell##_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)          \
     {                                                                                                                  \
-        if (s->a->activation == FS_ACT_TANH && s->a->recurrent_activation == FS_ACT_SIGMOID) {                         \
-            name(s, rows, block, acc, R, N, FS_ACT_TANH, FS_ACT_SIGMOID);                                              \
+        fs_sums acc;                                                                                                   \
+        cell##_sums(s, rows, block, acc, R, N);                                                                        \
+        if (usual && !fs_is_traced(s)) {                                                                               \
+            cell##_end(s, rows, block, acc, R, N, act, rec, 0);                                                        \
             return;                                                                                                    \
         }                                                                                                              \
         fs_sums sums;                                                                                                  \
@@ -232,47 +264,6 @@ FS_INLINE void fs_keep_state(const fs_run_state *s, int32_t row, int64_t unit, v
         {                                                                                                              \
             FS_UNROLL for (int g = 0; g < 4; g++) sums[v][g] = acc[v][g];                                              \
         }                                                                                                              \
-        name##_any(s, rows, block, sums, R, N);                                                                        \
-    }
-/* The last part of a cell without and with a trace, from cell_end(.., traced): what keeps nothing has no instruction
-   for it. */
-#define FS_FINISH_TILES(cell)                                                                                          \
-    FS_INLINE void cell##_finish(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,  \
-                                 const int N, int act, int rec)                                                        \
-    {                                                                                                                  \
-        cell##_end(s, rows, block, acc, R, N, act, rec, 0);                                                            \
+        cell##_rest(s, rows, block, sums, R, N);                                                                       \
     }                                                                                                                  \
-    FS_INLINE void cell##_keep(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,    \
-                               const int N, int act, int rec)                                                          \
-    {                                                                                                                  \
-        cell##_end(s, rows, block, acc, R, N, act, rec, 1);                                                            \
-    }                                                                                                                  \
-    FS_FINISH_TILE(cell##_finish) FS_FINISH_TILE(cell##_keep)
-/* The tiles of both, from cell_sums and the two last parts. */
-#define FS_TRACED_TILES(cell, by_rows)                                                                                 \
-    FS_INLINE void cell##_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)          \
-    {                                                                                                                  \
-        fs_sums acc;                                                                                                   \
-        cell##_sums(s, rows, block, acc, R, N);                                                                        \
-        cell##_finish_tile(s, rows, block, acc, R, N);                                                                 \
-    }                                                                                                                  \
-    FS_TILES(cell##_tile, fs_run_state, by_rows)                                                                       \
-    FS_INLINE void cell##_traced_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)   \
-    {                                                                                                                  \
-        fs_sums acc;                                                                                                   \
-        cell##_sums(s, rows, block, acc, R, N);                                                                        \
-        cell##_keep_tile(s, rows, block, acc, R, N);                                                                   \
-    }                                                                                                                  \
-    FS_TILES(cell##_traced_tile, fs_run_state, by_rows)
-/* The same from one function phase(.., traced). */
-#define FS_TRACED_PHASE(phase, by_rows)                                                                                \
-    FS_INLINE void phase##_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)         \
-    {                                                                                                                  \
-        phase(s, rows, block, R, N, 0);                                                                                \
-    }                                                                                                                  \
-    FS_TILES(phase##_tile, fs_run_state, by_rows)                                                                      \
-    FS_INLINE void phase##_traced_tile(fs_run_state *s, const int32_t *rows, int64_t block, const int R, const int N)  \
-    {                                                                                                                  \
-        phase(s, rows, block, R, N, 1);                                                                                \
-    }                                                                                                                  \
-    FS_TILES(phase##_traced_tile, fs_run_state, by_rows)
+    FS_TILES(cell##_tile, fs_run_state, by_rows)

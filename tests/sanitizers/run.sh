@@ -7,6 +7,7 @@
 #                    kernels, of which every access is seen, and on the fastest ones
 #   run.sh stress    hangs: threads_stress.py where threads sleep at random before they meet and what a meeting costs is
 #                    measured every 0.1 ms, for a minute (--seconds 60)
+#   run.sh serial    a build as by a compiler without OpenMP, on one thread: the tests of kernels, streams and training
 #
 # Needs gcc with its sanitizer runtimes (Debian: gcc and libc6-dev, which bring libasan8, libubsan1, libtsan2), a Python
 # environment in which fastseq is installed for development ($PYTHON, .venv/bin/python) with Cython, setuptools and
@@ -28,6 +29,7 @@ asan) kinds=address,undefined runtimes="libasan.so libubsan.so" ;;
 ubsan) kinds=undefined runtimes="" ;;
 tsan) kinds=thread runtimes=libtsan.so ;;
 stress) kinds=stress runtimes="" ;;
+serial) kinds=serial runtimes="" ;;
 *)
     echo "unknown: $mode" >&2
     exit 2
@@ -43,7 +45,7 @@ for runtime in $runtimes; do
     }
     preload="$preload $(readlink -f "$file")"
 done
-if ! echo 'int main(void) { return 0; }' | ${CC:-gcc} -fopenmp ${runtimes:+-fsanitize=$kinds} -x c - -o /dev/null; then
+if [ $mode != serial ] && ! echo 'int main(void) { return 0; }' | ${CC:-gcc} -fopenmp ${runtimes:+-fsanitize=$kinds} -x c - -o /dev/null; then
     echo "${CC:-gcc} cannot build for $mode; nothing was run."
     exit 77
 fi
@@ -52,7 +54,7 @@ fi
 mkdir -p "$build"
 tar c -C "$root" --exclude='*.so' --exclude='__pycache__' setup.py pyproject.toml README.md fastseq src_c | tar x -C "$build"
 echo "+ building for $mode in $build"
-(cd "$build" && FASTSEQ_TEST_BUILD=$kinds "$python" setup.py -q build_clib build_ext --inplace -j 2) >"$build/build.log" 2>&1 ||
+(cd "$build" && FASTSEQ_TEST_BUILD=$kinds "$python" setup.py -q build_ext --inplace) >"$build/build.log" 2>&1 ||
     {
         tail -n 30 "$build/build.log"
         exit 1
@@ -73,6 +75,11 @@ tsan)
         FASTSEQ_FORCE_ISA=$isa LD_PRELOAD=$preload "$python" "$root/tests/sanitizers/threads_stress.py" --seconds 60 \
             --patience 300 "$@"
     done
+    ;;
+serial)
+    "$python" -c "import fastseq as f; assert not f._native.has_openmp()"
+    "$python" -m pytest --rootdir "$root" -c "$root/pyproject.toml" -p no:cacheprovider -q -m "not tensorflow" \
+        "$root"/tests/test_{lstm,gru,dense,choice,program,streaming,whole_steps}.py "$@"
     ;;
 *)
     tests=()
