@@ -37,3 +37,17 @@ def same_runtime():
     yield
     runtime.force_isa(isa)
     runtime.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def keras_runs_eagerly(request, monkeypatch):
+    """Keras compiles what it runs in the first case of each test, as it does for its users, and not in the others.
+
+    Compiling takes it longer than the few small batches of a test; numbers, files and messages are the same.
+    """
+    case = getattr(request.node, "callspec", None)
+    if case is None or not any(case.indices.values()) or request.node.get_closest_marker("tensorflow") is None:
+        return
+    trainer = pytest.importorskip("keras").src.trainers.trainer.Trainer
+    setter = trainer.run_eagerly.fset
+    monkeypatch.setattr(trainer, "run_eagerly", property(lambda self: True, setter))
