@@ -91,7 +91,7 @@ def check_gradients(make, x, y, loss="MeanSquaredError", seed=0):
         limit = max(1.5 * rms(theirs - true), 4 * EPS * np.abs(true).max(initial=0.0))
         assert rms(own - true) <= limit, f"{variable.path}: {rms(own - true):.3g}, TensorFlow {rms(theirs - true):.3g}"
         length = np.linalg.norm(way) * np.linalg.norm(true)
-        assert abs(np.vdot(own - true, way)) <= 2e-5 * length + 1e-9, (variable.path, np.vdot(own, way), np.vdot(true, way))
+        assert abs(np.vdot(own - true, way)) <= 2e-5 * length + 1e-9, (variable.path, np.vdot(own - true, way))
         along, lengths = along + np.vdot(true, way), lengths + length
     assert abs(along - slope) <= SLOPE_ERROR * lengths + 1e-9, (along, slope)
     return model, found
