@@ -38,7 +38,7 @@ def compiled(model):
     import tensorflow as tf
 
     inputs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
-    function = tf.function(lambda *given: model(list(given), training=False), input_signature=inputs)
+    function = tf.function(lambda *given: model(list(given), training=False), inputs, autograph=False)
 
     def call(given):
         outputs = function(*[np.asarray(array, spec.dtype.as_numpy_dtype) for array, spec in zip(given, inputs)])

@@ -194,7 +194,7 @@ def keras_gradients(operation, dtype, inputs, units, sequences, go_backwards, ze
         variables = {**given, **dict(zip(("kernel", "recurrent", "bias"), layer.trainable_variables))}
         return tape.gradient(total, variables, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 
-    taped = tf.function(taped) if compiled else taped
+    taped = tf.function(taped, autograph=False) if compiled else taped
 
     def run(weights, given, gradients, mask):
         layer.set_weights(weights)
