@@ -39,14 +39,14 @@ def same_runtime():
     runtime.set_num_threads(threads)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def keras_runs_eagerly(request, monkeypatch):
-    """Keras compiles what it runs in the first case of each test, as it does for its users, and not in the others.
+    """For modules whose tests train a few small batches, which takes Keras less time than compiling does.
 
-    Compiling takes it longer than the few small batches of a test; numbers, files and messages are the same.
+    In the first case of each test it compiles, as it does for its users; numbers, files and messages are the same.
     """
     case = getattr(request.node, "callspec", None)
-    if case is None or not any(case.indices.values()) or request.node.get_closest_marker("tensorflow") is None:
+    if case is None or not any(case.indices.values()):
         return
     trainer = pytest.importorskip("keras").src.trainers.trainer.Trainer
     setter = trainer.run_eagerly.fset

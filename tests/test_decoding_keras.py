@@ -27,11 +27,6 @@ def listed(states):
     return [np.asarray(state) for state in (states if isinstance(states, (list, tuple)) else [states])]
 
 
-@pytest.fixture(autouse=True)
-def keras_runs_eagerly():
-    """It does not: Keras's models are called thousands of times here."""
-
-
 @functools.lru_cache
 def compiled(model):
     """The model as a function of arrays of any batch: what `predict` computes, without a data set for each call."""

@@ -10,11 +10,6 @@ pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")
 
 
-@pytest.fixture(autouse=True)
-def keras_runs_eagerly():
-    """It does not: 64 timesteps are more than compiling takes."""
-
-
 def both(make, **compiled):
     """`make(library)` by fastseq and by Keras, from the same weights, compiled alike."""
     models = []

@@ -9,7 +9,7 @@ from optimizer_cases import KINDS, SHARED, id_of
 
 import fastseq
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("keras_runs_eagerly")]
 keras = pytest.importorskip("keras")
 
 NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adagrad"]
