@@ -37,3 +37,17 @@ def same_runtime():
     yield
     runtime.force_isa(isa)
     runtime.set_num_threads(threads)
+
+
+@pytest.fixture
+def keras_runs_eagerly(request, monkeypatch):
+    """For modules whose tests train a few small batches, which takes Keras less time than compiling does.
+
+    In the first case of each test it compiles, as it does for its users; numbers, files and messages are the same.
+    """
+    case = getattr(request.node, "callspec", None)
+    if case is None or not any(case.indices.values()):
+        return
+    trainer = pytest.importorskip("keras").src.trainers.trainer.Trainer
+    setter = trainer.run_eagerly.fset
+    monkeypatch.setattr(trainer, "run_eagerly", property(lambda self: True, setter))

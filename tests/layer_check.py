@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import pickle
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -72,31 +74,51 @@ def normal(config):
     return clean(json.loads(json.dumps(config)))
 
 
-def check_layer(make, inputs, call=None, weights=None, truth=None, rows=True, config=True, masks=True, seed=0):
+class InKeras(NamedTuple):
+    """A Keras layer, what it gave for a call, with which masks, and the float64 result."""
+
+    layer: object
+    outputs: list
+    masks: list
+    double: list
+
+    def rows(self, start, stop):
+        def part(arrays):
+            return [array if array is None else array[start:stop] for array in arrays]
+
+        return InKeras(self.layer, part(self.outputs), part(self.masks), part(self.double))
+
+
+_KNOWN = {}  # an InKeras for calls that Keras answers together, by all that it depends on
+
+
+def check_layer(
+    make, inputs, call=None, weights=None, truth=None, rows=True, config=True, masks=True, seed=0, together=None
+):
     """Builds `make(library.layers)` with Keras and with fastseq and compares everything a user sees.
 
     make: function of `keras.layers` or `fastseq.layers` that returns the layer; inputs: an array or a list of them;
     call: further call arguments (mask=, initial_state= ... as arrays); weights: list of arrays, else random ones;
     truth(inputs, weights, call): the float64 result, else Keras itself in float64; rows: whether a batch's rows are
-    independent; config: whether get_config must equal Keras's. Returns fastseq's outputs as a list of arrays.
+    independent; config: whether get_config must equal Keras's; together: a list of calls with the same inputs, `call`
+    itself among them, that each have a check of their own: Keras computes them once, as one batch. Returns fastseq's
+    outputs as a list of arrays.
     """
-    keras = pytest.importorskip("keras")
+    pytest.importorskip("keras")
     call = call or {}
-    theirs, ours = make(keras.layers), make(fastseq.layers)
-    expected = theirs(inputs, **call)
+    ours = make(fastseq.layers)
     fastseq_first = ours(inputs, **call)
+    weights = weights or random_weights([v.shape for v in ours.weights], seed)
+    ours.set_weights(weights)
+    shapes = nest.map_structure(np.shape, inputs)
+    if together is None:
+        by_keras = _in_keras(make, shapes, inputs, call, weights, truth)
+    else:
+        by_keras = _in_keras_together(make, shapes, ours, inputs, call, weights, together)
+    theirs, expected, double = by_keras.layer, by_keras.outputs, by_keras.double
     assert [v.shape for v in ours.weights] == [tuple(v.shape) for v in theirs.weights]
     assert [v.name for v in ours.weights] == [v.name for v in theirs.weights]
     assert ours.count_params() == theirs.count_params()
-    weights = weights or random_weights([v.shape for v in ours.weights], seed)
-    theirs.set_weights(weights)
-    ours.set_weights(weights)
-    if getattr(theirs, "stateful", False):
-        theirs.reset_state()
-        ours.reset_state()
-    raw = theirs(inputs, **call)
-    expected = leaves(raw)
-    double = _in_float64(keras, make, inputs, call, weights) if truth is None else leaves(truth(inputs, weights, call))
 
     if getattr(ours, "stateful", False):
         ours.reset_state()
@@ -107,8 +129,8 @@ def check_layer(make, inputs, call=None, weights=None, truth=None, rows=True, co
     for i, (ours_i, theirs_i, double_i) in enumerate(zip(found, expected, double)):
         assert_as_close_as(ours_i, theirs_i, double_i, f"output {i}")
     if masks:
-        for ours_i, theirs_i in zip(nest.flatten(outputs), nest.flatten(_untuple(raw))):
-            _assert_same_mask(arrays.mask_of(ours_i), getattr(theirs_i, "_keras_mask", None))
+        for ours_i, mask in zip(nest.flatten(outputs), by_keras.masks):
+            _assert_same_mask(arrays.mask_of(ours_i), mask)
     if not getattr(ours, "stateful", False):
         _check_isas(ours, inputs, call, found, expected, double)
         _check_threads(ours, inputs, call, found)
@@ -120,27 +142,44 @@ def check_layer(make, inputs, call=None, weights=None, truth=None, rows=True, co
     return found
 
 
-def _untuple(outputs):
-    return list(outputs) if isinstance(outputs, (list, tuple)) else outputs
+def _in_keras(make, shapes, inputs, call, weights, truth=None):
+    import keras
 
+    layer, outputs = _run_keras(keras, make, shapes, inputs, call, weights)
+    masks = [getattr(output, "_keras_mask", None) for output in outputs]
+    masks = [mask if mask is None else np.asarray(mask) for mask in masks]
+    if truth is not None:
+        return InKeras(layer, leaves(outputs), masks, leaves(truth(inputs, weights, call)))
 
-def _in_float64(keras, make, inputs, call, weights):
     def widen(value):
         return value.astype("f8") if getattr(value, "dtype", None) is not None and value.dtype.kind == "f" else value
 
     before = keras.config.dtype_policy().name
     keras.config.set_dtype_policy("float64")
     try:
-        layer = make(keras.layers)
-        widened = nest.map_structure(widen, inputs)
-        kwargs = {key: nest.map_structure(widen, value) for key, value in call.items()}
-        layer(widened, **kwargs)
-        layer.set_weights([w.astype("f8") for w in weights])
-        if getattr(layer, "stateful", False):
-            layer.reset_state()
-        return leaves(layer(widened, **kwargs))
+        widened = (nest.map_structure(widen, value) for value in (inputs, call, weights))
+        return InKeras(layer, leaves(outputs), masks, leaves(_run_keras(keras, make, shapes, *widened)[1]))
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _run_keras(keras, make, shapes, inputs, call, weights):
+    layer = make(keras.layers)
+    layer.build(shapes)
+    layer.set_weights(weights)
+    outputs = layer(inputs, **call)
+    return layer, nest.flatten(list(outputs) if isinstance(outputs, (list, tuple)) else outputs)
+
+
+def _in_keras_together(make, shapes, ours, inputs, call, weights, together):
+    key = pickle.dumps((type(ours).__name__, normal(ours.get_config()), inputs, weights, together))
+    if key not in _KNOWN:
+        many = nest.map_structure(lambda array: np.concatenate([array] * len(together)), inputs)
+        calls = nest.pack_like(together[0], [np.concatenate(parts) for parts in zip(*map(nest.flatten, together))])
+        _KNOWN[key] = _in_keras(make, shapes, many, calls, weights)
+    (place,) = [i for i, other in enumerate(together) if other is call]
+    batch = len(nest.flatten(inputs)[0])
+    return _KNOWN[key].rows(place * batch, (place + 1) * batch)
 
 
 def _assert_same_mask(ours, theirs):

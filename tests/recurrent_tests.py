@@ -66,7 +66,7 @@ class RecurrentTests:
     @pytest.mark.parametrize("state", [False, True])
     @pytest.mark.parametrize("initial", [False, True])
     def test_options(self, sequences, backwards, state, initial, rng):
-        x = rng.standard_normal((4, 6, 3)).astype("f")
+        x = rng.standard_normal((4, 4, 3)).astype("f")
         call = {"initial_state": self.initial_state(4, 5, rng)} if initial else {}
         options = {"return_sequences": sequences, "go_backwards": backwards, "return_state": state}
         for variant in self.variants:
@@ -77,14 +77,15 @@ class RecurrentTests:
     @pytest.mark.parametrize("backwards", [False, True])
     @pytest.mark.parametrize("zero", [False, True])
     def test_masks(self, pattern, backwards, zero, rng):
-        x = rng.standard_normal((8, 6, 3)).astype("f")
-        mask = mask_patterns(8, 6, rng)[pattern]
+        x = rng.standard_normal((8, 4, 3)).astype("f")
+        masks = mask_patterns(8, 4, rng)
         options = {"go_backwards": backwards, "zero_output_for_mask": zero, "return_state": True}
         for variant in self.variants:
             for sequences in (True, False):
                 make = self.make(5, return_sequences=sequences, **options, **variant)
-                check_layer(make, x, {"mask": mask})
-                check_layer(make, x, {"mask": mask, "initial_state": self.initial_state(8, 5, rng)})
+                for more in ({}, {"initial_state": self.initial_state(8, 5, rng)}):
+                    calls = {name: {"mask": mask, **more} for name, mask in masks.items()}
+                    check_layer(make, x, calls[pattern], together=list(calls.values()))
 
     @pytest.mark.tensorflow
     def test_mask_attached_to_the_input(self, rng):

@@ -23,7 +23,7 @@ def activations(k):
 
 
 def activations_in_cells(k):
-    x = sequence(k)
+    x = sequence(k, 3, 4)
     outputs = [k.layers.LSTM(3, activation=name, recurrent_activation="hard_sigmoid")(x) for name in ("relu6", "mish")]
     outputs += [k.layers.GRU(3, activation=name, recurrent_activation="tanh")(x) for name in ("elu", "softsign")]
     return k.Model(x, [*outputs, k.layers.SimpleRNN(3, activation=None)(x), k.layers.GRU(2, activation="softmax")(x)])
@@ -112,7 +112,7 @@ def regularized(k):
 
 
 def lstm_options(k):
-    x = sequence(k)
+    x = sequence(k, 3, 4)
     options = [
         {"use_bias": False},
         {"unit_forget_bias": False, "go_backwards": True},
@@ -124,7 +124,7 @@ def lstm_options(k):
 
 
 def gru_options(k):
-    x = sequence(k)
+    x = sequence(k, 3, 4)
     options = [
         {"reset_after": False},
         {"reset_after": True, "go_backwards": True, "return_sequences": True},
@@ -137,7 +137,7 @@ def gru_options(k):
 
 
 def cells(k):
-    x, make = sequence(k), k.layers
+    x, make = sequence(k, 3, 4), k.layers
     stack = make.StackedRNNCells([make.LSTMCell(3), make.LSTMCell(2, unit_forget_bias=False), make.GRUCell(4)])
     simple = [make.SimpleRNNCell(3, activation="relu"), make.GRUCell(2, reset_after=False, recurrent_dropout=0.1)]
     y, *_ = make.RNN(stack, return_sequences=True, return_state=True)(make.Masking()(x))
@@ -147,7 +147,7 @@ def cells(k):
 
 
 def both_ways(k):
-    x, make = sequence(k), k.layers
+    x, make = sequence(k, 3, 4), k.layers
     outputs = []
     for mode in ("sum", "mul", "ave", "concat", None):
         outputs.append(make.Bidirectional(make.LSTM(3, return_sequences=True), merge_mode=mode)(x))

@@ -9,6 +9,7 @@ import fastseq
 from fastseq import runtime
 
 MERGES = ["concat", "sum", "mul", "ave", None]
+PATTERNS = ["right", "left", "inside", "all masked"]
 LAYERS = [("LSTM", {}), ("GRU", {}), ("GRU", {"reset_after": False}), ("SimpleRNN", {})]
 
 
@@ -18,7 +19,7 @@ LAYERS = [("LSTM", {}), ("GRU", {}), ("GRU", {"reset_after": False}), ("SimpleRN
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("state", [False, True])
 def test_merge_modes(name, options, merge, sequences, state, rng):
-    x = rng.standard_normal((3, 5, 4)).astype("f")
+    x = rng.standard_normal((3, 4, 4)).astype("f")
 
     def make(layers):
         inner = getattr(layers, name)(6, return_sequences=sequences, return_state=state, **options)
@@ -28,19 +29,20 @@ def test_merge_modes(name, options, merge, sequences, state, rng):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("pattern", ["right", "left", "inside", "all masked"])
+@pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("sequences", [False, True])
 @pytest.mark.parametrize("name, options", LAYERS, ids=str)
 def test_masks(name, options, pattern, sequences, rng):
-    x = rng.standard_normal((6, 5, 4)).astype("f")
-    mask = mask_patterns(6, 5, rng)[pattern]
+    x, masks = rng.standard_normal((6, 4, 4)).astype("f"), mask_patterns(6, 4, rng)
+    calls = {key: {"mask": masks[key]} for key in PATTERNS}
     for merge in ("concat", "sum"):
         check_layer(
             lambda layers, m=merge: layers.Bidirectional(
                 getattr(layers, name)(5, return_sequences=sequences, **options), merge_mode=m
             ),
             x,
-            {"mask": mask},
+            calls[pattern],
+            together=list(calls.values()),
         )
 
 

@@ -1,5 +1,6 @@
 """Decoding beside the loops of Keras's tutorials, token by token, on models that Keras trains here."""
 
+import functools
 import types
 
 import decoding_models as made
@@ -26,13 +27,29 @@ def listed(states):
     return [np.asarray(state) for state in (states if isinstance(states, (list, tuple)) else [states])]
 
 
-def keras_step(model, convert=lambda ids: ids, call="predict_on_batch", token=0, states=None):
+@functools.lru_cache
+def compiled(model):
+    """The model as a function of arrays of any batch: what `predict` computes, without a data set for each call."""
+    import tensorflow as tf
+
+    inputs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in model.inputs]
+    function = tf.function(lambda *given: model(list(given), training=False), inputs, autograph=False)
+
+    def call(given):
+        outputs = function(*[np.asarray(array, spec.dtype.as_numpy_dtype) for array, spec in zip(given, inputs)])
+        return [array.numpy() for array in outputs] if isinstance(outputs, (list, tuple)) else outputs.numpy()
+
+    return call
+
+
+def keras_step(model, convert=lambda ids: ids, call=None, token=0, states=None):
     """A step function of decoding_reference by Keras's one-step model.
 
-    token: which input takes the token, and which output gives the probabilities. states: (input, output) indices of the
-    states; an output of None is an input that stays as it is.
+    call: a function of the list of inputs, else the compiled model. token: which input takes the token, and which
+    output gives the probabilities. states: (input, output) indices of the states; an output of None is an input that
+    stays as it is.
     """
-    options = {"verbose": 0} if call == "predict" else {}
+    call = call or compiled(model)
     count = len(model.inputs) - 1
     states = states or [(i + 1, i + 1) for i in range(count)]
 
@@ -41,7 +58,7 @@ def keras_step(model, convert=lambda ids: ids, call="predict_on_batch", token=0,
         inputs[token] = convert(tokens[:, None])
         for (place, _), value in zip(states, values):
             inputs[place] = value
-        outputs = getattr(model, call)(inputs, **options)
+        outputs = call(inputs)
         probabilities = outputs[token]
         after = [value if out is None else outputs[out] for (_, out), value in zip(states, values)]
         return probabilities.reshape(len(tokens), -1), after
@@ -117,7 +134,7 @@ def tutorial(trained, source):
 def test_greedy_is_the_tutorials_loop(trained, data):
     decoder = decoding.Decoder(trained.our_step, **LIMITS)
     found = decoder.greedy(data.our_states)
-    step = keras_step(trained.step, trained.convert, "predict")
+    step = keras_step(trained.step, trained.convert, lambda inputs: trained.step.predict(inputs, verbose=0))
     same(found, reference.greedy(step, data.states, **LIMITS))
     for row in (0, 1, 2, 40, 41):
         ids = tutorial(trained, data.sources[row][None])
@@ -219,9 +236,7 @@ def text(request, tmp_path_factory):
     theirs, path = made.text_model(keras, hot), tmp_path_factory.mktemp("text") / "model.keras"
     theirs.save(path)
     convert = (lambda ids: np.eye(len(made.CHARACTERS), dtype="f")[ids]) if hot else (lambda ids: ids)
-    return types.SimpleNamespace(
-        ours=fastseq.load_model(path), predict=lambda ids: theirs.predict(convert(ids), verbose=0)
-    )
+    return types.SimpleNamespace(ours=fastseq.load_model(path), predict=lambda ids: compiled(theirs)([convert(ids)]))
 
 
 def test_generate_is_the_loop_over_the_last_characters(text):

@@ -16,7 +16,7 @@ from fastseq.models.mask_ops import MaskOperation
 
 
 @pytest.fixture
-def keras():
+def keras(keras_runs_eagerly):
     keras = pytest.importorskip("keras")
     pytest.importorskip("tensorflow")
     return keras

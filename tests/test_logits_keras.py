@@ -5,7 +5,7 @@ import pytest
 
 import fastseq
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("keras_runs_eagerly")]
 keras = pytest.importorskip("keras")
 
 # Logits of 60 and 30, whose probabilities are clipped, and of 2 and 1: nothing between, where the last bit of a

@@ -25,7 +25,7 @@ from training_files import (
 import fastseq
 from fastseq import naming
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("keras_runs_eagerly")]
 keras = pytest.importorskip("keras")
 
 HALF = BATCHES // 2
