@@ -202,6 +202,38 @@ cdef class StreamCore:
         """
         return self._alone(self._steps, x, out)
 
+    # Here, as a line of Python behind the change would be a place for Ctrl-C.
+
+    def reset(self, rows=None):
+        """Sets the states to the first ones: all, or of these rows (an index, a list of them, a slice or a bool array).
+
+        Raises IndexError for rows that are not there.
+        """
+        self._alone(self._reset, slice(None) if rows is None else rows)
+
+    @property
+    def state(self):
+        """dict: name of a recurrent layer -> copies of its states, a list of (B, units) float32 arrays.
+
+        A layer inside a model has the path "model/layer"; a second call of a layer is called "layer#2". The states of
+        an RNN over several cells come cell by cell. Can be set to such a dict, of all the layers.
+        Raises ValueError for other names, shapes, and for NaN.
+        """
+        return self._named(self._alone(self._copies))
+
+    @state.setter
+    def state(self, value):
+        self._alone(self._replace, self._checked(value))
+
+    def restore(self, saved):
+        """Sets the states from `state_bytes` of a stream of the same layers and batch size.
+
+        One of batch size 1 and a stream of a pool take each other's.
+        Raises ValueError for bytes that are not such, are cut short or changed, for states of other layers or shapes,
+        and for NaN; the states are then what they were.
+        """
+        self._alone(self._replace, self._checked(self._from_bytes(saved)))
+
 
 cdef inline bint fits(cnp.ndarray array, int ndim, cnp.npy_intp *wanted, int type_number) noexcept:
     cdef cnp.npy_intp *dims = cnp.PyArray_DIMS(array)
@@ -347,3 +379,41 @@ def step_rows(pool, inputs):
     finally:
         lock.release()
     return results
+
+
+def reset_row(pool, handle):
+    """Sets the states of one stream to the first ones. Raises KeyError for a handle that is not open."""
+    put_row(pool, handle, pool._first_states())
+
+
+def set_row(pool, handle, state):
+    """Sets one stream's states to such a dict. Raises KeyError, and ValueError as `Stream.state` does."""
+    put_row(pool, handle, pool._checked(state))
+
+
+def restore_row(pool, handle, saved):
+    """Sets one stream's states from `state_bytes` of a pool or a `Stream` of one row, of the same layers.
+
+    Raises KeyError for a handle that is not open, ValueError as `Stream.restore` does.
+    """
+    put_row(pool, handle, pool._checked(pool._from_bytes(saved)))
+
+
+cdef int put_row(pool, handle, list states) except -1:
+    """states: arrays (1, ...)."""
+    cdef cnp.ndarray number = np.empty(1, np.intp)
+    lock = pool._lock
+    lock.acquire()
+    try:
+        number[0] = pool._row(handle)
+        before = [np.empty_like(state) for state in states]
+        move_rows(pool._pool, before, number, 1, False)
+        move_rows(pool._pool, states, number, 1, True)
+        try:
+            check_signals()
+        except:
+            move_rows(pool._pool, before, number, 1, True)
+            raise
+    finally:
+        lock.release()
+    return 0

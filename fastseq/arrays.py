@@ -32,7 +32,7 @@ def mask_of(value):
 
 def refuse_uneven(value, who):
     """Raises ValueError for ragged and sparse tensors, of TensorFlow or SciPy, by what they have."""
-    if hasattr(value, "row_splits") or hasattr(value, "ragged_rank"):
+    if hasattr(value, "row_splits") or getattr(value, "ragged_rank", None):  # 0 or None of a dense symbolic tensor
         raise ValueError(
             f"{who} takes arrays, and rows of one length: ragged tensors are not supported. Pad the rows, as "
             "x.to_tensor() and pad_sequences do; a Masking layer, or mask_zero=True in Embedding, leaves padding out."

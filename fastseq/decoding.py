@@ -248,6 +248,7 @@ def generate(
 def _windows(ids, window, pad_id, who):
     """(B, window) int32: the last tokens of every row, behind as many `pad_id` as are missing."""
     if not isinstance(ids, np.ndarray):
+        arrays.refuse_uneven(ids, who)
         ids = list(ids)
         nested = bool(ids) and all(np.ndim(row) == 1 for row in ids)
         ids = [np.asarray(row) for row in ids] if nested else np.asarray(ids, np.int64 if not ids else None)
@@ -313,10 +314,12 @@ def _number(value, name, fits, what):
 
 def _draw(batch, temperature, top_k, top_p, seed):
     """(a seed for each row (B,) uint64, temperature, top_k, top_p) for src_c/decode.c."""
-    hint = "above 0 (the limit 0 is greedy)"
-    temperature = _number(temperature, "temperature", lambda value: value > 0, hint)
+    # The kernels divide by it in float32, of which this is the smallest number that is not denormal.
+    smallest = float(np.finfo(np.float32).tiny)
+    hint = f"at least {smallest:.3g} (the limit 0 is greedy)"
+    temperature = _number(temperature, "temperature", lambda value: value >= smallest, hint)
     top_p = 1.0 if top_p is None else _number(top_p, "top_p", lambda value: 0 < value <= 1, "above 0 and at most 1")
-    top_k = 0 if top_k is None else _at_least_one(top_k, "top_k")
+    top_k = 0 if top_k is None else min(_at_least_one(top_k, "top_k"), 2**31 - 1)  # more tokens than there are
     seeds = np.asarray(default_seed() if seed is None else seed)
     if seeds.dtype.kind not in "iu" or seeds.shape not in ((), (batch,)):
         raise ValueError(

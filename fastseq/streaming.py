@@ -170,13 +170,6 @@ class Stream(_stream.StreamCore):
 
     # ---- states --------------------------------------------------------------------------------------------------
 
-    def reset(self, rows=None):
-        """Sets the states to the first ones: all, or of these rows (an index, a list of them, a slice or a bool array).
-
-        Raises IndexError for rows that are not there.
-        """
-        self._alone(self._reset, slice(None) if rows is None else rows)
-
     def _reset(self, rows):
         try:
             np.arange(self.batch_size)[rows]
@@ -188,19 +181,14 @@ class Stream(_stream.StreamCore):
             state[rows] = start[rows]
         self._replace(states)
 
-    @property
-    def state(self):
-        """dict: name of a recurrent layer -> copies of its states, a list of (B, units) float32 arrays.
+    def _named(self, states):
+        return stream_state.named(self._states, states)
 
-        A layer inside a model has the path "model/layer"; a second call of a layer is called "layer#2". The states of
-        an RNN over several cells come cell by cell. Can be set to such a dict, of all the layers.
-        Raises ValueError for other names, shapes, and for NaN.
-        """
-        return stream_state.named(self._states, self._alone(self._copies))
+    def _checked(self, value):
+        return stream_state.checked(self._states, value, f"model '{self.model.name}'")
 
-    @state.setter
-    def state(self, value):
-        self._alone(self._replace, stream_state.checked(self._states, value, f"model '{self.model.name}'"))
+    def _from_bytes(self, saved):
+        return stream_state.from_bytes(self._states, saved)
 
     def _copies(self):
         return [state.copy() for state in self._current]
@@ -208,15 +196,6 @@ class Stream(_stream.StreamCore):
     def state_bytes(self):
         """The states as bytes for `restore`, here or in another process or machine."""
         return stream_state.to_bytes(self._states, self._alone(self._copies))
-
-    def restore(self, saved):
-        """Sets the states from `state_bytes` of a stream of the same layers and batch size.
-
-        One of batch size 1 and a stream of a pool take each other's.
-        Raises ValueError for bytes that are not such, are cut short or changed, for states of other layers or shapes,
-        and for NaN; the states are then what they were.
-        """
-        self.state = stream_state.from_bytes(self._states, saved)
 
     def __reduce__(self):
         """A stream of its own where this one is: copy.copy of the same model, pickle and deepcopy of a copy of it."""
@@ -264,17 +243,13 @@ class StreamPool:
         return len(self._rows)
 
     open, close, step = _stream.open_row, _stream.close_row, _stream.step_rows
+    reset, set_state, restore = _stream.reset_row, _stream.set_row, _stream.restore_row
 
     def _first_states(self):
         return self._one._plan(1)[0].start
 
     def _full_error(self):
         return RuntimeError(f"The pool of model '{self.model.name}' is full: {self.capacity} streams are open.")
-
-    def reset(self, handle):
-        """Sets the states of one stream to the first ones. Raises KeyError for a handle that is not open."""
-        with self._lock:
-            self._put(self._row(handle), self._first_states())
 
     def state(self, handle):
         """Copies of one stream's states, as `Stream.state` of one row. Raises KeyError for a handle that is not open.
@@ -283,22 +258,15 @@ class StreamPool:
         """
         return stream_state.named(self._states, self._copies(handle))
 
-    def set_state(self, handle, state):
-        """Sets one stream's states to such a dict. Raises KeyError, and ValueError as `Stream.state` does."""
-        found = stream_state.checked(self._states, state, f"model '{self.model.name}'")
-        with self._lock:
-            self._put(self._row(handle), found)
-
     def state_bytes(self, handle):
         """One stream's states as bytes, for `restore` of a pool or of a `Stream` of one row. Raises KeyError."""
         return stream_state.to_bytes(self._states, self._copies(handle))
 
-    def restore(self, handle, saved):
-        """Sets one stream's states from `state_bytes` of a pool or a `Stream` of one row, of the same layers.
+    def _checked(self, state):
+        return stream_state.checked(self._states, state, f"model '{self.model.name}'")
 
-        Raises KeyError for a handle that is not open, ValueError as `Stream.restore` does.
-        """
-        self.set_state(handle, stream_state.from_bytes(self._states, saved))
+    def _from_bytes(self, saved):
+        return stream_state.from_bytes(self._states, saved)
 
     def _row(self, handle):
         if handle not in self._rows:
@@ -309,10 +277,6 @@ class StreamPool:
         with self._lock:
             row = self._row(handle)
             return [state[row : row + 1].copy() for state in self._pool]
-
-    def _put(self, row, states):
-        """states: arrays (1, ...)."""
-        _stream.move_rows(self._pool, states, np.array([row], np.intp), 1, True)
 
     def _run(self, inputs):
         """(results, states before, states after) of one timestep, a row for each of `inputs`; the pool is as it was."""

@@ -18,7 +18,7 @@ import numpy as np
 from fastseq import _call, activations, constraints, initializers, nest, regularizers
 from fastseq.graph import KerasTensor, Node, is_symbolic
 from fastseq.kept_states import all_or_nothing
-from fastseq.layers import calling
+from fastseq.layers import building, calling
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
 from fastseq.naming import auto_name
@@ -260,23 +260,32 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
 
     def _build_once(self, shapes):
         """shapes: dict of the tensor arguments' shapes by name, the first argument's first."""
-        if self.built:
+        if self.built and not building.under_way:
             return
+        with building.lock:
+            if self.built:
+                return
+            before = self._variables[:]
+            building.under_way.append(self)
+            try:
+                self._build_for(shapes)
+                self._after_build()
+            except BaseException:
+                # The next call builds it anew, and not on top of the weights that are there already.
+                self._variables[:] = before
+                self.built = False
+                raise
+            finally:
+                building.under_way.pop()
+
+    def _build_for(self, shapes):
         names = [n for n in inspect.signature(self.build).parameters if n.endswith("_shape")]
         matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
-        before = self._variables[:]
-        try:
-            if len(names) > 1 and matching:
-                self.build(**matching)
-            else:
-                self.build(next(iter(shapes.values())))
-            self._build_shape = matching if len(matching) > 1 else next(iter(shapes.values()))
-            self._after_build()
-        except BaseException:
-            # The next call builds it anew, and not on top of the weights that are there already.
-            self._variables[:] = before
-            self.built = False
-            raise
+        if len(names) > 1 and matching:
+            self.build(**matching)
+        else:
+            self.build(next(iter(shapes.values())))
+        self._build_shape = matching if len(matching) > 1 else next(iter(shapes.values()))
 
     def _after_build(self):
         self.built = True

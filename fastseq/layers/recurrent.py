@@ -48,6 +48,7 @@ class OverTime(Layer):
         initial = self.get_initial_state(batch_size)
         self.states = nest.map_structure(lambda state: np.array(state, np.float32, order="C"), initial)
 
+    @kept_states.all_or_nothing
     def reset_state(self, states=None):
         """Sets the kept states of a stateful layer to zeros, or to `states`, an array for each (Keras 2's argument).
 
@@ -81,6 +82,7 @@ class OverTime(Layer):
                 )
         kept_states.write(kept, given)
 
+    @kept_states.all_or_nothing
     def reset_states(self, states=None):
         """The older name of `reset_state`."""
         self.reset_state(states)

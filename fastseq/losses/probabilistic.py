@@ -81,13 +81,13 @@ def _sparse(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
     if ignore_class is not None:
         valid = y_true != ignore_class
         y_true, y_pred = np.where(valid, y_true, 0), np.where(valid[..., None], y_pred, y_pred.dtype.type(0))
-    classes = y_true.astype(np.int64)
-    wrong = (classes < 0) | (classes >= y_pred.shape[-1])
+    wrong = ~((y_true > -1) & (y_true < y_pred.shape[-1]))  # not a number is none of them
     if wrong.any():
         raise ValueError(
-            f"Loss sparse_categorical_crossentropy: class {classes[wrong].flat[0]} is outside the {y_pred.shape[-1]} "
+            f"Loss sparse_categorical_crossentropy: class {y_true[wrong].flat[0]:.17g} is outside the {y_pred.shape[-1]} "
             f"classes of the predictions (labels of shape {given}, predictions of {y_pred.shape})."
         )
+    classes = y_true.astype(np.int64)
     inside = clipped = 1
     logits = y_pred
     if not from_logits:

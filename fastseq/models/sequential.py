@@ -3,6 +3,7 @@
 from fastseq import mask_rules, nest
 from fastseq.errors import FileFormatError
 from fastseq.graph import KerasTensor
+from fastseq.layers import building
 from fastseq.layers.base import Layer
 from fastseq.layers.input_layer import InputLayer
 from fastseq.models.functional import Functional
@@ -194,7 +195,9 @@ class Sequential(Model):
         if not self.built and not nest.is_nested(first) and not self._stack.has_input():
             # The weights do not depend on the batch size; only states that are kept do.
             shape = first.shape if self.stateful else (None, *first.shape[1:])
-            self.build(shape)
+            with building.lock:  # other threads may make their first call too
+                if not self.built:
+                    self.build(shape)
         return super().trace(p, arguments)
 
     # ---- calling -------------------------------------------------------------------------------------------------

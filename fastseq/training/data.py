@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastseq import nest
+from fastseq.arrays import refuse_uneven
 from fastseq.models.predict import _is_arrays, unrecognized
 
 _BATCH_SIZE = 32
@@ -235,7 +236,13 @@ def _chosen(structure, rows):
 
 
 def _as_arrays(structure):
-    return nest.map_structure(lambda leaf: leaf if leaf is None else np.asarray(leaf), structure)
+    def array(leaf):
+        if leaf is None:
+            return None
+        refuse_uneven(leaf, "fit(), evaluate() and train_on_batch()")
+        return np.asarray(leaf)
+
+    return nest.map_structure(array, structure)
 
 
 def _common_length(data):

@@ -51,9 +51,10 @@ class Turn:
 
     def _things(self):
         """What nobody else may change meanwhile. Asked for only where there is somebody else: it takes 10 us."""
-        if not self.trains:
-            return [self.trainer]
-        return [self.trainer, self.trainer.optimizer, *self.trainer.model.trainable_variables]
+        changed = [self.trainer, *self.trainer.compiled.metrics]
+        if self.trains:
+            changed += [self.trainer.optimizer, *self.trainer.model.trainable_variables]
+        return changed
 
     def over(self):
         """Lets others begin."""
