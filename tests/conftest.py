@@ -1,4 +1,7 @@
-"""What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test."""
+"""What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test.
+
+Which tests a run takes is which_tests.py's.
+"""
 
 import os
 import signal
@@ -14,6 +17,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import pytest
 
+pytest_plugins = ["which_tests"]
 pytest.register_assert_rewrite("layer_check", "recurrent_tests")
 
 import numpy as np  # noqa: E402
