@@ -15,6 +15,13 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+# Of xdist's processes each takes its part of the cores for NumPy and TensorFlow, which wait in busy loops. What fastseq
+# takes stays as it is: threads are among what is tested.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    part = str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    for name in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, part)
+
 import pytest
 
 pytest_plugins = ["which_tests"]

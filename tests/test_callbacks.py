@@ -165,6 +165,7 @@ broken_run(Model(noisy=True), {folder!r}, {freq!r}, {double}, Killer({when}))
 """
 
 
+@pytest.mark.slow("kills 24 processes")
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("freq", ["epoch", 1, 3])
 @pytest.mark.parametrize("when", [9, 12, 15, 22])

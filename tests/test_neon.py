@@ -24,7 +24,10 @@ def missing():
     return None if X86 else "there is no instruction set beside NEON to compare with"
 
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+    pytest.mark.slow("builds the core twice, in 100 s of a core"),
+]
 
 
 def setup_flags():
