@@ -17,8 +17,8 @@ def differences(twin, states, values, gradients, mask=None, go_backwards=False, 
     """The gradients of sum(y dy) + sum(hn dhn) + sum(cn dcn) by each of `values`, element by element.
 
     twin: function of a list of weights (kernel, recurrent, bias) that gives the step (x (..., B, I), states) -> (y,
-    states) of one timestep; states: how many it has; values: x (B, T, I), perhaps h0 and c0 (B, H), and the weights, by name; gradients: dy
-    (B, T, H) or (B, H), perhaps dhn and dcn (B, H); mask: None or (B, T) bool.
+    states) of one timestep; states: how many it has; values: x (B, T, I), perhaps h0 and c0 (B, H), and the weights, by
+    name; gradients: dy (B, T, H) or (B, H), perhaps dhn and dcn (B, H); mask: None or (B, T) bool.
     """
     values, gradients = double(values), double(gradients)
     found = {}
