@@ -51,6 +51,16 @@ SUITE = {
             assert number, "the first one fails"
             print("after")
     """,
+    "skips/test_skips.py": """
+        import pytest
+
+        def test_hardware():
+            pytest.skip("this CPU has no wings")
+
+        @pytest.mark.skipif(True, reason="no compiler")
+        def test_compiler():
+            pass
+    """,
 }
 
 
@@ -77,7 +87,8 @@ import pytest
 found = []
 for arguments in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        status = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "--ignore=tests/broken", *arguments])
+        status = pytest.main(["--collect-only", "-q", "-p", "no:cacheprovider", "--ignore=tests/broken",
+                              "--ignore=tests/skips", *arguments])
     assert status in (0, 5), out.getvalue()
     found.append([line.partition("tests/")[2] for line in out.getvalue().split("\\n") if "::" in line])
 print(json.dumps(found))
@@ -119,19 +130,22 @@ def test_what_runs(suite):
     assert dict(zip(RUNS, map(set, json.loads(done.stdout)), strict=True)) == RUNS
 
 
-def pytest_in(suite, *arguments):
+def pytest_in(suite, *arguments, status=0, **variables):
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
-    return subprocess.run(command, cwd=suite, env=environment(), capture_output=True, text=True, timeout=300).stdout
+    env = environment() | variables
+    done = subprocess.run(command, cwd=suite, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_what_was_left_out_is_said_and_failures_are_told_at_once(suite):
     pytest.importorskip("xdist")
     for processes in ([], ["-n", "0"], ["-n", "2"], ["-p", "no:xdist"]):
-        out = pytest_in(suite, *processes)
+        out = pytest_in(suite, *processes, status=1)
         count = int(processes[1]) if processes[:1] == ["-n"] else which_tests.processes() if not processes else 0
         assert ("[gw0]" in out) == (count > 0), out
         assert f"{len(CHOSEN) - len(OWN)} comparisons with Keras stood for {len(KERAS)}, and 1 slow tests" in out, out
-        assert f"1 failed, {len(CHOSEN) + 3} passed" in out.splitlines()[-1], out
+        assert f"1 failed, {len(CHOSEN) + 3} passed, 2 skipped" in out.splitlines()[-1], out
         told = re.search(r"^FAILED tests/broken/test_broken.py::test_number\[0\] - .*the first one fails", out, re.M)
         assert told.start() < out.index("= FAILURES ="), out
 
@@ -140,6 +154,16 @@ def test_one_process_where_tests_are_named(suite):
     for arguments in (["tests/test_own.py"], ["tests/test_own.py::test_kill"], ["-k", "kernel"]):
         out = pytest_in(suite, *arguments)
         assert "created:" not in out and "passed" in out and "left out" not in out, out
+
+
+def test_unknown_skips_fail_where_known_ones_are_listed(suite, tmp_path):
+    known = tmp_path / "known.txt"
+    for text, unknown in (("# none\nthis CPU has no [a-z]+\nno compiler\n", 0), ("\nthis CPU has no\n", 1)):
+        known.write_text(text)
+        for processes in ("-n0", "-n1"):
+            out = pytest_in(suite, "tests/skips", processes, status=unknown, FASTSEQ_KNOWN_SKIPS=str(known))
+            told = [line for line in out.splitlines() if line.startswith("SKIPPED for a reason")]
+            assert len(told) == unknown and all(line.endswith("does not have: no compiler") for line in told), out
 
 
 class Case:

@@ -16,6 +16,7 @@ when it happens, and what was left out at the end.
 
 import collections
 import os
+import re
 
 import pytest
 
@@ -100,9 +101,23 @@ def pytest_collection_modifyitems(config, items):
     config.stash[LEFT_OUT] = (len(chosen), len(compared), slow) if config.option.markexpr == DEFAULT else None
 
 
-def pytest_sessionfinish(session):
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session, exitstatus):
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left_out"] = session.config.stash.get(LEFT_OUT, None)
+    elif unknown_skips(session.config) and exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def unknown_skips(config):
+    """Why tests were skipped, as far as the file $FASTSEQ_KNOWN_SKIPS does not have it: a pattern in each line."""
+    if "FASTSEQ_KNOWN_SKIPS" not in os.environ:
+        return []
+    with open(os.environ["FASTSEQ_KNOWN_SKIPS"], encoding="utf-8") as file:
+        known = [line.strip() for line in file if line.strip() and not line.startswith("#")]
+    skipped = config.pluginmanager.getplugin("terminalreporter").stats.get("skipped", [])
+    reasons = {report.longrepr[2].removeprefix("Skipped: ") for report in skipped}
+    return sorted(reason for reason in reasons if not any(re.match(pattern, reason) for pattern in known))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -117,6 +132,8 @@ def pytest_terminal_summary(terminalreporter, config):
             f"{chosen:,} comparisons with Keras stood for {compared:,}, and {slow:,} slow tests were left out; "
             "pytest --all runs all."
         )
+    for reason in unknown_skips(config):
+        terminalreporter.write_line(f"SKIPPED for a reason that $FASTSEQ_KNOWN_SKIPS does not have: {reason}", red=True)
 
 
 class Telling:
