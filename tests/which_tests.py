@@ -4,8 +4,8 @@
 
 - `slow`: tests that its reason says more of: kills, bombs, builds for other machines;
 - `covered`: comparisons with Keras for which others stand. Of the cases of one test function that is marked
-  `tensorflow`, so many are taken that each value of each parametrisation comes once, and of what is a sample (SAMPLES)
-  a few. A function without parameters is always taken.
+  `tensorflow`, so many are taken that each value of each parametrisation comes once, and of what SAMPLES names a few.
+  A function without parameters is always taken.
 
 What is named is run whole: a file, a test, `-k`, `--lf`; so is what another `-m` takes. `pytest --all` runs everything,
 and so does `-m ""`.
@@ -21,7 +21,14 @@ import re
 import pytest
 
 DEFAULT = "not covered and not slow"  # as pyproject.toml has it
-SAMPLES = {"seed": 4}  # Arguments whose values differ by chance alone, and how many of them stand for all.
+# How many stand for all values of an argument that are no options, and for all cases of a test whose options another
+# test compares for less.
+SAMPLES = {
+    "seed": 4,
+    "size": 3,
+    "test_ten_steps_of_a_model": 8,
+    "test_every_optimizer_goes_on_in_the_other_library": 12,
+}
 MOST_PROCESSES = 4  # Each imports TensorFlow: 9 s of a core and 0.7 GB.
 
 LEFT_OUT = pytest.StashKey()
@@ -68,22 +75,30 @@ def values_of(item):
     return found + [((name,), repr(value)) for name, value in params.items()]
 
 
+def spread(found, count):
+    """`count` of the elements, from the first on at equal distances; all where there are no more."""
+    found = list(found)
+    return found if count is None or count >= len(found) else [found[i * len(found) // count] for i in range(count)]
+
+
 def standing(cases, samples=SAMPLES):
     """Of the cases of one function those that stand for all, in their order: the fewest that a greedy choice finds."""
-    seen, values = collections.defaultdict(dict), {}
-    for case in cases:
-        values[case] = set()
-        for names, value in values_of(case):
-            known = seen[names]
-            if len(known) < min(samples.get(name, len(cases)) for name in names) or value in known:
-                known[value] = True
-                values[case].add((names, value))
-    missing, chosen = set().union(*values.values()), set()
+    values = {case: values_of(case) for case in cases}
+    seen = collections.defaultdict(dict)  # names of arguments -> their values, in the order of the cases
+    for found in values.values():
+        for names, value in found:
+            seen[names][value] = None
+    missing = set()
+    for names, known in seen.items():
+        count = min((samples[name] for name in names if name in samples), default=None)
+        missing |= {(names, value) for value in spread(known, count)}
+    chosen = set()
     while missing:
-        best = max(cases, key=lambda case: len(values[case] & missing))
+        best = max(cases, key=lambda case: len(missing.intersection(values[case])))
         chosen.add(best)
-        missing -= values[best]
-    return [case for case in cases if case in chosen] or cases[:1]
+        missing.difference_update(values[best])
+    found = [case for case in cases if case in chosen] or cases[:1]
+    return spread(found, samples.get(getattr(cases[0], "originalname", None)))
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
