@@ -218,7 +218,7 @@ def test_models_of_keras_2(name, ending, tmp_path):
 @pytest.mark.parametrize("name", cases(keras))
 def test_models_of_keras_3(name, tmp_path):
     model, arrays = made(keras, name)
-    expected = model.predict(arrays, verbose=0)
+    expected = np.asarray(model(arrays if len(arrays) > 1 else arrays[0]))  # predict would trace it first
     model.save(tmp_path / "m.keras")
     check(fastseq.load_model(tmp_path / "m.keras"), arrays, expected)
     check(fastseq.from_keras(model), arrays, expected)
