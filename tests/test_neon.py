@@ -49,13 +49,13 @@ def build(compiler, isas, folder):
     def compiled(source):
         target = folder / f"{source.stem}.o"
         command = [compiler, *common, "-fopenmp", *sources[source], f"-I{ROOT / 'src_c'}", "-c", source, "-o", target]
-        subprocess.run(command, check=True, timeout=300)
+        subprocess.run(command, check=True, timeout=1800)
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compiled, sources))
     program = folder / "kernels"
-    subprocess.run([compiler, "-fopenmp", *objects, "-lm", "-o", program], check=True, timeout=300)
+    subprocess.run([compiler, "-fopenmp", *objects, "-lm", "-o", program], check=True, timeout=1800)
     return program
 
 
