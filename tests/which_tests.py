@@ -24,11 +24,13 @@ DEFAULT = "not covered and not slow"  # as pyproject.toml has it
 # How many stand for all values of an argument that are no options, and for all cases of a test whose options another
 # test compares for less.
 SAMPLES = {
-    "seed": 4,
-    "size": 3,
-    "test_ten_steps_of_a_model": 8,
-    "test_every_optimizer_goes_on_in_the_other_library": 12,
-}
+    "seed": 4, "size": 3,
+    # optimizers: test_optimizers_keras.py; losses and metrics: test_losses_keras.py, test_metrics_keras.py
+    "test_ten_steps_of_a_model": 8, "test_every_optimizer_goes_on_in_the_other_library": 12, "test_every_loss": 12,
+    # models: test_same_model_as_keras
+    "test_same_config_as_keras": 5, "test_configs_cross": 5, "test_same_cells_as_keras": 5,
+    "test_what_keras_wrote": 19, "test_what_we_write": 19,
+}  # fmt: skip
 MOST_PROCESSES = 4  # Each takes 0.8 GB, and 13 s of a core until its first test: collecting, and importing TensorFlow.
 
 LEFT_OUT = pytest.StashKey()
