@@ -1,4 +1,7 @@
-"""What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test."""
+"""What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test.
+
+Which tests a run takes is which_tests.py's.
+"""
 
 import os
 import signal
@@ -12,8 +15,16 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
+# Of xdist's processes each takes its part of the cores for NumPy and TensorFlow, which wait in busy loops. What fastseq
+# takes stays as it is: threads are among what is tested.
+if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
+    part = str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    for name in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ.setdefault(name, part)
+
 import pytest
 
+pytest_plugins = ["which_tests"]
 pytest.register_assert_rewrite("layer_check", "recurrent_tests")
 
 import numpy as np  # noqa: E402

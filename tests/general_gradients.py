@@ -4,14 +4,12 @@ Dropout factors are given, by kind ("dropout", "recurrent_dropout"): arrays (gat
 """
 
 import numpy as np
+from central_differences import STATES, WEIGHTS, double
+from central_differences import differences as central_differences
 
 from fastseq.builder import Builder
 from fastseq.gradients import append_backward
-from fastseq.layers.recurrent_cell import reference_recurrence
 from fastseq.program import Program
-
-STATES = ("h0", "c0")
-WEIGHTS = ("kernel", "recurrent", "bias")
 
 
 def general_gradients(layer, values, gradients, factors=None, mask=None, go_backwards=False, zero_masked=False):
@@ -82,32 +80,10 @@ def twin_step(layer, weights, factors):
     return step
 
 
-def loss(layer, values, gradients, factors, mask, go_backwards, zero_masked):
-    """sum(y dy) + sum(hn dhn) + sum(cn dcn) of the twin, whose gradients are those asked for."""
-    step = twin_step(layer, [values[name] for name in WEIGHTS], factors)
-    zeros = np.zeros((len(values["x"]), layer.units))
-    states = [values.get(name, zeros) for name in STATES[: layer.state_count]]
-    outputs, final = reference_recurrence(step, values["x"], states, mask, go_backwards, zero_masked)
-    total = np.sum((outputs if gradients["dy"].ndim == 3 else outputs[:, -1]) * gradients["dy"])
-    return total + sum(np.sum(s * gradients[n]) for s, n in zip(final, ("dhn", "dcn")) if n in gradients)
-
-
-def differences(layer, values, gradients, factors=None, mask=None, go_backwards=False, zero_masked=False, step=1e-5):
-    """Central differences of `loss` in float64 by each of `values` and of the layer's weights, element by element."""
-
-    def double(arrays):
-        return {name: array.astype("f8") for name, array in arrays.items()}
-
-    values = double(values | dict(zip(WEIGHTS, layer.get_weights())))
-    gradients, factors = double(gradients), None if factors is None else double(factors)
-    found = {}
-    for name, array in values.items():
-        found[name] = np.zeros(array.shape)
-        for at in np.ndindex(array.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = array.copy()
-                moved[at] += sign * step
-                ends.append(loss(layer, values | {name: moved}, gradients, factors, mask, go_backwards, zero_masked))
-            found[name][at] = (ends[0] - ends[1]) / (2 * step)
-    return found
+def differences(layer, values, gradients, factors=None, **walk):
+    """The gradients by each of `values` and of the layer's weights, by central differences in float64."""
+    factors = None if factors is None else double(factors)
+    values = values | dict(zip(WEIGHTS, layer.get_weights()))
+    return central_differences(
+        lambda weights: twin_step(layer, weights, factors), layer.state_count, values, gradients, **walk
+    )

@@ -9,7 +9,10 @@ import textwrap
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
+    pytest.mark.slow("kills 30 processes"),
+]
 
 # Shuffled rows, dropout, an optimizer with moments, and callbacks that count epochs.
 _RUN = """

@@ -46,7 +46,7 @@ def test_a_frozen_model_runs():
         before = model.get_weights()
         with pytest.warns(UserWarning, match="does not have any trainable weights"):
             histories.append(model.fit(X, Y, epochs=2, batch_size=8, shuffle=False, verbose=0))
-        values.append([*model.train_on_batch(X, Y), int(model.optimizer.iterations)])
+            values.append([*model.train_on_batch(X, Y), int(model.optimizer.iterations)])
         for own, other in zip(before, model.get_weights()):
             np.testing.assert_array_equal(own, other)
     same_history(*histories)

@@ -259,6 +259,7 @@ def test_merge(merge, broadcast):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:Layer 'flatten.*does not support masking")
 @pytest.mark.parametrize("mask_zero", [False, True])
 @pytest.mark.parametrize("after", ["lstm", "dense"])
 def test_embedding(mask_zero, after):

@@ -105,14 +105,14 @@ def test_recurrent_layers_are_interrupted(layer, threads):
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("rows", [1, 9])
 def test_backward_through_time_is_interrupted(rows, threads):
-    """One backward operation alone, of 12,000 rows and timesteps: 100 GFLOP."""
+    """One backward operation alone, of 4,000 rows and timesteps: 33 GFLOP."""
     run(
         f"""
         sys.path.insert(0, {os.path.dirname(__file__)!r})
         from native_steps import Steps, activation_fields
         from fastseq import packing
 
-        B, T, H, steps = {rows}, 12000 // {rows}, 1024, Steps()
+        B, T, H, steps = {rows}, 4000 // {rows}, 1024, Steps()
         steps.step(
             "lstm_backward", batch=B, timesteps=T, units=H, sequences=1, dy=np.zeros((B, T, H), "f"),
             trace=np.zeros(packing.trace_shape("lstm", B, T, H), "f"), h=np.zeros((B, T, H), "f"),
@@ -122,9 +122,8 @@ def test_backward_through_time_is_interrupted(rows, threads):
             **activation_fields("activation", "a", ("tanh", ())),
             **activation_fields("recurrent_activation", "r", ("sigmoid", ())),
         )
-        steps.run()
         whole = float("inf")
-        for _ in range(3):  # the shortest: another process may have had the cores meanwhile
+        for _ in range(2):  # the shortest: another process may have had the cores meanwhile
             begun = time.monotonic()
             steps.run()
             whole = min(whole, time.monotonic() - begun)

@@ -194,6 +194,7 @@ def test_as_keras(name, rng):
     assert_same_losses(ours.losses, theirs.losses)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have any trainable weights")
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_loss_has_them(name, rng):
@@ -292,6 +293,7 @@ def test_a_model_in_python_as_keras(rng):
         assert_same_losses(ours, theirs)
 
 
+@pytest.mark.filterwarnings("ignore:.*does not have any trainable weights")
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("name", ["dense", "adds", "head", "activity", "prelu"])
 def test_without_a_loss_of_compile_as_keras(name):

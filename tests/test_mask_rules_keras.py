@@ -1,5 +1,6 @@
 """Masks beside tf_keras, which is Keras 2, and Keras 3.15: models of both in one run, and the files between them."""
 
+import functools
 import os
 import warnings
 
@@ -12,11 +13,19 @@ keras2 = pytest.importorskip("tf_keras")
 
 import fastseq  # noqa: E402
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("no_gpu_functions")]
 RNG = np.random.default_rng(6)
 IDS = np.array([[0, 0, 3, 5], [3, 5, 0, 0], [0, 2, 0, 1]], "int32")
 OTHERS = np.array([[1, 2, 0, 0], [0, 3, 0, 1], [4, 4, 4, 0]], "int32")
 WORDS = np.stack([IDS, OTHERS, OTHERS * (IDS == 0)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def no_gpu_functions():
+    """tf_keras traces each LSTM and GRU twice more, and gradients, in case a GPU is there: three fifths of its time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tf_keras.src.layers.rnn.gru_lstm_utils.function_register", lambda *arguments, **options: None)
+        yield
 
 
 def masked(L, tensor, units=3):
@@ -157,6 +166,13 @@ def made(k, name):
     return model, arrays
 
 
+@functools.cache
+def made_by_keras_2(name):
+    """(model, inputs, what it predicts)."""
+    model, arrays = made(keras2, name)
+    return model, arrays, model.predict(arrays, verbose=0)
+
+
 def cases(module):
     return [name for name in MODELS if name not in REFUSED[module.__name__]]
 
@@ -175,8 +191,7 @@ def check(model, arrays, expected):
 @pytest.mark.parametrize("name", cases(keras2))
 @pytest.mark.parametrize("ending", [".h5", ".keras"])
 def test_models_of_keras_2(name, ending, tmp_path):
-    model, arrays = made(keras2, name)
-    expected = model.predict(arrays, verbose=0)
+    model, arrays, expected = made_by_keras_2(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.save(tmp_path / f"m{ending}")
@@ -203,7 +218,7 @@ def test_models_of_keras_2(name, ending, tmp_path):
 @pytest.mark.parametrize("name", cases(keras))
 def test_models_of_keras_3(name, tmp_path):
     model, arrays = made(keras, name)
-    expected = model.predict(arrays, verbose=0)
+    expected = np.asarray(model(arrays if len(arrays) > 1 else arrays[0]))  # predict would trace it first
     model.save(tmp_path / "m.keras")
     check(fastseq.load_model(tmp_path / "m.keras"), arrays, expected)
     check(fastseq.from_keras(model), arrays, expected)
@@ -223,7 +238,7 @@ def test_a_step_of_training_beside_keras_2():
 
 @pytest.mark.parametrize("name", ["initial states", "Add", "Multiply, one unmasked", "timesteps of words", "Identity"])
 def test_keras_3_computes_differently_where_the_warning_says_so(name, tmp_path):
-    model, arrays = made(keras2, name)
+    model, arrays, expected = made_by_keras_2(name)
     twin = fastseq.from_keras(model)
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -236,5 +251,5 @@ def test_keras_3_computes_differently_where_the_warning_says_so(name, tmp_path):
     except ValueError:
         assert told
         return
-    if not np.allclose(found, model.predict(arrays, verbose=0), atol=2e-6):
+    if not np.allclose(found, expected, atol=2e-6):
         assert len(told) == 1

@@ -24,7 +24,10 @@ def missing():
     return None if X86 else "there is no instruction set beside NEON to compare with"
 
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+    pytest.mark.slow("builds the core twice, in 100 s of a core"),
+]
 
 
 def setup_flags():
@@ -46,13 +49,13 @@ def build(compiler, isas, folder):
     def compiled(source):
         target = folder / f"{source.stem}.o"
         command = [compiler, *common, "-fopenmp", *sources[source], f"-I{ROOT / 'src_c'}", "-c", source, "-o", target]
-        subprocess.run(command, check=True, timeout=300)
+        subprocess.run(command, check=True, timeout=1800)
         return target
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(compiled, sources))
     program = folder / "kernels"
-    subprocess.run([compiler, "-fopenmp", *objects, "-lm", "-o", program], check=True, timeout=300)
+    subprocess.run([compiler, "-fopenmp", *objects, "-lm", "-o", program], check=True, timeout=1800)
     return program
 
 

@@ -4,12 +4,12 @@ import functools
 
 import numpy as np
 import pytest
+from central_differences import WEIGHTS, differences
 from layer_check import EPS, assert_as_close_as, isa, random_weights
 from native_steps import RecurrentGradients
 from recurrent_tests import mask_patterns
 
 from fastseq import _native, activations, layers, runtime
-from fastseq.layers.recurrent_cell import reference_recurrence
 
 OPERATIONS = {
     "lstm": lambda units, **o: layers.LSTM(units, **o),
@@ -59,38 +59,6 @@ def problem(operation, size, states=True, sequences=True, seed=0):
     return random_weights(shapes(operation, inputs, units), seed), given, gradients
 
 
-def loss(layer, values, gradients, options):
-    """sum(y dy) + sum(hn dhn) + sum(cn dcn) of the naive twin, whose gradients are those asked for."""
-    step = layer._reference_step((values["kernel"], values["recurrent"], values["bias"]))
-    batch, units = len(values["x"]), values["recurrent"].shape[0]
-    states = [values.get(name, np.zeros((batch, units))) for name in ("h0", "c0")[: layer.state_count]]
-    outputs, final = reference_recurrence(
-        step, values["x"], states, options.get("mask"), options.get("go_backwards", False),
-        options.get("zero_masked", False),
-    )  # fmt: skip
-    total = np.sum((outputs if outputs.ndim == gradients["dy"].ndim else outputs[:, -1]) * gradients["dy"])
-    return total + sum(np.sum(s * gradients[n]) for s, n in zip(final, ("dhn", "dcn")) if n in gradients)
-
-
-def differences(layer, values, gradients, options, step=1e-5):
-    """The gradient of `loss` by each of `values`, element by element."""
-    found = {}
-    for name, array in values.items():
-        found[name] = np.zeros(array.shape)
-        for at in np.ndindex(array.shape):
-            ends = []
-            for sign in (1, -1):
-                moved = array.copy()
-                moved[at] += sign * step
-                ends.append(loss(layer, {**values, name: moved}, gradients, options))
-            found[name][at] = (ends[0] - ends[1]) / (2 * step)
-    return found
-
-
-def double(arrays):
-    return {name: array.astype("f8") for name, array in arrays.items()}
-
-
 def check_against_differences(
     operation, specs, sequences=True, states=True, mask=None, seed=0, tolerance=3e-6, scale=1.0, **options
 ):
@@ -103,8 +71,8 @@ def check_against_differences(
     layer = OPERATIONS[operation](3, **keywords)
     specs = [activations.native_spec(activations.get(name)) for name in names]
     chain = RecurrentGradients(operation, weights, specs, sequences=sequences, **options)
-    values = double({**given, **dict(zip(("kernel", "recurrent", "bias"), weights))})
-    truth = differences(layer, values, double(gradients), {**options, "mask": mask})
+    values = {**given, **dict(zip(WEIGHTS, weights))}
+    truth = differences(layer._reference_step, layer.state_count, values, gradients, mask, **options)
     for name in [name for name, _ in runtime_isas()]:
         with isa(name):
             found = chain(**given, **gradients, mask=mask)

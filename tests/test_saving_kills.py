@@ -14,7 +14,10 @@ import pytest
 
 import fastseq
 
-pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL"),
+    pytest.mark.slow("kills 50 processes"),
+]
 
 # What the child does before it is killed: everything has the value 1 in the old file and 2 in the new one.
 CHILD = """

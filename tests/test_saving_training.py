@@ -279,7 +279,7 @@ def with_compile_config(tmp_path, **options):
     return keras_file(tmp_path / "m.keras", {**sequential(), "compile_config": config})
 
 
-@pytest.mark.filterwarnings("ignore:The saved state of optimizer 'adam' was not taken over")
+@pytest.mark.filterwarnings("ignore:The saved state of optimizer 'adam.*' was not taken over")
 def test_hand_made_files_are_compiled(tmp_path):
     for options in ({}, {"jit_compile": True, "run_eagerly": True, "steps_per_execution": 1}, {"metrics": ["acc"]}):
         model = fastseq.load_model(with_compile_config(tmp_path, **options))
@@ -324,18 +324,23 @@ HOSTILE = {
 }
 
 
-@pytest.mark.parametrize("options", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("ending", ["keras", "h5"])
+def hostile():
+    """Options by ending: what the older format never looks at is no case of it."""
+    for name, options in HOSTILE.items():
+        yield pytest.param(options, "keras", id=f"keras-{name}")
+        if isinstance(options, dict) and not {"self", "fast"} & set(options):
+            yield pytest.param(options, "h5", id=f"h5-{name}")
+
+
+@pytest.mark.parametrize(("options", "ending"), [*hostile()])
 def test_the_model_loads_and_is_not_compiled(tmp_path, options, ending):
     if ending == "keras":
         config = {"optimizer": ADAM, "loss": "mse", **options} if isinstance(options, dict) else options
         path = keras_file(tmp_path / "m.keras", {**sequential(), "compile_config": config})
-    elif isinstance(options, dict) and not {"self", "fast"} & set(options):
+    else:
         training = {"optimizer_config": ADAM, "loss": "mse", **options}
         training["optimizer_config"] = training.pop("optimizer", ADAM)
         path = h5_model(tmp_path / "m.h5", sequential(), training=training)
-    else:
-        pytest.skip("no such training_config is looked at")
     with pytest.warns(UserWarning, match="is loaded, but not compiled") as caught:
         model = fastseq.load_model(path)
     assert len(str(caught[0].message)) < 1500

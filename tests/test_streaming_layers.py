@@ -9,6 +9,7 @@ from fastseq import layers, models
 
 
 @pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:Layer 'einsum_dense.*does not support masking")
 @pytest.mark.parametrize("masked", [False, True])
 def test_a_stack_as_a_stateful_keras_model(masked):
     keras = pytest.importorskip("keras")

@@ -76,6 +76,7 @@ def test_as_many_threads_as_may_be_asked_for(core):
     check(core, "stacks")
 
 
+@pytest.mark.slow("a build with a sanitizer")
 @pytest.mark.parametrize("what", ["together", "failures"])
 def test_no_data_race(watched_core, what):
     check(watched_core, what)

@@ -71,6 +71,7 @@ def test_every_epoch_and_every_seed_has_other_texts_and_none_that_is_unseen():
     assert not any(map(dates.is_unseen, first | second))
 
 
+@pytest.mark.slow("trains the demo's model")
 def test_two_hundred_steps_learn_to_read(monkeypatch):
     monkeypatch.setattr(train, "BATCHES", 100)
     _, history, steps = train.fitted(epochs=2)

@@ -25,13 +25,13 @@ class _GRUGates:
         def step(x, states):
             (h,) = states
             x_z, x_r, x_h = np.split(x @ kernel + given, 3, axis=-1)
-            h_z, h_r = np.split((h @ recurrent_kernel + inner)[:, : 2 * units], 2, axis=-1)
+            h_z, h_r = np.split((h @ recurrent_kernel + inner)[..., : 2 * units], 2, axis=-1)
             z = self.recurrent_activation(x_z + h_z)
             r = self.recurrent_activation(x_r + h_r)
             if self.reset_after:
-                candidate = self.activation(x_h + r * (h @ recurrent_kernel + inner)[:, 2 * units :])
+                candidate = self.activation(x_h + r * (h @ recurrent_kernel + inner)[..., 2 * units :])
             else:
-                candidate = self.activation(x_h + (r * h) @ recurrent_kernel[:, 2 * units :])
+                candidate = self.activation(x_h + (r * h) @ recurrent_kernel[..., 2 * units :])
             h = z * h + (1 - z) * candidate
             return h, [h]
 
