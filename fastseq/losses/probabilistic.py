@@ -84,8 +84,8 @@ def _sparse(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
     wrong = ~((y_true > -1) & (y_true < y_pred.shape[-1]))  # not a number is none of them
     if wrong.any():
         raise ValueError(
-            f"Loss sparse_categorical_crossentropy: class {y_true[wrong].flat[0]:.17g} is outside the {y_pred.shape[-1]} "
-            f"classes of the predictions (labels of shape {given}, predictions of {y_pred.shape})."
+            f"Loss sparse_categorical_crossentropy: class {y_true[wrong].flat[0]:.17g} is outside the "
+            f"{y_pred.shape[-1]} classes of the predictions (labels of shape {given}, predictions of {y_pred.shape})."
         )
     classes = y_true.astype(np.int64)
     inside = clipped = 1

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastseq import nest, optimizers, runtime
 from fastseq.kept_states import all_or_nothing, settle, stateful_layers, undone
+from fastseq.metrics.base import Metric
 from fastseq.models import predict as prediction
 from fastseq.optimizers import fused
 from fastseq.seeds import default_seed
@@ -47,6 +48,11 @@ class Trainer:
             names, given = output_names(self.model)
             self._compiled = Compiled(names, *self._told, given)
         return self._compiled
+
+    def given_metrics(self):
+        """The Metric objects that compile() was given, which other models may have too."""
+        _, metrics, _, weighted = self._told
+        return [one for one in nest.flatten([metrics, weighted]) if isinstance(one, Metric)]
 
     # ---- one batch -----------------------------------------------------------------------------------------------
 

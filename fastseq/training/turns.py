@@ -51,7 +51,7 @@ class Turn:
 
     def _things(self):
         """What nobody else may change meanwhile. Asked for only where there is somebody else: it takes 10 us."""
-        changed = [self.trainer, *self.trainer.compiled.metrics]
+        changed = [self.trainer, *self.trainer.given_metrics()]
         if self.trains:
             changed += [self.trainer.optimizer, *self.trainer.model.trainable_variables]
         return changed
