@@ -109,6 +109,9 @@ def test_lists_of_numbers_are_told_of():
             call(X.tolist(), verbose=0)
 
 
+WORDS = fastseq.Sequential([layers.Input((3,)), layers.Embedding(9, 3), layers.LSTM(2), layers.Dense(9)])
+
+
 @pytest.mark.parametrize("wrong", [Ragged(), Sparse()])
 def test_ragged_and_sparse_tensors_are_named(wrong):
     model = LAYERS["sequential"]()
@@ -117,7 +120,8 @@ def test_ragged_and_sparse_tensors_are_named(wrong):
     y = np.ones((2, 3))
     for call in (
         model, model.predict, model.predict_on_batch, layers.LSTM(3), lambda x: model.fit(x, y),
-        lambda x: model.evaluate(x, y), lambda x: model.train_on_batch(x, y),
+        lambda x: model.evaluate(x, y), lambda x: model.train_on_batch(x, y), lambda x: model.fit(X, x),
+        lambda x: model.fit(X, y, sample_weight=x), lambda x: generate(WORDS, x, 2),
     ):  # fmt: skip
         with pytest.raises(ValueError, match=match):
             call(wrong)

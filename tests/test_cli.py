@@ -71,6 +71,7 @@ def test_demo_compare_without_keras_says_so_in_one_line(capsys, monkeypatch):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow("Keras starts and compiles in processes of its own")
 def test_demo_compare(capsys):
     pytest.importorskip("keras")
     assert cli.main(["demo", "--n", "50", "--compare"]) == 0

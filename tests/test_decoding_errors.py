@@ -73,6 +73,8 @@ def test_states_and_arguments_that_do_not_fit():
         Decoder(model, start_id=0, end_id=23, max_length=5).greedy([h, c])
     for wrong in (
         {"temperature": 0},
+        {"temperature": 1e-45},
+        {"temperature": 5e-324},
         {"top_k": 0},
         {"top_p": 0.0},
         {"top_p": 1.1},

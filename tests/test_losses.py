@@ -141,7 +141,7 @@ def test_class_numbers_of_another_shape_raise(labels):
 
 
 def test_classes_that_are_not_there_raise():
-    for wrong in (C, -1):
+    for wrong in (C, -1, np.nan, np.inf):
         with pytest.raises(ValueError, match=f"class {wrong} is outside the {C}"):
             losses.SparseCategoricalCrossentropy()([0, wrong], np.full((2, C), 0.25))
 

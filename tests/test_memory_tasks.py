@@ -81,6 +81,7 @@ def test_training_repeats_its_bits_on_any_number_of_threads(kind):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow("Keras trains for 20 s")
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])
 def test_the_losses_of_every_epoch_are_those_of_keras(kind):
     keras = pytest.importorskip("keras")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fastseq
-from fastseq import callbacks, layers, models
+from fastseq import callbacks, layers, metrics, models
 from fastseq.training import turns
 
 X, Y = np.ones((8, 4, 3), "f"), np.ones((8, 2), "f")
@@ -68,6 +68,18 @@ def test_a_model_is_trained_by_one_thread_at_a_time():
     assert predicted.shape == called.shape == (8, 2)
     # When it is over others may.
     assert not any(isinstance(in_thread(call), Exception) for call in training_calls(model))
+
+
+def test_a_metric_of_two_models_is_used_by_one_thread_at_a_time():
+    metric = metrics.MeanAbsoluteError()
+    one, other = compiled(), compiled()
+    one.compile("sgd", "mse", metrics=[metric])
+    other.compile("sgd", "mse", metrics={other.output_names[0]: [metric]})
+    during = During(*training_calls(other))
+    one.fit(X, Y, batch_size=4, verbose=0, callbacks=[during])
+    for error in during.found:
+        assert isinstance(error, RuntimeError) and REFUSED in str(error)
+    assert not any(isinstance(in_thread(call), Exception) for call in training_calls(other))
 
 
 def test_steps_and_evaluations_of_several_threads():

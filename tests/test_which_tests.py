@@ -138,6 +138,7 @@ def pytest_in(suite, *arguments, status=0, **variables):
     return done.stdout
 
 
+@pytest.mark.slow("starts pytest four times")
 def test_what_was_left_out_is_said_and_failures_are_told_at_once(suite):
     pytest.importorskip("xdist")
     for processes in ([], ["-n", "0"], ["-n", "2"], ["-p", "no:xdist"]):
@@ -156,6 +157,7 @@ def test_one_process_where_tests_are_named(suite):
         assert "created:" not in out and "passed" in out and "left out" not in out, out
 
 
+@pytest.mark.slow("starts pytest four times")
 def test_unknown_skips_fail_where_known_ones_are_listed(suite, tmp_path):
     known = tmp_path / "known.txt"
     for text, unknown in (("# none\nthis CPU has no [a-z]+\nno compiler\n", 0), ("\nthis CPU has no\n", 1)):
@@ -189,7 +191,7 @@ def test_samples_are_spread():
     chosen = [case.callspec.params for case in which_tests.standing(cases, {"seed": 3})]
     assert [params["seed"] for params in chosen] == [0, 3, 6] and {params["option"] for params in chosen} == {"a", "b"}
     cases = [Case("test_dear", option=option) for option in "abcdefgh"]
-    assert [case.callspec.params["option"] for case in which_tests.standing(cases, {"test_dear": 2})] == ["a", "e"]
+    assert [case.callspec.params["option"] for case in which_tests.standing(cases, most=2)] == ["a", "e"]
 
 
 def test_a_value_that_is_no_key_is_one():

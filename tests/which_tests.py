@@ -4,8 +4,8 @@
 
 - `slow`: tests that its reason says more of: kills, bombs, builds for other machines;
 - `covered`: comparisons with Keras for which others stand. Of the cases of one test function that is marked
-  `tensorflow`, so many are taken that each value of each parametrisation comes once, and of what SAMPLES names a few.
-  A function without parameters is always taken.
+  `tensorflow`, so many are taken that each value of each parametrisation comes once; of what SAMPLES and MOST_CASES name
+  a few. A function without parameters is always taken.
 
 What is named is run whole: a file, a test, `-k`, `--lf`; so is what another `-m` takes. `pytest --all` runs everything,
 and so does `-m ""`.
@@ -21,15 +21,17 @@ import re
 import pytest
 
 DEFAULT = "not covered and not slow"  # as pyproject.toml has it
-# How many stand for all values of an argument that are no options, and for all cases of a test whose options another
-# test compares for less.
-SAMPLES = {
-    "seed": 4, "size": 3,
-    # optimizers: test_optimizers_keras.py; losses and metrics: test_losses_keras.py, test_metrics_keras.py
-    "test_ten_steps_of_a_model": 8, "test_every_optimizer_goes_on_in_the_other_library": 12, "test_every_loss": 12,
-    # models: test_same_model_as_keras
-    "test_same_config_as_keras": 5, "test_configs_cross": 5, "test_same_cells_as_keras": 5,
-    "test_what_keras_wrote": 19, "test_what_we_write": 19,
+# How many stand for all values of an argument that are no options.
+SAMPLES = {"seed": 3, "size": 3}
+# Files whose cases are models, sets of data and orders of steps, and the most that stand for all of one function there.
+# Elsewhere a case is an option: of a layer, an optimizer, a loss, a metric, a callback or a tutorial.
+MOST_CASES = {
+    "test_activity_regularization": 2, "test_compile_keras": 2, "test_copying": 1, "test_decoding_keras": 1,
+    "test_decoding_peers": 1, "test_dict_outputs_keras": 1, "test_fit_keras": 1, "test_fit_options_keras": 2,
+    "test_fit_passes_keras": 1, "test_functional": 2, "test_layers_in_models": 4, "test_logits_keras": 4,
+    "test_losses_of_layers": 2, "test_mask_rules_keras": 5, "test_memory_tasks": 1, "test_saving_keras": 1,
+    "test_saving_policies": 3, "test_saving_training_keras": 2, "test_saving_zoo": 4, "test_summary": 1,
+    "test_training_peers": 1,
 }  # fmt: skip
 MOST_PROCESSES = 4  # Each takes 0.8 GB, and 13 s of a core until its first test: collecting, and importing TensorFlow.
 
@@ -83,8 +85,11 @@ def spread(found, count):
     return found if count is None or count >= len(found) else [found[i * len(found) // count] for i in range(count)]
 
 
-def standing(cases, samples=SAMPLES):
-    """Of the cases of one function those that stand for all, in their order: the fewest that a greedy choice finds."""
+def standing(cases, samples=SAMPLES, most=None):
+    """Of the cases of one function those that stand for all, in their order: the fewest that a greedy choice finds.
+
+    samples: how many values of an argument count; most: None, or how many cases stand at most.
+    """
     values = {case: values_of(case) for case in cases}
     seen = collections.defaultdict(dict)  # names of arguments -> their values, in the order of the cases
     for found in values.values():
@@ -100,7 +105,7 @@ def standing(cases, samples=SAMPLES):
         chosen.add(best)
         missing.difference_update(values[best])
     found = [case for case in cases if case in chosen] or cases[:1]
-    return spread(found, samples.get(getattr(cases[0], "originalname", None)))
+    return spread(found, most)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is looked at
@@ -109,7 +114,9 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if item.get_closest_marker("tensorflow"):
             functions[item.nodeid.split("[")[0]].append(item)
-    chosen = {case for cases in functions.values() for case in standing(cases)}
+    chosen = set()
+    for name, cases in functions.items():
+        chosen.update(standing(cases, most=MOST_CASES.get(os.path.basename(name.split("::")[0])[: -len(".py")])))
     compared = [case for cases in functions.values() for case in cases]
     for case in compared:
         if case not in chosen:
