@@ -72,7 +72,12 @@ def test_a_build_that_fails_in_one_thread_leaves_another_ones():
     """Each of two models is built by its thread, one of them fails in between."""
     good, bad = MODELS["sequential"](), fastseq.Sequential([Slow(), layers.Dense(3, kernel_initializer="ones")])
     bad.layers[1].build = lambda shape: 1 / 0
-    threads = [threading.Thread(target=lambda: pytest.raises(ZeroDivisionError, bad, X))]
+
+    def fails():
+        with pytest.raises(ZeroDivisionError):
+            bad(X)
+
+    threads = [threading.Thread(target=fails)]
     threads.append(threading.Thread(target=lambda: good(X)))
     for thread in threads:
         thread.start()

@@ -4,8 +4,8 @@
 
 - `slow`: tests that its reason says more of: kills, bombs, builds for other machines;
 - `covered`: comparisons with Keras for which others stand. Of the cases of one test function that is marked
-  `tensorflow`, so many are taken that each value of each parametrisation comes once; of what SAMPLES and MOST_CASES name
-  a few. A function without parameters is always taken.
+  `tensorflow`, so many are taken that each value of each parametrisation comes once; of what SAMPLES and MOST_CASES
+  name, a few. A function without parameters is always taken.
 
 What is named is run whole: a file, a test, `-k`, `--lf`; so is what another `-m` takes. `pytest --all` runs everything,
 and so does `-m ""`.
@@ -22,16 +22,16 @@ import pytest
 
 DEFAULT = "not covered and not slow"  # as pyproject.toml has it
 # How many stand for all values of an argument that are no options.
-SAMPLES = {"seed": 3, "size": 3}
+SAMPLES = {"seed": 4, "size": 3}
 # Files whose cases are models, sets of data and orders of steps, and the most that stand for all of one function there.
 # Elsewhere a case is an option: of a layer, an optimizer, a loss, a metric, a callback or a tutorial.
 MOST_CASES = {
     "test_activity_regularization": 2, "test_compile_keras": 2, "test_copying": 1, "test_decoding_keras": 1,
-    "test_decoding_peers": 1, "test_dict_outputs_keras": 1, "test_fit_keras": 1, "test_fit_options_keras": 2,
+    "test_decoding_peers": 1, "test_dict_outputs_keras": 1, "test_fit_keras": 1, "test_fit_options_keras": 1,
     "test_fit_passes_keras": 1, "test_functional": 2, "test_layers_in_models": 4, "test_logits_keras": 4,
-    "test_losses_of_layers": 2, "test_mask_rules_keras": 5, "test_memory_tasks": 1, "test_saving_keras": 1,
+    "test_losses_of_layers": 2, "test_mask_rules_keras": 4, "test_memory_tasks": 1, "test_saving_keras": 1,
     "test_saving_policies": 3, "test_saving_training_keras": 2, "test_saving_zoo": 4, "test_summary": 1,
-    "test_training_peers": 1,
+    "test_training_peers": 1, "test_tutorials": 3,
 }  # fmt: skip
 MOST_PROCESSES = 4  # Each takes 0.8 GB, and 13 s of a core until its first test: collecting, and importing TensorFlow.
 

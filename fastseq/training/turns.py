@@ -31,8 +31,8 @@ class Turn:
             doing = "trained" if trains else "evaluated"
             raise RuntimeError(
                 f"Model '{trainer.model.name}' cannot be {doing} now: another thread trains or evaluates it, or a "
-                "model that shares layers, a metric or the optimizer with it, and both would change the same weights and "
-                "totals. Let the threads take turns (threading.Lock), or give each a model of its own "
+                "model that shares layers, a metric or the optimizer with it, and both would change the same weights "
+                "and totals. Let the threads take turns (threading.Lock), or give each a model of its own "
                 "(models.clone_model). Other threads may call the model and predict meanwhile."
             )
 
