@@ -13,11 +13,11 @@ import importlib
 
 __version__ = "0.1.0"
 
+import fastseq.requirements as requirements  # noqa: F401 - ahead of the extensions, as it looks at NumPy's version
 from fastseq import built
 
 built.check(__path__, __version__)
 
-import fastseq.requirements as requirements  # noqa: F401 - ahead of the extensions, as it looks at NumPy's version
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.graph import KerasTensor

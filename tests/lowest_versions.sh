@@ -3,8 +3,8 @@
 # bounds are true. From the root of the repository:
 #
 #     tests/lowest_versions.sh                     with the extensions as they are built in the tree
-#     tests/lowest_versions.sh dist/fastseq-*.whl  with a wheel
-#     PYTHON=python3.10 FOLDER=/tmp/lowest tests/lowest_versions.sh dist/fastseq-*.whl
+#     tests/lowest_versions.sh dist/fastseq_cpu-*.whl  with a wheel
+#     PYTHON=python3.10 FOLDER=/tmp/lowest tests/lowest_versions.sh dist/fastseq_cpu-*.whl
 #
 # A minute or two. The environment stays in $FOLDER, and is used again. Wheels of the oldest versions are there for
 # Python 3.10 to 3.12.

@@ -237,8 +237,8 @@ def _chosen(structure, rows):
 
 def _as_arrays(structure):
     def array(leaf):
-        if leaf is None:
-            return None
+        if leaf is None or type(leaf) is np.ndarray:
+            return leaf
         refuse_uneven(leaf, "fit(), evaluate() and train_on_batch()")
         return np.asarray(leaf)
 
