@@ -55,6 +55,22 @@ def test_an_old_version_is_named(tmp_path, name):
     assert other.returncode == (1 if name == "numpy" else 0), other.stderr
 
 
+def test_numpy_is_looked_at_before_the_extensions(tmp_path):
+    """An older one breaks them with words of its own."""
+    code = """
+        import sys
+        import numpy
+        numpy.__version__ = "0.9.3"
+        try:
+            import fastseq
+        except ImportError as error:
+            assert "finds numpy 0.9.3" in str(error)
+        assert "fastseq._native" not in sys.modules
+    """
+    found = run(textwrap.dedent(code), tmp_path)
+    assert found.returncode == 0, found.stderr
+
+
 @pytest.mark.parametrize(
     "version, right",
     [("1.26", True), ("1.26.0", True), ("1.26.0rc1", True), ("1.25.9", False), ("2.0.0.dev0+git", True), ("0", False),

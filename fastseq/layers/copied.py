@@ -3,32 +3,18 @@
 import functools
 import inspect
 
+from fastseq.saving.copyable import Copyable
+
 _UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
-class Copied:
+class Copied(Copyable):
     """Mixed into `Layer`."""
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "build" in vars(cls):
             cls.build = _noting(vars(cls)["build"])
-
-    def __reduce__(self):
-        from fastseq.saving import copying
-
-        return copying.pickled(self)
-
-    def __deepcopy__(self, memo):
-        from fastseq.saving import copying
-
-        return copying.deep_copy(self, memo)
-
-    def __copy__(self):
-        """Another object with the very same layers, weights and optimizer."""
-        made = type(self).__new__(type(self))
-        vars(made).update(vars(self))
-        return made
 
 
 def _noting(build):

@@ -6,13 +6,14 @@ import numpy as np
 
 from fastseq.optimizers import schedules
 from fastseq.saving import serialization
+from fastseq.saving.copyable import Copyable
 from fastseq.state import StateVariable
 
 # 2^53: from there on float64 does not count every step.
 _MOST_STEPS = 1 << 53
 
 
-class Saved:
+class Saved(Copyable):
     """Mixed into `Optimizer`."""
 
     # Of a copy that is not built: (what save_own_variables() gave, how many variables there are before build()).
@@ -116,19 +117,3 @@ class Saved:
         if type(self).save_own_variables is Saved.save_own_variables:
             store = {**store, **{str(index): self._variables[index].numpy() for index in range(count)}}
         return store, count
-
-    def __reduce__(self):
-        from fastseq.saving import copying
-
-        return copying.pickled(self)
-
-    def __deepcopy__(self, memo):
-        from fastseq.saving import copying
-
-        return copying.deep_copy(self, memo)
-
-    def __copy__(self):
-        """Another object with the very same variables."""
-        made = type(self).__new__(type(self))
-        vars(made).update(vars(self))
-        return made
