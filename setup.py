@@ -27,7 +27,7 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).parent
 HEADERS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "src_c").rglob("*.h"))
-CYTHON = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "fastseq").glob("*.p[xy][dx]"))
+CYTHON = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "fastseq").rglob("*.p[xy][dx]"))
 # -ffp-contract=off: a multiply and an add become one fused operation where the source says so and nowhere else, so
 # that every instruction set computes the same bits.
 COMMON = ["-O3", "-g0", "-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-fPIC"]
@@ -44,6 +44,10 @@ ISAS = [*(["avx512", "avx2"] if X86 else ["neon"] if ARM64 else []), "scalar"]
 CORE_FLAGS = ["-fno-tree-slp-vectorize"]
 EXTENSION_FLAGS = ["-O2", "-g0", "-std=gnu11", "-fPIC", "-DNPY_NO_DEPRECATED_API=NPY_1_7_API_VERSION"]
 
+NATIVE = "fastseq.native._native"
+EXTENSIONS = [
+    NATIVE, "fastseq.native._call", "fastseq.native._kept", "fastseq.streaming._stream", "fastseq.decoding._decode"
+]  # fmt: skip
 # What tests/sanitizers/run.sh asks for, in FASTSEQ_TEST_BUILD, by comma; a build for people has none of it.
 TEST_BUILDS = {
     "address": ["-fsanitize=address"],
@@ -162,8 +166,8 @@ class Build(build_ext):
         natives = [made[source] for source in made if source.startswith("src_c/")]
         for extension in self.extensions:
             # The core is in _native alone, and the others reach it through that: there is one active instruction set.
-            objects = [made[extension.sources[0]], *(natives if extension.name == "fastseq._native" else [])]
-            libraries = ["-lm", *openmp] if extension.name == "fastseq._native" else []
+            objects = [made[extension.sources[0]], *(natives if extension.name == NATIVE else [])]
+            libraries = ["-lm", *openmp] if extension.name == NATIVE else []
             self.link(extension, objects, [*libraries, *TEST_FLAGS])
         say(f"built in {time.monotonic() - start:.0f} s.")
 
@@ -218,8 +222,7 @@ def in_parallel(workers, jobs):
 
 
 if __name__ == "__main__":
-    names = ("_native", "_call", "_stream", "_decode", "_kept")
     setup(
-        ext_modules=[Extension(f"fastseq.{name}", [f"fastseq/{name}.pyx"]) for name in names],
+        ext_modules=[Extension(name, [f"{name.replace('.', '/')}.pyx"]) for name in EXTENSIONS],
         cmdclass={"build_ext": Build},
     )

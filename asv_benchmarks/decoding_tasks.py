@@ -6,7 +6,7 @@ import numpy as np
 from cells import Cell, Step, all_cells
 from reference import float64
 
-from fastseq.layers.lstm import reference_lstm
+from fastseq.layers.recurrent.lstm import reference_lstm
 
 START = 0  # the token that a decoder begins with
 

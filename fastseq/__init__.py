@@ -8,23 +8,14 @@
 The names, arguments and meanings are those of Keras 3.15: see https://keras.io/api/.
 """
 
-# ruff: noqa: E402 - the extensions are asked for first, so that one sentence says what is wrong with them
 import importlib
-
-__version__ = "0.1.0"
-
-import fastseq.requirements as requirements  # noqa: F401 - ahead of the extensions, as it looks at NumPy's version
-from fastseq import built
-
-built.check(__path__, __version__)
 
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.graph import KerasTensor
 from fastseq.layers.base import Layer
-from fastseq.layers.input_layer import Input
+from fastseq.layers.core.input_layer import Input
 from fastseq.models import Model, Sequential
-from fastseq.runtime import (
+from fastseq.native.runtime import (
     active_isa,
     available_isas,
     get_num_threads,
@@ -33,7 +24,9 @@ from fastseq.runtime import (
     show_config,
 )
 from fastseq.saving import from_keras, load_model
-from fastseq.variable import Variable
+from fastseq.tensors.symbolic import KerasTensor
+from fastseq.tensors.variable import Variable
+from fastseq.version import __version__ as __version__
 
 __all__ = [
     "FileFormatError",

@@ -12,8 +12,8 @@ import warnings
 
 import numpy as np
 
-from fastseq.graph import KerasTensor
-from fastseq.saving import object_registration, serialization
+from fastseq.configs import registry, serialization
+from fastseq.tensors.symbolic import KerasTensor
 
 # Constants of the paper (Klambauer et al., 2017, https://arxiv.org/abs/1706.02515).
 _SELU_SCALE = 1.0507009873554804934193349852946
@@ -325,7 +325,7 @@ def get(identifier):
     if isinstance(identifier, dict):
         found = deserialize(identifier)
     elif isinstance(identifier, str):
-        found = ALL_OBJECTS_DICT.get(identifier) or object_registration.get_registered_object(identifier)
+        found = ALL_OBJECTS_DICT.get(identifier) or registry.get_registered_object(identifier)
     if callable(found):
         return found
     raise ValueError(

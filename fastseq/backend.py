@@ -6,8 +6,8 @@ Helpers take array-likes and return arrays; Python numbers and lists become floa
 
 import numpy as np
 
-from fastseq import naming
-from fastseq.graph import KerasTensor
+from fastseq.tensors import naming
+from fastseq.tensors.symbolic import KerasTensor
 
 _epsilon = 1e-7
 _image_data_format = "channels_last"

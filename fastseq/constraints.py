@@ -7,8 +7,8 @@ of them): 0 for a Dense kernel (inputs, units) constrains the incoming weights o
 import numpy as np
 
 from fastseq import backend
-from fastseq.naming import to_snake_case
-from fastseq.saving import serialization
+from fastseq.configs import serialization
+from fastseq.tensors.naming import to_snake_case
 
 
 class Constraint:

@@ -42,3 +42,9 @@ def missing_package(package, purpose, error, install=None):
     else:
         reason = f"which cannot be imported here ({' '.join(str(error).split())[:300]})"
     return ImportError(f"{purpose} needs {package}, {reason}", name=package)
+
+
+def missing_keras(error):
+    """The ImportError where Keras, or the backend that it runs on, cannot be imported."""
+    name = getattr(error, "name", None) or "keras"
+    return missing_package(name.split(".")[0], "Comparing with Keras", error, install="keras tensorflow-cpu")

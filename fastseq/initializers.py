@@ -12,9 +12,9 @@ import math
 import numpy as np
 
 from fastseq.backend import standardize_dtype
-from fastseq.naming import to_snake_case
-from fastseq.saving import serialization
-from fastseq.seeds import SeedGenerator, default_seed
+from fastseq.configs import serialization
+from fastseq.tensors.naming import to_snake_case
+from fastseq.tensors.seeds import SeedGenerator, default_seed
 
 # Standard deviation of a standard normal distribution that is cut off at two of them.
 _TRUNCATED_STDDEV = 0.87962566103423978

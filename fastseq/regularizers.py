@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from fastseq import backend
-from fastseq.naming import to_snake_case
-from fastseq.saving import serialization
+from fastseq.configs import serialization
+from fastseq.tensors.naming import to_snake_case
 
 
 class Regularizer:

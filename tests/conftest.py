@@ -30,7 +30,7 @@ pytest.register_assert_rewrite("layer_check", "recurrent_tests")
 import numpy as np  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-from fastseq import runtime  # noqa: E402
+from fastseq.native import runtime  # noqa: E402
 
 # Timings vary on shared machines, so examples have no deadline; the seed is fixed so that CI repeats.
 settings.register_profile("fastseq", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

@@ -41,9 +41,11 @@ import fastseq, h5py, numpy, scipy, tqdm
 for module in (numpy, scipy, h5py, tqdm, fastseq):
     print(f"{module.__name__} {module.__version__} {module.__file__}")
 SHOW
-exec "$BIN/python" -m pytest -q -p no:cacheprovider -m "not tensorflow" \
-    test_requirements.py test_runtime.py test_saving_hdf5.py test_saving_files.py test_saving_sources.py \
-    test_saving_training.py test_saving_config.py test_zip_members.py test_backups.py test_cli.py \
-    test_dense.py test_dot.py test_einsum_dense.py test_embedding.py test_gru.py test_lstm.py test_rnn.py \
-    test_merging.py test_program.py test_predict.py test_streaming.py test_streaming_states.py test_fit.py \
-    test_optimizers.py test_losses.py test_metrics.py test_initializers.py test_decoding.py
+TESTS=""
+for name in requirements runtime saving_hdf5 saving_files saving_sources saving_training saving_config zip_members \
+    backups cli dense dot einsum_dense embedding gru lstm rnn \
+    merging program predict streaming streaming_states fit optimizers losses metrics initializers decoding; do
+    file=$(find . -name "test_$name.py")
+    TESTS="$TESTS ${file:?there is no test_$name.py}"
+done
+exec "$BIN/python" -m pytest -q -p no:cacheprovider -m "not tensorflow" $TESTS

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from fastseq import backend as K
-from fastseq import errors, naming
-from fastseq.graph import KerasTensor
+from fastseq import errors
+from fastseq.tensors import naming
+from fastseq.tensors.symbolic import KerasTensor
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import DATA
 
 import fastseq
 from fastseq import layers
@@ -14,7 +15,6 @@ from fastseq.errors import missing_package
 
 PACKAGE = Path(fastseq.__file__).parent
 SOURCES = [path for ending in ("*.py", "*.pyx") for path in sorted(PACKAGE.rglob(ending))]
-DATA = Path(__file__).parent / "data"
 
 
 def error_of(text):

@@ -1,6 +1,6 @@
 """Random models beside Keras: files of Keras 3.15 and of tf_keras made here, and stored ones of Keras 3.3.
 
-`python tests/random_check.py --count 2000` runs as many as one likes, random_models.py says how they are made.
+`python tests/support/random_check.py --count 2000` runs as many as one likes, random_models.py says how they are made.
 """
 
 import io

@@ -1,7 +1,6 @@
 """A dependency of another version than fastseq needs: an ImportError that names it; and the bounds are those said."""
 
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -9,10 +8,10 @@ import textwrap
 import types
 
 import pytest
+from places import ROOT
 
 from fastseq import requirements
 
-ROOT = pathlib.Path(__file__).parent.parent
 # What first imports each package, and what is wrong by then.
 USES = {
     "numpy": "import fastseq",
@@ -65,7 +64,7 @@ def test_numpy_is_looked_at_before_the_extensions(tmp_path):
             import fastseq
         except ImportError as error:
             assert "finds numpy 0.9.3" in str(error)
-        assert "fastseq._native" not in sys.modules
+        assert "fastseq.native._native" not in sys.modules
     """
     found = run(textwrap.dedent(code), tmp_path)
     assert found.returncode == 0, found.stderr

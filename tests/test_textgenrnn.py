@@ -1,15 +1,15 @@
 """A model that others trained on real text: the same probabilities and greedy text from all four of its files."""
 
 import json
-import pathlib
 
 import numpy as np
 import pytest
+from places import SHARED
 
 import fastseq
 from fastseq import layers
 
-FOLDER = pathlib.Path(__file__).parents[2] / "shared" / "data" / "textgenrnn"
+FOLDER = SHARED / "data" / "textgenrnn"
 FILES = ["textgenrnn.keras", "textgenrnn_keras3.h5", "textgenrnn.weights.h5", "weights_cudnn_2018.hdf5"]
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=f"the real model's files are not in {FOLDER.parent.parent}")

@@ -9,7 +9,7 @@ import pytest
 from layer_check import assert_as_close_as, random_weights
 
 import fastseq
-from fastseq import naming
+from fastseq.tensors import naming
 
 pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")

@@ -7,12 +7,10 @@ import shutil
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 import which_tests
-
-ROOT = Path(__file__).parent.parent
+from places import ROOT, SUPPORT
 
 SUITE = {
     "conftest.py": 'pytest_plugins = ["which_tests"]',
@@ -77,7 +75,7 @@ def suite(tmp_path_factory):
 
 def environment():
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "FASTSEQ_KNOWN_SKIPS"))}
-    return {**inherited, "PYTHONPATH": str(Path(__file__).parent), "COLUMNS": "200"}
+    return {**inherited, "PYTHONPATH": str(SUPPORT), "COLUMNS": "200"}
 
 
 COLLECT = """

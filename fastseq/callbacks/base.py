@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastseq import nest
+from fastseq.tensors import nest
 
 _TRAINING = ("train", "test", "predict")
 

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
+from fastseq.demo import svg
 from fastseq.errors import missing_package
-
-from . import svg
 
 TITLE, X_LABEL, Y_LABEL = "The date model's loss", "epoch", "crossentropy of a character (nats)"
 LABELS = {"loss": "texts it is trained on", "val_loss": "unseen texts, after the epoch"}

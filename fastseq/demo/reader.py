@@ -4,8 +4,7 @@ import numpy as np
 
 import fastseq
 from fastseq.decoding import Decoder
-
-from . import dates
+from fastseq.demo import dates
 
 
 class StepReader:

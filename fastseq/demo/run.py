@@ -8,11 +8,10 @@ import time
 import numpy as np
 
 import fastseq
-from fastseq import runtime
-from fastseq.verification import missing_keras
-
-from . import dates
-from .reader import DateReader, StepReader
+from fastseq.demo import dates
+from fastseq.demo.reader import DateReader, StepReader
+from fastseq.errors import missing_keras
+from fastseq.native import runtime
 
 LAYERS = {"text_embedding", "encoder", "answer_embedding", "decoder", "characters"}
 SHOWN = 8

@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 import fastseq
-from fastseq import Input, Model, callbacks, layers, optimizers, runtime
-
-from . import curve, dates
-from .reader import DateReader
+from fastseq import Input, Model, callbacks, layers, optimizers
+from fastseq.demo import curve, dates
+from fastseq.demo.reader import DateReader
+from fastseq.native import runtime
 
 UNITS, TEXT_WIDTH, ANSWER_WIDTH = 112, 24, 12
 # Small batches learn more from a text: on one core, 6000 steps of 64 (21 s) get 99.95% right, 4000 of 128 (30 s) 98.9%.

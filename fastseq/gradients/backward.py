@@ -4,8 +4,9 @@ import typing
 
 import numpy as np
 
-from fastseq.builder import OPERATIONS, Slot
 from fastseq.errors import UnsupportedError
+from fastseq.native.kinds import OPERATIONS
+from fastseq.program.slots import Slot
 
 # Operations whose results do not change with their inputs, but for jumps.
 _FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice"}

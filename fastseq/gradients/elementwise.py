@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from fastseq.builder import _BINARY_KINDS, ACTIVATION_KINDS, Slot
 from fastseq.gradients.backward import Rows
-from fastseq.weight_steps import FROM_VALUE
+from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS
+from fastseq.program.packing_steps import FROM_VALUE
+from fastseq.program.slots import Slot
 
-_KIND_NAMES = {number: name for name, number in _BINARY_KINDS.items()}
+_KIND_NAMES = {number: name for name, number in BINARY_KINDS.items()}
 _ACTIVATION_NAMES = {number: name for name, number in ACTIVATION_KINDS.items()}
 
 
@@ -25,7 +26,7 @@ def _binary(b, kind, sizes, left, right):
     fields = {}
     for i in range(5):
         fields |= {f"n{i}": sizes[i], f"a{i}": a_strides[i], f"b{i}": c_strides[i]}
-    b.step("binary", a=a, b=c, y=result, kind=_BINARY_KINDS[kind], **fields)
+    b.step("binary", a=a, b=c, y=result, kind=BINARY_KINDS[kind], **fields)
     return result
 
 

@@ -1,8 +1,8 @@
 """Gradients of Dense's products and of products of two arrays."""
 
-from fastseq import weight_steps
-from fastseq.builder import ACTIVATION_KINDS
 from fastseq.errors import UnsupportedError
+from fastseq.native.kinds import ACTIVATION_KINDS
+from fastseq.program import packing_steps
 
 
 def source_of(b, step, name):
@@ -17,8 +17,8 @@ def times_transposed(b, dy, kernel, rows, stride):
     """(rows, I): dy (rows, N), rows `stride` apart, times the transposed of `kernel`, a Slot (I, N)."""
     inputs, units = kernel.shape
     dx = b.p.new((rows, inputs))
-    w = weight_steps.transposed(b.p, kernel, units, inputs, units)
-    b.step("dense", x=dy, w=w, bias=weight_steps.zeros(b.p, inputs), y=dx, rows=rows, inputs=units, units=inputs,
+    w = packing_steps.transposed(b.p, kernel, units, inputs, units)
+    b.step("dense", x=dy, w=w, bias=packing_steps.zeros(b.p, inputs), y=dx, rows=rows, inputs=units, units=inputs,
            x_stride=stride, y_stride=inputs)  # fmt: skip
     return dx
 

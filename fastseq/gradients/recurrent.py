@@ -1,7 +1,7 @@
 """Gradients of the recurrent layers: back through time, then one product for each kernel of weights."""
 
-from fastseq import packing, weight_steps
 from fastseq.gradients.products import source_of, times_transposed, weight_product
+from fastseq.program import packing, packing_steps
 
 # Of the product with the state: columns of the recurrent kernel, where in dz the gradients of their sums stand, and how
 # many gates these are. A GRU that resets after keeps the candidate's apart; one that resets before multiplies r h.
@@ -19,10 +19,10 @@ def _transposed(b, operation, recurrent_kernel):
     """The fields `w_h`, `w_c` of the backward operation: packing.pack_recurrent_backward in steps."""
     units, columns = recurrent_kernel.shape
     if operation != "gru_reset_before":
-        return {"w_h": weight_steps.transposed(b.p, recurrent_kernel, columns, units, columns), "w_c": None}
+        return {"w_h": packing_steps.transposed(b.p, recurrent_kernel, columns, units, columns), "w_c": None}
     return {
-        "w_h": weight_steps.transposed(b.p, recurrent_kernel, 2 * units, units, columns),
-        "w_c": weight_steps.transposed(b.p, recurrent_kernel.at(2 * units), units, units, columns),
+        "w_h": packing_steps.transposed(b.p, recurrent_kernel, 2 * units, units, columns),
+        "w_c": packing_steps.transposed(b.p, recurrent_kernel.at(2 * units), units, units, columns),
     }
 
 

@@ -4,10 +4,10 @@ Back through time is one native step. What a gate's weights were multiplied with
 so their gradients are one product for each gate; without factors, one for all.
 """
 
-from fastseq import weight_steps
 from fastseq.gradients.elementwise import _binary
 from fastseq.gradients.products import times_transposed
 from fastseq.gradients.recurrent import _WALK
+from fastseq.program import packing_steps
 
 _LSTM, _GRU, _RESET_BEFORE, _SIMPLE = range(4)  # enum fs_cell
 
@@ -45,7 +45,7 @@ def _general(b, step):
     b.step(
         "recurrent_general_backward", **{name: f[name] for name in (*_WALK, "cell", "h_dropout", "h_masks")},
         dy=b.of(f["y"]), dhn=b.of(f["hn"]), dcn=b.of(f["cn"]), trace=f["trace"], h=h, h0=f["h0"],
-        w_h=weight_steps.transposed(b.p, recurrent_kernel, inside, units, inside), dz=dz.at(dz_first),
+        w_h=packing_steps.transposed(b.p, recurrent_kernel, inside, units, inside), dz=dz.at(dz_first),
         reset_h=reset_h, dh0=dh0, dc0=dc0, scratch=b.p.new((batch, 12, panels * 16)), dy_row=f["y_row"],
         dy_time=f["y_time"], h_row=h_row, h_time=h_time, dz_row=time * columns, dz_time=dz_time,
     )  # fmt: skip
@@ -124,8 +124,8 @@ def _inputs(b, f, x, dz, columns):
         return
     for gate, count in _pieces(factors, f["x_masks"], inside // units):
         dx = b.p.new(shape)
-        w = weight_steps.transposed(b.p, kernel.at(gate * units), count * units, shape[2], inside)
-        b.step("dense", x=dz.at(gate * units), w=w, bias=weight_steps.zeros(b.p, shape[2]), y=dx, rows=rows,
+        w = packing_steps.transposed(b.p, kernel.at(gate * units), count * units, shape[2], inside)
+        b.step("dense", x=dz.at(gate * units), w=w, bias=packing_steps.zeros(b.p, shape[2]), y=dx, rows=rows,
                inputs=count * units, units=shape[2], x_stride=columns, y_stride=shape[2])  # fmt: skip
         apart = (shape[1] * shape[2], shape[2])
         b.add(x, _times_factors(b, dx, shape, apart, factors, f["x_masks"], gate))

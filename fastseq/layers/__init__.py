@@ -1,29 +1,28 @@
 """The layers, by Keras's names. REGISTRY is the closed table that model files are looked up in."""
 
-from fastseq.layers.activation import Activation
-from fastseq.layers.activity_regularization import ActivityRegularization
-from fastseq.layers.alpha_dropout import AlphaDropout
+from fastseq.layers.advanced_activations.elu import ELU
+from fastseq.layers.advanced_activations.leaky_relu import LeakyReLU
+from fastseq.layers.advanced_activations.prelu import PReLU
+from fastseq.layers.advanced_activations.relu import ReLU
+from fastseq.layers.advanced_activations.softmax import Softmax
 from fastseq.layers.base import Layer
-from fastseq.layers.bidirectional import Bidirectional
-from fastseq.layers.concatenate import Concatenate, concatenate
-from fastseq.layers.dense import Dense
-from fastseq.layers.dot import Dot, dot
-from fastseq.layers.dropout import Dropout
-from fastseq.layers.einsum_dense import EinsumDense
-from fastseq.layers.elu import ELU
-from fastseq.layers.embedding import Embedding
-from fastseq.layers.flatten import Flatten
-from fastseq.layers.gaussian_dropout import GaussianDropout
-from fastseq.layers.gaussian_noise import GaussianNoise
-from fastseq.layers.gru import GRU, GRUCell
-from fastseq.layers.identity import Identity
-from fastseq.layers.input_layer import Input, InputLayer
+from fastseq.layers.core.activation import Activation
+from fastseq.layers.core.activity_regularization import ActivityRegularization
+from fastseq.layers.core.dense import Dense
+from fastseq.layers.core.einsum_dense import EinsumDense
+from fastseq.layers.core.flatten import Flatten
+from fastseq.layers.core.identity import Identity
+from fastseq.layers.core.input_layer import Input, InputLayer
+from fastseq.layers.core.masking import Masking
+from fastseq.layers.core.permute import Permute
+from fastseq.layers.core.repeat_vector import RepeatVector
+from fastseq.layers.core.reshape import Reshape
+from fastseq.layers.embeddings.embedding import Embedding
 from fastseq.layers.input_spec import InputSpec
-from fastseq.layers.leaky_relu import LeakyReLU
-from fastseq.layers.locally_connected1d import LocallyConnected1D
-from fastseq.layers.lstm import LSTM, LSTMCell
-from fastseq.layers.masking import Masking
-from fastseq.layers.merging import (
+from fastseq.layers.local.locally_connected1d import LocallyConnected1D
+from fastseq.layers.merge.concatenate import Concatenate, concatenate
+from fastseq.layers.merge.dot import Dot, dot
+from fastseq.layers.merge.merging import (
     Add,
     Average,
     Maximum,
@@ -37,17 +36,18 @@ from fastseq.layers.merging import (
     multiply,
     subtract,
 )
-from fastseq.layers.permute import Permute
-from fastseq.layers.prelu import PReLU
-from fastseq.layers.relu import ReLU
-from fastseq.layers.repeat_vector import RepeatVector
-from fastseq.layers.reshape import Reshape
-from fastseq.layers.rnn import RNN
-from fastseq.layers.simple_rnn import SimpleRNN, SimpleRNNCell
-from fastseq.layers.softmax import Softmax
-from fastseq.layers.spatial_dropout1d import SpatialDropout1D
-from fastseq.layers.stacked_rnn_cells import StackedRNNCells
-from fastseq.layers.time_distributed import TimeDistributed
+from fastseq.layers.noise.alpha_dropout import AlphaDropout
+from fastseq.layers.noise.dropout import Dropout
+from fastseq.layers.noise.gaussian_dropout import GaussianDropout
+from fastseq.layers.noise.gaussian_noise import GaussianNoise
+from fastseq.layers.noise.spatial_dropout1d import SpatialDropout1D
+from fastseq.layers.recurrent.gru import GRU, GRUCell
+from fastseq.layers.recurrent.lstm import LSTM, LSTMCell
+from fastseq.layers.recurrent.rnn import RNN
+from fastseq.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
+from fastseq.layers.recurrent.stacked_rnn_cells import StackedRNNCells
+from fastseq.layers.wrappers.bidirectional import Bidirectional
+from fastseq.layers.wrappers.time_distributed import TimeDistributed
 
 REGISTRY = {
     cls.__name__: cls

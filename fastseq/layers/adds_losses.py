@@ -1,7 +1,7 @@
 """What layers add to the loss: `add_loss` and `losses`. https://keras.io/api/layers/base_layer/#losses-property"""
 
-from fastseq import added_losses
-from fastseq.added_losses import Penalty
+from fastseq.program import added_losses
+from fastseq.program.added_losses import Penalty
 
 
 class AddsLosses:

@@ -15,17 +15,19 @@ import warnings
 
 import numpy as np
 
-from fastseq import _call, activations, constraints, initializers, nest, regularizers
-from fastseq.graph import KerasTensor, Node, is_symbolic
-from fastseq.kept_states import all_or_nothing
-from fastseq.layers import building, calling
+from fastseq import activations, constraints, initializers, regularizers
+from fastseq.configs import policies
+from fastseq.layers import binding, building
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
-from fastseq.naming import auto_name
-from fastseq.program import ProgramCache, ProgramUsers
-from fastseq.saving import policies
-from fastseq.saving.loading import initial_value
-from fastseq.variable import Variable
+from fastseq.native import _call
+from fastseq.native.kept_states import all_or_nothing
+from fastseq.program.cache import ProgramCache, ProgramUsers
+from fastseq.tensors import nest
+from fastseq.tensors.naming import auto_name
+from fastseq.tensors.symbolic import KerasTensor, Node, is_symbolic
+from fastseq.tensors.variable import Variable
+from fastseq.tensors.weight_budget import initial_value
 
 _NOT_TRACED = ("built", "input_spec")
 _OF_WEIGHTS = ("units", "use_bias", "reset_after", "input_dim", "output_dim")
@@ -65,7 +67,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         self._policy = policies.policy_of(dtype, self.name)
         self.autocast = autocast
         self._trainable = trainable
-        self._input_shape_arg = calling.pop_input_shape(kwargs)
+        self._input_shape_arg = binding.pop_input_shape(kwargs)
         self._initial_weights = kwargs.pop("weights", None)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
@@ -78,8 +80,8 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         self._programs = ProgramCache()
         self._users = ProgramUsers(self._programs)
         self._is_python = type(self).call is not Layer.call
-        self._signature = calling.call_signature(self)
-        self._plain_argument = calling.only_required(self._signature)
+        self._signature = binding.call_signature(self)
+        self._plain_argument = binding.only_required(self._signature)
 
     # ---- weights -------------------------------------------------------------------------------------------------
 
@@ -306,10 +308,10 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         if not config or self.built:
             return
         if "input_shape" in config:
-            self.build(calling.tuples(config["input_shape"]))
-            self._build_shape = calling.tuples(config["input_shape"])
+            self.build(binding.tuples(config["input_shape"]))
+            self._build_shape = binding.tuples(config["input_shape"])
         elif "shapes_dict" in config:
-            shapes = {key: calling.tuples(value) for key, value in config["shapes_dict"].items()}
+            shapes = {key: binding.tuples(value) for key, value in config["shapes_dict"].items()}
             self.build(**shapes)
             self._build_shape = shapes
         else:
@@ -322,37 +324,37 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         """`__call__` (of _call.PlainCall) for what it does not find a program for at once."""
         if not kwargs and len(args) == 1 and not self._is_python and self._plain_argument is not None:
             # An array of the right dtype needs no binding and no conversion.
-            if calling.is_ready(args[0], self._argument_dtypes(self._plain_argument)):
+            if binding.is_ready(args[0], self._argument_dtypes(self._plain_argument)):
                 return self._programs.run(self, {self._plain_argument: args[0]}, plain=True)
-        arguments = calling.bind(self, args, kwargs)
+        arguments = binding.bind(self, args, kwargs)
         if is_symbolic(arguments):
             return self._call_symbolic(arguments)
-        arguments = calling.convert(self, arguments)
+        arguments = binding.convert(self, arguments)
         if self._is_python:
-            return calling.run_python(self, arguments)
+            return binding.run_python(self, arguments)
         return self._programs.run(self, arguments)
 
     @all_or_nothing
     def call(self, *args, **kwargs):
         """What the layer computes, on NumPy arrays. A subclass overrides it; here it runs the native layer."""
-        arguments = calling.bind(self, args, kwargs)
-        return self._programs.run(self, calling.convert(self, arguments))
+        arguments = binding.bind(self, args, kwargs)
+        return self._programs.run(self, binding.convert(self, arguments))
 
     def _call_symbolic(self, arguments):
         # Imported here: models are made of layers.
-        from fastseq.models import mask_ops
+        from fastseq.layers import mask_operations
 
-        arguments = mask_ops.fill_masks(self, arguments)
+        arguments = mask_operations.fill_masks(self, arguments)
         outputs = self.compute_output_spec(**arguments)
         node = Node(self, arguments, outputs)
-        mask_ops.mark_outputs(node)
+        mask_operations.mark_outputs(node)
         return outputs
 
     def compute_output_spec(self, *args, **kwargs):
         """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed. Builds the layer."""
-        arguments = calling.bind(self, args, kwargs)
-        shapes = calling.tensor_shapes(arguments, self)
-        calling.check_input_spec(self, next(iter(arguments.values())))
+        arguments = binding.bind(self, args, kwargs)
+        shapes = binding.tensor_shapes(arguments, self)
+        binding.check_input_spec(self, next(iter(arguments.values())))
         self._build_once(shapes)
         dtype = self._output_dtype(arguments)
         names = [n for n in inspect.signature(self.compute_output_shape).parameters if n.endswith("_shape")]
@@ -384,7 +386,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         A user's layer that does not define it is run on zeros to find out.
         """
         if self._is_python:
-            return calling.infer_output_shape(self, input_shape)
+            return binding.infer_output_shape(self, input_shape)
         if isinstance(input_shape, dict) or any(isinstance(size, (tuple, list, dict)) for size in input_shape):
             kind = "dict" if isinstance(input_shape, dict) else "list"
             raise ValueError(
@@ -394,10 +396,10 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
 
     def trace(self, p, arguments):
         """Adds this layer's work to the program `p`; `arguments` are bound call arguments with Slots as tensors."""
-        calling.check_input_spec(self, next(iter(arguments.values())))
-        self._build_once(calling.tensor_shapes(arguments, self))
+        binding.check_input_spec(self, next(iter(arguments.values())))
+        self._build_once(binding.tensor_shapes(arguments, self))
         p.use(self)
-        arguments, previous_mask = calling.fill_masks_and_training(self, p, arguments)
+        arguments, previous_mask = binding.fill_masks_and_training(self, p, arguments)
         if "mask" not in self._signature.parameters:
             arguments.pop("mask", None)  # of an explicit compute_mask()
         for part in nest.flatten(arguments.get("mask")):
@@ -427,17 +429,17 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         """Adds the steps of this layer to the program `p` and returns the Slots of its outputs."""
         if not self._is_python:
             raise NotImplementedError(f"Layer '{self.name}' ({type(self).__name__}) must define call().")
-        return calling.emit_python(self, p, kwargs)
+        return binding.emit_python(self, p, kwargs)
 
     def emit_mask(self, p, inputs, mask):
         """The output's mask as a Slot (or a list of them), from the inputs' Slots and masks."""
         if self._is_python and type(self).compute_mask is not Layer.compute_mask:
-            return calling.emit_python_mask(self, p, inputs, mask)
+            return binding.emit_python_mask(self, p, inputs, mask)
         return mask
 
     def compute_mask(self, inputs, previous_mask=None):
         """The output's mask (bool array, a list of them, or None) for arrays `inputs` and their masks."""
-        return calling.run_mask(self, inputs, previous_mask)
+        return binding.run_mask(self, inputs, previous_mask)
 
     # ---- config --------------------------------------------------------------------------------------------------
 
@@ -446,7 +448,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config:
-            config.update(calling.automatic_config(self))
+            config.update(binding.automatic_config(self))
         return config
 
     @classmethod
@@ -471,11 +473,11 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
     @property
     def input(self):
         """The symbolic input of the first call, or a list of them. Raises AttributeError where there is none."""
-        return calling.ends_of_first_call(self, "input_tensors")
+        return binding.ends_of_first_call(self, "input_tensors")
 
     @property
     def output(self):
-        return calling.ends_of_first_call(self, "output_tensors")
+        return binding.ends_of_first_call(self, "output_tensors")
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

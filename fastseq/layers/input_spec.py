@@ -1,6 +1,6 @@
 """What a layer accepts as input; see https://keras.io/api/layers/base_layer/ (InputSpec)."""
 
-from fastseq import nest
+from fastseq.tensors import nest
 
 
 class InputSpec:

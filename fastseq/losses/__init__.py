@@ -1,5 +1,6 @@
 """Losses with Keras's names, arguments and numbers, and their gradients. https://keras.io/api/losses/"""
 
+from fastseq.configs import serialization
 from fastseq.losses.base import Loss, LossFunctionWrapper, with_gradient
 from fastseq.losses.probabilistic import (
     BinaryCrossentropy,
@@ -21,7 +22,6 @@ from fastseq.losses.regression import (
     mean_absolute_percentage_error,
     mean_squared_error,
 )
-from fastseq.saving import serialization
 
 _CLASS_OF = {
     binary_crossentropy: BinaryCrossentropy,

@@ -9,9 +9,9 @@ import functools
 
 import numpy as np
 
-from fastseq import arrays, naming
+from fastseq.configs import serialization
 from fastseq.errors import UnsupportedError
-from fastseq.saving import serialization
+from fastseq.tensors import arrays, naming
 
 _REDUCTIONS = ("sum_over_batch_size", "sum", None, "none", "mean", "mean_with_sample_weight")
 _DTYPES = ("float32", "float64")

@@ -9,9 +9,10 @@ import warnings
 
 import numpy as np
 
-from fastseq import arrays, backend
+from fastseq import backend
 from fastseq.losses.base import Loss, LossFunctionWrapper, check_same_shape
 from fastseq.losses.regression import _floating
+from fastseq.tensors import arrays
 
 
 def _limits(dtype):

@@ -1,5 +1,6 @@
 """Metrics with Keras's names, arguments and numbers. https://keras.io/api/metrics/"""
 
+from fastseq.configs import serialization
 from fastseq.losses import choose
 from fastseq.losses.regression import mean_absolute_error, mean_absolute_percentage_error, mean_squared_error
 from fastseq.metrics.accuracy import (
@@ -18,8 +19,7 @@ from fastseq.metrics.accuracy import (
 from fastseq.metrics.base import Mean, MeanMetricWrapper, Metric
 from fastseq.metrics.confusion import Precision, Recall
 from fastseq.metrics.regression import MeanAbsoluteError, MeanAbsolutePercentageError, MeanSquaredError
-from fastseq.naming import to_snake_case
-from fastseq.saving import serialization
+from fastseq.tensors.naming import to_snake_case
 
 _CLASSES = (
     Accuracy,

@@ -7,10 +7,11 @@ import inspect
 
 import numpy as np
 
-from fastseq import arrays, initializers, losses, naming
+from fastseq import initializers, losses
+from fastseq.configs import serialization
 from fastseq.losses.base import apply_mask, squeeze_or_expand_to_same_rank
-from fastseq.saving import serialization
-from fastseq.state import StateVariable
+from fastseq.tensors import arrays, naming
+from fastseq.tensors.state_variable import StateVariable
 
 
 class Metric:

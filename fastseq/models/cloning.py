@@ -2,12 +2,12 @@
 
 import functools
 
-from fastseq import mask_rules, nest
-from fastseq.graph import KerasTensor
-from fastseq.layers.input_layer import Input
+from fastseq.configs import policies
+from fastseq.layers.core.input_layer import Input
 from fastseq.models.functional import Functional
 from fastseq.models.sequential import Sequential
-from fastseq.saving import policies
+from fastseq.tensors import mask_rules, nest
+from fastseq.tensors.symbolic import KerasTensor
 
 
 def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):

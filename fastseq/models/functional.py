@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 
-from fastseq import arrays, nest
-from fastseq.graph import KerasTensor, Node
-from fastseq.layers.input_layer import Input, InputLayer
-from fastseq.models import mask_ops
+from fastseq.layers import mask_operations
+from fastseq.layers.core.input_layer import Input, InputLayer
 from fastseq.models.graph_map import Graph, sorted_nodes
 from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
+from fastseq.tensors import arrays, nest
+from fastseq.tensors.symbolic import KerasTensor, Node
 
 
 class Functional(Model):
@@ -67,7 +67,7 @@ class Functional(Model):
     @property
     def layers(self):
         """The layers in Keras's order: by their distance to the outputs, the farthest first. A new list."""
-        return [layer for layer in self._graph.layers if not isinstance(layer, mask_ops.MaskOperation)]
+        return [layer for layer in self._graph.layers if not isinstance(layer, mask_operations.MaskOperation)]
 
     @layers.setter
     def layers(self, _):
@@ -220,13 +220,13 @@ class Functional(Model):
 
 
 class _Plan:
-    """What a run does: steps: the calls that the outputs need, in order; implied: see `mask_ops.implied_masks`.
+    """What a run does: steps: the calls that the outputs need, in order; implied: see `mask_operations.implied_masks`.
 
     Calls that only make masks which the layers make themselves are left out. specs: output shapes by input shapes.
     """
 
     def __init__(self, graph, structure):
-        self.implied = mask_ops.implied_masks(graph)
+        self.implied = mask_operations.implied_masks(graph)
         self.specs = {}
         self.call_count = None
         self.steps = []

@@ -2,12 +2,12 @@
 
 from collections import deque
 
-from fastseq import mask_rules, nest
+from fastseq.configs import policies
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.graph import KerasTensor
+from fastseq.layers import mask_operations
 from fastseq.layers.base import Layer
-from fastseq.models import mask_ops
-from fastseq.saving import policies
+from fastseq.tensors import mask_rules, nest
+from fastseq.tensors.symbolic import KerasTensor
 
 # More calls than any model, nested ones counted through: 60 models, each calling the next twice, would be 10^18.
 _MOST_CALLS = 1_000_000
@@ -24,7 +24,7 @@ def _is_functional(layer):
 
 def functional_config(model):
     """{"name", "trainable", "layers", "input_layers", "output_layers"}; lists where Keras has tuples."""
-    from fastseq.saving.serialization import serialize_keras_object
+    from fastseq.configs.serialization import serialize_keras_object
 
     graph = model._graph
     # A layer's calls outside this model are not saved, so the calls are numbered anew.
@@ -56,8 +56,8 @@ def functional_config(model):
 
     entries = []
     for layer in graph.layers:
-        is_operation = isinstance(layer, mask_ops.MaskOperation)
-        entry = mask_ops.serialize(layer) if is_operation else serialize_keras_object(layer)
+        is_operation = isinstance(layer, mask_operations.MaskOperation)
+        entry = mask_operations.serialize(layer) if is_operation else serialize_keras_object(layer)
         entry["name"] = layer.name
         entry["inbound_nodes"] = [
             (operation_call if is_operation else call)(node)
@@ -125,7 +125,7 @@ class _Reader:
         return model
 
     def _read_layer(self, entry, position):
-        from fastseq.saving.serialization import deserialize_keras_object
+        from fastseq.configs.serialization import deserialize_keras_object
 
         if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
             raise FileFormatError(f"Layer number {position} of a functional model has no config.")
@@ -134,8 +134,8 @@ class _Reader:
             raise FileFormatError(f"Layer number {position} of a functional model has no name.")
         if name in self.layers:
             raise FileFormatError("Two layers of a functional model have this name.", layer=name)
-        if mask_ops.is_operation(entry) and entry.get("class_name") not in (self.custom_objects or {}):
-            layer = mask_ops.deserialize(entry)
+        if mask_operations.is_operation(entry) and entry.get("class_name") not in (self.custom_objects or {}):
+            layer = mask_operations.deserialize(entry)
         else:
             data = {key: value for key, value in entry.items() if key not in ("name", "inbound_nodes")}
             layer = deserialize_keras_object(data, self.custom_objects)
@@ -212,7 +212,7 @@ class _Reader:
 
     def _revive(self, value, name):
         """Call arguments with the tensors in the places of their descriptions."""
-        from fastseq.saving.serialization import deserialize_keras_object
+        from fastseq.configs.serialization import deserialize_keras_object
 
         if isinstance(value, (list, tuple)):
             return [self._revive(item, name) for item in value]
@@ -307,9 +307,9 @@ def model_from_json(json_string, custom_objects=None):
     """
     import json
 
+    from fastseq.configs.serialization import deserialize_keras_object
     from fastseq.saving.legacy_config import to_keras3
     from fastseq.saving.missing import explanation
-    from fastseq.saving.serialization import deserialize_keras_object
 
     try:
         config = json.loads(json_string)

@@ -6,13 +6,13 @@ under which a weights file keeps them. Everything here is a loop, so a chain of 
 
 from collections import Counter
 
-from fastseq.layers.input_layer import InputLayer
-from fastseq.naming import free_name
+from fastseq.layers.core.input_layer import InputLayer
+from fastseq.tensors.naming import free_name
 
 
 class Graph:
     """nodes_by_depth: dict depth -> nodes, outputs at depth 0; nodes: all of them, inputs first; layers: in Keras's
-    order, operations of saved masks (`mask_ops`) among them."""
+    order, operations of saved masks (`mask_operations`) among them."""
 
     def __init__(self, inputs, outputs):
         order, first_seen = _sort(inputs, outputs)

@@ -5,15 +5,15 @@ the weights. Reading the model, Keras 3.15 makes such operations by its own rule
 here: so a file is laid out in the order that it will come to.
 """
 
-from fastseq import mask_rules, nest
-from fastseq.graph import KerasTensor, Node
-from fastseq.models import mask_ops
+from fastseq.layers import mask_operations
 from fastseq.models.graph_map import Graph
+from fastseq.tensors import mask_rules, nest
+from fastseq.tensors.symbolic import KerasTensor, Node
 
 
 def layers_in_keras(graph, inputs, outputs):
     """The layers of `graph` without mask operations, in that order. inputs, outputs: its KerasTensors, flat."""
-    made = [layer for layer in graph.layers if not isinstance(layer, mask_ops.MaskOperation)]
+    made = [layer for layer in graph.layers if not isinstance(layer, mask_operations.MaskOperation)]
     if all(node.mask_rules == mask_rules.NEWEST for node in graph.nodes):
         return made
     shadows, values = {}, {}
@@ -32,10 +32,10 @@ def layers_in_keras(graph, inputs, outputs):
             results = [KerasTensor(tensor.shape, tensor.dtype) for tensor in node.output_tensors]
             layer = shadow(node.layer)
             if node.input_tensors:
-                arguments = mask_ops.fill_masks(layer, arguments)
+                arguments = mask_operations.fill_masks(layer, arguments)
             call = Node(layer, arguments, nest.pack_like(node.outputs, results))
             if node.input_tensors:
-                mask_ops.mark_outputs(call)
+                mask_operations.mark_outputs(call)
             values.update(zip(map(id, node.output_tensors), results))
     order = Graph([copy(tensor) for tensor in inputs], [copy(tensor) for tensor in outputs]).layers
     originals = {twin: layer for layer, twin in shadows.items()}

@@ -2,10 +2,10 @@
 
 import inspect
 
-from fastseq.kept_states import all_or_nothing
+from fastseq.data import predict as prediction
 from fastseq.layers.base import Layer
-from fastseq.models import predict as prediction
 from fastseq.models.trainable import Trainable
+from fastseq.native.kept_states import all_or_nothing
 
 
 def is_functional_call(args, kwargs):
@@ -174,7 +174,7 @@ class Model(Trainable, Layer):
         """The model's config as JSON text, in Keras's form. kwargs: for `json.dumps`."""
         import json
 
-        from fastseq.saving.serialization import serialize_keras_object
+        from fastseq.configs.serialization import serialize_keras_object
 
         return json.dumps(serialize_keras_object(self), **kwargs)
 

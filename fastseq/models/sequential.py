@@ -1,15 +1,15 @@
 """Sequential: layers one after the other. https://keras.io/api/models/sequential/"""
 
-from fastseq import mask_rules, nest
+from fastseq.configs import policies
 from fastseq.errors import FileFormatError
-from fastseq.graph import KerasTensor
 from fastseq.layers import building
 from fastseq.layers.base import Layer
-from fastseq.layers.input_layer import InputLayer
+from fastseq.layers.core.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
-from fastseq.naming import free_name
-from fastseq.saving import policies
+from fastseq.tensors import mask_rules, nest
+from fastseq.tensors.naming import free_name
+from fastseq.tensors.symbolic import KerasTensor
 
 
 class _Stack:
@@ -288,7 +288,7 @@ class Sequential(Model):
 
     def get_config(self):
         """The model's config in Keras 3.15's form. Weights are not part of it."""
-        from fastseq.saving.serialization import serialize_keras_object
+        from fastseq.configs.serialization import serialize_keras_object
 
         config = Layer.get_config(self)
         config["layers"] = [serialize_keras_object(layer) for layer in self._stack.layers]
@@ -302,7 +302,7 @@ class Sequential(Model):
 
         Raises FileFormatError (a ValueError) for a config that is no Sequential's.
         """
-        from fastseq.saving.serialization import deserialize_keras_object
+        from fastseq.configs.serialization import deserialize_keras_object
 
         if not isinstance(config, dict) or not isinstance(config.get("layers"), list) or "name" not in config:
             raise FileFormatError("The config of a Sequential model is a dict with 'name' and a list 'layers'.")

@@ -5,7 +5,7 @@ import re
 import shutil
 import textwrap
 
-from fastseq import nest
+from fastseq.tensors import nest
 
 _HEADERS = ["Layer (type)", "Output Shape", "Param #", "Connected to"]
 _BOX = {"top": "┏━┳┓", "under header": "┡━╇┩", "between": "├─┼┤", "bottom": "└─┴┘"}

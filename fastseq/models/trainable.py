@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
-from fastseq import interrupts
-from fastseq.kept_states import all_or_nothing, write
+from fastseq.native import interrupts
+from fastseq.native.kept_states import all_or_nothing, write
 from fastseq.training.turns import Turn
 
 _COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -175,9 +175,9 @@ class Trainable:
 
         Warns, and gives an empty dict, where a loss or a metric has no config (a lambda for one).
         """
-        from fastseq.saving import training
+        from fastseq.saving import compile_config
 
-        return training.compile_config(self)
+        return compile_config.compile_config(self)
 
     def compile_from_config(self, config):
         """Compiles as a dict from `get_compile_config`, of fastseq or Keras, says, and makes the optimizer's variables.
@@ -186,7 +186,7 @@ class Trainable:
         is left alone, with a warning, as in Keras: it needs a `compile_from_config` of its own too.
         Raises TypeError for other arguments that `compile` does not have, ValueError for what does not exist.
         """
-        from fastseq.saving import training
+        from fastseq.saving import compile_config
 
         if type(self).compile is not Trainable.compile:
             warnings.warn(
@@ -195,7 +195,7 @@ class Trainable:
                 stacklevel=2,
             )
             return
-        training.compile_model(self, config)
+        compile_config.compile_model(self, config)
 
     def saved_tree(self):
         """See `Layer.saved_tree`; a compiled model has its optimizer in it."""

@@ -1,5 +1,6 @@
 """Optimizers and learning-rate schedules with Keras's names, arguments and numbers. https://keras.io/api/optimizers/"""
 
+from fastseq.configs import serialization
 from fastseq.optimizers import schedules
 from fastseq.optimizers.adadelta import Adadelta
 from fastseq.optimizers.adagrad import Adagrad
@@ -8,7 +9,6 @@ from fastseq.optimizers.base import Optimizer
 from fastseq.optimizers.nadam import Nadam
 from fastseq.optimizers.rmsprop import RMSprop
 from fastseq.optimizers.sgd import SGD
-from fastseq.saving import serialization
 
 _CLASSES = (Adadelta, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop, SGD)
 ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}

@@ -8,12 +8,13 @@ import re
 
 import numpy as np
 
-from fastseq import interrupts, naming
+from fastseq.native import interrupts
 from fastseq.optimizers.gradients import checked, clipped
 from fastseq.optimizers.native import Updates
 from fastseq.optimizers.saved import Saved
 from fastseq.optimizers.schedules import LearningRateSchedule
-from fastseq.state import StateVariable
+from fastseq.tensors import naming
+from fastseq.tensors.state_variable import StateVariable
 
 
 class Optimizer(Saved):

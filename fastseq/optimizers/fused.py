@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastseq.builder import _BINARY_KINDS
+from fastseq.native.kinds import BINARY_KINDS
 
 
 def possible(optimizer, variables):
@@ -57,7 +57,7 @@ class FusedUpdates:
             sizes = dict.fromkeys(("n0", "n1", "n2", "n3", "n4"), 1)
             strides = dict.fromkeys([f"{letter}{i}" for letter in "ab" for i in range(5)], 0)
             p.step(
-                "binary", a=done, b=p.constant(self._one), y=done, kind=_BINARY_KINDS["add_int32"], **sizes, **strides
+                "binary", a=done, b=p.constant(self._one), y=done, kind=BINARY_KINDS["add_int32"], **sizes, **strides
             )
 
         p.at_end(add)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastseq.optimizers.base import Optimizer
-from fastseq.state import StateVariable
+from fastseq.tensors.state_variable import StateVariable
 
 _ONE = np.float32(1)
 

@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 
-from fastseq import packing
-from fastseq.builder import Builder
 from fastseq.gradients.backward import Rows
-from fastseq.program import Program
+from fastseq.program import packing
+from fastseq.program.builder import Builder
+from fastseq.program.program import Program
 
 _NORM_BLOCK = 4096  # FS_NORM_BLOCK of src_c/ops.h
 HYPER_OWN = 4  # where an optimizer's own numbers begin in `hyper`: FS_HYPER_OWN of kernels/optimizer_inl.h

@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 
+from fastseq.configs import serialization
+from fastseq.configs.copyable import Copyable
 from fastseq.optimizers import schedules
-from fastseq.saving import serialization
-from fastseq.saving.copyable import Copyable
-from fastseq.state import StateVariable
+from fastseq.tensors.state_variable import StateVariable
 
 # 2^53: from there on float64 does not count every step.
 _MOST_STEPS = 1 << 53

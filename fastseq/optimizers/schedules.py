@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from fastseq.saving import serialization
+from fastseq.configs import serialization
 
 
 class LearningRateSchedule:

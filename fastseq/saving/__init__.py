@@ -1,7 +1,6 @@
 """Reading and writing models: `.keras`, `.weights.h5`, and the older `.h5`. A file is data, never code."""
 
-from fastseq.saving.api import from_keras, load_model, load_weights, save_model, save_weights
-from fastseq.saving.object_registration import (
+from fastseq.configs.registry import (
     CustomObjectScope,
     custom_object_scope,
     get_custom_objects,
@@ -9,7 +8,8 @@ from fastseq.saving.object_registration import (
     get_registered_object,
     register_keras_serializable,
 )
-from fastseq.saving.serialization import deserialize_keras_object, serialize_keras_object
+from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
+from fastseq.saving.api import from_keras, load_model, load_weights, save_model, save_weights
 
 __all__ = [
     "CustomObjectScope",

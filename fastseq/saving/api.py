@@ -5,9 +5,9 @@ https://keras.io/api/models/model_saving_apis/
 
 import math
 
-from fastseq import mask_rules
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.saving.sources import Source
+from fastseq.tensors import mask_rules
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
@@ -35,14 +35,14 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     source = Source(filepath)
     if source.kind == "zip":
         return _load_zip(source, custom_objects, compile)
-    from fastseq.saving import legacy_h5, training
+    from fastseq.saving import compile_config, legacy_h5
     from fastseq.saving.hdf5 import H5File
 
     with H5File(source.content, source.path) as file:
         config, saved = legacy_h5.read_config(file.root)
         version = legacy_h5.keras_version(file.root)
         keras3 = version.split(".", 1)[0] == "3"
-        if compile and (compile_config := training.from_training_config(saved, keras3)):
+        if compile and (compile_config := compile_config.from_training_config(saved, keras3)):
             config["compile_config"] = compile_config
         model = _build(config, custom_objects, source.path, file.size, mask_rules.of_version(version))
         legacy_h5.load(file.root, model)
@@ -61,7 +61,7 @@ def _load_zip(source, custom_objects, compile):
 
 def load_archive(archive, custom_objects=None, compile=True):
     """The model of an open KerasArchive; as `load_model`."""
-    from fastseq.saving import training, weights_h5
+    from fastseq.saving import compile_config, weights_h5
     from fastseq.saving.legacy_config import to_keras3
 
     config = archive.config()
@@ -69,14 +69,14 @@ def load_archive(archive, custom_objects=None, compile=True):
     keras3 = version.split(".", 1)[0] != "2"
     saved = config.get("compile_config")
     config = to_keras3(config, keras3, archive.path)
-    config["compile_config"] = (saved if keras3 else training.from_keras2(saved)) if compile else None
+    config["compile_config"] = (saved if keras3 else compile_config.from_keras2(saved)) if compile else None
     rules = mask_rules.of_version(version)
     with archive.weights() as file:
         model = _build(config, custom_objects, archive.path, file.size, rules)
         skip = []
         if not keras3 and model.optimizer is not None:
             skip = [model.optimizer]
-            training.tell_keras2(model.optimizer)
+            compile_config.tell_keras2(model.optimizer)
         weights_h5.load(file.root, model, objects_to_skip=skip, as_made=rules != mask_rules.NEWEST)
     model.compile_config = saved if compile else None
     return model
@@ -181,10 +181,10 @@ def _build(config, custom_objects, path, size, rules, optimizers_wait=False):
     size: bytes of the file that its weights will come from; rules: the MaskRules that its calls follow;
     optimizers_wait: see WeightBudget.
     """
-    from fastseq.saving import policies
+    from fastseq.configs import policies
+    from fastseq.configs.serialization import ObjectSharingScope, deserialize_keras_object
     from fastseq.saving.config_check import check_model_config
-    from fastseq.saving.loading import WeightBudget
-    from fastseq.saving.serialization import ObjectSharingScope, deserialize_keras_object
+    from fastseq.tensors.weight_budget import WeightBudget
 
     check_model_config(config, path)
     try:
@@ -201,7 +201,7 @@ def _build(config, custom_objects, path, size, rules, optimizers_wait=False):
 
 
 def _explain(error, config, custom_objects, path, size):
-    from fastseq.saving import policies
+    from fastseq.configs import policies
     from fastseq.saving.missing import explanation
 
     missing = explanation(error, config, custom_objects)
@@ -224,13 +224,13 @@ def _culprit(config, custom_objects, size):
 
 
 def _failing(config, custom_objects, size, without):
-    from fastseq.models import mask_ops
-    from fastseq.saving.loading import WeightBudget
-    from fastseq.saving.serialization import deserialize_keras_object
+    from fastseq.configs.serialization import deserialize_keras_object
+    from fastseq.layers import mask_operations
+    from fastseq.tensors.weight_budget import WeightBudget
 
     for entry in config["config"].get("layers", []):
         inner = entry["config"]
-        if mask_ops.is_operation(entry):
+        if mask_operations.is_operation(entry):
             continue  # not a layer that the user made
         try:
             with WeightBudget(size):

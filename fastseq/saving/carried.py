@@ -11,11 +11,11 @@ import re
 
 import numpy as np
 
-from fastseq import nest
+from fastseq.configs import limits, policies, serialization
 from fastseq.errors import FileFormatError
 from fastseq.initializers import RandomInitializer, SeedGenerator
 from fastseq.optimizers import Optimizer
-from fastseq.saving import limits, policies, serialization
+from fastseq.tensors import nest
 
 _TRAINING = ("stop_training", "_initial_epoch", "_initial_batch")
 

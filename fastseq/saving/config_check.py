@@ -1,7 +1,7 @@
 """Checks a model's config as data, before a single object is made of it: structure, names, references, cycles."""
 
+from fastseq.configs import limits
 from fastseq.errors import FileFormatError
-from fastseq.saving import limits
 
 
 def check_model_config(config, path=None):

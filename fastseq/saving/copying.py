@@ -14,12 +14,13 @@ import sys
 
 import numpy as np
 
-from fastseq import mask_rules, naming, seeds
+from fastseq.configs import limits, policies, recording, serialization
+from fastseq.configs.registry import CustomObjectScope, register_as, scope_objects
 from fastseq.errors import FileFormatError
-from fastseq.saving import api, carried, limits, policies, recording, serialization
-from fastseq.saving.loading import WeightBudget
-from fastseq.saving.object_registration import CustomObjectScope, register_as, scope_objects
-from fastseq.variable import Variable
+from fastseq.saving import api, carried
+from fastseq.tensors import mask_rules, naming, seeds
+from fastseq.tensors.variable import Variable
+from fastseq.tensors.weight_budget import WeightBudget
 
 #: Of the dict. It grows where an older fastseq would read it wrongly; further keys alone are no new version.
 VERSION = 1

@@ -8,8 +8,9 @@ import os
 import struct
 import zlib
 
+from fastseq.configs import limits
 from fastseq.errors import FileFormatError
-from fastseq.saving import limits, sources, zip_members
+from fastseq.saving import sources, zip_members
 from fastseq.saving.hdf5 import H5File
 
 CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"

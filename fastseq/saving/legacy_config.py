@@ -6,8 +6,8 @@ those that the model was trained with: `hard_sigmoid` in a file of Keras 2 is cl
 """
 
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.naming import free_name
 from fastseq.saving import keras1
+from fastseq.tensors.naming import free_name
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
 _RECURRENT = ("RNN", "LSTM", "GRU", "SimpleRNN", "Bidirectional")

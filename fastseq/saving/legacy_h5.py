@@ -12,10 +12,11 @@ import warnings
 
 import numpy as np
 
-from fastseq import mask_rules
+from fastseq.configs import limits
 from fastseq.errors import FileFormatError
-from fastseq.saving import cudnn, keras1, limits, loading, training, weights_h5
+from fastseq.saving import compile_config, cudnn, keras1, weights_h5
 from fastseq.saving.legacy_config import to_keras3
+from fastseq.tensors import mask_rules, weight_budget
 
 _LOSS_SCALE_VARIABLES = tuple(
     f"loss_scale_optimizer/{name}" for name in ("iteration", "learning_rate", "step_counter", "dynamic_scale")
@@ -88,7 +89,7 @@ def load_optimizer(root, optimizer, keras3):
     if group is None:
         return
     if not keras3:
-        training.tell_keras2(optimizer)
+        compile_config.tell_keras2(optimizer)
         return
     # A LossScaleOptimizer is read as the optimizer inside it, whose variables follow its own four.
     names = [name for name in group.attribute_list("weight_names") if name not in _LOSS_SCALE_VARIABLES]
@@ -119,7 +120,7 @@ def load(root, model, by_name=False, skip_mismatch=False):
         except FileFormatError as error:
             where = "" if name == layer.name else f" (saved as '{name}')"
             raise FileFormatError(error.reason + where, path=root.path, layer=layer.name) from error
-    loading.assign_all(values)
+    weight_budget.assign_all(values)
 
 
 def _legacy_weights(layer, as_made=False):
@@ -235,7 +236,7 @@ def write(root, model, config, version, include_optimizer):
     root.attrs["model_config"] = json.dumps({"class_name": config["class_name"], "config": config["config"]})
     compiled = config.get("compile_config") if include_optimizer and model.optimizer is not None else None
     if compiled:
-        root.attrs["training_config"] = json.dumps(training.to_training_config(compiled))
+        root.attrs["training_config"] = json.dumps(compile_config.to_training_config(compiled))
     group = root.create_group("model_weights")
     group.attrs["keras_version"], group.attrs["backend"] = version, "numpy"
     _write_names(group, "layer_names", [layer.name for layer in _layers(model)])

@@ -10,8 +10,10 @@ import warnings
 
 import numpy as np
 
-from fastseq import mask_rules, nest
-from fastseq.builder import OPERATIONS, Builder, Slot
+from fastseq.native.kinds import OPERATIONS
+from fastseq.program.builder import Builder
+from fastseq.program.slots import Slot
+from fastseq.tensors import mask_rules, nest
 
 # What Keras 3.15 does, by the field of MaskRules in which the model's rules are others.
 _NOW = {

@@ -1,6 +1,6 @@
 """Which classes a model's config asks for that are not there, all of them at once and with how many layers each."""
 
-from fastseq.saving import tables
+from fastseq.configs import tables
 
 _EXPRESSIONS_OF_KERAS_2 = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 # What a message lists, of names this long.
@@ -34,11 +34,11 @@ def missing_layers(config, custom_objects=None):
 
 
 def _is_missing(entry, custom_objects):
-    from fastseq.models import mask_ops
-    from fastseq.saving import serialization
+    from fastseq.configs import serialization
+    from fastseq.layers import mask_operations
 
-    if mask_ops.is_operation(entry):
-        return entry["class_name"] not in (*mask_ops.OPERATIONS, *(custom_objects or ()))
+    if mask_operations.is_operation(entry):
+        return entry["class_name"] not in (*mask_operations.OPERATIONS, *(custom_objects or ()))
     try:
         serialization.find_class(entry, custom_objects)
     except tables.NotFound:

@@ -1,6 +1,6 @@
 """Optimizers as files name them, as fastseq.optimizers takes them: those of Keras 1 and 2, and loss scaling."""
 
-from fastseq.saving import object_registration
+from fastseq.configs import registry
 
 # Keras 2.11 to 2.15 registered its own optimizers as a user's are: "Custom>Adam".
 _REGISTERED = "Custom>"
@@ -22,7 +22,7 @@ def own_name(name):
 
 
 def _is_known(name):
-    return object_registration.get_registered_object(name) is not None
+    return registry.get_registered_object(name) is not None
 
 
 def unscaled(config):

@@ -12,9 +12,10 @@ backslash of its own: they are attributes and classes of Python, never names of 
 import math
 import warnings
 
+from fastseq.configs import limits
 from fastseq.errors import FileFormatError
-from fastseq.naming import to_snake_case
-from fastseq.saving import limits, loading
+from fastseq.tensors import weight_budget
+from fastseq.tensors.naming import to_snake_case
 
 # Keras 2.12 wrote this name where later versions write "layers".
 _OLD_LAYERS = "_layer_checkpoint_dependencies"
@@ -128,7 +129,7 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
             if not skip_mismatch:
                 raise
             warnings.warn(optimizer._not_taken(error.reason), stacklevel=2)
-    loading.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states])
+    weight_budget.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states])
 
 
 def _is_as_made(root, model, skip):

@@ -84,7 +84,7 @@ def save_weights(model, path, overwrite=True):
 
 
 def _config(model):
-    from fastseq.saving.serialization import serialize_keras_object
+    from fastseq.configs.serialization import serialize_keras_object
 
     config = serialize_keras_object(model)
     _check_activations(config)
@@ -132,7 +132,7 @@ def _tell_own_options(optimizer):
 
 def _tell_own_layers(config):
     """Warns of layers that Keras 3 does not have: the file is good for fastseq, but not as it is for Keras."""
-    from fastseq.saving.tables import NOT_IN_KERAS
+    from fastseq.configs.tables import NOT_IN_KERAS
 
     todo = [config]
     while todo:

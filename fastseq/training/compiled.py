@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from fastseq import losses, nest
+from fastseq import losses
 from fastseq import metrics as all_metrics
+from fastseq.tensors import nest
 
 
 def output_names(model):

@@ -6,10 +6,11 @@ import warnings
 
 import numpy as np
 
-from fastseq import interrupts, requirements
+from fastseq import requirements
 from fastseq.callbacks.base import CallbackList
-from fastseq.kept_states import apart_each
-from fastseq.training import data
+from fastseq.data import batches
+from fastseq.native import interrupts
+from fastseq.native.kept_states import apart_each
 from fastseq.training.turns import Turn
 
 
@@ -70,17 +71,17 @@ def _fit(
     if not isinstance(validation_freq, (list, tuple)):
         validation_freq = positive("validation_freq", validation_freq)
     if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = data.split(x, y, sample_weight, validation_split)
-    source = data.source(x, y, sample_weight, batch_size, steps_per_epoch, shuffle)
-    data.check_stateful(model, source, "fit", epochs)
+        (x, y, sample_weight), validation_data = batches.split(x, y, sample_weight, validation_split)
+    source = batches.source(x, y, sample_weight, batch_size, steps_per_epoch, shuffle)
+    batches.check_stateful(model, source, "fit", epochs)
     validation = None
     if validation_data is not None:
         if isinstance(validation_data, (tuple, list)):
-            parts = data.parts_of(validation_data)
-            validation = data.source(*parts, validation_batch_size or batch_size, validation_steps)
+            parts = batches.parts_of(validation_data)
+            validation = batches.source(*parts, validation_batch_size or batch_size, validation_steps)
         else:
-            validation = data.source(validation_data, None, None, None, validation_steps)
-        data.check_stateful(model, validation, "fit (for validation)")
+            validation = batches.source(validation_data, None, None, None, validation_steps)
+        batches.check_stateful(model, validation, "fit (for validation)")
     steps = _steps(source, steps_per_epoch)
     listed = callbacks
     if not isinstance(callbacks, CallbackList):
@@ -99,7 +100,7 @@ def _fit(
             trainer.reset_results()
             listed.on_epoch_begin(epoch)
             start, model._initial_batch = model._initial_batch, 0
-            if start and trainer.kept_totals and not isinstance(source, data.Iterated):
+            if start and trainer.kept_totals and not isinstance(source, batches.Iterated):
                 trainer.go_on(*next(source.batches(epoch)))
             with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
                 done = start
@@ -169,8 +170,8 @@ def evaluate(model, x, y, batch_size, verbose, sample_weight, steps, callbacks, 
 def _evaluate(model, trainer, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict):
     verbose = check_verbose(verbose)
     batch_size, steps = positive("batch_size", batch_size), positive("steps", steps)
-    source = data.source(x, y, sample_weight, batch_size, steps)
-    data.check_stateful(model, source, "evaluate")
+    source = batches.source(x, y, sample_weight, batch_size, steps)
+    batches.check_stateful(model, source, "evaluate")
     count = _steps(source, steps)
     listed = callbacks
     if not isinstance(callbacks, CallbackList):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from fastseq import added_losses, regularizers
+from fastseq import regularizers
 from fastseq.errors import UnsupportedError
+from fastseq.program import added_losses
 
 
 def penalty(regularizer, x):

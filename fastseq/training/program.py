@@ -4,17 +4,19 @@ import warnings
 
 import numpy as np
 
-from fastseq import nest, runtime
-from fastseq.added_losses import collecting
-from fastseq.builder import Builder
+from fastseq.data import predict as prediction
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
 from fastseq.gradients.backward import Backward
-from fastseq.kept_states import settled
-from fastseq.layers import calling
+from fastseq.layers import binding
 from fastseq.layers.base import changes
-from fastseq.models import predict as prediction
-from fastseq.program import Program, _collect, _input_slot
+from fastseq.native import runtime
+from fastseq.native.kept_states import settled
+from fastseq.program.added_losses import collecting
+from fastseq.program.builder import Builder
+from fastseq.program.cache import _collect, _input_slot
+from fastseq.program.program import Program
+from fastseq.tensors import nest
 
 
 def bound(model, x, training):
@@ -26,7 +28,7 @@ def bound(model, x, training):
         )
     arrange = getattr(getattr(model, "_functional", None) or model, "arrange", None)
     x = arrange(x, model) if arrange is not None else x
-    return calling.convert(model, calling.bind(model, (x,), {"training": training}))
+    return binding.convert(model, binding.bind(model, (x,), {"training": training}))
 
 
 def key_of(arguments):

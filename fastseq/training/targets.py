@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastseq import arrays
-from fastseq.added_losses import current, not_computed
+from fastseq.program.added_losses import current, not_computed
+from fastseq.tensors import arrays
 from fastseq.training.loss_steps import native_output
 from fastseq.training.penalties import activity_gradient
 

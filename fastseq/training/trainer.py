@@ -5,15 +5,17 @@ from collections import OrderedDict
 
 import numpy as np
 
-from fastseq import nest, optimizers, runtime
-from fastseq.kept_states import all_or_nothing, settle, stateful_layers, undone
+from fastseq import optimizers
+from fastseq.data import predict as prediction
+from fastseq.data.batches import class_weights
 from fastseq.metrics.base import Metric
-from fastseq.models import predict as prediction
+from fastseq.native import runtime
+from fastseq.native.kept_states import all_or_nothing, settle, stateful_layers, undone
 from fastseq.optimizers import fused
-from fastseq.seeds import default_seed
+from fastseq.tensors import nest
+from fastseq.tensors.seeds import default_seed
 from fastseq.training import labels
 from fastseq.training.compiled import Compiled, output_names, per_output
-from fastseq.training.data import class_weights
 from fastseq.training.penalties import penalty, penalty_gradient
 from fastseq.training.program import NoGradientError, StaleError, TrainingProgram, bound, key_of
 from fastseq.training.targets import targets_for

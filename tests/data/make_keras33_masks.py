@@ -7,7 +7,7 @@ Run by hand in an environment with Keras 3.0 to 3.3 (the stored file is of Keras
 The masks are random, `random_models.write(seed)`; the rules are RULES, one model for each way a mask goes. All are
 saved as .keras by that Keras. "exact" is what it computes in float64, and "error" how far its float32 is from that, an
 entry for each output. "reloaded" is there where the model that Keras loads from its own file computes something else
-than the one that was saved; the saved one is then the model. tests/keras33_masks.py reads the files.
+than the one that was saved; the saved one is then the model. tests/support/keras33_masks.py reads the files.
 """
 
 import io
@@ -21,7 +21,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import keras
 import numpy as np

@@ -12,8 +12,8 @@ import zlib
 
 import numpy as np
 
+from fastseq.configs import limits
 from fastseq.errors import FileFormatError
-from fastseq.saving import limits
 from fastseq.saving.hdf5 import attributes, header, links, superblock, types
 from fastseq.saving.hdf5.heaps import GlobalHeaps
 from fastseq.saving.hdf5.storage import Storage

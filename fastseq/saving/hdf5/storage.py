@@ -8,8 +8,8 @@ import struct
 
 import numpy as np
 
+from fastseq.configs import limits
 from fastseq.errors import FileFormatError
-from fastseq.saving import limits
 from fastseq.saving.hdf5.superblock import UNDEFINED
 
 _COMPACT, _CONTIGUOUS, _CHUNKED, _VIRTUAL = 0, 1, 2, 3

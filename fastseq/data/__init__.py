@@ -1,0 +1,1 @@
+"""Batches out of what callers give: arrays, sequences, generators."""

@@ -1,0 +1,104 @@
+"""Dense: y = activation(x kernel + bias) over the last axis; see https://keras.io/api/layers/core_layers/dense/."""
+
+import numpy as np
+
+from fastseq import activations, constraints, initializers, regularizers
+from fastseq.layers.base import Layer
+from fastseq.layers.core.activation import apply_activation
+from fastseq.layers.input_spec import InputSpec
+from fastseq.program import packing, packing_steps
+from fastseq.program.dense_steps import dense_steps
+
+
+class Dense(Layer):
+    """Keras's Dense, on inputs of any rank from 2: (..., I) float32 -> (..., units) float32.
+
+    Arguments as in Keras, without lora_rank and quantization_config, which raise.
+    Raises ValueError for units below 1 and for an input whose last size is unknown or has changed since it was built.
+    """
+
+    def __init__(
+        self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
+        kernel_regularizer=None, bias_regularizer=None, activity_regularizer=None, kernel_constraint=None,
+        bias_constraint=None, lora_rank=None, lora_alpha=None, quantization_config=None, **kwargs,
+    ):  # fmt: skip
+        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units <= 0:
+            raise ValueError(f"Dense: `units` must be a positive integer, got {units!r}.")
+        for name, value in (("lora_rank", lora_rank), ("quantization_config", quantization_config)):
+            if value is not None:
+                raise ValueError(f"Dense: {name}={value!r} is not supported, merge or dequantize the model in Keras.")
+        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        self.units = int(units)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.bias = None
+        self.input_spec = InputSpec(min_ndim=2)
+        self.supports_masking = True
+
+    def build(self, input_shape):
+        if input_shape[-1] is None:
+            raise ValueError(f"Layer '{self.name}' needs a known last dimension, got input shape {input_shape}.")
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units), self.kernel_initializer, name="kernel",
+            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+        )  # fmt: skip
+        if self.use_bias:
+            self.bias = self.add_weight(
+                (self.units,), self.bias_initializer, name="bias",
+                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
+            )  # fmt: skip
+        self.input_spec = InputSpec(min_ndim=2, axes={-1: input_shape[-1]})
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.units)
+
+    def _packed_weights(self):
+        return packing.pack_dense(self.kernel._value, None if self.bias is None else self.bias._value)
+
+    def _weights_for(self, p):
+        if p.trains:
+            return packing_steps.dense(p, p.weight(self.kernel), self.bias and p.weight(self.bias))
+        return self.packed("dense", self._packed_weights)
+
+    def _rows(self):
+        return self.kernel._value + (np.float32(0) if self.bias is None else self.bias._value)
+
+    def emit(self, p, inputs):
+        x = p.float32(inputs)
+        if x.lookup is not None and x.lookup[1] is None and np.isfinite(self.kernel._value).all():
+            # One-hot rows: the product is a row of the kernel.
+            y = p.rows_of(x.lookup[0], self.packed("rows", self._rows), self.units)
+            return apply_activation(p, self, self.activation, y)
+        y = p.new((*x.shape[:-1], self.units))
+        rows = x.size // x.shape[-1] if x.size else 0
+        products = [(0, x.shape[-1], self._weights_for(p))]
+        done = dense_steps(p, x, y, products, rows, self.units, self.activation, softmax=True)
+        return y if done else apply_activation(p, self, self.activation, y)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": constraints.serialize(self.kernel_constraint),
+            "bias_constraint": constraints.serialize(self.bias_constraint),
+            "quantization_config": None,
+        }
+
+
+def reference_dense(x, kernel, bias=None, activation=None):
+    """The naive twin, in the dtype of its arrays: x (..., I), kernel (I, N), bias (N,)."""
+    y = x @ kernel
+    return activations.get(activation)(y if bias is None else y + bias)

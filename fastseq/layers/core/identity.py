@@ -1,0 +1,28 @@
+"""Identity layer; see https://keras.io/api/layers/core_layers/identity/."""
+
+from fastseq.layers.base import Layer
+from fastseq.tensors import nest
+from fastseq.tensors.symbolic import KerasTensor
+
+
+class Identity(Layer):
+    """Returns its input, an array of any shape and dtype or a nest of them."""
+
+    supports_masking = True
+    _takes_several = True
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def compute_output_spec(self, inputs):
+        return nest.map_structure(lambda tensor: KerasTensor(tensor.shape, tensor.dtype), inputs)
+
+    def _keeps_masks(self, rules):
+        return rules.identity
+
+    def emit(self, p, inputs):
+        return inputs if p.mask_rules.identity else nest.map_structure(lambda slot: slot.with_mask(None), inputs)

@@ -1,0 +1,377 @@
+"""The operations that Keras 3 writes into a functional model's config to compute masks.
+
+Where a layer takes a mask, Keras makes it an explicit input of the symbolic call, computed by operations of their own:
+NotEqual for Embedding(mask_zero=True), Any(NotEqual) for Masking, and so on. They count in the order of the layers,
+which decides how the weights are saved, and they stand in the summary; so symbolic calls make them here too
+(`fill_masks`, `mark_outputs`). When a model runs, the layers make and hand on these masks by themselves: an explicit
+one that equals what the layer would get anyway is left to the layers (`implied_masks`), and any other is computed by
+NumPy in a step of its own.
+"""
+
+import numpy as np
+
+from fastseq.errors import UnsupportedError
+from fastseq.layers.base import Layer
+from fastseq.program.slots import Slot
+from fastseq.tensors import mask_rules, nest
+from fastseq.tensors.symbolic import KerasTensor
+
+# What the options of operations are; True is no axis, though Python takes it for a number.
+_KINDS = {"axis": int, "keepdims": bool, "dtype": str}
+
+
+class MaskOperation(Layer):
+    """One such operation; a subclass defines `call` on arrays and `result_shape` on shapes."""
+
+    options = ()
+    module = "keras.src.ops.numpy"
+
+    def __init__(self, name=None, **options):
+        super().__init__(name=name)
+        self.added = name is None
+        self.built = True
+        unknown = set(options) - set(self.options)
+        if unknown:
+            raise UnsupportedError(f"Operation '{self.name}' has options that are not supported: {sorted(unknown)}.")
+        for option in self.options:
+            value = options.get(option)
+            if value is not None and type(value) is not _KINDS[option]:
+                raise UnsupportedError(f"Operation '{self.name}' has {option}={value!r}, which is not supported.")
+        self.values = {option: options.get(option) for option in self.options}
+
+    def trace(self, p, arguments):
+        # What it computes of is a tensor, whatever masks that has.
+        bare = {
+            name: nest.map_structure(lambda leaf: leaf.with_mask(None) if isinstance(leaf, Slot) else leaf, value)
+            for name, value in arguments.items()
+        }
+        return super().trace(p, bare)
+
+    def get_config(self):
+        return {"name": self.name, **self.values}
+
+    def compute_output_spec(self, *args, **kwargs):
+        arguments = [*args, *kwargs.values()]
+        shape = self.result_shape(*(nest.map_structure(lambda t: getattr(t, "shape", ()), a) for a in arguments))
+        return KerasTensor(shape, "bool")
+
+
+def _broadcast(first, second):
+    """NumPy's broadcasting of shapes with unknown sizes; unknown beside 1 is unknown."""
+    longest = max(len(first), len(second))
+    padded = [(1,) * (longest - len(shape)) + tuple(shape) for shape in (first, second)]
+    return tuple(b if a == 1 else a for a, b in zip(*padded))
+
+
+class NotEqual(MaskOperation):
+    def call(self, x1, x2):
+        return np.not_equal(x1, x2)
+
+    def result_shape(self, first, second):
+        return _broadcast(first, second)
+
+
+class LogicalOr(MaskOperation):
+    def call(self, x1, x2):
+        return np.logical_or(x1, x2)
+
+    def result_shape(self, first, second):
+        return _broadcast(first, second)
+
+
+class Any(MaskOperation):
+    options = ("axis", "keepdims")
+
+    def call(self, x):
+        return np.any(x, axis=self.values["axis"], keepdims=bool(self.values["keepdims"]))
+
+    def result_shape(self, shape):
+        if self.values["axis"] is None:
+            return (1,) * len(shape) if self.values["keepdims"] else ()
+        axis = range(len(shape))[self.values["axis"]]
+        return shape[:axis] + ((1,) if self.values["keepdims"] else ()) + shape[axis + 1 :]
+
+
+class ExpandDims(MaskOperation):
+    options = ("axis",)
+
+    def call(self, x):
+        return np.expand_dims(x, self.values["axis"])
+
+    def result_shape(self, shape):
+        axis = range(len(shape) + 1)[self.values["axis"]]
+        return (*shape[:axis], 1, *shape[axis:])
+
+
+class ZerosLike(MaskOperation):
+    options = ("dtype",)
+
+    def call(self, x):
+        return np.zeros(x.shape, bool)
+
+    def result_shape(self, shape):
+        return shape
+
+
+class OnesLike(ZerosLike):
+    def call(self, x):
+        return np.ones(x.shape, bool)
+
+
+class Cast(MaskOperation):
+    """What a layer of another dtype puts before the operations of its mask; all floats are float32 here."""
+
+    options = ("dtype",)
+    module = "keras.src.ops.core"
+
+    @property
+    def kind(self):
+        dtype = str(self.values["dtype"])
+        return "bool" if dtype == "bool" else "float32" if "float" in dtype else "int32"
+
+    def call(self, x):
+        return np.asarray(x).astype(self.kind)
+
+    def compute_output_spec(self, x):
+        return KerasTensor(x.shape, self.kind)
+
+
+class Concatenate(MaskOperation):
+    options = ("axis",)
+
+    def call(self, xs):
+        return np.concatenate(xs, axis=self.values["axis"])
+
+    def result_shape(self, shapes):
+        axis = range(len(shapes[0]))[self.values["axis"]]
+        sizes = [shape[axis] for shape in shapes]
+        size = None if None in sizes else sum(sizes)
+        return (*shapes[0][:axis], size, *shapes[0][axis + 1 :])
+
+
+OPERATIONS = {
+    cls.__name__: cls for cls in (NotEqual, LogicalOr, Any, ExpandDims, ZerosLike, OnesLike, Cast, Concatenate)
+}
+
+
+def is_operation(entry):
+    """True for a layer entry of a config that is no layer but one of Keras's operations."""
+    if "module" in entry:
+        return isinstance(entry["module"], str) and entry["module"].startswith("keras.src.ops.")
+    # Keras 3's older HDF5 format names no module. The layer Concatenate has more in its config than the operation.
+    name, config = entry.get("class_name"), entry.get("config")
+    return isinstance(name, str) and name in OPERATIONS and isinstance(config, dict) and "trainable" not in config
+
+
+def serialize(operation):
+    name = type(operation).__name__
+    return {"module": operation.module, "class_name": name, "config": operation.get_config(), "registered_name": name}
+
+
+def deserialize(entry):
+    """The operation of a config entry. Raises UnsupportedError for one that does not belong to a layer's mask."""
+    cls = OPERATIONS.get(entry.get("class_name"))
+    config = entry.get("config")
+    if cls is None or entry.get("module", cls.module) != cls.module or not isinstance(config, dict):
+        raise UnsupportedError(
+            f"The model computes with keras.ops ('{entry.get('class_name')}'), which is not supported outside masks. "
+            "Put the operation into a layer of your own, registered with "
+            "@fastseq.saving.register_keras_serializable()."
+        )
+    if cls is not Cast and config.get("dtype", "bool") != "bool":
+        raise UnsupportedError(f"{cls.__name__} with dtype={config['dtype']!r} is no mask, so it is not supported.")
+    return cls(**config)
+
+
+# ---- the masks that layers make --------------------------------------------------------------------------------------
+
+
+class _Symbolic:
+    """Masks as KerasTensors: each operation is called and recorded."""
+
+    def not_equal(self, tensor, value):
+        return NotEqual()(tensor, value)
+
+    def any(self, mask):
+        return Any(axis=-1, keepdims=False)(mask)
+
+    def logical_or(self, first, second):
+        return LogicalOr()(first, second)
+
+    def expand_dims(self, mask):
+        return ExpandDims(axis=-1)(mask)
+
+    def like(self, tensor, value):
+        return (OnesLike if value else ZerosLike)(dtype="bool")(tensor)
+
+    def concatenate(self, masks, axis):
+        return Concatenate(axis=axis)(masks)
+
+
+class _Expressions:
+    """Masks as numbers: what is computed in the same way from the same tensors has the same number."""
+
+    def __init__(self):
+        self._numbers = {}
+        self._of_tensor = {}
+
+    def _number(self, *parts):
+        return self._numbers.setdefault(parts, len(self._numbers))
+
+    def of(self, tensor):
+        return self._of_tensor.get(id(tensor)) or ("tensor", id(tensor))
+
+    def not_equal(self, tensor, value):
+        return ("mask", self._number("NotEqual", (), self.of(tensor), float(value)))
+
+    def any(self, mask):
+        return ("mask", self._number("Any", (-1, False), mask))
+
+    def logical_or(self, first, second):
+        return ("mask", self._number("LogicalOr", (), first, second))
+
+    def expand_dims(self, mask):
+        return ("mask", self._number("ExpandDims", (-1,), mask))
+
+    def like(self, tensor, value):
+        return ("mask", self._number("OnesLike" if value else "ZerosLike", ("bool",), self.of(tensor)))
+
+    def concatenate(self, masks, axis):
+        return ("mask", self._number("Concatenate", (axis,), *masks))
+
+    def record(self, node):
+        """Gives the result of a recorded operation its number."""
+        if isinstance(node.layer, Cast) and node.layer.kind == node.input_tensors[0].dtype:
+            self._of_tensor[id(node.output_tensors[0])] = self.of(node.input_tensors[0])
+            return
+        parts = []
+        for leaf in (leaf for value in node.arguments.values() for leaf in nest.flatten(value)):
+            if isinstance(leaf, KerasTensor):
+                parts.append(self.of(leaf))
+            else:
+                parts.append(float(leaf) if isinstance(leaf, (int, float)) else repr(leaf))
+        options = tuple(node.layer.values.values())
+        number = self._number(type(node.layer).__name__, options, *parts)
+        self._of_tensor[id(node.output_tensors[0])] = ("mask", number)
+
+
+def _output_masks(node, inputs, masks, ops):
+    """Masks of a call's outputs, as Keras's compute_mask makes them from the inputs' (lists of the same length).
+
+    A list that may be shorter than the outputs; None stands for no mask, and for one that only a run can tell.
+    """
+    layer, name = node.layer, type(node.layer).__name__
+    if name == "Embedding":
+        return [ops.not_equal(inputs[0], 0)] if layer.mask_zero else []
+    if name == "Masking":
+        return [ops.any(ops.not_equal(inputs[0], layer.mask_value))]
+    if name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
+        if node.mask_rules.merged is None or any(mask is None for mask in masks):
+            return []
+        total = masks[0]
+        for mask in masks[1:]:
+            total = ops.logical_or(total, mask)
+        return [total]
+    if name == "Concatenate":
+        return _concatenated(layer, inputs, masks, ops) if node.mask_rules.merged is not None else []
+    if name in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"):
+        if not layer.return_sequences:
+            return []
+        return masks[:1] * (2 if name == "Bidirectional" and not layer.merge_mode else 1)
+    hands_on = type(layer).compute_mask is Layer.compute_mask and type(layer).emit_mask is Layer.emit_mask
+    return masks[:1] if hands_on and layer.supports_masking and len(inputs) == 1 else []
+
+
+def _concatenated(layer, inputs, masks, ops):
+    if all(mask is None for mask in masks):
+        return []
+    full = []
+    for tensor, mask in zip(inputs, masks):
+        if mask is None:
+            full.append(ops.like(tensor, True))
+        else:
+            # The masks that layers make have one dimension less than what they mask.
+            full.append(ops.logical_or(ops.expand_dims(mask), ops.like(tensor, False)))
+    return [ops.any(ops.concatenate(full, layer.axis))]
+
+
+def _tensors(arguments):
+    """dict argument name -> its KerasTensors, masks left out."""
+    found = {}
+    for name, value in arguments.items():
+        if name != "mask" and not name.endswith("_mask"):
+            tensors = [leaf for leaf in nest.flatten(value) if isinstance(leaf, KerasTensor)]
+            if tensors:
+                found[name] = tensors
+    return found
+
+
+def fill_masks(layer, arguments):
+    """`arguments` of a symbolic call with the mask of the input, where the layer takes one, as Keras fills it in.
+
+    Under rules without explicit masks, they stay as they are.
+    """
+    tensors = _tensors(arguments)
+    takes_mask = "mask" in layer._signature.parameters and mask_rules.current().explicit
+    if not takes_mask or arguments.get("mask") is not None or len(tensors) != 1:
+        return arguments
+    (value,) = (arguments[name] for name in tensors)
+    masks = nest.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), value)
+    if all(mask is None for mask in nest.flatten(masks)):
+        return arguments
+    return {**arguments, "mask": masks}
+
+
+def mark_outputs(node):
+    """Gives the outputs of a symbolic call their masks, as `_keras_mask`, where its rules have explicit ones."""
+    inputs = next(iter(_tensors(node.arguments).values()), [])
+    explicit = node.arguments.get("mask") if node.mask_rules.given else None
+    masks = nest.flatten(explicit) if explicit is not None else [getattr(t, "_keras_mask", None) for t in inputs]
+    if not node.mask_rules.explicit or isinstance(node.layer, MaskOperation) or len(masks) != len(inputs):
+        return
+    for tensor, mask in zip(node.output_tensors, _output_masks(node, inputs, masks, _Symbolic())):
+        tensor._keras_mask = mask
+
+
+def implied_masks(graph):
+    """dict node -> name of its argument that holds the mask which the layer would be handed anyway."""
+    if not any(isinstance(node.layer, MaskOperation) for node in graph.steps):
+        return {}
+    expressions, carried, implied = _Expressions(), {}, {}
+    for node in graph.steps:
+        if isinstance(node.layer, MaskOperation):
+            expressions.record(node)
+            continue
+        tensors = _tensors(node.arguments)
+        inputs = next(iter(tensors.values()), [])
+        masks = [carried.get(id(tensor)) for tensor in inputs]
+        explicit = node.arguments.get("mask")
+        if explicit is not None:
+            given = [m if m is None else expressions.of(m) for m in nest.flatten(explicit)]
+            # Layers with further tensors get no mask unless it is said.
+            if given == masks and len(tensors) == 1:
+                implied[node] = "mask"
+            masks = given if node.mask_rules.given else masks
+        if node.mask_rules.explicit and len(masks) == len(inputs):
+            results = _output_masks(node, inputs, masks, expressions)
+            carried.update((id(t), m) for t, m in zip(node.output_tensors, results) if m is not None)
+        if _masks_unseen(node.layer, masks):
+            carried.update((id(tensor), ("unseen", id(tensor))) for tensor in node.output_tensors)
+    return implied
+
+
+def _masks_unseen(layer, masks):
+    """Whether masks may come out of a layer that the symbolic call of it does not show: a model's, a user's own."""
+    if layer._is_python:
+        return type(layer).compute_mask is not Layer.compute_mask
+    if not hasattr(layer, "predict"):
+        return False
+    inside, todo = [], [layer]
+    while todo:
+        found = todo.pop()._sublayers()
+        inside += found
+        todo += found
+    makers = ("Embedding", "Masking")
+    return any(mask is not None for mask in masks) or any(
+        (type(part).__name__ in makers and part._masks_are_kept) or _masks_unseen(part, []) for part in inside
+    )

@@ -1,0 +1,37 @@
+"""Keras 1's and 2's name for the module of these layers."""
+
+from fastseq.layers.merge.concatenate import Concatenate, concatenate
+from fastseq.layers.merge.dot import Dot, dot
+from fastseq.layers.merge.merging import (
+    Add,
+    Average,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+
+__all__ = [
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dot",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
+]

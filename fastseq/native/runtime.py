@@ -1,0 +1,145 @@
+"""Threads and instruction sets: what a call may use, and what this build is.
+
+A number of threads is the most that a call uses. It uses fewer where its work does not pay for more, and where they
+cannot be had (memory, RLIMIT_NPROC, a container's limit of processes): then it runs on those that can, on one if need
+be, with the same bits. Numbers that no system can mean, above `MOST_THREADS`, are refused, by `set_num_threads` and
+`num_threads` and, once a call asks for them, in FASTSEQ_NUM_THREADS and OMP_NUM_THREADS: a ValueError that names them.
+"""
+
+import contextlib
+import math
+import os
+import platform
+import sys
+
+from fastseq import requirements
+from fastseq.native import _native
+
+MOST_THREADS = _native.MOST_THREADS  # that may be asked for
+
+
+def _positive(text, variable):
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= MOST_THREADS:
+        raise ValueError(f"{variable} must be a whole number from 1 to {MOST_THREADS}, got {text!r}.")
+    return number
+
+
+def _read(path):
+    try:
+        with open(path) as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+
+def _cpu_quota():
+    """CPUs that the container's quota gives (cgroup 2 or 1), None without one."""
+    groups = [line.rpartition(":")[2].strip("/") for line in _read("/proc/self/cgroup") if line.startswith("0::")]
+    folders = [f"/sys/fs/cgroup/{groups[0]}" if groups else "/sys/fs/cgroup", "/sys/fs/cgroup"]
+    quotas = []
+    for folder in folders:
+        fields = _read(f"{folder}/cpu.max")
+        if len(fields) == 2 and fields[0] != "max":
+            quotas.append(int(fields[0]) / int(fields[1]))
+    quota, period = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if quota and period and int(quota[0]) > 0:
+        quotas.append(int(quota[0]) / int(period[0]))
+    return min(quotas, default=None)
+
+
+def _available_threads():
+    for variable in ("FASTSEQ_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(variable, "").strip()
+        if text:
+            # OMP_NUM_THREADS may be a list, one number for each nesting level; the first one is ours.
+            return _positive(text.split(",")[0] if variable.startswith("OMP") else text, variable)
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cpu_quota()
+    return max(1, min(cpus, math.ceil(quota) if quota else cpus, MOST_THREADS))
+
+
+def get_num_threads():
+    """The most threads one call uses: what `num_threads` or `set_num_threads` said, else FASTSEQ_NUM_THREADS, else
+    OMP_NUM_THREADS, else the CPUs this process may use (affinity and the container's quota).
+
+    Raises ValueError where a variable is no whole number from 1 to `runtime.MOST_THREADS`.
+    """
+    # The numbers are kept in C, where a call finds them in a nanosecond.
+    if not (_native.own_threads() or _native.default_threads()):
+        _native.set_default_threads(_available_threads())
+    return _native.own_threads() or _native.default_threads()
+
+
+def set_num_threads(n):
+    """Sets the most threads one call uses, for the whole process.
+
+    n: where so many cannot be had, a call runs on those that can.
+    Raises ValueError unless it is an int from 1 to `runtime.MOST_THREADS` (1024).
+    """
+    _native.set_default_threads(_checked(n))
+
+
+def _checked(n):
+    if isinstance(n, bool) or not hasattr(n, "__index__") or not 1 <= n.__index__() <= MOST_THREADS:
+        raise ValueError(f"The number of threads must be a whole number from 1 to {MOST_THREADS}, got {n!r}.")
+    return n.__index__()
+
+
+@contextlib.contextmanager
+def num_threads(n):
+    """Context manager: calls of this Python thread use at most `n` threads inside it."""
+    before = _native.own_threads()
+    _native.set_own_threads(_checked(n))
+    try:
+        yield
+    finally:
+        _native.set_own_threads(before)
+
+
+def available_isas():
+    """Names of the instruction sets that this build has and this machine supports, best first."""
+    return [name for name, supported in _native.isa_names() if supported]
+
+
+def active_isa():
+    """Name of the instruction set whose kernels run: "avx512", "avx2", "neon" or "scalar"."""
+    return _native.active_isa()
+
+
+def force_isa(name):
+    """Makes `name` the active instruction set ("" for the best). Raises ValueError where it is not available.
+
+    For tests and comparisons; do not call it while another thread runs a model.
+    """
+    if not _native.select_isa(name):
+        known = ", ".join(f"{isa}{'' if ok else ' (not supported by this CPU)'}" for isa, ok in _native.isa_names())
+        raise ValueError(f"The instruction set {name!r} is not available here. There are: {known}.")
+
+
+def show_config():
+    """Prints the version, the instruction set, threads, compiler and BLAS of this installation."""
+    import numpy
+    import scipy
+
+    import fastseq
+
+    requirements.check(scipy)
+    blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    rows = {
+        "fastseq": fastseq.__version__,
+        "ISA": f"{active_isa()} (available: {', '.join(available_isas())})",
+        "threads": f"{get_num_threads()}{'' if _native.has_openmp() else ' (built without OpenMP: 1 is used)'}",
+        "compiler": _native.compiler(),
+        "BLAS": f"{blas['name']} {blas['version']}, through SciPy {scipy.__version__}",
+        "NumPy": numpy.__version__,
+        "Python": f"{platform.python_version()} on {sys.platform} {platform.machine()}",
+    }
+    for key, value in rows.items():
+        print(f"{key:9} {value}")
+
+
+force_isa(os.environ.get("FASTSEQ_FORCE_ISA", "").strip())

@@ -1,0 +1,245 @@
+"""Losses that calls add: values of `add_loss`, and activity regularizers' penalties of outputs.
+
+As in Keras, a layer has those of the last call of itself or of a model around it: the outermost call of a thread
+forgets what all layers in it had, and calls inside it add to what the same call gave before. What a call adds is
+`Added` while it runs and moves to the layers at its end, so that threads that call one model do not mix.
+
+An activity regularizer's penalty is computed when `losses` is first read. Until then a copy of the output is kept: an
+extra result of the program, since the caller may change the array that he got. A copy costs less than a sum in
+float64, and who never reads `losses` pays for no sum. Programs of layers without an activity regularizer have no such
+result, run as before, and take the short way (_call.pyx).
+"""
+
+import threading
+import weakref
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+from fastseq import regularizers
+from fastseq.errors import UnsupportedError
+from fastseq.program.slots import Slot
+from fastseq.tensors import nest
+
+_calls = threading.local()  # .added: weak reference to the `Added` of the call that a thread is in
+_outside = 0  # how many losses were added outside of all calls
+
+
+def outside():
+    """A number that grows whenever a loss is added outside of a call, to a layer that may run natively."""
+    return _outside
+
+
+class Penalty(NamedTuple):
+    """An output whose penalty is wanted of a program. slot: of `steps` timesteps for each row of the batch, as rows.
+
+    slot: None where nothing computes the output; then `losses` of the layer raises.
+    """
+
+    layer: object
+    regularizer: object
+    slot: Slot
+    steps: int
+
+
+class ActivityPenalty:
+    """The penalty of an output of a call: an array whose rows are the batch's, each of so many timesteps.
+
+    Keras divides it by the batch's rows, so that it does not depend on their number, and takes what TimeDistributed
+    wraps timestep by timestep.
+    """
+
+    def __init__(self, regularizer, array, steps):
+        self._regularizer, self._array, self._steps = regularizer, array, steps
+        self._values = None
+
+    def values(self):
+        """A float for each timestep."""
+        values = self._values
+        if values is None:
+            regularizer = _for_dtype(self._regularizer, self._array.dtype)
+            parts = parts_of(self._array, self._steps)
+            values = self._values = [float(regularizer(part)) / rows_of(part) if part.size else 0.0 for part in parts]
+            self._array = None
+        return values
+
+
+def parts_of(array, steps):
+    """Views of the parts of an output that have a penalty each: the timesteps that TimeDistributed made rows."""
+    return [array] if array.ndim == 0 else [array[t::steps] for t in range(steps)]
+
+
+def rows_of(part):
+    """What a part's penalty is divided by."""
+    return max(1, len(part)) if part.ndim else 1
+
+
+def _for_dtype(regularizer, dtype):
+    """As Keras computes integers' penalties: the factors become integers too."""
+    if dtype.kind == "f":
+        return regularizer
+    if type(regularizer) in (regularizers.L1, regularizers.L2, regularizers.L1L2):
+        return type(regularizer)(**{name: int(factor) for name, factor in regularizer.get_config().items()})
+    return regularizer
+
+
+class _NotComputed:
+    """In the place of a penalty that nothing computes."""
+
+    def __init__(self, layer):
+        self._layer = layer
+
+    def values(self):
+        raise not_computed(self._layer)
+
+
+def not_computed(cell):
+    """The exception where a `Penalty` has no slot."""
+    return UnsupportedError(
+        f"Cell '{cell.name}' has an activity_regularizer, whose penalties inside a recurrent layer are not computed. "
+        "Give the activity_regularizer to the recurrent layer."
+    )
+
+
+class Added(list):
+    """(layer, value or `ActivityPenalty`) of everything that a call added so far, in order."""
+
+    def note(self, layer, loss):
+        self.append((layer, loss))
+
+    def note_penalties(self, penalties, arrays):
+        """penalties: `Penalty` each; arrays: the outputs."""
+        arrays = iter(arrays)
+        for layer, regularizer, slot, steps in penalties:
+            loss = _NotComputed(layer) if slot is None else ActivityPenalty(regularizer, next(arrays), steps)
+            self.note(layer, loss)
+
+    def total(self, model):
+        """The sum of what layers in `model` added, a float: as Keras, not of layers that are none of the model's."""
+        ours = {id(layer) for layer in _flattened(model)}
+        return sum(_sum(loss) for layer, loss in self if id(layer) in ours)
+
+
+def _sum(loss):
+    if isinstance(loss, (ActivityPenalty, _NotComputed)):
+        return sum(loss.values())
+    return float(np.sum(loss, dtype=np.float64))
+
+
+# ---- calls -----------------------------------------------------------------------------------------------------------
+
+
+def current():
+    """The `Added` of the call that this thread is in, or None.
+
+    It is held by the call alone: where an interrupt comes just before the call could say that it ended, it is gone too.
+    """
+    reference = getattr(_calls, "added", None)
+    return None if reference is None else reference()
+
+
+class collecting:
+    """Around a call of `layer`: gives the `Added` of the outermost call of this thread, which may be this one."""
+
+    def __init__(self, layer):
+        self._layer = layer
+
+    def __enter__(self):
+        self._added = current()
+        self._outermost = self._added is None
+        if self._outermost:
+            forget(self._layer)
+            self._added = Added()
+            _calls.added = weakref.ref(self._added)
+        return self._added
+
+    def __exit__(self, kind, *_):
+        if self._outermost:
+            _calls.added = None
+            if kind is None and self._added:
+                found = {}
+                for layer, loss in self._added:
+                    found.setdefault(id(layer), (layer, []))[1].append(loss)
+                for layer, losses in found.values():
+                    _hold(layer, losses)
+
+
+class dropping:
+    """Around a call on zeros that only tells shapes; gives the `Added` that is dropped."""
+
+    def __enter__(self):
+        self._outer, self._added = getattr(_calls, "added", None), Added()
+        _calls.added = weakref.ref(self._added)
+        return self._added
+
+    def __exit__(self, *_):
+        _calls.added = self._outer
+
+
+def forget(layer):
+    """Clears what `layer` and all layers in it had from calls."""
+    for part in _flattened(layer):
+        if part._added_losses:
+            _hold(part, ())
+
+
+def _hold(layer, losses):
+    object.__setattr__(layer, "_added_losses", losses)  # past Layer's own, which looks for layers
+
+
+def add(layer, loss):
+    """See `Layer.add_loss`."""
+    global _outside
+    losses = nest.flatten(loss)
+    for value in losses:
+        if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "fiub":
+            raise ValueError(
+                "`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input, that is a NumPy "
+                f"array or scalar. Received invalid value: {value}. It is of layer '{layer.name}'."
+            )
+    added = current()
+    if added is not None:
+        for value in losses:
+            added.note(layer, value)
+    elif losses:
+        _hold(layer, [*layer._added_losses, *losses])
+        # The next call of this layer, or of one around it, must not run without a look at `outside`.
+        _outside += 1
+        layer._users.drop_plain()
+
+
+# ---- what layers have ------------------------------------------------------------------------------------------------
+
+
+def losses_of(layer):
+    """See `Layer.losses`."""
+    found = []
+    for part in _flattened(layer):
+        for loss in _own(part):
+            found += map(np.float32, loss.values()) if isinstance(loss, (ActivityPenalty, _NotComputed)) else [loss]
+    weights = [variable for variable in layer.trainable_weights if variable.regularizer is not None]
+    return found + [_scalar(variable.regularizer(variable._value)) for variable in weights]
+
+
+def _scalar(value):
+    return np.float32(value) if np.ndim(value) == 0 else np.asarray(value, np.float32)
+
+
+def _own(layer):
+    added = current()
+    here = [] if added is None else [loss for owner, loss in added if owner is layer]
+    # Outside of calls, and in a call of layers that are none of the outermost's.
+    return here or layer._added_losses
+
+
+def _flattened(layer):
+    """`layer` and all layers in it, each once, in the order of Keras's `_flatten_layers`."""
+    found, seen, todo = [layer], set(), deque(layer._sublayers())
+    while todo:
+        part = todo.popleft()
+        if id(part) not in seen:
+            seen.add(id(part))
+            found.append(part)
+            todo.extendleft(part._sublayers())
+    return found

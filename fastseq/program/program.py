@@ -1,0 +1,166 @@
+"""Programs: a layer or a model, for given input shapes, as native steps that run in one call.
+
+`ProgramCache.run` finds the `Program` made for the shapes of a call, or makes it by letting the layer `trace` itself
+into a `Builder` (builder.py); a call with one plain array that had its program made before finds it without Python
+(_call.pyx). A `Program` is immutable; whatever changes during a run is in a `Workspace` from its free list, so any
+number of threads may run it at once.
+"""
+
+from collections import Counter, OrderedDict
+
+import numpy as np
+
+from fastseq.native import _call, _native, runtime
+from fastseq.native.kinds import OPERATIONS
+from fastseq.program.slots import Slot
+from fastseq.tensors import nest
+
+
+class Program(_call.NativeProgram):
+    """Native steps and Python steps in order, for fixed shapes; `run(inputs, results=None)` is NativeProgram's.
+
+    inputs, outputs: Slots; the inputs are all that `Builder.input` gave, in that order. keeps: whether a run changes
+    the states that layers keep (Builder.keep).
+    """
+
+    def __init__(self, builder, inputs, outputs, keeps=True):
+        self.steps = _without_unread_rows(builder.steps, outputs)
+        builder.steps = self.steps
+        self.outputs = self._bind_outputs(builder, outputs)
+        self._last_count = builder.write_kept() if keeps else 0
+        self._together = builder.traces
+        self.wanted_count, self.penalties = len(outputs), []  # behind the wanted outputs are the penalized ones
+        self.has_python = any(step["op"] is None for step in self.steps)
+        arena_size = self._place_arena()
+        arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
+        self._prepare(self._make_segments(), arena_size, arrays, len(inputs), builder.kept_arrays() if keeps else None)
+
+    def _bind_outputs(self, builder, outputs):
+        """Results are written straight into the arrays that the caller gets; what cannot be is copied at the end."""
+        bound = []
+        for slot in outputs:
+            if slot.buffer.kind != "arena" or slot.offset or slot.size * slot.itemsize != slot.buffer.nbytes:
+                copied = builder.new(slot.shape, slot.dtype)
+                builder.copy(slot, copied, (slot.size,), (1,), (1,))
+                slot = copied
+            slot.buffer.kind = "output"
+            slot.buffer.number = len(builder.inputs) + len(bound)
+            bound.append(slot)
+        return bound
+
+    def _place_arena(self):
+        """Offsets for intermediate arrays: first fit among those that live at the same time."""
+        found = OrderedDict()
+        for index, step in enumerate(self.steps):
+            # A step that runs beside the next one keeps its memory until that one is done too.
+            end = index + 1 if step.get("with_next") else index
+            beside = index and self.steps[index - 1].get("with_next")
+            for slot in _slots_of(step):
+                buffer = slot.buffer
+                if buffer.kind == "arena":
+                    start = index - 1 if beside else index
+                    buffer.first = start if buffer.first is None else min(buffer.first, start)
+                    buffer.last = max(buffer.last or 0, end)
+                    found[id(buffer)] = buffer
+        total, live = 0, []
+        for buffer in sorted(found.values(), key=lambda b: b.first):
+            live = sorted((b for b in live if b.last >= buffer.first), key=lambda b: b.offset)
+            size = -(-buffer.nbytes // 64) * 64
+            offset = 0
+            for other in live:
+                if offset + size <= other.offset:
+                    break
+                offset = max(offset, other.offset + -(-other.nbytes // 64) * 64)
+            buffer.offset = offset
+            live.append(buffer)
+            total = max(total, offset + size)
+        return total
+
+    def _pointer(self, slot):
+        buffer = slot.buffer
+        if buffer.kind == "constant":
+            return buffer.array if not slot.offset else np.ravel(buffer.array).view(np.uint8)[slot.offset :]
+        return (-1, buffer.offset + slot.offset) if buffer.kind == "arena" else (buffer.number, slot.offset)
+
+    def _make_segments(self):
+        """Runs of native steps become `_native.Segment`s; a Python step stands between them as None."""
+        self.plan = []  # (first step, or the Python step) beside each segment
+        segments, run = [], []
+
+        def close(last_count=0):
+            if run:
+                segments.append(_native.Segment([encoded for _, encoded in run], last_count, self._together))
+                self.plan.append([step for step, _ in run])
+                run.clear()
+
+        for step in self.steps:
+            if step["op"] is None:
+                close()
+                segments.append(None)
+                self.plan.append(step)
+                continue
+            number, _, known = OPERATIONS[step["op"]]
+            fields = []
+            for name, value in step["fields"].items():
+                kind, offset, _ = known[name]
+                fields.append((kind, offset, self._pointer(value) if isinstance(value, Slot) else value))
+            run.append((step, (number, int(step["with_next"]), fields)))
+        close(self._last_count)
+        return segments
+
+    def _failure(self, segment, step, position, value):
+        """The exception for a native step that stopped."""
+        return self.plan[segment][step]["failure"](position, value)
+
+    def _run_python(self, step, arena, bound):
+        def view(slot):
+            nbytes = slot.size * slot.itemsize
+            if slot.buffer.kind == "arena":
+                memory = arena[slot.buffer.offset + slot.offset :][:nbytes]
+            else:
+                whole = slot.buffer.array if slot.buffer.kind == "constant" else bound[slot.buffer.number]
+                memory = np.ravel(whole).view(np.uint8)[slot.offset :][:nbytes]
+            return memory.view(slot.dtype).reshape(slot.shape)
+
+        # The function gets copies: what it keeps must not change under it with the next run.
+        found = nest.flatten(step["function"](*[view(slot).copy() for slot in step["inputs"]]))
+        for slot, array in zip(step["outputs"], found):
+            if array.shape != slot.shape:
+                raise ValueError(
+                    f"Layer '{step['name']}': call() returned shape {array.shape}, on zeros it was {slot.shape}."
+                )
+            view(slot)[...] = array
+
+    def describe(self):
+        """Rows (layer name, kernel, note) of what runs, in order."""
+        rows = []
+        threads = runtime.get_num_threads()
+        for step in self.steps:
+            if step["op"] is None:
+                rows.append((step["name"], "python", "takes the GIL back"))
+                continue
+            number, _, _ = OPERATIONS[step["op"]]
+            fields, note = step["fields"], ""
+            if step["op"] in ("lstm", "gru", "gru_reset_before", "simple_rnn"):
+                inputs = 0 if fields["ids"] is not None else fields["inputs"]
+                shape = (fields["batch"], fields["timesteps"], inputs, fields["units"])
+                note = _native.recurrent_plan(number, *shape, threads)
+            if step["with_next"]:
+                note = f"{note}; at the same time as the next".lstrip("; ")
+            rows.append((step["name"], _native.kernel_name(number), note))
+        return rows
+
+
+def _slots_of(step):
+    if step["op"] is None:
+        return step["inputs"] + step["outputs"]
+    return [value for value in step["fields"].values() if isinstance(value, Slot)]
+
+
+def _without_unread_rows(steps, outputs):
+    """Leaves out the steps of `Builder.rows_of` whose rows nobody reads: those who could took them from the table."""
+    used = Counter(id(slot.buffer) for step in steps for slot in _slots_of(step))
+    used.update(id(slot.buffer) for slot in outputs)
+    return [
+        step for step in steps if step["op"] not in ("embedding", "one_hot") or used[id(step["fields"]["y"].buffer)] > 1
+    ]

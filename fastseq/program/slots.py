@@ -1,0 +1,100 @@
+"""Slots: contiguous arrays inside a program, and their shapes and strides."""
+
+import numpy as np
+
+
+class Buffer:
+    """Memory behind slots. kind: "input", "output" (bound at each run), "arena", or "constant"."""
+
+    def __init__(self, kind, nbytes, array=None, number=None):
+        self.kind = kind
+        self.nbytes = nbytes
+        self.array = array
+        self.number = number
+        self.first = self.last = None  # steps that use it, for arena buffers
+        self.offset = None
+
+
+class Slot:
+    """A contiguous array inside a program: shape (ints), dtype "float32", "int32" or "bool", and perhaps a mask.
+
+    lookup: None, or where the rows come from: (int32 ids Slot of shape[:-1], the table (n, shape[-1]) whose rows they
+    are; None for one-hot rows). A layer may take them from there instead.
+    activated: None, or ("softmax" or "sigmoid", the Slot that went into it), which a crossentropy goes on from. As
+    Keras's tensors have it: of the activation's very result, not of the same memory in another shape.
+    """
+
+    __slots__ = ("activated", "buffer", "dtype", "lookup", "mask", "offset", "shape")
+
+    def __init__(self, buffer, shape, dtype, offset=0, mask=None, lookup=None, activated=None):
+        self.buffer = buffer
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.offset = offset
+        self.mask = mask
+        self.lookup = lookup
+        self.activated = activated
+
+    @property
+    def size(self):
+        return product(self.shape)
+
+    @property
+    def itemsize(self):
+        return np.dtype(self.dtype).itemsize
+
+    def with_mask(self, mask):
+        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask, self.lookup, self.activated)
+
+    def reshaped(self, shape):
+        """The same memory in another shape; no mask."""
+        lookup = None
+        if self.lookup is not None and tuple(shape)[-1:] == self.shape[-1:]:
+            ids, table = self.lookup
+            lookup = ids.reshaped(shape[:-1]), table
+        return Slot(self.buffer, shape, self.dtype, self.offset, lookup=lookup)
+
+    def at(self, elements):
+        """The same memory from an element on, for steps that walk it by strides of their own."""
+        return Slot(self.buffer, self.shape, self.dtype, self.offset + elements * self.itemsize)
+
+    def __repr__(self):
+        return f"<Slot {self.shape} {self.dtype} {self.buffer.kind}>"
+
+
+def strides_of(shape):
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= size
+    return strides[::-1]
+
+
+def product(shape):
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def padded(values, fill):
+    """Five entries, what is missing filled in at the front."""
+    return [fill] * (5 - len(values)) + list(values)
+
+
+def broadcast_strides(*shapes):
+    """(NumPy's broadcast shape, five sizes, five strides per operand), with dimensions that belong together merged."""
+    shape = np.broadcast_shapes(*shapes)
+    operands = []
+    for own in shapes:
+        own = (1,) * (len(shape) - len(own)) + tuple(own)
+        operands.append([0 if size == 1 else stride for size, stride in zip(own, strides_of(own))])
+    sizes, merged = [], []
+    for size, strides in zip(shape, zip(*operands)):
+        if sizes and all(before == after * size for before, after in zip(merged[-1], strides)):
+            sizes[-1] *= size
+            merged[-1] = strides
+        else:
+            sizes.append(size)
+            merged.append(strides)
+    if len(sizes) > 5:
+        raise ValueError(f"Broadcasting {' with '.join(map(str, shapes))} takes {len(sizes)} dimensions, more than 5.")
+    per_operand = list(zip(*merged)) if merged else [()] * len(shapes)
+    return shape, padded(sizes, 1), [padded(strides, 0) for strides in per_operand]

@@ -1,0 +1,6 @@
+"""Models timestep by timestep, with the states of their own kept between calls: `Model.stream`, `Model.stream_pool`."""
+
+from fastseq.streaming.pool import StreamPool
+from fastseq.streaming.stream import Stream
+
+__all__ = ["Stream", "StreamPool"]

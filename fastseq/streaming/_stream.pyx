@@ -1,0 +1,419 @@
+"""The hot path of streams: one timestep into the caller's array, without an allocation and without a Python frame."""
+
+import numpy as np
+
+cimport cython
+cimport numpy as cnp
+from cpython.dict cimport PyDict_Next, PyDict_SetItem
+from cpython.object cimport PyObject
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from fastseq.native._call cimport NativeProgram
+from fastseq.native._kept cimport Scope, begin, check_signals, fail, leave
+from fastseq.native._native cimport Segment, Workspace, fs_failure, isa_now, threads_now
+
+cnp.import_array()
+
+
+@cython.auto_pickle(False)
+cdef class Epoch:
+    """Counts how often programs became outdated because a weight changed."""
+
+    cdef public long epoch
+    cdef object __weakref__
+
+
+@cython.auto_pickle(False)
+cdef class StreamCore:
+    """States in two sets of arrays: a step reads one and writes the other, and they change places when it is done.
+
+    So a step that fails, or meets Ctrl-C, leaves the states as they were. A subclass has `_prepare()`, which calls
+    `_bind`, `_one_step(x, out)` for whatever does not run at once, `_steps(x, out)`, and `_busy_error()`.
+    """
+
+    cdef NativeProgram program
+    cdef Workspace workspace    # its own: the addresses of constants and intermediate arrays stay resolved
+    cdef Epoch plans
+    cdef long epoch
+    cdef const char *isa
+    cdef bint plain             # one array in, one array out, one segment: step() runs by itself
+    cdef bint long_steps        # step() looks for signals, which costs 0.015 us
+    cdef bint busy              # guarded by the GIL
+    cdef int parity, state_count, input_count, x_type, y_type
+    cdef list arrays            # the two sets, [set 0 ..., set 1 ...]
+    cdef list before            # None, or copies of the states, made by a call that advances them several times
+    cdef char **addresses       # of those arrays
+    cdef int x_ndim, y_ndim
+    cdef cnp.npy_intp[32] x_dims
+    cdef cnp.npy_intp[32] y_dims
+
+    def __dealloc__(self):
+        free(self.addresses)
+
+    def _own(self, list arrays):
+        """arrays: the states, then as many of the same shapes."""
+        cdef int i
+        self.arrays = arrays
+        self.state_count = len(arrays) // 2
+        self.addresses = <char **> calloc(max(1, len(arrays)), sizeof(char *))
+        if self.addresses == NULL:
+            raise MemoryError()
+        for i in range(len(arrays)):
+            self.addresses[i] = cnp.PyArray_BYTES(<cnp.ndarray> arrays[i])
+
+    def _bind(self, NativeProgram program, Epoch plans, long epoch, inputs, outputs, bint long_steps):
+        """inputs, outputs: (shape without the timestep, type number) of each; made at `epoch` of `plans`."""
+        cdef int i
+        self.program, self.plans, self.epoch, self.isa = program, plans, epoch, program.isa
+        self.long_steps = long_steps
+        self.input_count = program.input_count
+        self.workspace = Workspace(program.arena_size, program.segments, program.input_count + program.output_count)
+        self.plain = (len(inputs) == 1 and len(outputs) == 1 and len(program.segments) == 1
+                      and program.segments[0] is not None and program.computes)
+        (x_shape, self.x_type), (y_shape, self.y_type) = inputs[0], outputs[0]
+        self.x_ndim, self.y_ndim = len(x_shape), len(y_shape)
+        for i in range(self.x_ndim):
+            self.x_dims[i] = x_shape[i]
+        for i in range(self.y_ndim):
+            self.y_dims[i] = y_shape[i]
+
+    @property
+    def _current(self):
+        """The arrays of the states as they are now."""
+        return self.arrays[self.parity * self.state_count:(self.parity + 1) * self.state_count]
+
+    def _alone(self, function, *arguments):
+        """function(*arguments) while no other call is in this stream; if it raises, the states are as they were.
+
+        Not a context manager: between its lines in Python, Ctrl-C could leave the stream in use for ever.
+        """
+        cdef int parity = self.parity
+        cdef Scope scope
+        if self.busy:
+            raise self._busy_error()
+        self.busy = True
+        begin(&scope)
+        try:
+            found = function(*arguments)
+            check_signals()
+            return found
+        except:
+            fail(&scope)
+            self.parity = parity
+            if self.before is not None:
+                for state, old in zip(self._current, self.before):
+                    state[...] = old
+            raise
+        finally:
+            leave(&scope)
+            self.before = None
+            self.busy = False
+
+    def _keep(self):
+        """Inside `_alone`, ahead of more than one change of the states."""
+        self.before = [state.copy() for state in self._current]
+
+    def _replace(self, list states):
+        """Inside `_alone`: the states become these."""
+        cdef int i, n = self.state_count
+        for i in range(n):
+            self.arrays[(1 - self.parity) * n + i][...] = states[i]
+        self.parity = 1 - self.parity
+
+    cdef bint current(self) noexcept:
+        return self.program is not None and self.plans.epoch == self.epoch and self.isa == isa_now()
+
+    def _advance(self, NativeProgram program, tuple inputs, tuple results):
+        """Inside `_alone`: runs `program` from these states on and keeps what it leaves."""
+        cdef int n = self.state_count
+        before = tuple(self.arrays[self.parity * n:(self.parity + 1) * n])
+        after = tuple(self.arrays[(1 - self.parity) * n:(2 - self.parity) * n])
+        program.execute(inputs + before, results + after)
+        check_signals()
+        self.parity = 1 - self.parity
+
+    cdef int look_for_signals(self) except -1:
+        """Ctrl-C while the kernels ran ends this step, not one that is done."""
+        try:
+            check_signals()
+        except:
+            self.busy = False
+            raise
+        return 0
+
+    def step(self, x, out=None):
+        """One timestep: x (B, features), or (B,) ids, to (B, outputs).
+
+        out: an array for the result; it is returned, and nothing is allocated where x is a float32 (ids: int32)
+        C-contiguous array. Several inputs come as the model takes them, several outputs as a list.
+        Raises ValueError for other shapes, for an `out` that is not writable, C-contiguous and of the output's shape
+        and dtype or shares memory with x, and RuntimeError while another thread is in this stream. The states are then
+        what they were.
+        """
+        cdef Workspace workspace
+        cdef fs_failure failure
+        cdef cnp.ndarray y
+        cdef char **data
+        cdef char **states
+        cdef int i, n, status, threads
+        if self.busy:
+            raise self._busy_error()
+        if not self.current():
+            self._prepare()
+        if not (self.plain and cnp.PyArray_CheckExact(x) and fits(<cnp.ndarray> x, self.x_ndim, self.x_dims, self.x_type)
+                and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> x)):
+            return self._alone(self._one_step, x, out)
+        if out is None:
+            y = cnp.PyArray_SimpleNew(self.y_ndim, self.y_dims, self.y_type)
+        elif (cnp.PyArray_Check(out) and fits(<cnp.ndarray> out, self.y_ndim, self.y_dims, self.y_type)
+                and cnp.PyArray_ISCARRAY(<cnp.ndarray> out) and apart(<cnp.ndarray> x, <cnp.ndarray> out)):
+            y = out
+        else:
+            return self._alone(self._one_step, x, out)
+        threads = threads_now()
+        # No other thread gets between these lines: the GIL is held until the kernels run.
+        if self.busy:
+            raise self._busy_error()
+        self.busy = True
+        workspace, n = self.workspace, self.state_count
+        data = workspace.data
+        data[0] = cnp.PyArray_BYTES(<cnp.ndarray> x)
+        data[self.input_count] = cnp.PyArray_BYTES(y)
+        for i in range(n):
+            data[1 + i] = self.addresses[self.parity * n + i]
+            data[self.input_count + 1 + i] = self.addresses[(1 - self.parity) * n + i]
+        status = workspace.run(<Segment> self.program.segments[0], 0, threads, &failure)
+        if status == 0:
+            if self.long_steps:
+                self.look_for_signals()
+            self.parity = 1 - self.parity
+        self.busy = False
+        if status:
+            raise self.program.error_of(status, 0, &failure)
+        return y
+
+    def steps(self, x, out=None):
+        """A chunk: x (B, n, features), or (B, n) ids, to (B, n, outputs); the same bits as n times `step`.
+
+        out: an array for the result, as in `step`; it is returned.
+        Raises what `step` raises. A chunk that fails changes no state. A long one runs in pieces, so that Ctrl-C ends
+        it within a second.
+        """
+        return self._alone(self._steps, x, out)
+
+    # Here, as a line of Python behind the change would be a place for Ctrl-C.
+
+    def reset(self, rows=None):
+        """Sets the states to the first ones: all, or of these rows (an index, a list of them, a slice or a bool array).
+
+        Raises IndexError for rows that are not there.
+        """
+        self._alone(self._reset, slice(None) if rows is None else rows)
+
+    @property
+    def state(self):
+        """dict: name of a recurrent layer -> copies of its states, a list of (B, units) float32 arrays.
+
+        A layer inside a model has the path "model/layer"; a second call of a layer is called "layer#2". The states of
+        an RNN over several cells come cell by cell. Can be set to such a dict, of all the layers.
+        Raises ValueError for other names, shapes, and for NaN.
+        """
+        return self._named(self._alone(self._copies))
+
+    @state.setter
+    def state(self, value):
+        self._alone(self._replace, self._checked(value))
+
+    def restore(self, saved):
+        """Sets the states from `state_bytes` of a stream of the same layers and batch size.
+
+        One of batch size 1 and a stream of a pool take each other's.
+        Raises ValueError for bytes that are not such, are cut short or changed, for states of other layers or shapes,
+        and for NaN; the states are then what they were.
+        """
+        self._alone(self._replace, self._checked(self._from_bytes(saved)))
+
+
+cdef inline bint fits(cnp.ndarray array, int ndim, cnp.npy_intp *wanted, int type_number) noexcept:
+    cdef cnp.npy_intp *dims = cnp.PyArray_DIMS(array)
+    cdef int i
+    if cnp.PyArray_NDIM(array) != ndim or cnp.PyArray_TYPE(array) != type_number:
+        return False
+    for i in range(ndim):
+        if dims[i] != wanted[i]:
+            return False
+    return True
+
+
+cdef inline bint apart(cnp.ndarray a, cnp.ndarray b) noexcept:
+    cdef char *p = cnp.PyArray_BYTES(a)
+    cdef char *q = cnp.PyArray_BYTES(b)
+    return p + cnp.PyArray_NBYTES(a) <= q or q + cnp.PyArray_NBYTES(b) <= p
+
+
+# ---- pools: rows in and out of a batch --------------------------------------------------------------------------------
+
+
+def gather_inputs(dict wanted, dict rows, cnp.ndarray x, cnp.ndarray numbers, tuple row_shape):
+    """Copies the rows of `wanted`, {handle: array of row_shape}, one after the other into the batch x; zeros behind.
+
+    numbers (at least len(wanted),) intp: gets each one's row of the pool, by `rows`. Returns False, and x is not to be
+    used, where a value is no plain C-contiguous array of x's dtype. Raises KeyError for a handle that is not in rows,
+    and for more handles than x has rows.
+    """
+    cdef cnp.npy_intp *places = <cnp.npy_intp *> cnp.PyArray_DATA(numbers)
+    cdef char *target = cnp.PyArray_BYTES(x)
+    cdef cnp.npy_intp width = cnp.PyArray_NBYTES(x) // cnp.PyArray_DIM(x, 0)
+    cdef cnp.npy_intp[32] dims
+    cdef int i, ndim = len(row_shape)
+    cdef cnp.npy_intp count = 0
+    cdef bint plain = True
+    for i in range(ndim):
+        dims[i] = row_shape[i]
+    for handle, value in wanted.items():
+        if count == cnp.PyArray_DIM(x, 0):
+            raise KeyError("more handles than rows")
+        places[count] = rows[handle]
+        if plain:
+            plain = (cnp.PyArray_CheckExact(value) and fits(<cnp.ndarray> value, ndim, dims, cnp.PyArray_TYPE(x))
+                     and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray> value))
+            if plain:
+                memcpy(target + count * width, cnp.PyArray_BYTES(<cnp.ndarray> value), width)
+        count += 1
+    memset(target + count * width, 0, (cnp.PyArray_DIM(x, 0) - count) * width)
+    return plain
+
+
+def move_rows(list pools, list batches, cnp.ndarray numbers, cnp.npy_intp count, bint into_pools):
+    """Copies rows of each pool (capacity, ...) by numbers[:count] to the first rows of its batch, or back.
+
+    All in one call, so that Ctrl-C finds all of the states moved or none.
+    """
+    cdef cnp.npy_intp *places = <cnp.npy_intp *> cnp.PyArray_DATA(numbers)
+    cdef cnp.ndarray pool, batch
+    cdef cnp.npy_intp width, i
+    cdef char *p
+    cdef char *q
+    for pool, batch in zip(pools, batches):
+        width = cnp.PyArray_NBYTES(pool) // cnp.PyArray_DIM(pool, 0)
+        p, q = cnp.PyArray_BYTES(pool), cnp.PyArray_BYTES(batch)
+        for i in range(count):
+            if into_pools:
+                memcpy(p + places[i] * width, q + i * width, width)
+            else:
+                memcpy(q + i * width, p + places[i] * width, width)
+
+
+def put_results(dict found, cnp.ndarray y):
+    """Replaces the values of `found` by views of the first rows of y, in order."""
+    cdef PyObject *handle
+    cdef PyObject *value
+    cdef Py_ssize_t position = 0
+    cdef char *source = cnp.PyArray_BYTES(y)
+    cdef cnp.npy_intp width = cnp.PyArray_STRIDE(y, 0)
+    cdef cnp.ndarray row
+    # Keys that are there keep their places while their values change.
+    while PyDict_Next(found, &position, &handle, &value):
+        row = cnp.PyArray_SimpleNewFromData(cnp.PyArray_NDIM(y) - 1, cnp.PyArray_DIMS(y) + 1, cnp.PyArray_TYPE(y), source)
+        cnp.set_array_base(row, y)
+        PyDict_SetItem(found, <object> handle, row)
+        source += width
+
+
+# A pool's lock is taken and given back here, and its rows come and go here: in Python Ctrl-C could come between.
+
+
+def open_row(pool):
+    """The handle of a new stream with the first states. Raises RuntimeError where `capacity` are open."""
+    cdef list free_rows
+    lock = pool._lock
+    numbers, start = np.empty(1, np.intp), pool._first_states()
+    lock.acquire()
+    try:
+        free_rows = pool._free
+        if not free_rows:
+            raise pool._full_error()
+        handle, numbers[0] = pool._next, free_rows[-1]
+        move_rows(pool._pool, start, numbers, 1, True)
+        pool._rows[handle] = free_rows[-1]
+        pool._next = handle + 1  # never given twice, so that a closed handle is known
+        free_rows.pop()
+    finally:
+        lock.release()
+    return handle
+
+
+def close_row(pool, handle):
+    """Ends a stream and makes room for another one. Raises KeyError for a handle that is not open."""
+    lock = pool._lock
+    lock.acquire()
+    try:
+        pool._row(handle)
+        pool._free.append(pool._rows.pop(handle))
+    finally:
+        lock.release()
+
+
+def step_rows(pool, inputs):
+    """One timestep of the streams in `inputs`, {handle: x (features,), or an id}: {handle: y (outputs,)}.
+
+    Raises KeyError for a handle that is not open and ValueError for an x of another shape; no stream has then
+    advanced.
+    """
+    cdef dict results = dict(inputs)
+    lock = pool._lock
+    if not results:
+        return results
+    lock.acquire()
+    try:
+        y, before, after = pool._run(results)
+        put_results(results, y)
+        move_rows(pool._pool, after, pool._numbers, len(results), True)
+        # What came by now, while many rows moved as well, would else be raised in the caller's next line.
+        try:
+            check_signals()
+        except:
+            move_rows(pool._pool, before, pool._numbers, len(results), True)
+            raise
+    finally:
+        lock.release()
+    return results
+
+
+def reset_row(pool, handle):
+    """Sets the states of one stream to the first ones. Raises KeyError for a handle that is not open."""
+    put_row(pool, handle, pool._first_states())
+
+
+def set_row(pool, handle, state):
+    """Sets one stream's states to such a dict. Raises KeyError, and ValueError as `Stream.state` does."""
+    put_row(pool, handle, pool._checked(state))
+
+
+def restore_row(pool, handle, saved):
+    """Sets one stream's states from `state_bytes` of a pool or a `Stream` of one row, of the same layers.
+
+    Raises KeyError for a handle that is not open, ValueError as `Stream.restore` does.
+    """
+    put_row(pool, handle, pool._checked(pool._from_bytes(saved)))
+
+
+cdef int put_row(pool, handle, list states) except -1:
+    """states: arrays (1, ...)."""
+    cdef cnp.ndarray number = np.empty(1, np.intp)
+    lock = pool._lock
+    lock.acquire()
+    try:
+        number[0] = pool._row(handle)
+        before = [np.empty_like(state) for state in states]
+        move_rows(pool._pool, before, number, 1, False)
+        move_rows(pool._pool, states, number, 1, True)
+        try:
+            check_signals()
+        except:
+            move_rows(pool._pool, before, number, 1, True)
+            raise
+    finally:
+        lock.release()
+    return 0
