@@ -6,11 +6,21 @@ Helpers take array-likes and return arrays; Python numbers and lists become floa
 
 import numpy as np
 
+from fastseq import activations
 from fastseq.tensors import naming
+from fastseq.tensors.settings import (  # noqa: F401 - names of this module
+    backend,
+    epsilon,
+    floatx,
+    image_data_format,
+    is_float_dtype,
+    is_int_dtype,
+    set_epsilon,
+    set_floatx,
+    set_image_data_format,
+    standardize_dtype,
+)
 from fastseq.tensors.symbolic import KerasTensor
-
-_epsilon = 1e-7
-_image_data_format = "channels_last"
 
 _REMOVED = {
     "learning_phase": "pass training=True or training=False to the call instead",
@@ -37,48 +47,7 @@ def __getattr__(name):
     raise AttributeError(f"module 'fastseq.backend' has no attribute '{name}'")
 
 
-# ---- settings ----------------------------------------------------------------------------------------------------
-
-
-def backend():
-    """``"fastseq"``."""
-    return "fastseq"
-
-
-def floatx():
-    """``"float32"``, the one float type the kernels compute in."""
-    return "float32"
-
-
-def set_floatx(value):
-    """Accepts ``"float32"`` only, and raises ValueError for every other type."""
-    if value != "float32":
-        raise ValueError(f"fastseq computes in float32. Received: floatx={value!r}")
-
-
-def epsilon():
-    """The small number that constraints, losses and metrics add to a divisor."""
-    return _epsilon
-
-
-def set_epsilon(value):
-    """Sets the number that ``epsilon`` returns."""
-    global _epsilon
-    _epsilon = value
-
-
-def image_data_format():
-    """``"channels_last"`` or ``"channels_first"``."""
-    return _image_data_format
-
-
-def set_image_data_format(data_format):
-    """Sets what ``image_data_format`` returns. Raises ValueError for an unknown format."""
-    global _image_data_format
-    name = str(data_format).lower()
-    if name not in ("channels_first", "channels_last"):
-        raise ValueError(f"`data_format` should be 'channels_first' or 'channels_last'. Received: {data_format!r}")
-    _image_data_format = name
+# ---- names -------------------------------------------------------------------------------------------------------
 
 
 def clear_session(free_memory=True):
@@ -106,35 +75,6 @@ def reset_uids():
 def is_keras_tensor(x):
     """Whether ``x`` is a symbolic tensor of the functional API."""
     return isinstance(x, KerasTensor)
-
-
-def standardize_dtype(dtype):
-    """The name of ``dtype``, with None for ``floatx``. Raises ValueError for what is no dtype of a Keras tensor."""
-    if dtype is None:
-        return floatx()
-    if isinstance(dtype, str) and dtype in ("bfloat16", "string"):
-        return dtype
-    try:
-        name = np.dtype(dtype).name
-    except TypeError:
-        name = None
-    if name is None or not (is_float_dtype(name) or is_int_dtype(name) or name in ("bool", "complex64", "complex128")):
-        raise ValueError(f"Invalid dtype: {dtype}")
-    return name
-
-
-def is_float_dtype(dtype):
-    """Whether ``dtype`` is a floating type."""
-    return _dtype_name(dtype) in ("float16", "bfloat16", "float32", "float64")
-
-
-def is_int_dtype(dtype):
-    """Whether ``dtype`` is an integer type; bool is none."""
-    return _dtype_name(dtype) in {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
-
-
-def _dtype_name(dtype):
-    return dtype if isinstance(dtype, str) else np.dtype(dtype).name
 
 
 def int_shape(x):
@@ -295,26 +235,19 @@ def ones(shape, dtype=None, name=None):
 
 def relu(x, alpha=0.0, max_value=None, threshold=0.0):
     """``activations.relu`` with the argument names of Keras 2."""
-    return _activations().relu(x, alpha, max_value, threshold)
+    return activations.relu(x, alpha, max_value, threshold)
 
 
 def sigmoid(x):
     """``activations.sigmoid``."""
-    return _activations().sigmoid(x)
+    return activations.sigmoid(x)
 
 
 def softmax(x, axis=-1):
     """``activations.softmax``."""
-    return _activations().softmax(x, axis)
+    return activations.softmax(x, axis)
 
 
 def tanh(x):
     """``activations.tanh``."""
-    return _activations().tanh(x)
-
-
-def _activations():
-    # Imported when used: `import fastseq.backend` alone stays small, and constraints import this module.
-    from fastseq import activations
-
-    return activations
+    return activations.tanh(x)

@@ -6,8 +6,8 @@ of them): 0 for a Dense kernel (inputs, units) constrains the incoming weights o
 
 import numpy as np
 
-from fastseq import backend
 from fastseq.configs import serialization
+from fastseq.tensors import settings
 from fastseq.tensors.naming import to_snake_case
 
 
@@ -34,7 +34,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w):
         w, norms = _with_norms(w, self.axis)
-        return w * (np.clip(norms, 0, self.max_value) / (backend.epsilon() + norms))
+        return w * (np.clip(norms, 0, self.max_value) / (settings.epsilon() + norms))
 
     def get_config(self):
         return {"max_value": self.max_value, "axis": self.axis}
@@ -55,7 +55,7 @@ class UnitNorm(Constraint):
 
     def __call__(self, w):
         w, norms = _with_norms(w, self.axis)
-        return w / (backend.epsilon() + norms)
+        return w / (settings.epsilon() + norms)
 
     def get_config(self):
         return {"axis": self.axis}
@@ -73,7 +73,7 @@ class MinMaxNorm(Constraint):
     def __call__(self, w):
         w, norms = _with_norms(w, self.axis)
         wanted = self.rate * np.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-        return w * (wanted / (backend.epsilon() + norms))
+        return w * (wanted / (settings.epsilon() + norms))
 
     def get_config(self):
         return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}

@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-from fastseq.backend import standardize_dtype
 from fastseq.configs import serialization
 from fastseq.tensors.naming import to_snake_case
 from fastseq.tensors.seeds import SeedGenerator, default_seed
+from fastseq.tensors.settings import standardize_dtype
 
 # Standard deviation of a standard normal distribution that is cut off at two of them.
 _TRUNCATED_STDDEV = 0.87962566103423978

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from fastseq import backend
 from fastseq.configs import serialization
+from fastseq.tensors import settings
 from fastseq.tensors.naming import to_snake_case
 
 
@@ -23,7 +23,17 @@ class Regularizer:
         return cls(**config)
 
 
-class L1L2(Regularizer):
+class _Factors(Regularizer):
+    """Base of those with factors."""
+
+    def for_integers(self):
+        """The regularizer of an integer array, for which Keras makes the factors integers too."""
+        if type(self) not in (L1, L2, L1L2):
+            return self
+        return type(self)(**{name: int(factor) for name, factor in self.get_config().items()})
+
+
+class L1L2(_Factors):
     """``l1 * sum(|x|) + l2 * sum(x^2)``. Raises ValueError for a factor that is negative or not finite."""
 
     def __init__(self, l1=0.0, l2=0.0):
@@ -43,7 +53,7 @@ class L1L2(Regularizer):
         return {"l1": self.l1, "l2": self.l2}
 
 
-class L1(Regularizer):
+class L1(_Factors):
     """``l1 * sum(|x|)``. Raises ValueError for a factor that is negative or not finite."""
 
     def __init__(self, l1=0.01):
@@ -56,7 +66,7 @@ class L1(Regularizer):
         return {"l1": self.l1}
 
 
-class L2(Regularizer):
+class L2(_Factors):
     """``l2 * sum(x^2)``. Raises ValueError for a factor that is negative or not finite."""
 
     def __init__(self, l2=0.01):
@@ -97,8 +107,8 @@ class OrthogonalRegularizer(Regularizer):
         with np.errstate(invalid="ignore"):
             by_units = self._share(len(units)) * (np.sign(products) @ units)
             # Along a vector nothing changes but its length, of which only that of a tiny one counts.
-            along = np.sum(by_units * units, axis=1, keepdims=True) * (lengths > backend.epsilon())
-            found = (by_units - along * units) / np.maximum(lengths, backend.epsilon())
+            along = np.sum(by_units * units, axis=1, keepdims=True) * (lengths > settings.epsilon())
+            found = (by_units - along * units) / np.maximum(lengths, settings.epsilon())
         return (found if self.mode == "rows" else found.T).astype(np.float32)
 
     def _products(self, x):
@@ -108,7 +118,7 @@ class OrthogonalRegularizer(Regularizer):
             raise ValueError(f"OrthogonalRegularizer takes matrices. Received: inputs.shape={x.shape}")
         vectors = x if self.mode == "rows" else x.T
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        units = vectors / np.maximum(lengths, backend.epsilon())
+        units = vectors / np.maximum(lengths, settings.epsilon())
         products = units @ units.T
         np.fill_diagonal(products, 0)
         return units, lengths, products

@@ -8,6 +8,7 @@ tells a built-in of Keras from a user's class of the same name. https://keras.io
 import inspect
 import threading
 import types
+import warnings
 
 import numpy as np
 
@@ -337,12 +338,29 @@ def _instance(config, known, cls=None):
         if config.get("build_config") and not getattr(instance, "built", True):
             instance.build_from_config(config["build_config"])
         if config.get("compile_config") and hasattr(instance, "compile_from_config"):
-            from fastseq.saving.compile_config import compile_saved
-
-            compile_saved(instance, config["compile_config"])
+            _compile_saved(instance, config["compile_config"])
     if sharing:
         shared[shared_id] = instance
     return instance
+
+
+def _compile_saved(model, config):
+    """`model.compile_from_config(config)` while a file is loaded: what goes wrong is warned of, and not raised."""
+    try:
+        if not isinstance(config, dict):
+            raise TypeError(f"compile_config is {str(config)[:100]!r}, not a dict")
+        model.compile_from_config(config)
+    except MemoryError:
+        raise
+    # Configs of files can break the constructors of all classes in as many ways as there are.
+    except Exception as error:
+        if hasattr(model, "_trainer"):
+            model._trainer = None
+        warnings.warn(
+            f"Model '{getattr(model, 'name', model)}' is loaded, but not compiled: {str(error)[:1000]} Call compile() "
+            "before you train it; load_model(..., compile=False) does not try.",
+            stacklevel=2,
+        )
 
 
 def _find_class(config, known):

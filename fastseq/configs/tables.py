@@ -66,8 +66,7 @@ def all_tables():
 
 def models_by_name():
     """Name -> class of the models; apart from the layers, which must not wait for the models to be imported."""
-    from fastseq import models
-
+    models = importlib.import_module("fastseq.models")
     return {name: getattr(models, name) for name in MODEL_MODULES}
 
 

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from fastseq import requirements
+from fastseq.layers.walk import all_layers
 from fastseq.native.kept_states import apart_each
 from fastseq.tensors import arrays, nest
 
@@ -176,8 +177,6 @@ def _is_stateful(model):
 
 def _automatic_batch_size(model, leaves, steps):
     """Rows per batch where the caller does not say."""
-    from fastseq.models.model import all_layers
-
     if _is_stateful(model):
         sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", []) if tensor.shape}
         sizes.discard(None)
@@ -190,8 +189,6 @@ def _automatic_batch_size(model, leaves, steps):
 
 def _values_per_row(model, leaves):
     """About how many values one row makes in all layers together."""
-    from fastseq.models.model import all_layers
-
     steps = max((leaf.shape[1] for leaf in leaves if leaf.ndim > 1), default=1)
     total = sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in leaves)
     for layer in all_layers(model):

@@ -2,9 +2,7 @@
 
 import threading
 
-from fastseq.models.functional import Functional
-from fastseq.models.model import all_layers
-from fastseq.models.sequential import Sequential
+from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
 from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
 from fastseq.program.builder import Builder
@@ -21,9 +19,9 @@ def layer_name(tensor):
 
 
 def graph_of(model, who):
-    """The functional graph of a model. Raises ValueError where there is none."""
-    graph = model._functional if isinstance(model, Sequential) else model
-    if not isinstance(graph, Functional) or model._is_python:
+    """The `Calls` of a model. Raises ValueError where there is none."""
+    graph = model.call_graph
+    if graph is None:
         raise ValueError(f"{who} takes a built Sequential or a functional model, got {model!r}.")
     if model.stateful:
         kept = [layer.name for layer in all_layers(model) if getattr(layer, "stateful", False)]
@@ -42,7 +40,7 @@ class TokenInput:
 
     def __init__(self, graph, position, who, windowed):
         tensor = graph.inputs[position]
-        shape, dtype = tuple(tensor.shape), graph._plan.input_dtypes[position]
+        shape, dtype = tuple(tensor.shape), graph.input_dtypes[position]
         hot_rank = 3 if windowed or len(shape) == 3 else 2
         self.position, self.depth, self.length = position, None, 1
         if dtype == "float32" and len(shape) == hot_rank and shape[-1] is not None and (shape[-1] > 1 or hot_rank == 3):
@@ -115,7 +113,7 @@ class StepPlan(RowsPlan):
             given = {position: p.input((rows, *shape), "float32") for position, shape, _ in carried}
             inputs = [ids, *given.values()]
             given[tokens.position] = tokens.slot(p, ids, graph.inputs[tokens.position].name)
-            outputs = nest.flatten(graph.emit_graph(p, [given[i] for i in range(len(graph.inputs))]))
+            outputs = nest.flatten(graph.emit(p, [given[i] for i in range(len(graph.inputs))]))
             values, self.probabilities = last_values(p, outputs, output)
             self.vocabulary = values.shape[-1]
             left = [p.float32(outputs[position]) for _, _, position in carried if position is not None]

@@ -4,12 +4,8 @@ See src_c/slide.c. The first part is what streams run: recurrent layers and what
 timestep. The rest gets the whole window's tokens, and what the recurrent layers gave at each of its timesteps.
 """
 
-from fastseq import layers
 from fastseq.decoding.step import RowsPlan, builder_for, last_values
-from fastseq.layers.recurrent.over_time import OverTime
-from fastseq.models.functional import Functional
-from fastseq.models.model import all_layers
-from fastseq.models.sequential import Sequential
+from fastseq.layers.walk import all_layers
 from fastseq.program.program import Program
 from fastseq.streaming.plan import Tracer, given_masks, output_is_timed
 from fastseq.tensors import nest
@@ -41,22 +37,22 @@ class _Cut:
     def __init__(self, graph):
         (source,) = graph.inputs
         timed, recurrent = {id(source): True}, []
-        for node in graph._plan.steps:
+        for node in graph.steps:
             tensors = _tensors(node.arguments)
-            if not all(id(tensor) in timed for tensor in tensors) or _is_model(node.layer):
+            if not all(id(tensor) in timed for tensor in tensors) or node.layer.call_graph is not None:
                 continue
             if given_masks(node):
                 continue
             try:
-                kind = output_is_timed(node.layer, node.arguments, [timed[id(tensor)] for tensor in tensors])
+                kind = output_is_timed(node, [timed[id(tensor)] for tensor in tensors])
             except ValueError:  # it needs later timesteps, or all of them
                 continue
             timed.update((id(tensor), kind and i == 0) for i, tensor in enumerate(node.output_tensors))
-            if isinstance(node.layer, OverTime):
+            if node.layer.memory is not None:
                 recurrent.append(node)
-        self.first = _needed(graph._plan.steps, [tensor for node in recurrent for tensor in node.output_tensors])
+        self.first = _needed(graph.steps, [tensor for node in recurrent for tensor in node.output_tensors])
         made = {id(tensor): tensor for node in recurrent for tensor in node.output_tensors}
-        self.rest = _needed(graph._plan.steps, graph.outputs, made)
+        self.rest = _needed(graph.steps, graph.outputs, made)
         read = [id(tensor) for node in self.rest for tensor in _tensors(node.arguments)]
         read += [id(tensor) for tensor in graph.outputs]
         self.passed = [(tensor, timed[number]) for number, tensor in made.items() if number in read]
@@ -67,13 +63,8 @@ def _tensors(arguments):
     return [leaf for leaf in nest.flatten(list(arguments.values())) if isinstance(leaf, KerasTensor)]
 
 
-def _is_model(layer):
-    return isinstance(layer, (Functional, Sequential))
-
-
 def _walks(layer):
-    kinds = (OverTime, layers.Bidirectional)
-    return isinstance(layer, kinds) or any(isinstance(inner, kinds) for inner in all_layers(layer))
+    return any(part.memory is not None for part in (layer, *all_layers(layer)))
 
 
 def _needed(nodes, tensors, given=()):
@@ -97,7 +88,7 @@ class _FirstPart(RowsPlan):
             tracer = Tracer(p)
             slots = {id(graph.inputs[0]): tokens.slot(p, ids, graph.inputs[0].name)}
             for node in cut.first:
-                outputs = nest.flatten(tracer.call(node, graph._arguments(node, slots), ""))
+                outputs = nest.flatten(tracer.call(node, graph.arguments(node, slots), ""))
                 slots.update((id(tensor), slot) for tensor, slot in zip(node.output_tensors, outputs))
             before = [slot for memory in tracer.memories for slot in memory.first]
             after = [slot for memory in tracer.memories for slot in memory.last]
@@ -128,7 +119,7 @@ class _Rest(RowsPlan):
             inputs = [ids, *slots.values()]
             slots[id(graph.inputs[0])] = tokens.slot(p, ids, graph.inputs[0].name)
             for node in cut.rest:
-                outputs = nest.flatten(node.trace(p, graph._arguments(node, slots)))
+                outputs = nest.flatten(node.trace(p, graph.arguments(node, slots)))
                 slots.update((id(tensor), slot) for tensor, slot in zip(node.output_tensors, outputs))
             values, self.probabilities = last_values(p, [slots[id(graph.outputs[0])]], 0)
             self.vocabulary = values.shape[-1]

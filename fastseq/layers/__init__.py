@@ -1,64 +1,51 @@
 """The layers, by Keras's names. REGISTRY is the closed table that model files are looked up in."""
 
-from fastseq.layers.advanced_activations.elu import ELU
-from fastseq.layers.advanced_activations.leaky_relu import LeakyReLU
-from fastseq.layers.advanced_activations.prelu import PReLU
-from fastseq.layers.advanced_activations.relu import ReLU
-from fastseq.layers.advanced_activations.softmax import Softmax
-from fastseq.layers.base import Layer
-from fastseq.layers.core.activation import Activation
-from fastseq.layers.core.activity_regularization import ActivityRegularization
-from fastseq.layers.core.dense import Dense
-from fastseq.layers.core.einsum_dense import EinsumDense
-from fastseq.layers.core.flatten import Flatten
-from fastseq.layers.core.identity import Identity
-from fastseq.layers.core.input_layer import Input, InputLayer
-from fastseq.layers.core.masking import Masking
-from fastseq.layers.core.permute import Permute
-from fastseq.layers.core.repeat_vector import RepeatVector
-from fastseq.layers.core.reshape import Reshape
-from fastseq.layers.embeddings.embedding import Embedding
-from fastseq.layers.input_spec import InputSpec
-from fastseq.layers.local.locally_connected1d import LocallyConnected1D
-from fastseq.layers.merge.concatenate import Concatenate, concatenate
-from fastseq.layers.merge.dot import Dot, dot
-from fastseq.layers.merge.merging import (
-    Add,
-    Average,
-    Maximum,
-    Minimum,
-    Multiply,
-    Subtract,
-    add,
-    average,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
-)
-from fastseq.layers.noise.alpha_dropout import AlphaDropout
-from fastseq.layers.noise.dropout import Dropout
-from fastseq.layers.noise.gaussian_dropout import GaussianDropout
-from fastseq.layers.noise.gaussian_noise import GaussianNoise
-from fastseq.layers.noise.spatial_dropout1d import SpatialDropout1D
-from fastseq.layers.recurrent.gru import GRU, GRUCell
-from fastseq.layers.recurrent.lstm import LSTM, LSTMCell
-from fastseq.layers.recurrent.rnn import RNN
-from fastseq.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
-from fastseq.layers.recurrent.stacked_rnn_cells import StackedRNNCells
-from fastseq.layers.wrappers.bidirectional import Bidirectional
-from fastseq.layers.wrappers.time_distributed import TimeDistributed
+from fastseq.configs.lazy_names import Names, face
 
-REGISTRY = {
-    cls.__name__: cls
-    for cls in (
-        *(Activation, ActivityRegularization, Add, AlphaDropout, Average, Bidirectional, Concatenate, Dense, Dot),
-        *(Dropout, ELU, EinsumDense, Embedding, Flatten, GRU, GRUCell, GaussianDropout, GaussianNoise, Identity),
-        *(InputLayer, LSTM, LSTMCell, LeakyReLU, LocallyConnected1D, Masking, Maximum, Minimum, Multiply, PReLU),
-        *(Permute, RNN, ReLU, RepeatVector, Reshape, SimpleRNN, SimpleRNNCell, Softmax, SpatialDropout1D),
-        *(StackedRNNCells, Subtract, TimeDistributed),
-    )
-}
+REGISTRY = Names(__name__, {
+    "advanced_activations.elu": "ELU",
+    "advanced_activations.leaky_relu": "LeakyReLU",
+    "advanced_activations.prelu": "PReLU",
+    "advanced_activations.relu": "ReLU",
+    "advanced_activations.softmax": "Softmax",
+    "core.activation": "Activation",
+    "core.activity_regularization": "ActivityRegularization",
+    "core.dense": "Dense",
+    "core.einsum_dense": "EinsumDense",
+    "core.flatten": "Flatten",
+    "core.identity": "Identity",
+    "core.input_layer": "InputLayer",
+    "core.masking": "Masking",
+    "core.permute": "Permute",
+    "core.repeat_vector": "RepeatVector",
+    "core.reshape": "Reshape",
+    "embeddings.embedding": "Embedding",
+    "local.locally_connected1d": "LocallyConnected1D",
+    "merge.concatenate": "Concatenate",
+    "merge.dot": "Dot",
+    "merge.merging": "Add Average Maximum Minimum Multiply Subtract",
+    "noise.alpha_dropout": "AlphaDropout",
+    "noise.dropout": "Dropout",
+    "noise.gaussian_dropout": "GaussianDropout",
+    "noise.gaussian_noise": "GaussianNoise",
+    "noise.spatial_dropout1d": "SpatialDropout1D",
+    "recurrent.gru": "GRU GRUCell",
+    "recurrent.lstm": "LSTM LSTMCell",
+    "recurrent.rnn": "RNN",
+    "recurrent.simple_rnn": "SimpleRNN SimpleRNNCell",
+    "recurrent.stacked_rnn_cells": "StackedRNNCells",
+    "wrappers.bidirectional": "Bidirectional",
+    "wrappers.time_distributed": "TimeDistributed",
+})  # fmt: skip
+# What else the module has: no config may ask for these by name.
+_BESIDE = Names(__name__, {
+    "base": "Layer",
+    "core.input_layer": "Input",
+    "input_spec": "InputSpec",
+    "merge.concatenate": "concatenate",
+    "merge.dot": "dot",
+    "merge.merging": "add average maximum minimum multiply subtract",
+})  # fmt: skip
 
-__all__ = ["REGISTRY", "Input", "InputSpec", "Layer", *REGISTRY]
-__all__ += ["add", "average", "concatenate", "dot", "maximum", "minimum", "multiply", "subtract"]
+__all__ = ["REGISTRY", *_BESIDE, *REGISTRY]
+__getattr__, __dir__ = face(__name__, REGISTRY, _BESIDE)

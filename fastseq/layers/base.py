@@ -17,7 +17,7 @@ import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
 from fastseq.configs import policies
-from fastseq.layers import binding, building
+from fastseq.layers import binding, building, time_axis
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
 from fastseq.native import _call
@@ -49,6 +49,12 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
     """
 
     supports_masking = False
+    #: Whether a mask may come out of it where none goes in.
+    makes_masks = False
+    #: The calls of the layers inside, where they are a graph: see models.functional.Calls.
+    call_graph = None
+    #: What it keeps from timestep to timestep: None, or "states", which `Builder.states` gives and takes.
+    memory = None
     added = False  # whether a model added it by itself, and may call it otherwise
 
     def __new__(cls, *args, **kwargs):
@@ -440,6 +446,35 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
     def compute_mask(self, inputs, previous_mask=None):
         """The output's mask (bool array, a list of them, or None) for arrays `inputs` and their masks."""
         return binding.run_mask(self, inputs, previous_mask)
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        """The outputs' masks, as Keras's compute_mask makes them for a symbolic call.
+
+        Args:
+            inputs (list of KerasTensor): The tensors of the first argument.
+            masks (list): Their masks, in whatever form `ops` has them; None stands for no mask.
+            ops: What masks are computed with: see mask_operations.
+            rules (MaskRules): Those of the call.
+
+        Returns:
+            A list of masks that may be shorter than the outputs; None stands for no mask, and for one that only a run
+            can tell. By default the input's is handed on where the layer supports masking.
+        """
+        hands_on = type(self).compute_mask is Layer.compute_mask and type(self).emit_mask is Layer.emit_mask
+        return masks[:1] if hands_on and self.supports_masking and len(inputs) == 1 else []
+
+    # ---- time ----------------------------------------------------------------------------------------------------
+
+    def keeps_time(self, timed, shapes, arguments):
+        """Whether axis 1 of the first output is time; time_axis.py says of what. By default nobody knows."""
+        time_axis.refuse(self, "what it does with the timesteps is not known")
+
+    def last_output(self, memory):
+        """Of a layer with a memory: the Slot of what it put out at the timestep before, which a masked one repeats.
+
+        memory: a streaming.plan.Memory. None where a masked timestep gives zeros.
+        """
+        return None
 
     # ---- config --------------------------------------------------------------------------------------------------
 

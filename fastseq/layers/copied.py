@@ -3,7 +3,7 @@
 import functools
 import inspect
 
-from fastseq.configs.copyable import Copyable
+from fastseq.tensors.copyable import Copyable
 
 _UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 

@@ -11,6 +11,7 @@ NumPy in a step of its own.
 import numpy as np
 
 from fastseq.errors import UnsupportedError
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.program.slots import Slot
 from fastseq.tensors import mask_rules, nest
@@ -49,6 +50,9 @@ class MaskOperation(Layer):
 
     def get_config(self):
         return {"name": self.name, **self.values}
+
+    def keeps_time(self, timed, shapes, arguments):
+        time_axis.refuse(self, "it computes a mask by itself; streams follow the masks that layers hand on")
 
     def compute_output_spec(self, *args, **kwargs):
         arguments = [*args, *kwargs.values()]
@@ -255,46 +259,6 @@ class _Expressions:
         self._of_tensor[id(node.output_tensors[0])] = ("mask", number)
 
 
-def _output_masks(node, inputs, masks, ops):
-    """Masks of a call's outputs, as Keras's compute_mask makes them from the inputs' (lists of the same length).
-
-    A list that may be shorter than the outputs; None stands for no mask, and for one that only a run can tell.
-    """
-    layer, name = node.layer, type(node.layer).__name__
-    if name == "Embedding":
-        return [ops.not_equal(inputs[0], 0)] if layer.mask_zero else []
-    if name == "Masking":
-        return [ops.any(ops.not_equal(inputs[0], layer.mask_value))]
-    if name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
-        if node.mask_rules.merged is None or any(mask is None for mask in masks):
-            return []
-        total = masks[0]
-        for mask in masks[1:]:
-            total = ops.logical_or(total, mask)
-        return [total]
-    if name == "Concatenate":
-        return _concatenated(layer, inputs, masks, ops) if node.mask_rules.merged is not None else []
-    if name in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional"):
-        if not layer.return_sequences:
-            return []
-        return masks[:1] * (2 if name == "Bidirectional" and not layer.merge_mode else 1)
-    hands_on = type(layer).compute_mask is Layer.compute_mask and type(layer).emit_mask is Layer.emit_mask
-    return masks[:1] if hands_on and layer.supports_masking and len(inputs) == 1 else []
-
-
-def _concatenated(layer, inputs, masks, ops):
-    if all(mask is None for mask in masks):
-        return []
-    full = []
-    for tensor, mask in zip(inputs, masks):
-        if mask is None:
-            full.append(ops.like(tensor, True))
-        else:
-            # The masks that layers make have one dimension less than what they mask.
-            full.append(ops.logical_or(ops.expand_dims(mask), ops.like(tensor, False)))
-    return [ops.any(ops.concatenate(full, layer.axis))]
-
-
 def _tensors(arguments):
     """dict argument name -> its KerasTensors, masks left out."""
     found = {}
@@ -329,7 +293,7 @@ def mark_outputs(node):
     masks = nest.flatten(explicit) if explicit is not None else [getattr(t, "_keras_mask", None) for t in inputs]
     if not node.mask_rules.explicit or isinstance(node.layer, MaskOperation) or len(masks) != len(inputs):
         return
-    for tensor, mask in zip(node.output_tensors, _output_masks(node, inputs, masks, _Symbolic())):
+    for tensor, mask in zip(node.output_tensors, node.layer.symbolic_mask(inputs, masks, _Symbolic(), node.mask_rules)):
         tensor._keras_mask = mask
 
 
@@ -353,7 +317,7 @@ def implied_masks(graph):
                 implied[node] = "mask"
             masks = given if node.mask_rules.given else masks
         if node.mask_rules.explicit and len(masks) == len(inputs):
-            results = _output_masks(node, inputs, masks, expressions)
+            results = node.layer.symbolic_mask(inputs, masks, expressions, node.mask_rules)
             carried.update((id(t), m) for t, m in zip(node.output_tensors, results) if m is not None)
         if _masks_unseen(node.layer, masks):
             carried.update((id(tensor), ("unseen", id(tensor))) for tensor in node.output_tensors)
@@ -371,7 +335,6 @@ def _masks_unseen(layer, masks):
         found = todo.pop()._sublayers()
         inside += found
         todo += found
-    makers = ("Embedding", "Masking")
     return any(mask is not None for mask in masks) or any(
-        (type(part).__name__ in makers and part._masks_are_kept) or _masks_unseen(part, []) for part in inside
+        (part.makes_masks and part._masks_are_kept) or _masks_unseen(part, []) for part in inside
     )

@@ -9,14 +9,13 @@ import warnings
 
 import numpy as np
 
-from fastseq import backend
 from fastseq.losses.base import Loss, LossFunctionWrapper, check_same_shape
 from fastseq.losses.regression import _floating
-from fastseq.tensors import arrays
+from fastseq.tensors import arrays, settings
 
 
 def _limits(dtype):
-    return dtype.type(backend.epsilon()), dtype.type(1 - backend.epsilon())
+    return dtype.type(settings.epsilon()), dtype.type(1 - settings.epsilon())
 
 
 def _clipped(p):
@@ -133,7 +132,7 @@ def _divergence(y_true, y_pred):
     y_pred = _floating(y_pred)
     y_true = np.asarray(y_true, y_pred.dtype)
     check_same_shape("kl_divergence", y_true, y_pred)
-    low, high = y_pred.dtype.type(backend.epsilon()), y_pred.dtype.type(1)
+    low, high = y_pred.dtype.type(settings.epsilon()), y_pred.dtype.type(1)
     inside = (y_pred >= low) & (y_pred <= high)
     y_true, p = np.clip(y_true, low, high), np.clip(y_pred, low, high)
     return _sum(y_true * np.log(y_true / p), -1), lambda upstream: -upstream[..., None] * y_true / p * inside

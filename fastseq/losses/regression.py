@@ -5,8 +5,8 @@ Every function takes `y_true` and `y_pred` of shape (B, ..., N) and gives values
 
 import numpy as np
 
-from fastseq import backend
 from fastseq.losses.base import Loss, LossFunctionWrapper, check_same_shape, squeeze_or_expand_to_same_rank
+from fastseq.tensors import settings
 
 
 def _mean_of_differences(name, formula):
@@ -50,7 +50,7 @@ def _percentage_with_pullback(y_true, y_pred):
     given = y_pred.shape
     y_true, y_pred = squeeze_or_expand_to_same_rank(np.asarray(y_true, y_pred.dtype), y_pred)
     check_same_shape("mean_absolute_percentage_error", y_true, y_pred)
-    size = np.maximum(np.abs(y_true), y_pred.dtype.type(backend.epsilon()))
+    size = np.maximum(np.abs(y_true), y_pred.dtype.type(settings.epsilon()))
     with np.errstate(all="ignore"):
         parts = (y_pred - y_true) / size
     hundred = y_pred.dtype.type(100)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fastseq import backend
 from fastseq.losses.base import squeeze_or_expand_to_same_rank
 from fastseq.metrics.base import Metric
+from fastseq.tensors import settings
 
 _LOWEST = -1e10  # what Keras gives predictions outside the top k
 
@@ -106,4 +106,4 @@ def _only_top(y_pred, k):
 def _is_even(thresholds):
     """Whether they divide [0, 1] evenly; Keras then counts by them, and predictions outside of it as its ends."""
     count = len(thresholds)
-    return count > 2 and np.allclose(thresholds, np.arange(count) / (count - 1), atol=backend.epsilon())
+    return count > 2 and np.allclose(thresholds, np.arange(count) / (count - 1), atol=settings.epsilon())

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastseq.layers import mask_operations
 from fastseq.layers.core.input_layer import Input, InputLayer
+from fastseq.models import functional_config
 from fastseq.models.graph_map import Graph, sorted_nodes
 from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
@@ -23,6 +24,8 @@ class Functional(Model):
 
     # Masks travel with the outputs of the layers inside.
     supports_masking = True
+    #: Keras counts the model's own definition as its call number 0.
+    definition_is_a_call = True
 
     def __init__(self, inputs, outputs, name=None, trainable=None, **kwargs):
         super(Model, self).__init__(name=name, **kwargs)
@@ -50,7 +53,7 @@ class Functional(Model):
         self._structure = _Structure(inputs, outputs)
         self._graph = Graph(self._structure.inputs, self._structure.outputs)
         self._structure.check_outputs(self._graph)
-        self._plan = _Plan(self._graph, self._structure)
+        self._plan = Calls(self._graph, self._structure)
         self.name_ends()
         self.built = True
         if trainable is not None:
@@ -123,6 +126,11 @@ class Functional(Model):
             "layer of the model."
         )
 
+    @property
+    def call_graph(self):
+        """The model's `Calls`; None for a class with a `call` of its own."""
+        return None if self._is_python else self._plan
+
     # ---- calling -------------------------------------------------------------------------------------------------
 
     def _call_any(self, inputs, *args, **kwargs):
@@ -153,32 +161,8 @@ class Functional(Model):
         return self.emit_graph(p, flat, training, mask)
 
     def emit_graph(self, p, flat, training=None, mask=None):
-        """The calls of the graph, on one Slot for each of `inputs`; returns Slots in the structure of the outputs."""
-        masks = nest.flatten(mask) if mask is not None else []
-        slots = {}
-        for position, (tensor, slot) in enumerate(zip(self.inputs, flat)):
-            slot = p.cast(slot, self._plan.input_dtypes[position])
-            given = masks[position] if position < len(masks) else None
-            slots[id(tensor)] = slot if given is None else slot.with_mask(given)
-        for node in self._plan.steps:
-            arguments = self._arguments(node, slots)
-            if training is not None and "training" in node.layer._signature.parameters:
-                arguments["training"] = training
-            outputs = node.trace(p, arguments)
-            for tensor, slot in zip(node.output_tensors, nest.flatten(outputs)):
-                slots[id(tensor)] = slot
-        outputs = nest.map_structure(lambda tensor: slots[id(tensor)], self.output)
-        # As Keras: a list of one output comes out as that output.
-        return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
-
-    def _arguments(self, node, values):
-        """The node's call arguments with `values` (by id) in the places of its KerasTensors."""
-        implied = self._plan.implied.get(node)
-        return {
-            name: nest.map_structure(lambda leaf: values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf, value)
-            for name, value in node.arguments.items()
-            if name != implied
-        }
+        """See `Calls.emit`."""
+        return self._plan.emit(p, flat, training, mask)
 
     def emit_mask(self, p, inputs, mask):
         """The outputs carry the masks that the layers inside gave them, and no others."""
@@ -202,7 +186,7 @@ class Functional(Model):
             return [(tensor.shape, tensor.dtype) for tensor in self.outputs]
         values = {id(t): KerasTensor(shape, t.dtype) for t, shape in zip(self.inputs, shapes)}
         for node in self._plan.steps:
-            outputs = node.layer.compute_output_spec(**self._arguments(node, values))
+            outputs = node.layer.compute_output_spec(**self._plan.arguments(node, values))
             values.update(zip(map(id, node.output_tensors), nest.flatten(outputs)))
         return [(values[id(tensor)].shape, values[id(tensor)].dtype) for tensor in self.outputs]
 
@@ -214,18 +198,28 @@ class Functional(Model):
 
     def get_config(self):
         """The model's config in Keras 3.15's form. Weights are not part of it."""
-        from fastseq.models.functional_config import functional_config
+        return functional_config.functional_config(self)
 
-        return functional_config(self)
+    @staticmethod
+    def of_config(cls, config, custom_objects=None):
+        """A model of a class whose __init__ takes inputs and outputs, from a config of `get_config`."""
+        return functional_config.functional_from_config(cls, config, custom_objects)
 
 
-class _Plan:
-    """What a run does: steps: the calls that the outputs need, in order; implied: see `mask_operations.implied_masks`.
+Model.functional_class = Functional
 
-    Calls that only make masks which the layers make themselves are left out. specs: output shapes by input shapes.
+
+class Calls:
+    """A model's graph, as it runs, and as streams and decoders read it (`layer.call_graph`).
+
+    inputs, outputs: the KerasTensors, flat; input_dtypes: as a run reads the inputs; steps: the calls (Nodes) that the
+    outputs need, in order; implied: see `mask_operations.implied_masks`. Calls that only make masks which the layers
+    make themselves are left out. specs: output shapes by input shapes.
     """
 
     def __init__(self, graph, structure):
+        self._structure = structure
+        self.inputs, self.outputs = structure.inputs, structure.outputs
         self.implied = mask_operations.implied_masks(graph)
         self.specs = {}
         self.call_count = None
@@ -239,6 +233,38 @@ class _Plan:
                         needed.update(id(leaf) for leaf in nest.flatten(value) if isinstance(leaf, KerasTensor))
         self.steps.reverse()
         self.input_dtypes = self._input_dtypes(structure)
+
+    def arrange(self, inputs, model_name):
+        """See `_Structure.arrange`."""
+        return self._structure.arrange(inputs, model_name)
+
+    def arguments(self, node, values):
+        """The node's call arguments with `values` (by id) in the places of its KerasTensors."""
+        implied = self.implied.get(node)
+        return {
+            name: nest.map_structure(lambda leaf: values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf, value)
+            for name, value in node.arguments.items()
+            if name != implied
+        }
+
+    def emit(self, p, flat, training=None, mask=None):
+        """The calls of the graph, on one Slot for each of `inputs`; returns Slots in the structure of the outputs."""
+        masks = nest.flatten(mask) if mask is not None else []
+        slots = {}
+        for position, (tensor, slot) in enumerate(zip(self.inputs, flat)):
+            slot = p.cast(slot, self.input_dtypes[position])
+            given = masks[position] if position < len(masks) else None
+            slots[id(tensor)] = slot if given is None else slot.with_mask(given)
+        for node in self.steps:
+            arguments = self.arguments(node, slots)
+            if training is not None and "training" in node.layer._signature.parameters:
+                arguments["training"] = training
+            outputs = node.trace(p, arguments)
+            for tensor, slot in zip(node.output_tensors, nest.flatten(outputs)):
+                slots[id(tensor)] = slot
+        outputs = nest.map_structure(lambda tensor: slots[id(tensor)], self._structure.output_struct)
+        # As Keras: a list of one output comes out as that output.
+        return outputs[0] if isinstance(outputs, (list, tuple)) and len(outputs) == 1 else outputs
 
     def _input_dtypes(self, structure):
         """The inputs' dtypes. An Input of float32 that only feeds layers of integers (Keras makes such for a Sequential

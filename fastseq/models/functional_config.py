@@ -13,12 +13,6 @@ from fastseq.tensors.symbolic import KerasTensor
 _MOST_CALLS = 1_000_000
 
 
-def _is_functional(layer):
-    from fastseq.models.functional import Functional
-
-    return isinstance(layer, Functional)
-
-
 # ---- model -> config -------------------------------------------------------------------------------------------------
 
 
@@ -68,7 +62,7 @@ def functional_config(model):
 
     def end(tensor):
         # Keras counts a functional model's own definition as its call number 0 here, though not in inbound_nodes.
-        return history(tensor, 1 if _is_functional(tensor._keras_history[0]) else 0)
+        return history(tensor, int(getattr(tensor._keras_history[0], "definition_is_a_call", False)))
 
     return {
         "name": model.name,
@@ -236,7 +230,7 @@ class _Reader:
             name, call, position = value
             if name not in self.layers:
                 raise FileFormatError(f"Its {key} name the layer '{name}', which does not exist.")
-            if _is_functional(self.layers[name]):
+            if getattr(self.layers[name], "definition_is_a_call", False):
                 # As written: the model's own definition counts as call 0.
                 call = call - 1 if _is_number(call) else call
             calls = len(self.layers[name]._inbound_nodes) - self.before[name]
@@ -292,12 +286,12 @@ def _references(call, name):
 
 def call_count(model):
     """Layer calls of one run, those inside nested models included."""
-    if not hasattr(model, "_graph"):
-        inner = getattr(model, "_functional", None)
-        return call_count(inner) if inner is not None else 1
-    if model._plan.call_count is None:
-        model._plan.call_count = sum(call_count(node.layer) for node in model._plan.steps)
-    return model._plan.call_count
+    graph = model.call_graph
+    if graph is None:
+        return 1
+    if graph.call_count is None:
+        graph.call_count = sum(call_count(node.layer) for node in graph.steps)
+    return graph.call_count
 
 
 def model_from_json(json_string, custom_objects=None):

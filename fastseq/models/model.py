@@ -4,6 +4,7 @@ import inspect
 
 from fastseq.data import predict as prediction
 from fastseq.layers.base import Layer
+from fastseq.layers.walk import all_layers
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
 
@@ -15,8 +16,7 @@ def is_functional_call(args, kwargs):
 
 def _make_functional(cls):
     """Puts Functional where Model stands among the bases of a user's subclass."""
-    from fastseq.models.functional import Functional
-
+    Functional = Model.functional_class
     if not issubclass(cls, Functional):
         cls.__bases__ = tuple(
             Functional if base is Model else (_make_functional(base) if issubclass(base, Model) else base)
@@ -33,22 +33,20 @@ class Model(Trainable, Layer):
     layers.
     """
 
+    #: Functional, which functional.py says below it.
+    functional_class = None
     _traced_attributes = False
     _takes_several = True
 
     def __new__(cls, *args, **kwargs):
         if cls is Model and is_functional_call(args, kwargs):
-            from fastseq.models.functional import Functional
-
-            cls = Functional
+            cls = Model.functional_class
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args, **kwargs):
         if is_functional_call(args, kwargs):
-            from fastseq.models.functional import Functional
-
             _make_functional(type(self))
-            Functional.__init__(self, *args, **kwargs)
+            Model.functional_class.__init__(self, *args, **kwargs)
         else:
             super().__init__(*args, **kwargs)
 
@@ -161,13 +159,11 @@ class Model(Trainable, Layer):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """The model that a config from `get_config` describes, with freshly initialized weights."""
-        from fastseq.models.functional import Functional
-        from fastseq.models.functional_config import functional_from_config
-
+        Functional = Model.functional_class
         if all(key in config for key in ("name", "layers", "input_layers", "output_layers")):
             names = list(inspect.signature(cls.__init__).parameters)[1:]
             if cls is Model or (issubclass(cls, Functional) and names[:2] == ["inputs", "outputs"]):
-                return functional_from_config(Functional if cls is Model else cls, config, custom_objects)
+                return Functional.of_config(Functional if cls is Model else cls, config, custom_objects)
         return cls(**config)
 
     def to_json(self, **kwargs):
@@ -197,14 +193,3 @@ class Model(Trainable, Layer):
         saving.load_weights(
             self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, objects_to_skip=objects_to_skip
         )
-
-
-def all_layers(model):
-    """Every layer in `model` at any depth, each once."""
-    seen, todo = {}, [model]
-    while todo:
-        for layer in todo.pop()._sublayers():
-            if id(layer) not in seen:
-                seen[id(layer)] = layer
-                todo.append(layer)
-    return list(seen.values())

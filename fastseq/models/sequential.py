@@ -147,6 +147,11 @@ class Sequential(Model):
         children = {key: tree["children"][key] for key in tree["children"] if key != "_functional"}
         return {**tree, "children": children, "layers": self.layers}
 
+    @property
+    def call_graph(self):
+        """See `Functional.call_graph`; None too where the model is not built, or has several inputs."""
+        return None if self._is_python or self._functional is None else self._functional.call_graph
+
     # ---- building ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape=None):

@@ -18,9 +18,7 @@ def print_summary(model, line_length, positions, print_fn, expand_nested, show_t
 
 
 def summary_text(model, line_length=None, positions=None, expand_nested=False, show_trainable=False, layer_range=None):
-    from fastseq.models.functional import Functional
-
-    functional = isinstance(model, Functional)
+    functional = isinstance(model, model.functional_class)
     layers = model._graph.layers if functional else model.layers
     connected = functional and not _is_a_line(model)
     headers = _HEADERS if connected else _HEADERS[:3]

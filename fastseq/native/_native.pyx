@@ -273,12 +273,20 @@ cdef int training_said() noexcept:
     return fs_training_said
 
 
+first_threads = None  # finds out, at the first call, how many threads there may be: runtime.get_num_threads
+
+
+def say_first_threads(function):
+    """Names the function that works out the default number of threads and sets it."""
+    global first_threads
+    first_threads = function
+
+
 cdef int threads_now() except -1:
     if fs_own_threads:
         return fs_own_threads
     if not fs_default_threads:
-        from fastseq.native import runtime
-        return runtime.get_num_threads()
+        return first_threads()
     return fs_default_threads
 
 

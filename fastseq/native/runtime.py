@@ -14,6 +14,7 @@ import sys
 
 from fastseq import requirements
 from fastseq.native import _native
+from fastseq.version import __version__
 
 MOST_THREADS = _native.MOST_THREADS  # that may be asked for
 
@@ -74,6 +75,9 @@ def get_num_threads():
     return _native.own_threads() or _native.default_threads()
 
 
+_native.say_first_threads(get_num_threads)
+
+
 def set_num_threads(n):
     """Sets the most threads one call uses, for the whole process.
 
@@ -125,12 +129,10 @@ def show_config():
     import numpy
     import scipy
 
-    import fastseq
-
     requirements.check(scipy)
     blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
     rows = {
-        "fastseq": fastseq.__version__,
+        "fastseq": __version__,
         "ISA": f"{active_isa()} (available: {', '.join(available_isas())})",
         "threads": f"{get_num_threads()}{'' if _native.has_openmp() else ' (built without OpenMP: 1 is used)'}",
         "compiler": _native.compiler(),

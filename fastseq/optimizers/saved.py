@@ -5,8 +5,8 @@ import warnings
 import numpy as np
 
 from fastseq.configs import serialization
-from fastseq.configs.copyable import Copyable
 from fastseq.optimizers import schedules
+from fastseq.tensors.copyable import Copyable
 from fastseq.tensors.state_variable import StateVariable
 
 # 2^53: from there on float64 does not count every step.

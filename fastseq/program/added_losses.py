@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastseq import regularizers
 from fastseq.errors import UnsupportedError
 from fastseq.program.slots import Slot
 from fastseq.tensors import nest
@@ -58,7 +57,9 @@ class ActivityPenalty:
         """A float for each timestep."""
         values = self._values
         if values is None:
-            regularizer = _for_dtype(self._regularizer, self._array.dtype)
+            # As Keras computes integers' penalties: the factors become integers too.
+            integers = None if self._array.dtype.kind == "f" else getattr(self._regularizer, "for_integers", None)
+            regularizer = integers() if integers is not None else self._regularizer
             parts = parts_of(self._array, self._steps)
             values = self._values = [float(regularizer(part)) / rows_of(part) if part.size else 0.0 for part in parts]
             self._array = None
@@ -73,15 +74,6 @@ def parts_of(array, steps):
 def rows_of(part):
     """What a part's penalty is divided by."""
     return max(1, len(part)) if part.ndim else 1
-
-
-def _for_dtype(regularizer, dtype):
-    """As Keras computes integers' penalties: the factors become integers too."""
-    if dtype.kind == "f":
-        return regularizer
-    if type(regularizer) in (regularizers.L1, regularizers.L2, regularizers.L1L2):
-        return type(regularizer)(**{name: int(factor) for name, factor in regularizer.get_config().items()})
-    return regularizer
 
 
 class _NotComputed:

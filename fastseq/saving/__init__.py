@@ -10,6 +10,7 @@ from fastseq.configs.registry import (
 )
 from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
 from fastseq.saving.api import from_keras, load_model, load_weights, save_model, save_weights
+from fastseq.tensors import copyable
 
 __all__ = [
     "CustomObjectScope",
@@ -26,3 +27,5 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+copyable.carried_by("fastseq.saving.copying")

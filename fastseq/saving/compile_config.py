@@ -90,25 +90,6 @@ def _check_names(config):
                 get(identifier)
 
 
-def compile_saved(model, config):
-    """`model.compile_from_config(config)` while a file is loaded: what goes wrong is warned of, and not raised."""
-    try:
-        if not isinstance(config, dict):
-            raise TypeError(f"compile_config is {str(config)[:100]!r}, not a dict")
-        model.compile_from_config(config)
-    except MemoryError:
-        raise
-    # Configs of files can break the constructors of all classes in as many ways as there are.
-    except Exception as error:
-        if hasattr(model, "_trainer"):
-            model._trainer = None
-        warnings.warn(
-            f"Model '{getattr(model, 'name', model)}' is loaded, but not compiled: {str(error)[:1000]} Call compile() "
-            "before you train it; load_model(..., compile=False) does not try.",
-            stacklevel=2,
-        )
-
-
 # ---- older files -------------------------------------------------------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from fastseq.saving import api, carried
 from fastseq.tensors import mask_rules, naming, seeds
 from fastseq.tensors.variable import Variable
 from fastseq.tensors.weight_budget import WeightBudget
+from fastseq.version import __version__
 
 #: Of the dict. It grows where an older fastseq would read it wrongly; further keys alone are no new version.
 VERSION = 1
@@ -54,12 +55,10 @@ def state_of(item, by_reference=False):
 
     by_reference: what is not registered goes into "objects" too, under names of its own; else UnregisteredError.
     """
-    import fastseq
-
     with recording.Recording(by_reference) as noted:
         config = _config(item)
     state = {
-        "version": VERSION, "fastseq": fastseq.__version__, "kind": _kind(item), "config": json.dumps(config),
+        "version": VERSION, "fastseq": __version__, "kind": _kind(item), "config": json.dumps(config),
         "mask_rules": mask_rules.NEWEST.since, "objects": noted.objects,
         "arrays": noted.arrays,
     }  # fmt: skip
@@ -164,8 +163,6 @@ def _check(state):
     if type(version) is not int or version < 1 or state.get("kind") not in _KINDS:
         raise FileFormatError("this is no state of a layer, a model, an optimizer or a weight")
     if version > VERSION:
-        from fastseq import __version__
-
         raise FileFormatError(
             f"this pickle is of version {version}, made by fastseq {str(state.get('fastseq'))[:40]}; fastseq "
             f"{__version__} reads them up to version {VERSION}: update fastseq-cpu, or save the model to a .keras file "

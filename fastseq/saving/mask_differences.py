@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 
+from fastseq.layers.walk import all_layers
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program.builder import Builder
 from fastseq.program.slots import Slot
@@ -57,8 +58,6 @@ def tell(model):
 
 
 def _rules_in(model):
-    from fastseq.models.model import all_layers
-
     found = set()
     for part in [model, *all_layers(model)]:
         graph = getattr(part, "_graph", None)

@@ -10,15 +10,9 @@ import threading
 
 import numpy as np
 
-from fastseq import layers
-from fastseq.layers.core.einsum_dense import _Terms
 from fastseq.layers.mask_operations import MaskOperation
-from fastseq.layers.merge.merging import Merge
-from fastseq.layers.noise.dropout import Noise
-from fastseq.layers.recurrent.over_time import OverTime, Recurrent
-from fastseq.models.functional import Functional
-from fastseq.models.model import all_layers
-from fastseq.models.sequential import Sequential
+from fastseq.layers.time_axis import refuse
+from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
@@ -31,20 +25,6 @@ _MOST_PROGRAMS = 64  # of one model, those used last: batch sizes of its streams
 # Operations in one native call of a chunk: 0.3 s in plain C, 20 ms with AVX-512. 1,000 rows of a GRU(128) then take 2%
 # longer than in one call, at 1e9 14%.
 _MOST_WORK = 3e9
-
-# Layers that treat every value by itself, and those that work along the last axis.
-_BY_VALUE = (Noise, layers.ActivityRegularization, layers.ELU, layers.Identity, layers.LeakyReLU, layers.ReLU)
-_BY_ROW = (
-    layers.Activation, layers.Dense, layers.EinsumDense, layers.Masking, layers.PReLU, layers.Softmax
-)  # fmt: skip
-_WHOLE_SEQUENCE = {
-    "Bidirectional": "its backward half starts at the last timestep",
-    "Dot": "it multiplies over the timesteps",
-    "Flatten": "it puts all timesteps into one row",
-    "LocallyConnected1D": "it has weights of its own for every timestep",
-    "Permute": "it moves the time axis",
-    "Reshape": "it may mix timesteps",
-}
 
 
 class Memory:
@@ -159,11 +139,12 @@ def plans_of(model):
 
 
 def _graph(model):
-    graph = model._functional if isinstance(model, Sequential) else model
-    if not isinstance(graph, Functional) or model._is_python:
+    graph = model.call_graph
+    if graph is None:
+        unbuilt = not model.built and not model._is_python
         raise ValueError(
             f"Model '{model.name}' ({type(model).__name__}) cannot run in a stream: "
-            + ("it is not built yet." if isinstance(model, Sequential) else "it is no Sequential or functional model.")
+            + ("it is not built yet." if unbuilt else "it is no Sequential or functional model.")
         )
     return graph
 
@@ -176,7 +157,7 @@ def _input_slot(builder, graph, position, batch, time):
             f"Input '{tensor.name}' cannot be streamed: it needs a time axis and known sizes behind it, its shape is "
             f"{tensor.shape}."
         )
-    return builder.input((batch, time, *tensor.shape[2:]), graph._plan.input_dtypes[position])
+    return builder.input((batch, time, *tensor.shape[2:]), graph.input_dtypes[position])
 
 
 class Tracer:
@@ -191,23 +172,23 @@ class Tracer:
         """(Slots of the outputs, whether each is timed), flat lists, for those of the inputs."""
         graph = _graph(model)
         slots, kinds = {}, {}
-        for tensor, slot, dtype, kind in zip(graph.inputs, inputs, graph._plan.input_dtypes, timed):
+        for tensor, slot, dtype, kind in zip(graph.inputs, inputs, graph.input_dtypes, timed):
             slots[id(tensor)], kinds[id(tensor)] = self.builder.cast(slot, dtype), kind
-        for node in graph._plan.steps:
+        for node in graph.steps:
             layer = node.layer
             first = next(iter(node.arguments.values()))
-            if isinstance(layer, (Functional, Sequential)) and not layer._is_python:
-                given = [id(t) for t in nest.flatten(_graph(layer).arrange(first, layer))]
+            if layer.call_graph is not None:
+                given = [id(t) for t in nest.flatten(layer.call_graph.arrange(first, layer.name))]
                 if not all(number in slots for number in given):
                     refuse(layer, "its inputs have other ranks than it was made for")
                 path_inside = f"{path}{layer.name}/"
                 outputs, made = self.run(layer, [slots[n] for n in given], [kinds[n] for n in given], path_inside)
             else:
-                if given_masks(node, graph._plan.implied.get(node)):
+                if given_masks(node, graph.implied.get(node)):
                     refuse(layer, "a mask is given to its call; streams follow the masks that layers hand on")
                 tensors = [leaf for leaf in nest.flatten(first) if isinstance(leaf, KerasTensor)]
-                made = output_is_timed(layer, node.arguments, [kinds[id(t)] for t in tensors])
-                outputs = nest.flatten(self.call(node, graph._arguments(node, slots), path))
+                made = output_is_timed(node, [kinds[id(t)] for t in tensors])
+                outputs = nest.flatten(self.call(node, graph.arguments(node, slots), path))
                 made = [made, *[False] * (len(outputs) - 1)]
             for tensor, slot, kind in zip(node.output_tensors, outputs, made):
                 slots[id(tensor)], kinds[id(tensor)] = slot, kind
@@ -215,7 +196,7 @@ class Tracer:
 
     def call(self, node, arguments, path):
         p, layer = self.builder, node.layer
-        if not isinstance(layer, OverTime):
+        if layer.memory is None:
             return node.trace(p, arguments)
         name, calls = path + layer.name, sum(memory.name.split("#")[0] == path + layer.name for memory in self.memories)
         if calls and layer.stateful:
@@ -232,20 +213,13 @@ class Tracer:
         if mask is None:
             return outputs
         self.masked = True
-        if layer.zero_output_for_mask:
+        last = layer.last_output(memory)
+        if last is None:
             return outputs
-        # A masked step repeats the last output: the first state of the (topmost) cell, where the layer's first step
-        # would give zeros.
-        cell = layer if isinstance(layer, Recurrent) else layer.cell_of_output()
-        if cell is None:
-            refuse(
-                layer, "a masked timestep repeats the last output, which a cell of your own need not keep among its "
-                "states; with zero_output_for_mask=True it gives zeros",
-            )  # fmt: skip
+        # A masked step repeats the last output, where the layer's first step would give zeros.
         y, *rest = nest.flatten(outputs)
         tail = (1,) * (len(y.shape) - 1)
-        last = memory.first[-cell.state_count].reshaped(y.shape)
-        kept = p.select(mask.reshaped((y.shape[0], *tail)), y, last)
+        kept = p.select(mask.reshaped((y.shape[0], *tail)), y, last.reshaped(y.shape))
         return [kept.with_mask(y.mask), *rest]
 
 
@@ -258,93 +232,14 @@ def given_masks(node, implied=None):
     ]
 
 
-# ---- what a layer makes of time --------------------------------------------------------------------------------------
+def output_is_timed(node, timed):
+    """Whether the first output of a call is timed, where the tensors of its first argument are as `timed` says.
 
-
-def refuse(layer, reason):
-    raise ValueError(f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {reason}.")
-
-
-def output_is_timed(layer, arguments, timed):
-    """Whether the first output of a call is timed, where its inputs are as `timed` says. Raises ValueError (`refuse`).
-
-    arguments: those of the symbolic call.
+    Raises ValueError where a timestep of it depends on later ones.
     """
-    first = next(iter(arguments.values()))
-    shapes = [tuple(tensor.shape) for tensor in nest.flatten(first) if isinstance(tensor, KerasTensor)]
-    if isinstance(layer, MaskOperation):
-        refuse(layer, "it computes a mask by itself; streams follow the masks that layers hand on")
-    if layer._is_python:
+    layer = node.layer
+    if layer._is_python and not isinstance(layer, MaskOperation):
         refuse(layer, "what a class of your own does with the timesteps is not known; TimeDistributed runs it on each")
-    if isinstance(layer, layers.RepeatVector):
-        refuse(layer, "it makes a new sequence out of each timestep")
-    if isinstance(layer, Merge):
-        return _merge_is_timed(layer, shapes, timed)
-    if isinstance(layer, OverTime):
-        if arguments.get("initial_state") is not None:
-            refuse(layer, "its initial state comes from another layer")
-        if layer.go_backwards:
-            refuse(layer, "it goes backwards, from the last timestep")
-        if not timed[0]:
-            refuse(layer, f"its input of shape {shapes[0]} has no time axis any more")
-        return layer.return_sequences
-    name = type(layer).__name__
-    if name in _WHOLE_SEQUENCE:
-        if timed[0] or name == "Bidirectional":
-            refuse(layer, _WHOLE_SEQUENCE[name])
-        return False
-    if isinstance(layer, layers.TimeDistributed):
-        if not timed[0]:
-            refuse(layer, f"its input of shape {shapes[0]} has no time axis any more")
-        if any(getattr(inner, "stateful", False) for inner in (layer.layer, *all_layers(layer.layer))):
-            refuse(layer, "the layer inside is stateful")
-        return True
-    if isinstance(layer, _BY_ROW):
-        _check_rows(layer, shapes[0], timed[0])
-    elif not isinstance(layer, (*_BY_VALUE, layers.Embedding)):
-        refuse(layer, "what it does with the timesteps is not known")
-    return timed[0]
-
-
-def _check_rows(layer, shape, timed):
-    if not timed:
-        return
-    if isinstance(layer, layers.PReLU):
-        if 1 not in (layer.shared_axes or ()):
-            refuse(layer, "it has a weight for every timestep; shared_axes=[1] shares them")
-    elif isinstance(layer, layers.EinsumDense):
-        _check_einsum(layer, _Terms.of(layer.equation, len(shape)))
-    elif len(shape) < 3:
-        refuse(layer, f"it works along the last axis of its input of shape {shape}, which is time")
-    elif isinstance(layer, layers.Softmax) and 1 in layer._axes(len(shape)):
-        refuse(layer, "its axis is time")
-
-
-def _check_einsum(layer, terms):
-    time = terms.input[1]
-    if time in terms.kernel:
-        refuse(layer, f"its equation '{layer.equation}' has weights for every timestep, '{time}'")
-    if (
-        terms.result[:2] != terms.input[:2]
-        or time in terms.input[2:] + terms.result[2:]
-        or terms.input[0] in terms.kernel + terms.input[2:]
-    ):
-        refuse(layer, f"its equation '{layer.equation}' does not leave batch and time as they are")
-    if layer.bias is not None:
-        axis = 1 - len(terms.result)  # the bias has the result's last axes
-        if -axis <= len(layer.bias.shape) and layer.bias.shape[axis] > 1:
-            refuse(layer, f"its bias of shape {tuple(layer.bias.shape)} has values for every timestep")
-
-
-def _merge_is_timed(layer, shapes, timed):
-    if not any(timed):
-        return False
-    if isinstance(layer, layers.Dot):
-        refuse(layer, _WHOLE_SEQUENCE["Dot"])
-    if not all(timed):
-        refuse(layer, f"of its inputs of shapes {shapes} some have a time axis and some do not")
-    if len({len(shape) for shape in shapes}) > 1 or len({shape[1] for shape in shapes} - {None}) > 1:
-        refuse(layer, f"the time axes of its inputs of shapes {shapes} are not one")
-    if isinstance(layer, layers.Concatenate) and layer.axis % len(shapes[0]) == 1:
-        refuse(layer, "its axis is time")
-    return True
+    first = next(iter(node.arguments.values()))
+    shapes = [tuple(tensor.shape) for tensor in nest.flatten(first) if isinstance(tensor, KerasTensor)]
+    return layer.keeps_time(timed, shapes, node.arguments)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastseq.tensors import copyable
+
 
 class Variable:
     """A layer's weight.
@@ -66,15 +68,11 @@ class Variable:
         return self
 
     def __reduce__(self):
-        from fastseq.saving import copying
-
-        return copying.pickled(self)
+        return copyable.carrier().pickled(self)
 
     def __deepcopy__(self, memo):
         """A weight of no layer."""
-        from fastseq.saving import copying
-
-        return copying.deep_copy(self)
+        return copyable.carrier().deep_copy(self)
 
     def __repr__(self):
         return f"<Variable path={self.path}, shape={self.shape}, dtype=float32, value={self._value}>"

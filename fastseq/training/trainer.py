@@ -8,6 +8,7 @@ import numpy as np
 from fastseq import optimizers
 from fastseq.data import predict as prediction
 from fastseq.data.batches import class_weights
+from fastseq.layers.walk import all_layers
 from fastseq.metrics.base import Metric
 from fastseq.native import runtime
 from fastseq.native.kept_states import all_or_nothing, settle, stateful_layers, undone
@@ -214,8 +215,6 @@ class Trainer:
 
     def random_states(self):
         """The arrays that layers' random numbers come from."""
-        from fastseq.models.model import all_layers
-
         return [layer._random_state for layer in all_layers(self.model) if hasattr(layer, "_random_state")]
 
     def kept_states(self):

@@ -14,7 +14,7 @@ from places import SUPPORT
 import fastseq
 from fastseq import layers
 from fastseq.layers.recurrent.over_time import OverTime
-from fastseq.models.model import all_layers
+from fastseq.layers.walk import all_layers
 
 _PREPARED = """
     import os, signal, sys, threading, time

@@ -1,9 +1,14 @@
-"""Keras 1's and 2's name for the module of these layers."""
+"""Activations that are layers; Keras 1's and 2's name for the module of these layers."""
 
-from fastseq.layers.advanced_activations.elu import ELU
-from fastseq.layers.advanced_activations.leaky_relu import LeakyReLU
-from fastseq.layers.advanced_activations.prelu import PReLU
-from fastseq.layers.advanced_activations.relu import ReLU
-from fastseq.layers.advanced_activations.softmax import Softmax
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = ["ELU", "LeakyReLU", "PReLU", "ReLU", "Softmax"]
+_NAMES = Names("fastseq.layers", {
+    "advanced_activations.elu": "ELU",
+    "advanced_activations.leaky_relu": "LeakyReLU",
+    "advanced_activations.prelu": "PReLU",
+    "advanced_activations.relu": "ReLU",
+    "advanced_activations.softmax": "Softmax",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

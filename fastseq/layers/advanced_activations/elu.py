@@ -1,5 +1,6 @@
 """ELU layer; see https://keras.io/api/layers/activation_layers/elu/ and Clevert et al. 2015, arXiv 1511.07289."""
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -7,6 +8,7 @@ class ELU(Layer):
     """x above 0, alpha * (exp(x) - 1) below; float32, any shape."""
 
     supports_masking = True
+    keeps_time = time_axis.by_value
 
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)

@@ -2,6 +2,7 @@
 
 import warnings
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -12,6 +13,7 @@ class LeakyReLU(Layer):
     """
 
     supports_masking = True
+    keeps_time = time_axis.by_value
 
     def __init__(self, negative_slope=0.3, **kwargs):
         if "alpha" in kwargs:

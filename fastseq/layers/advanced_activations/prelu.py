@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastseq import constraints, initializers, regularizers
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 
@@ -29,6 +30,11 @@ class PReLU(Layer):
             self.shared_axes = None if shared_axes is None else list(shared_axes)
         else:
             self.shared_axes = [shared_axes]
+
+    def keeps_time(self, timed, shapes, arguments):
+        if timed[0] and 1 not in (self.shared_axes or ()):
+            time_axis.refuse(self, "it has a weight for every timestep; shared_axes=[1] shares them")
+        return timed[0]
 
     def build(self, input_shape):
         shape = list(input_shape[1:])

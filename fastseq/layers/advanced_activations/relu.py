@@ -3,6 +3,7 @@
 import functools
 
 from fastseq import activations
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -13,6 +14,7 @@ class ReLU(Layer):
     """
 
     supports_masking = True
+    keeps_time = time_axis.by_value
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.tensors import nest
 
@@ -36,6 +37,12 @@ class Softmax(Layer):
         if mask is not None:
             kwargs["mask"] = mask
         return super()._call_any(inputs, **kwargs)
+
+    def keeps_time(self, timed, shapes, arguments):
+        kept = time_axis.by_row(self, timed, shapes, arguments)
+        if kept and 1 in self._axes(len(shapes[0])):
+            time_axis.refuse(self, "its axis is time")
+        return kept
 
     def _axes(self, ndim):
         axes = self.axis if isinstance(self.axis, (list, tuple)) else [self.axis]

@@ -1,25 +1,19 @@
-"""Keras 1's and 2's name for the module of these layers."""
+"""Layers of single timesteps and of shapes; Keras 1's and 2's name for the module of these layers."""
 
-from fastseq.layers.core.activation import Activation
-from fastseq.layers.core.activity_regularization import ActivityRegularization
-from fastseq.layers.core.dense import Dense
-from fastseq.layers.core.flatten import Flatten
-from fastseq.layers.core.masking import Masking
-from fastseq.layers.core.permute import Permute
-from fastseq.layers.core.repeat_vector import RepeatVector
-from fastseq.layers.core.reshape import Reshape
-from fastseq.layers.noise.dropout import Dropout
-from fastseq.layers.noise.spatial_dropout1d import SpatialDropout1D
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = [
-    "Activation",
-    "ActivityRegularization",
-    "Dense",
-    "Dropout",
-    "Flatten",
-    "Masking",
-    "Permute",
-    "RepeatVector",
-    "Reshape",
-    "SpatialDropout1D",
-]
+_NAMES = Names("fastseq.layers", {
+    "core.activation": "Activation",
+    "core.activity_regularization": "ActivityRegularization",
+    "core.dense": "Dense",
+    "core.flatten": "Flatten",
+    "core.masking": "Masking",
+    "core.permute": "Permute",
+    "core.repeat_vector": "RepeatVector",
+    "core.reshape": "Reshape",
+    "noise.dropout": "Dropout",
+    "noise.spatial_dropout1d": "SpatialDropout1D",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastseq import activations
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -23,6 +24,7 @@ class Activation(Layer):
     """Applies an activation function: a Keras name, a `fastseq.activations` function or your own on NumPy arrays."""
 
     supports_masking = True
+    keeps_time = time_axis.by_row
 
     def __init__(self, activation, **kwargs):
         super().__init__(**kwargs)

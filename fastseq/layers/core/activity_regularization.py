@@ -1,6 +1,7 @@
 """ActivityRegularization; see https://keras.io/api/layers/regularization_layers/activity_regularization/."""
 
 from fastseq import regularizers
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -8,6 +9,7 @@ class ActivityRegularization(Layer):
     """Returns its input, of any shape and dtype; l1 and l2 are factors of a penalty, which training adds."""
 
     supports_masking = True
+    keeps_time = time_axis.by_value
 
     def __init__(self, l1=0.0, l2=0.0, **kwargs):
         super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)

@@ -3,11 +3,12 @@
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.core.activation import apply_activation
+from fastseq.layers.dense_steps import dense_steps
 from fastseq.layers.input_spec import InputSpec
 from fastseq.program import packing, packing_steps
-from fastseq.program.dense_steps import dense_steps
 
 
 class Dense(Layer):
@@ -16,6 +17,8 @@ class Dense(Layer):
     Arguments as in Keras, without lora_rank and quantization_config, which raise.
     Raises ValueError for units below 1 and for an input whose last size is unknown or has changed since it was built.
     """
+
+    keeps_time = time_axis.by_row
 
     def __init__(
         self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.core.activation import apply_activation
+from fastseq.layers.dense_steps import dense_steps
 from fastseq.layers.input_spec import InputSpec
 from fastseq.program import packing, packing_steps
-from fastseq.program.dense_steps import dense_steps
 
 
 class EinsumDense(Layer):
@@ -85,6 +86,25 @@ class EinsumDense(Layer):
 
     def compute_output_shape(self, input_shape):
         return self._analyze(input_shape).output
+
+    def keeps_time(self, timed, shapes, arguments):
+        if not timed[0]:
+            return False
+        terms = _Terms.of(self.equation, len(shapes[0]))
+        time = terms.input[1]
+        if time in terms.kernel:
+            time_axis.refuse(self, f"its equation '{self.equation}' has weights for every timestep, '{time}'")
+        if (
+            terms.result[:2] != terms.input[:2]
+            or time in terms.input[2:] + terms.result[2:]
+            or terms.input[0] in terms.kernel + terms.input[2:]
+        ):
+            time_axis.refuse(self, f"its equation '{self.equation}' does not leave batch and time as they are")
+        if self.bias is not None:
+            axis = 1 - len(terms.result)  # the bias has the result's last axes
+            if -axis <= len(self.bias.shape) and self.bias.shape[axis] > 1:
+                time_axis.refuse(self, f"its bias of shape {tuple(self.bias.shape)} has values for every timestep")
+        return True
 
     def emit(self, p, inputs):
         x = p.float32(inputs)

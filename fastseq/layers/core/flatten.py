@@ -2,6 +2,7 @@
 
 import math
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 
@@ -13,6 +14,8 @@ class Flatten(Layer):
     channels go last before they are flattened.
     Raises ValueError for another data_format and for an input without dimensions.
     """
+
+    keeps_time = time_axis.whole_sequence("it puts all timesteps into one row")
 
     def __init__(self, data_format=None, **kwargs):
         super().__init__(**kwargs)

@@ -1,5 +1,6 @@
 """Identity layer; see https://keras.io/api/layers/core_layers/identity/."""
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
@@ -9,6 +10,7 @@ class Identity(Layer):
     """Returns its input, an array of any shape and dtype or a nest of them."""
 
     supports_masking = True
+    keeps_time = time_axis.by_value
     _takes_several = True
 
     def __init__(self, **kwargs):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -13,6 +14,8 @@ class Masking(Layer):
     """
 
     supports_masking = True
+    makes_masks = True
+    keeps_time = time_axis.by_row
 
     def __init__(self, mask_value=0.0, **kwargs):
         super().__init__(**kwargs)
@@ -20,6 +23,9 @@ class Masking(Layer):
             raise ValueError(f"Masking: `mask_value` must be a number, got {mask_value!r}.")
         self.mask_value = mask_value.item() if isinstance(mask_value, np.generic) else mask_value
         self.built = True
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        return [ops.any(ops.not_equal(inputs[0], self.mask_value))]
 
     def _output_dtype(self, arguments):
         return "float32" if arguments["inputs"].dtype == "float32" else "int32"

@@ -1,5 +1,6 @@
 """Permute layer; see https://keras.io/api/layers/reshaping_layers/permute/."""
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 
@@ -9,6 +10,8 @@ class Permute(Layer):
 
     Raises ValueError where `dims` are not 1, 2, ... in some order, and for inputs of another rank.
     """
+
+    keeps_time = time_axis.whole_sequence("it moves the time axis")
 
     def __init__(self, dims, **kwargs):
         super().__init__(**kwargs)

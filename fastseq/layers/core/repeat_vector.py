@@ -1,5 +1,6 @@
 """RepeatVector layer; see https://keras.io/api/layers/reshaping_layers/repeat_vector/."""
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 
@@ -18,6 +19,9 @@ class RepeatVector(Layer):
             raise ValueError(f"RepeatVector: `n` must be a positive integer, got {n}.")
         self.n = n
         self.input_spec = InputSpec(ndim=2)
+
+    def keeps_time(self, timed, shapes, arguments):
+        time_axis.refuse(self, "it makes a new sequence out of each timestep")
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.n, input_shape[1])

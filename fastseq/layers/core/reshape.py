@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -14,6 +15,8 @@ class Reshape(Layer):
     Raises TypeError for a target_shape that is no sequence of integers, ValueError for sizes below -1, for two of -1,
     and for an input of another number of elements.
     """
+
+    keeps_time = time_axis.whole_sequence("it may mix timesteps")
 
     def __init__(self, target_shape, **kwargs):
         super().__init__(**kwargs)

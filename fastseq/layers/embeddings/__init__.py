@@ -1,5 +1,10 @@
-"""Keras 1's and 2's name for the module of this layer."""
+"""Ids to vectors; Keras 1's and 2's name for the module of this layer."""
 
-from fastseq.layers.embeddings.embedding import Embedding
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = ["Embedding"]
+_NAMES = Names("fastseq.layers", {
+    "embeddings.embedding": "Embedding",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

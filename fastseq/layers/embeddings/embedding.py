@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from fastseq import constraints, initializers, regularizers
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 
 
@@ -17,6 +18,9 @@ class Embedding(Layer):
     Raises ValueError for sizes below 1, and at a call for an id outside [0, input_dim). Keras takes negative ids from
     the table's end and, on a GPU, zeros for ids past it; both hide a wrong vocabulary, so here they are errors.
     """
+
+    makes_masks = True
+    keeps_time = time_axis.by_value
 
     def __init__(
         self, input_dim, output_dim, embeddings_initializer="uniform", embeddings_regularizer=None,
@@ -75,6 +79,9 @@ class Embedding(Layer):
     @property
     def _masks_are_kept(self):
         return self.mask_zero
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        return [ops.not_equal(inputs[0], 0)] if self.mask_zero else []
 
     def compute_mask(self, inputs, mask=None):
         return super().compute_mask(inputs, mask) if self.mask_zero else None

@@ -1,5 +1,10 @@
-"""Keras 1's and 2's name for the module of this layer."""
+"""Layers with weights of their own for every timestep; Keras 1's and 2's name for the module of this layer."""
 
-from fastseq.layers.local.locally_connected1d import LocallyConnected1D
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = ["LocallyConnected1D"]
+_NAMES = Names("fastseq.layers", {
+    "local.locally_connected1d": "LocallyConnected1D",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

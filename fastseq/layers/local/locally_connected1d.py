@@ -7,11 +7,12 @@ https://faroit.com/keras-docs/2.1.2/layers/local/ describes it.
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.core.activation import apply_activation
+from fastseq.layers.dense_steps import dense_steps
 from fastseq.layers.input_spec import InputSpec
 from fastseq.program import packing, packing_steps
-from fastseq.program.dense_steps import dense_steps
 
 
 class LocallyConnected1D(Layer):
@@ -28,6 +29,8 @@ class LocallyConnected1D(Layer):
     Raises ValueError for other values of these, for inputs whose T or C is unknown or has changed since it was built,
     and for a T too short for one window.
     """
+
+    keeps_time = time_axis.whole_sequence("it has weights of its own for every timestep")
 
     def __init__(
         self, filters, kernel_size, strides=1, padding="valid", data_format=None, activation=None, use_bias=True,

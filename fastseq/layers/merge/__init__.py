@@ -1,4 +1,7 @@
-"""Keras 1's and 2's name for the module of these layers."""
+"""Layers of several inputs; Keras 1's and 2's name for the module of these layers.
+
+Imported at once: `dot` and `concatenate` are functions here, and names of files.
+"""
 
 from fastseq.layers.merge.concatenate import Concatenate, concatenate
 from fastseq.layers.merge.dot import Dot, dot

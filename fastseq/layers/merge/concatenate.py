@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.merge.merging import Merge, merged_dtype
 from fastseq.program.mask_steps import all_of_last, any_of_last, joined
 
@@ -19,6 +20,24 @@ class Concatenate(Merge):
         if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
             raise ValueError(f"Concatenate: `axis` must be an integer, got {axis!r}.")
         self.axis = int(axis)
+
+    def keeps_time(self, timed, shapes, arguments):
+        kept = super().keeps_time(timed, shapes, arguments)
+        if kept and self.axis % len(shapes[0]) == 1:
+            time_axis.refuse(self, "its axis is time")
+        return kept
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        if rules.merged is None or all(mask is None for mask in masks):
+            return []
+        full = []
+        for tensor, mask in zip(inputs, masks):
+            if mask is None:
+                full.append(ops.like(tensor, True))
+            else:
+                # The masks that layers make have one dimension less than what they mask.
+                full.append(ops.logical_or(ops.expand_dims(mask), ops.like(tensor, False)))
+        return [ops.any(ops.concatenate(full, self.axis))]
 
     def _check_shapes(self, shapes):
         """The axis, from 0 on."""

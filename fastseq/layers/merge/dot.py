@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from fastseq import requirements
+from fastseq.layers import time_axis
 from fastseq.layers.merge.merging import Merge, merged_dtype
 from fastseq.native import _native
 
@@ -27,6 +28,14 @@ class Dot(Merge):
             raise ValueError(f"Dot: `axes` must be an integer or a pair of integers, got {axes!r}.")
         self.axes = axes
         self.normalize = normalize
+
+    def keeps_time(self, timed, shapes, arguments):
+        if any(timed):
+            time_axis.refuse(self, "it multiplies over the timesteps")
+        return False
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        return []
 
     def _check_shapes(self, shapes):
         """The two axes, from 0 on."""

@@ -6,6 +6,7 @@ Add, Subtract, Multiply, Average, Maximum, Minimum, and the functions add ... mi
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.program.mask_steps import joined
 from fastseq.tensors import nest
@@ -23,6 +24,23 @@ class Merge(Layer):
 
     supports_masking = True
     _takes_several = True
+
+    def keeps_time(self, timed, shapes, arguments):
+        if not any(timed):
+            return False
+        if not all(timed):
+            time_axis.refuse(self, f"of its inputs of shapes {shapes} some have a time axis and some do not")
+        if len({len(shape) for shape in shapes}) > 1 or len({shape[1] for shape in shapes} - {None}) > 1:
+            time_axis.refuse(self, f"the time axes of its inputs of shapes {shapes} are not one")
+        return True
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        if rules.merged is None or any(mask is None for mask in masks):
+            return []
+        total = masks[0]
+        for mask in masks[1:]:
+            total = ops.logical_or(total, mask)
+        return [total]
 
     # ---- shapes --------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,12 @@
-"""Keras 1's and 2's name for the module of these layers."""
+"""Layers that draw random numbers; Keras 1's and 2's name for the module of these layers."""
 
-from fastseq.layers.noise.alpha_dropout import AlphaDropout
-from fastseq.layers.noise.gaussian_dropout import GaussianDropout
-from fastseq.layers.noise.gaussian_noise import GaussianNoise
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = ["AlphaDropout", "GaussianDropout", "GaussianNoise"]
+_NAMES = Names("fastseq.layers", {
+    "noise.alpha_dropout": "AlphaDropout",
+    "noise.gaussian_dropout": "GaussianDropout",
+    "noise.gaussian_noise": "GaussianNoise",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

@@ -5,6 +5,7 @@ Source: Srivastava et al. 2014, https://jmlr.org/papers/v15/srivastava14a.html.
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.tensors.seeds import default_seed, first_number, seed_state
 
@@ -16,6 +17,7 @@ class Noise(Layer):
     """
 
     supports_masking = True
+    keeps_time = time_axis.by_value
 
     def __init__(self, seed=None, **kwargs):
         super().__init__(**kwargs)

@@ -1,9 +1,14 @@
 """Layers that walk over time; Keras 1's and 2's name for the module of these layers."""
 
-from fastseq.layers.recurrent.gru import GRU, GRUCell
-from fastseq.layers.recurrent.lstm import LSTM, LSTMCell
-from fastseq.layers.recurrent.rnn import RNN
-from fastseq.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
-from fastseq.layers.recurrent.stacked_rnn_cells import StackedRNNCells
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"]
+_NAMES = Names("fastseq.layers", {
+    "recurrent.gru": "GRU GRUCell",
+    "recurrent.lstm": "LSTM LSTMCell",
+    "recurrent.rnn": "RNN",
+    "recurrent.simple_rnn": "SimpleRNN SimpleRNNCell",
+    "recurrent.stacked_rnn_cells": "StackedRNNCells",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

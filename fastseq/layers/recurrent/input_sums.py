@@ -45,8 +45,8 @@ def looked_up_inputs(cell, sequences, go_backwards):
 def _products(table, kernel, bias):
     """table (n, I) kernel (I, N) + bias (N,), by the dense kernel."""
     # Only here: programs are made of layers.
+    from fastseq.layers.dense_steps import dense_steps
     from fastseq.program.builder import Builder
-    from fastseq.program.dense_steps import dense_steps
     from fastseq.program.program import Program
 
     p = Builder()

@@ -5,6 +5,7 @@ See https://keras.io/api/layers/recurrent_layers/. What a step computes stands i
 
 import numpy as np
 
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 from fastseq.layers.recurrent.cell import Gates, reference_recurrence
@@ -25,6 +26,7 @@ class OverTime(Layer):
     """
 
     supports_masking = True
+    memory = "states"
 
     def __init__(self, flags, **kwargs):
         """flags: the values of FLAGS by name."""
@@ -34,6 +36,33 @@ class OverTime(Layer):
         for name in FLAGS:
             setattr(self, name, bool(flags[name]))
         self.states = None
+
+    def keeps_time(self, timed, shapes, arguments):
+        if arguments.get("initial_state") is not None:
+            time_axis.refuse(self, "its initial state comes from another layer")
+        if self.go_backwards:
+            time_axis.refuse(self, "it goes backwards, from the last timestep")
+        time_axis.needs_time(self, timed, shapes)
+        return self.return_sequences
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        return masks[:1] if self.return_sequences else []
+
+    def cell_of_output(self):
+        """The cell whose first state is the layer's output; None where no state need be it."""
+        return self
+
+    def last_output(self, memory):
+        if self.zero_output_for_mask:
+            return None
+        # The first state of the (topmost) cell, where the layer's first step would give zeros.
+        cell = self.cell_of_output()
+        if cell is None:
+            time_axis.refuse(
+                self, "a masked timestep repeats the last output, which a cell of your own need not keep among its "
+                "states; with zero_output_for_mask=True it gives zeros",
+            )  # fmt: skip
+        return memory.first[-cell.state_count]
 
     def _keep_states(self, batch_size, sequences_shape):
         """Makes the memory of a stateful layer's states, from the initial ones."""

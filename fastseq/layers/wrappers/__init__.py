@@ -1,6 +1,11 @@
-"""Keras 1's and 2's name for the module of these layers."""
+"""Layers around layers; Keras 1's and 2's name for the module of these layers."""
 
-from fastseq.layers.wrappers.bidirectional import Bidirectional
-from fastseq.layers.wrappers.time_distributed import TimeDistributed
+from fastseq.configs.lazy_names import Names, face
 
-__all__ = ["Bidirectional", "TimeDistributed"]
+_NAMES = Names("fastseq.layers", {
+    "wrappers.bidirectional": "Bidirectional",
+    "wrappers.time_distributed": "TimeDistributed",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)

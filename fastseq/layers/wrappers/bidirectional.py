@@ -3,6 +3,7 @@
 from fastseq.configs import policies
 from fastseq.configs.registry import CustomObjectScope, scope_objects
 from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent.over_time import Recurrent
 from fastseq.native.kept_states import all_or_nothing
@@ -79,6 +80,12 @@ class Bidirectional(Layer):
                     f"The forward and the backward layer must agree in `{name}`, got {getattr(forward, name)} and "
                     f"{getattr(backward, name)}."
                 )
+
+    def keeps_time(self, timed, shapes, arguments):
+        time_axis.refuse(self, "its backward half starts at the last timestep")
+
+    def symbolic_mask(self, inputs, masks, ops, rules):
+        return masks[:1] * (1 if self.merge_mode else 2) if self.return_sequences else []
 
     def build(self, sequences_shape, initial_state_shape=None):
         self.forward_layer._build_once({"sequences": sequences_shape})

@@ -3,7 +3,9 @@
 import numpy as np
 
 from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
+from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
+from fastseq.layers.walk import all_layers
 from fastseq.program.builder import Builder
 from fastseq.program.mask_steps import any_of_last
 from fastseq.tensors import nest
@@ -24,6 +26,12 @@ class TimeDistributed(Layer):
             raise ValueError(f"TimeDistributed takes a layer, got {layer!r}.")
         super().__init__(**kwargs)
         self.layer = layer
+
+    def keeps_time(self, timed, shapes, arguments):
+        time_axis.needs_time(self, timed, shapes)
+        if any(getattr(inner, "stateful", False) for inner in (self.layer, *all_layers(self.layer))):
+            time_axis.refuse(self, "the layer inside is stateful")
+        return True
 
     def _inner_shape(self, input_shape):
         if not isinstance(input_shape, (tuple, list)) or len(input_shape) < 3:
