@@ -252,6 +252,12 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
             arguments["training"] = p.training
     tensor_names = list(tensor_shapes(arguments, layer))
     first, rules = next(iter(arguments.values())), p.mask_rules
+    if rules.refuse_mask(arguments):
+        name = next(iter(arguments))
+        arguments[name] = nest.map_structure(
+            lambda leaf: leaf.with_mask(None) if isinstance(leaf, Slot) else leaf, first
+        )
+        return arguments, None
     for name in tensor_names:
         # Keras 2 goes by the first argument alone, for which a recurrent layer's initial states count.
         alone = len(tensor_names) == 1 or (rules.with_states and name == tensor_names[0])

@@ -193,6 +193,9 @@ def deserialize(entry):
 class _Symbolic:
     """Masks as KerasTensors: each operation is called and recorded."""
 
+    def rank(self, mask):
+        return len(mask.shape)
+
     def not_equal(self, tensor, value):
         return NotEqual()(tensor, value)
 
@@ -218,30 +221,38 @@ class _Expressions:
     def __init__(self):
         self._numbers = {}
         self._of_tensor = {}
+        self._ranks = {}
 
-    def _number(self, *parts):
-        return self._numbers.setdefault(parts, len(self._numbers))
+    def _mask(self, rank, *parts):
+        found = ("mask", self._numbers.setdefault(parts, len(self._numbers)))
+        self._ranks[found] = rank
+        return found
+
+    def rank(self, mask):
+        return self._ranks.get(mask, 0)  # one that is not seen here has one dimension less than what it masks
 
     def of(self, tensor):
-        return self._of_tensor.get(id(tensor)) or ("tensor", id(tensor))
+        found = self._of_tensor.get(id(tensor)) or ("tensor", id(tensor))
+        self._ranks[found] = len(tensor.shape)
+        return found
 
     def not_equal(self, tensor, value):
-        return ("mask", self._number("NotEqual", (), self.of(tensor), float(value)))
+        return self._mask(len(tensor.shape), "NotEqual", (), self.of(tensor), float(value))
 
     def any(self, mask):
-        return ("mask", self._number("Any", (-1, False), mask))
+        return self._mask(self.rank(mask) - 1, "Any", (-1, False), mask)
 
     def logical_or(self, first, second):
-        return ("mask", self._number("LogicalOr", (), first, second))
+        return self._mask(max(self.rank(first), self.rank(second)), "LogicalOr", (), first, second)
 
     def expand_dims(self, mask):
-        return ("mask", self._number("ExpandDims", (-1,), mask))
+        return self._mask(self.rank(mask) + 1, "ExpandDims", (-1,), mask)
 
     def like(self, tensor, value):
-        return ("mask", self._number("OnesLike" if value else "ZerosLike", ("bool",), self.of(tensor)))
+        return self._mask(len(tensor.shape), "OnesLike" if value else "ZerosLike", ("bool",), self.of(tensor))
 
     def concatenate(self, masks, axis):
-        return ("mask", self._number("Concatenate", (axis,), *masks))
+        return self._mask(self.rank(masks[0]), "Concatenate", (axis,), *masks)
 
     def record(self, node):
         """Gives the result of a recorded operation its number."""
@@ -255,8 +266,8 @@ class _Expressions:
             else:
                 parts.append(float(leaf) if isinstance(leaf, (int, float)) else repr(leaf))
         options = tuple(node.layer.values.values())
-        number = self._number(type(node.layer).__name__, options, *parts)
-        self._of_tensor[id(node.output_tensors[0])] = ("mask", number)
+        (result,) = node.output_tensors
+        self._of_tensor[id(result)] = self._mask(len(result.shape), type(node.layer).__name__, options, *parts)
 
 
 def _tensors(arguments):

@@ -22,6 +22,7 @@ _NOW = {
     "merged": "it masks what merging layers give where one input (all, for arithmetic) is not masked",
     "masked_values": "it leaves masked values out of Multiply, Maximum and Minimum",
     "given": "it hands on a mask that is given to a call",
+    "none_given": "it fills in the mask of the input where a call says mask=None",
     "softmax_zeros": "its Softmax gives zeros where the mask does not hold",
     "words": "it does not make the mask of TimeDistributed's outputs from the layer inside",
     "identity": "it hands masks on through Identity",

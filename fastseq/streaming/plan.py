@@ -182,7 +182,10 @@ class Tracer:
                 if not all(number in slots for number in given):
                     refuse(layer, "its inputs have other ranks than it was made for")
                 path_inside = f"{path}{layer.name}/"
-                outputs, made = self.run(layer, [slots[n] for n in given], [kinds[n] for n in given], path_inside)
+                tensors = [slots[n] for n in given]
+                if node.mask_rules.refuse_mask(node.arguments):
+                    tensors = [slot.with_mask(None) for slot in tensors]
+                outputs, made = self.run(layer, tensors, [kinds[n] for n in given], path_inside)
             else:
                 if given_masks(node, graph.implied.get(node)):
                     refuse(layer, "a mask is given to its call; streams follow the masks that layers hand on")
@@ -203,7 +206,7 @@ class Tracer:
             refuse(layer, "it keeps states and is called again, which goes on from where its whole first call ended")
         memory = p.states = Memory(f"{name}#{calls + 1}" if calls else name)
         self.memories.append(memory)
-        mask = next(iter(arguments.values())).mask
+        mask = None if node.mask_rules.refuse_mask(node.arguments) else next(iter(arguments.values())).mask
         if mask is not None and mask.shape[2:] not in ((), (1,)):
             refuse(layer, f"its mask of shape {mask.shape} has more than one value for a timestep")
         try:

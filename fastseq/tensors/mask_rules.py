@@ -27,6 +27,7 @@ class MaskRules:
         arithmetic merges only where all inputs have one.
     masked_values: Multiply, Maximum and Minimum leave masked values out.
     given: a mask that is given to a call is handed on, too; else only the input's own is.
+    none_given: a call with mask=None says that there is no mask; else the input's own is filled in.
     softmax_zeros: Softmax gives zeros where the mask does not hold; before, a row that is masked as a whole gives what
         a softmax of x - 1e9 gives.
     words: TimeDistributed hands on what the layer inside makes of its mask, and of its input; where that makes none,
@@ -43,11 +44,16 @@ class MaskRules:
     merged: str | None = "or"
     masked_values: bool = True
     given: bool = True
+    none_given: bool = False
     softmax_zeros: bool = True
     words: bool = False
     identity: bool = True
     masking_zeros: bool = True
     kept_states_first: bool = False
+
+    def refuse_mask(self, arguments):
+        """Whether a call with these arguments says that its input has no mask, whatever mask that carries."""
+        return self.none_given and "mask" in arguments and arguments["mask"] is None
 
     @property
     def maker(self):
@@ -64,8 +70,8 @@ _3_10 = dataclasses.replace(_3_11, since="3.10", given=False)
 _3_4 = dataclasses.replace(_3_10, since="3.4", softmax_zeros=False)
 _3_0 = dataclasses.replace(_3_4, since="3.0", merged=None, masked_values=False)
 _2 = MaskRules(
-    "2", explicit=False, with_states=True, merged="and", masked_values=False, softmax_zeros=False, words=True,
-    identity=False, masking_zeros=False, kept_states_first=True,
+    "2", explicit=False, with_states=True, merged="and", masked_values=False, none_given=True, softmax_zeros=False,
+    words=True, identity=False, masking_zeros=False, kept_states_first=True,
 )  # fmt: skip
 _TABLE = [_2, _3_0, _3_4, _3_10, _3_11, NEWEST]
 _BY_NAME = {rules.since: rules for rules in _TABLE}

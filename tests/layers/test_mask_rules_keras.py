@@ -100,6 +100,28 @@ def given(k, L):
     return [a, mask], L.GRU(3, return_sequences=True)(L.LSTM(3, return_sequences=True)(a, mask=mask))
 
 
+def without(make):
+    """Calls that say mask=None: in Keras 2 their input has none then, in Keras 3 the input's own is filled in."""
+
+    def build(k, L):
+        a = k.Input((4,))
+        return [a], make(k, L)(masked(L, a, 4), mask=None)
+
+    return build
+
+
+def inner_model(k, L):
+    x = k.Input((4, 4))
+    return k.Model(x, L.LSTM(3, return_sequences=True)(x))
+
+
+def words_joined_in_time(k, L):
+    """Masks of words as long as there are words, and more features: each is taken as it is."""
+    a = k.Input((3, 4))
+    x = L.TimeDistributed(L.GRU(6))(masked(L, a, 5))
+    return [a], L.GRU(2, return_sequences=True)(L.Concatenate(axis=-2)([x, x]))
+
+
 def in_a_model(k, L):
     a, b = k.Input((4,)), k.Input((4,))
     x, y = k.Input((4, 3)), k.Input((4, 3))
@@ -135,6 +157,15 @@ MODELS = {
     "timesteps of words": timesteps_of_words,
     "Identity": identity,
     "given": given,
+    "LSTM, mask=None": without(lambda k, L: L.LSTM(3)),
+    "GRU, mask=None": without(lambda k, L: L.GRU(3, return_sequences=True)),
+    "RNN, mask=None": without(lambda k, L: L.RNN(L.SimpleRNNCell(3))),
+    "both directions, mask=None": without(lambda k, L: L.Bidirectional(L.GRU(3, return_sequences=True))),
+    "timesteps, mask=None": without(lambda k, L: L.TimeDistributed(L.Dense(3))),
+    "Softmax, mask=None": without(lambda k, L: L.Softmax(axis=1)),
+    "a model, mask=None": without(inner_model),
+    "a Sequential, mask=None": without(lambda k, L: k.Sequential([L.LSTM(3)])),
+    "words joined in time": words_joined_in_time,
     "in a model": in_a_model,
     "taken names": taken_names,
     "crossed": crossed,
@@ -143,7 +174,7 @@ MODELS = {
 # LSTM over timesteps in Keras 3, and two layers take one name there.
 REFUSED = {
     "tf_keras": ("Flatten of words",),
-    "keras": ("LSTM over words", "both directions over words", "Flatten of words", "taken names"),
+    "keras": ("LSTM over words", "both directions over words", "Flatten of words", "taken names", "Softmax, mask=None"),
 }
 
 

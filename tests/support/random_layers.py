@@ -115,6 +115,8 @@ def arguments(w, x, units, grouping, initial, mask):
         if mask is not None:
             text += f", mask={mask.name}"
             used.append(mask.name)
+    elif w.maybe(0.06):
+        text += ", mask=None"
     return text, used
 
 

@@ -11,6 +11,15 @@ from fastseq.tensors import nest
 _MASKED = np.float32(-1e9)  # Keras's stand-in for a masked logit
 
 
+def _as_mask(mask):
+    """An array of bools where a mask is one of numbers, or a list of them; anything else as it is."""
+    numbers = isinstance(mask, (list, tuple)) and all(isinstance(m, (bool, int, float)) for m in nest.flatten(mask))
+    if not (isinstance(mask, np.ndarray) or numbers):
+        return mask
+    mask = np.asarray(mask)
+    return mask > 0.5 if mask.dtype.kind in "iuf" else mask
+
+
 class Softmax(Layer):
     """Softmax over `axis`, an integer or a list of them. Call: `layer(inputs, mask=None)`.
 
@@ -29,14 +38,12 @@ class Softmax(Layer):
         self.axis = axis
         self.built = True
 
-    def _call_any(self, inputs, mask=None, **kwargs):
-        numbers = isinstance(mask, (list, tuple)) and all(isinstance(m, (bool, int, float)) for m in nest.flatten(mask))
-        if isinstance(mask, np.ndarray) or numbers:
-            mask = np.asarray(mask)
-            mask = mask > 0.5 if mask.dtype.kind in "iuf" else mask
-        if mask is not None:
-            kwargs["mask"] = mask
-        return super()._call_any(inputs, **kwargs)
+    def _call_any(self, inputs, *args, **kwargs):
+        if args:
+            args = (_as_mask(args[0]), *args[1:])
+        elif "mask" in kwargs:
+            kwargs["mask"] = _as_mask(kwargs["mask"])
+        return super()._call_any(inputs, *args, **kwargs)
 
     def keeps_time(self, timed, shapes, arguments):
         kept = time_axis.by_row(self, timed, shapes, arguments)

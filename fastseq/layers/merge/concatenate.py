@@ -34,9 +34,10 @@ class Concatenate(Merge):
         for tensor, mask in zip(inputs, masks):
             if mask is None:
                 full.append(ops.like(tensor, True))
-            else:
-                # The masks that layers make have one dimension less than what they mask.
+            elif ops.rank(mask) < len(tensor.shape):
                 full.append(ops.logical_or(ops.expand_dims(mask), ops.like(tensor, False)))
+            else:
+                full.append(mask)
         return [ops.any(ops.concatenate(full, self.axis))]
 
     def _check_shapes(self, shapes):
@@ -77,7 +78,10 @@ class Concatenate(Merge):
         axis = self.axis % (last + 1)
         full = any(m is not None and len(m.shape) > last for m in mask)
         # A mask per step holds for all of its features. Only where one has a mask per feature are all spelled out.
-        masks = [self._spread(p, slot, m, slot.shape if full else slot.shape[:-1]) for slot, m in zip(inputs, mask)]
+        if all(m is not None and len(m.shape) > last for m in mask) and len({m.shape[-1] for m in mask}) == 1:
+            masks = list(mask)  # as they are, also where they are of words, and no more or fewer than the features
+        else:
+            masks = [self._spread(p, slot, m, slot.shape if full else slot.shape[:-1]) for slot, m in zip(inputs, mask)]
         if not full:
             return joined(p, self, masks, p.mask_rules.merged) if axis == last else p.concatenate(masks, axis)
         every = p.concatenate(masks, axis)
