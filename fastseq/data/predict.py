@@ -7,6 +7,8 @@ import warnings
 import numpy as np
 
 from fastseq import requirements
+from fastseq.layers.inference import plain, run
+from fastseq.layers.walk import all_layers
 from fastseq.native.kept_states import apart_each
 from fastseq.tensors import arrays, nest
 
@@ -15,18 +17,6 @@ _KERAS_BATCH_SIZE = 32
 _CHUNK_VALUES = 1 << 23
 _MOST_ROWS = 8192
 _BAR_DELAY = 1.0
-
-
-def run(model, x):
-    """The model's outputs for one batch, as Keras's predict computes them: training=False down to every layer."""
-    if "training" in model._signature.parameters:
-        return model(x, training=False)
-    return model(x)
-
-
-def plain(outputs):
-    """Arrays without the masks that ride on them."""
-    return nest.map_structure(lambda array: np.asarray(array).view(np.ndarray), outputs)
 
 
 def predict(model, x, batch_size, verbose, steps, callbacks):
@@ -176,8 +166,6 @@ def _is_stateful(model):
 
 def _automatic_batch_size(model, leaves, steps):
     """Rows per batch where the caller does not say."""
-    from fastseq.models.model import all_layers
-
     if _is_stateful(model):
         sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", []) if tensor.shape}
         sizes.discard(None)
@@ -190,8 +178,6 @@ def _automatic_batch_size(model, leaves, steps):
 
 def _values_per_row(model, leaves):
     """About how many values one row makes in all layers together."""
-    from fastseq.models.model import all_layers
-
     steps = max((leaf.shape[1] for leaf in leaves if leaf.ndim > 1), default=1)
     total = sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in leaves)
     for layer in all_layers(model):

@@ -3,7 +3,9 @@
 import inspect
 
 from fastseq.data import predict as prediction
+from fastseq.layers import inference
 from fastseq.layers.base import Layer
+from fastseq.layers.walk import all_layers
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
 
@@ -124,7 +126,7 @@ class Model(Trainable, Layer):
     @all_or_nothing
     def predict_on_batch(self, x):
         """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
-        return prediction.plain(prediction.run(self, x))
+        return inference.plain(inference.run(self, x))
 
     def stream(self, batch_size=1):
         """A `fastseq.streaming.Stream`: the model timestep by timestep, with the states of its own kept between calls.
@@ -197,14 +199,3 @@ class Model(Trainable, Layer):
         saving.load_weights(
             self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, objects_to_skip=objects_to_skip
         )
-
-
-def all_layers(model):
-    """Every layer in `model` at any depth, each once."""
-    seen, todo = {}, [model]
-    while todo:
-        for layer in todo.pop()._sublayers():
-            if id(layer) not in seen:
-                seen[id(layer)] = layer
-                todo.append(layer)
-    return list(seen.values())
