@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from fastseq import requirements
+from fastseq.layers.inference import plain, run
 from fastseq.layers.walk import all_layers
 from fastseq.native.kept_states import apart_each
 from fastseq.tensors import arrays, nest
@@ -16,18 +17,6 @@ _KERAS_BATCH_SIZE = 32
 _CHUNK_VALUES = 1 << 23
 _MOST_ROWS = 8192
 _BAR_DELAY = 1.0
-
-
-def run(model, x):
-    """The model's outputs for one batch, as Keras's predict computes them: training=False down to every layer."""
-    if "training" in model._signature.parameters:
-        return model(x, training=False)
-    return model(x)
-
-
-def plain(outputs):
-    """Arrays without the masks that ride on them."""
-    return nest.map_structure(lambda array: np.asarray(array).view(np.ndarray), outputs)
 
 
 def predict(model, x, batch_size, verbose, steps, callbacks):

@@ -1,4 +1,4 @@
-"""The base of every layer: weights, config, and the three ways of calling it (eager, symbolic, inside a program).
+"""The base of every layer: config, building, and the three ways of calling it (eager, symbolic, inside a program).
 
 A layer says what it computes in one method:
 
@@ -7,34 +7,29 @@ A layer says what it computes in one method:
 - a user's layer defines `call(self, <call arguments>)` on NumPy arrays, as in Keras. In a model it becomes a step that
   takes the GIL back.
 
-See https://keras.io/api/layers/base_layer/ for the public surface.
+What a layer holds is in weights.py, how its arguments are bound and converted in binding.py, and what runs a Python
+layer in python_calls.py. See https://keras.io/api/layers/base_layer/ for the public surface.
 """
 
 import inspect
 import warnings
 
-import numpy as np
-
-from fastseq import activations, constraints, initializers, regularizers
+from fastseq import regularizers
 from fastseq.configs import policies
-from fastseq.layers import binding, building, time_axis
+from fastseq.layers import arguments as constructor_arguments
+from fastseq.layers import binding, building, mask_operations, python_calls, time_axis
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
+from fastseq.layers.weights import HoldsWeights
 from fastseq.native import _call
 from fastseq.native.kept_states import all_or_nothing
 from fastseq.program.cache import ProgramCache, ProgramUsers
 from fastseq.tensors import nest
-from fastseq.tensors.naming import auto_name
-from fastseq.tensors.symbolic import KerasTensor, Node, is_symbolic
-from fastseq.tensors.variable import Variable
-from fastseq.tensors.weight_budget import initial_value
-
-_NOT_TRACED = ("built", "input_spec")
-_OF_WEIGHTS = ("units", "use_bias", "reset_after", "input_dim", "output_dim")
-changes = [0]  # how often an attribute of a built layer was set: what a training program was made of
+from fastseq.tensors.operation import Operation
+from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 
 
-class Layer(AddsLosses, Copied, _call.PlainCall):
+class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     """Base class of layers; subclass it to write your own.
 
     Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older
@@ -49,31 +44,22 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
     """
 
     supports_masking = False
-    #: Whether a mask may come out of it where none goes in.
-    makes_masks = False
-    #: The calls of the layers inside, where they are a graph: see models.functional.Calls.
-    call_graph = None
-    #: What it keeps from timestep to timestep: None, or "states", which `Builder.states` gives and takes.
-    memory = None
-    added = False  # whether a model added it by itself, and may call it otherwise
+    _takes_several = False  # whether the first argument may be a list or a dict of tensors
 
     def __new__(cls, *args, **kwargs):
         layer = super().__new__(cls)
         object.__setattr__(layer, "_constructor_arguments", (args, kwargs))
-        object.__setattr__(layer, "_children", {})
         return layer
 
     def __init__(self, *, activity_regularizer=None, trainable=True, dtype=None, autocast=True, name=None, **kwargs):
         if not isinstance(trainable, bool):
             raise ValueError(f"`trainable` must be a boolean, got {trainable!r}.")
-        if name is not None and (not isinstance(name, str) or "/" in name):
-            raise ValueError(f"`name` must be a string without '/', got {name!r}.")
-        self.name = name or auto_name(type(self).__name__)
+        Operation.__init__(self, name)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._policy = policies.policy_of(dtype, self.name)
         self.autocast = autocast
         self._trainable = trainable
-        self._input_shape_arg = binding.pop_input_shape(kwargs)
+        self._input_shape_arg = constructor_arguments.pop_input_shape(kwargs)
         self._initial_weights = kwargs.pop("weights", None)
         if kwargs:
             raise ValueError(f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}")
@@ -81,184 +67,17 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         self.input_spec = None
         self._build_shape = None
         self._variables = []
-        self._inbound_nodes = []
         self._packed = {}
         self._programs = ProgramCache()
         self._users = ProgramUsers(self._programs)
         self._is_python = type(self).call is not Layer.call
+        self._is_native = not self._is_python and type(self).emit is not Layer.emit
         self._signature = binding.call_signature(self)
         self._plain_argument = binding.only_required(self._signature)
-
-    # ---- weights -------------------------------------------------------------------------------------------------
-
-    def add_weight(
-        self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
-        constraint=None, aggregation="none", overwrite_with_gradient=False, name=None,
-    ):  # fmt: skip
-        """Adds a weight and returns its `Variable`.
-
-        shape: tuple of int; initializer: as `fastseq.initializers.get` takes it (default: glorot_uniform).
-        Raises ValueError for a dtype other than float32 and for a shape with unknown or negative sizes.
-        """
-        if dtype is not None and str(np.dtype(dtype)) != "float32":
-            raise ValueError(f"Layer '{self.name}': weights are float32, got dtype={dtype}.")
-        if aggregation not in (None, "none") or overwrite_with_gradient:
-            raise ValueError(f"Layer '{self.name}': aggregation and overwrite_with_gradient are not supported.")
-        shape = () if shape is None else tuple(shape)
-        if not all(isinstance(size, (int, np.integer)) and size >= 0 for size in shape):
-            raise ValueError(f"Layer '{self.name}': a weight needs a known shape, got {shape}.")
-        initializer = initializers.get(initializer or "glorot_uniform")
-        variable = Variable(
-            initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self,
-            initializer=initializer, regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
-        )  # fmt: skip
-        variable.trainable = variable.trainable and self._trainable
-        self._variables.append(variable)
-        return variable
-
-    # Whether programs depend on what users may set; a model's depend on its layers' alone.
-    _traced_attributes = True
-    _takes_several = False  # whether the first argument may be a list or a dict of tensors
-
-    def __setattr__(self, key, value):
-        if key[0] != "_" and key not in _NOT_TRACED and self.__dict__.get("built") and self._traced_attributes:
-            value = self._changed_attribute(key, value)
-        # Layers held in attributes, or in lists and dicts in attributes, are sublayers: their weights are ours.
-        if key != "_inbound_nodes" and not isinstance(value, (np.ndarray, str)):
-            found = [leaf for leaf in nest.flatten(value) if isinstance(leaf, Layer)]
-            if found:
-                self._children[key] = found
-            else:
-                self._children.pop(key, None)
-        object.__setattr__(self, key, value)
-
-    def _changed_attribute(self, key, value):
-        """`value` as the attribute gets it in a built layer, whose programs are then made anew.
-
-        Raises AttributeError where the weights there are were made for another value, and for a weight itself.
-        """
-        before = getattr(self, key, None)
-        who = f"Layer '{self.name}' ({type(self).__name__})"
-        if key in _OF_WEIGHTS and before is not None and before != value:
-            raise AttributeError(f"{who} is built, with weights for {key}={before!r}: it cannot have {key}={value!r}.")
-        if isinstance(before, Variable) and value is not before:
-            raise AttributeError(f"{who}: `{key}` is a weight; give it values with layer.{key}.assign(values).")
-        if self._is_python:
-            return value  # its call() reads it anew
-        if key in ("activation", "recurrent_activation"):
-            value = activations.get(value)
-        if value is not before:
-            self._weights_changed()
-            changes[0] += 1
-        return value
-
-    def _sublayers(self):
-        """Layers this layer holds, each once, in the order they were set."""
-        return list(dict.fromkeys(layer for group in self._children.values() for layer in group))
-
-    @property
-    def weights(self):
-        """All variables, those of this layer that were made trainable first, then its sublayers'."""
-        nested = [v for layer in self._sublayers() for v in layer.weights]
-        return list(dict.fromkeys(self._own_weights() + nested))
-
-    def _own_weights(self):
-        return sorted(self._variables, key=lambda v: not v.listed_trainable)
-
-    @property
-    def variables(self):
-        """The weights and the states of random numbers, as in Keras: those of a layer behind its own weights."""
-        nested = [v for layer in self._sublayers() for v in layer.variables]
-        return list({id(v): v for v in (*self._own_weights(), *self._seed_states(), *nested)}.values())
-
-    def _seed_states(self):
-        """The StateVariables of the random numbers that the layer itself draws."""
-        return []
-
-    @property
-    def trainable(self):
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value):
-        self._trainable = bool(value)
-        for variable in self._variables:
-            if variable.listed_trainable:
-                variable.trainable = self._trainable
-        for layer in self._sublayers():
-            layer.trainable = value
-
-    @property
-    def trainable_weights(self):
-        # As in Keras the weights inside go by their own word, not by what a model in this one was made with.
-        return [v for v in self.weights if v.trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self):
-        trainable = set(map(id, self.trainable_weights))
-        return [v for v in self.weights if id(v) not in trainable]
-
-    trainable_variables = trainable_weights
-
-    @property
-    def non_trainable_variables(self):
-        """As `non_trainable_weights`, of `variables`."""
-        trainable = set(map(id, self.trainable_weights))
-        return [v for v in self.variables if id(v) not in trainable]
-
-    def get_weights(self):
-        """Copies of the weights, a list of float32 arrays in the order of `weights`."""
-        return [variable.numpy() for variable in self.weights]
-
-    def set_weights(self, weights):
-        """Replaces the weights by arrays of the same shapes, in the order of `get_weights`; ValueError otherwise."""
-        variables = self.weights
-        if len(variables) != len(weights):
-            raise ValueError(
-                f"Layer '{self.name}' has {len(variables)} weights, set_weights got a list of {len(weights)}."
-                + ("" if self.built else " The layer is not built yet: call it once, or build(input_shape).")
-            )
-        weights = [np.asarray(value) for value in weights]
-        for variable, value in zip(variables, weights):
-            if variable.shape != value.shape:
-                raise ValueError(
-                    f"Layer '{self.name}': weight '{variable.name}' has shape {variable.shape}, got {value.shape}."
-                )
-        for variable, value in zip(variables, weights):
-            variable.assign(value)
-
-    def count_params(self):
-        """Number of values in the weights. Raises ValueError before the layer is built."""
-        if not self.built:
-            raise ValueError(f"Layer '{self.name}' is not built yet, so it has no weights to count.")
-        return sum(int(np.prod(v.shape)) for v in self.weights)
-
-    def saved_tree(self):
-        """Where Keras 3 keeps this layer's variables in a weights file: {"vars": [...], "children": {name: tree}}."""
-        children = {}
-        for key, value in self._children.items():
-            attribute = getattr(self, key)
-            if isinstance(attribute, Layer):
-                children[key] = attribute.saved_tree()
-            else:
-                children[key] = {"layers": value}
-        return {"vars": self._own_weights(), "children": children}
 
     @property
     def path(self):
         return self.name
-
-    def packed(self, key, make):
-        """`make()`, kept under `key` until a weight changes: weights in the layout a kernel wants are made once."""
-        # Into the dict that was there before: a weight that changes meanwhile puts a new one in its place.
-        packed = self._packed
-        if key not in packed:
-            packed[key] = make()
-        return packed[key]
-
-    def _weights_changed(self):
-        object.__setattr__(self, "_packed", {})  # past our own, which takes 1 us: this comes after every training step
-        self._users.clear()
 
     # ---- building ------------------------------------------------------------------------------------------------
 
@@ -314,10 +133,10 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         if not config or self.built:
             return
         if "input_shape" in config:
-            self.build(binding.tuples(config["input_shape"]))
-            self._build_shape = binding.tuples(config["input_shape"])
+            self.build(constructor_arguments.tuples(config["input_shape"]))
+            self._build_shape = constructor_arguments.tuples(config["input_shape"])
         elif "shapes_dict" in config:
-            shapes = {key: binding.tuples(value) for key, value in config["shapes_dict"].items()}
+            shapes = {key: constructor_arguments.tuples(value) for key, value in config["shapes_dict"].items()}
             self.build(**shapes)
             self._build_shape = shapes
         else:
@@ -337,7 +156,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
             return self._call_symbolic(arguments)
         arguments = binding.convert(self, arguments)
         if self._is_python:
-            return binding.run_python(self, arguments)
+            return python_calls.run_python(self, arguments)
         return self._programs.run(self, arguments)
 
     @all_or_nothing
@@ -347,14 +166,9 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         return self._programs.run(self, binding.convert(self, arguments))
 
     def _call_symbolic(self, arguments):
-        # Imported here: models are made of layers.
-        from fastseq.layers import mask_operations
-
-        arguments = mask_operations.fill_masks(self, arguments)
-        outputs = self.compute_output_spec(**arguments)
-        node = Node(self, arguments, outputs)
+        node = self._record(mask_operations.fill_masks(self, arguments))
         mask_operations.mark_outputs(node)
-        return outputs
+        return node.outputs
 
     def compute_output_spec(self, *args, **kwargs):
         """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed. Builds the layer."""
@@ -374,13 +188,19 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
     def _output_dtype(self, arguments):
         return "float32"
 
-    def _argument_dtypes(self, name):
-        """The dtype the argument `name` is converted to, a list of them for its leaves, or None to keep its kind."""
-        return None
+    @property
+    def _computes_masks(self):
+        """Whether its class defines compute_mask()."""
+        return type(self).compute_mask is not Layer.compute_mask
+
+    @property
+    def _hands_on_masks(self):
+        """Whether its output's mask is that of its one input."""
+        return self.supports_masking and not self._computes_masks and type(self).emit_mask is Layer.emit_mask
 
     @property
     def _masks_are_kept(self):
-        return self.supports_masking or type(self).compute_mask is not Layer.compute_mask
+        return self.supports_masking or self._computes_masks
 
     def _keeps_masks(self, rules):
         """Whether its outputs have masks of its own making, or those of its inputs, under these MaskRules."""
@@ -392,7 +212,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         A user's layer that does not define it is run on zeros to find out.
         """
         if self._is_python:
-            return binding.infer_output_shape(self, input_shape)
+            return python_calls.infer_output_shape(self, input_shape)
         if isinstance(input_shape, dict) or any(isinstance(size, (tuple, list, dict)) for size in input_shape):
             kind = "dict" if isinstance(input_shape, dict) else "list"
             raise ValueError(
@@ -435,17 +255,17 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         """Adds the steps of this layer to the program `p` and returns the Slots of its outputs."""
         if not self._is_python:
             raise NotImplementedError(f"Layer '{self.name}' ({type(self).__name__}) must define call().")
-        return binding.emit_python(self, p, kwargs)
+        return python_calls.emit_python(self, p, kwargs)
 
     def emit_mask(self, p, inputs, mask):
         """The output's mask as a Slot (or a list of them), from the inputs' Slots and masks."""
-        if self._is_python and type(self).compute_mask is not Layer.compute_mask:
-            return binding.emit_python_mask(self, p, inputs, mask)
+        if self._is_python and self._computes_masks:
+            return python_calls.emit_python_mask(self, p, inputs, mask)
         return mask
 
     def compute_mask(self, inputs, previous_mask=None):
         """The output's mask (bool array, a list of them, or None) for arrays `inputs` and their masks."""
-        return binding.run_mask(self, inputs, previous_mask)
+        return python_calls.run_mask(self, inputs, previous_mask)
 
     def symbolic_mask(self, inputs, masks, ops, rules):
         """The outputs' masks, as Keras's compute_mask makes them for a symbolic call.
@@ -460,8 +280,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
             A list of masks that may be shorter than the outputs; None stands for no mask, and for one that only a run
             can tell. By default the input's is handed on where the layer supports masking.
         """
-        hands_on = type(self).compute_mask is Layer.compute_mask and type(self).emit_mask is Layer.emit_mask
-        return masks[:1] if hands_on and self.supports_masking and len(inputs) == 1 else []
+        return masks[:1] if self._hands_on_masks and len(inputs) == 1 else []
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
@@ -482,13 +301,9 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         config = {"name": self.name, "trainable": self.trainable, "dtype": self._policy.config()}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config:
-            config.update(binding.automatic_config(self))
+        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
+            config.update(constructor_arguments.automatic_config(self))
         return config
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
     @property
     def dtype(self):
@@ -504,15 +319,6 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
     @dtype_policy.setter
     def dtype_policy(self, policy):
         self._policy = policies.policy_of(policy, self.name)
-
-    @property
-    def input(self):
-        """The symbolic input of the first call, or a list of them. Raises AttributeError where there is none."""
-        return binding.ends_of_first_call(self, "input_tensors")
-
-    @property
-    def output(self):
-        return binding.ends_of_first_call(self, "output_tensors")
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -1,72 +1,14 @@
-"""How a layer's call arguments become what the layer gets: binding, conversion, masks, `training`, Python layers."""
+"""How a layer's call arguments become what the layer gets: binding, conversion, masks, `training`."""
 
 import inspect
 
 import numpy as np
 
-from fastseq.native._native import current_training, with_training
-from fastseq.native.kept_states import undone
-from fastseq.program import added_losses
-from fastseq.program.python_losses import PythonLosses, checked_gradients
 from fastseq.program.slots import Slot
-from fastseq.tensors import arrays, mask_rules, nest
+from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor
 
 _TENSORS = (np.ndarray, Slot, KerasTensor)
-
-
-# ---- constructor arguments -----------------------------------------------------------------------------------------
-
-
-def pop_input_shape(kwargs):
-    """The full batch shape that Keras 1 and 2 spellings in `kwargs` give, or None; takes them out of `kwargs`."""
-    batch_shape = kwargs.pop("batch_input_shape", None)
-    shape = kwargs.pop("input_shape", None)
-    dim = kwargs.pop("input_dim", None)
-    if batch_shape is not None:
-        return tuple(batch_shape)
-    if shape is None and dim is None:
-        return None  # input_length and batch_size say nothing alone, and are refused with what else is left
-    length = kwargs.pop("input_length", None)
-    batch_size = kwargs.pop("batch_size", None)
-    if shape is None:
-        shape = (dim,) if length is None else (length, dim)
-    return (batch_size, *((shape,) if isinstance(shape, int) else shape))
-
-
-def tuples(shape):
-    """A shape, or a nest of shapes, that came from JSON: lists of sizes become tuples."""
-    return None if shape is None else nest.map_shapes(tuple, shape)
-
-
-def automatic_config(layer):
-    """Constructor arguments of a user's layer that defines no get_config, where they are plain values."""
-    if type(layer).__init__ is inspect.getattr_static(_base_layer(), "__init__"):
-        return {}
-    args, kwargs = layer._constructor_arguments
-    bound = inspect.signature(type(layer).__init__).bind(layer, *args, **kwargs)
-    config = {}
-    for key, value in list(bound.arguments.items())[1:]:
-        kind = inspect.signature(type(layer).__init__).parameters[key].kind
-        entries = value if kind is inspect.Parameter.VAR_KEYWORD else {key: value}
-        for name, item in entries.items() if isinstance(entries, dict) else []:
-            if not _is_plain(item):
-                raise NotImplementedError(
-                    f"Layer '{layer.name}' ({type(layer).__name__}) has the constructor argument '{name}' of type "
-                    f"{type(item).__name__}: define get_config() and from_config() so that it can be saved."
-                )
-            config[name] = item
-    return config
-
-
-def _is_plain(value):
-    return all(leaf is None or isinstance(leaf, (str, int, float, bool)) for leaf in nest.flatten(value))
-
-
-def _base_layer():
-    from fastseq.layers.base import Layer
-
-    return Layer
 
 
 # ---- binding -------------------------------------------------------------------------------------------------------
@@ -76,7 +18,7 @@ def call_signature(layer):
     """Signature of `call` for a Python layer, of `emit` without its program for a native one."""
     if layer._is_python:
         return inspect.signature(layer.call)
-    if type(layer).emit is _base_layer().emit:
+    if not layer._is_native:
         # Neither call nor emit is defined; emit says so when it is needed.
         return inspect.signature(lambda inputs: None)
     signature = inspect.signature(layer.emit)
@@ -242,6 +184,10 @@ def _slot_masks(value):
     return nest.map_structure(lambda t: getattr(t, "mask", None) if isinstance(t, Slot) else arrays.mask_of(t), value)
 
 
+def _without_mask(leaf):
+    return leaf.with_mask(None) if isinstance(leaf, Slot) else leaf
+
+
 def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
     """Fills `mask`, `<argument>_mask` and `training` as Keras does; returns (arguments, mask of the first argument)."""
     parameters = layer._signature.parameters
@@ -253,10 +199,7 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
     tensor_names = list(tensor_shapes(arguments, layer))
     first, rules = next(iter(arguments.values())), p.mask_rules
     if rules.refuse_mask(arguments):
-        name = next(iter(arguments))
-        arguments[name] = nest.map_structure(
-            lambda leaf: leaf.with_mask(None) if isinstance(leaf, Slot) else leaf, first
-        )
+        arguments[next(iter(arguments))] = nest.map_structure(_without_mask, first)
         return arguments, None
     for name in tensor_names:
         # Keras 2 goes by the first argument alone, for which a recurrent layer's initial states count.
@@ -270,125 +213,3 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
     if previous is None and (rules.merged is not None or not isinstance(first, (list, tuple))):
         previous = masks_of(first)
     return arguments, previous
-
-
-# ---- Python layers -------------------------------------------------------------------------------------------------
-
-
-def _checked_results(layer, results):
-    def check(result):
-        array = np.asarray(result)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"Layer '{layer.name}': call() returned dtype {array.dtype}, not real numbers.")
-        return arrays.standardize(array, f"call() of layer '{layer.name}'")
-
-    return nest.map_structure(check, results)
-
-
-def run_python(layer, arguments):
-    """Eager call of a layer that defines call()."""
-    check_input_spec(layer, next(iter(arguments.values())))
-    layer._build_once(tensor_shapes(arguments, layer))
-
-    class Outer:
-        training = current_training()
-        mask_rules = mask_rules.NEWEST
-
-    arguments, previous = fill_masks_and_training(layer, Outer, arguments, _slot_masks)
-    with added_losses.collecting(layer) as added:
-        results = _checked_results(layer, with_training(arguments.get("training"), layer.call, **arguments))
-        penalties = layer._penalties_of(nest.flatten(results))
-        added.note_penalties(penalties, [penalty.slot.copy() for penalty in penalties])
-    if layer._masks_are_kept:
-        masks = layer.compute_mask(next(iter(arguments.values())), previous)
-        flat = nest.flatten(results)
-        masks = nest.flatten(masks) + [None] * len(flat)
-        results = nest.pack_like(results, [arrays.with_mask(array, mask) for array, mask in zip(flat, masks)])
-    return results
-
-
-def _zeros(value):
-    return nest.map_structure(lambda t: np.zeros(t.shape, t.dtype) if isinstance(t, (Slot, KerasTensor)) else t, value)
-
-
-def emit_python(layer, p, arguments):
-    """One step that calls `layer.call` with arrays. The results' shapes and dtypes come from a call on zeros."""
-    names = list(arguments)
-    flat = nest.flatten(list(arguments.values()))
-    slots = [leaf for leaf in flat if isinstance(leaf, Slot)]
-    structure = list(arguments.values())
-
-    def call(*values):
-        values = iter(values)
-        filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
-        filled = dict(zip(names, filled))
-        with added_losses.collecting(layer):
-            return _checked_results(layer, with_training(filled.get("training"), layer.call, **filled))
-
-    with added_losses.dropping() as added:
-        example = undone(call, *[np.zeros(slot.shape, slot.dtype) for slot in slots])
-    p.adds_losses = p.adds_losses or bool(added)
-    has_backward, has_losses = (getattr(layer, name, None) is not None for name in ("backward", "losses_backward"))
-    weights = [p.weight(v) for v in layer.trainable_weights] if p.trains and (has_backward or has_losses) else []
-    losses = PythonLosses(layer, slots, weights, p.timesteps)
-    p.python_losses.append(losses)
-    backward = _backward_step(layer, slots, weights) if has_backward else None
-    outputs = p.python(layer.name, losses.guarded(call), slots, nest.flatten(example), backward, weights)
-    return nest.pack_like(example, outputs)
-
-
-def _backward_step(layer, slots, weights):
-    """The layer's backward(gradient, *inputs) as Builder.python takes it; its results are checked."""
-
-    def backward(*arrays):
-        return checked_gradients(layer, "backward", layer.backward(*arrays), slots, weights)
-
-    return backward
-
-
-def emit_python_mask(layer, p, inputs, mask):
-    """compute_mask of a Python layer as a step of its own; None where it returns None for an all-True mask."""
-    structure = [inputs, mask]
-    slots = [leaf for leaf in nest.flatten(structure) if isinstance(leaf, Slot)]
-
-    def compute(*values):
-        values = iter(values)
-        filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
-        masks = layer.compute_mask(*filled)
-        return nest.map_structure(lambda m: None if m is None else np.ascontiguousarray(m, bool), masks)
-
-    example = compute(*[(np.ones if slot.dtype == "bool" else np.zeros)(slot.shape, slot.dtype) for slot in slots])
-    flat = nest.flatten(example)
-    if all(leaf is None for leaf in flat):
-        return example
-    if any(leaf is None for leaf in flat):
-        raise ValueError(f"Layer '{layer.name}': compute_mask() must return masks for all outputs or for none.")
-    return nest.pack_like(example, p.python(f"{layer.name} mask", compute, slots, flat))
-
-
-def run_mask(layer, inputs, mask):
-    """compute_mask on arrays, through the layer's emit_mask."""
-    if layer._is_python or not layer._masks_are_kept:
-        return mask
-    arguments = convert(layer, {next(iter(layer._signature.parameters)): inputs, "mask": mask})
-    return layer._programs.run(layer, arguments, masks_only=True)
-
-
-def infer_output_shape(layer, input_shape):
-    """Output shapes of a Python layer, by calling it on zeros twice: sizes that follow an unknown size are unknown."""
-    found = []
-    for size in (2, 3):
-        inputs = nest.map_shapes(lambda s, n=size: np.zeros([d or n for d in s], np.float32), input_shape)
-        with added_losses.dropping():
-            found.append(_checked_results(layer, layer.call(inputs)))
-    first, second = (nest.flatten(result) for result in found)
-    shapes = [tuple(a if a == b else None for a, b in zip(x.shape, y.shape)) for x, y in zip(first, second)]
-    return nest.pack_like(found[0], shapes) if nest.is_nested(found[0]) else shapes[0]
-
-
-def ends_of_first_call(layer, name):
-    """`input_tensors` or `output_tensors` of the layer's first symbolic call: one tensor, or a list of them."""
-    if not layer._inbound_nodes:
-        raise AttributeError(f"Layer '{layer.name}' has never been called symbolically and has no {name} yet.")
-    tensors = getattr(layer._inbound_nodes[0], name)
-    return tensors[0] if len(tensors) == 1 else list(tensors)

@@ -8,29 +8,32 @@ one that equals what the layer would get anyway is left to the layers (`implied_
 NumPy in a step of its own.
 """
 
+import inspect
+
 import numpy as np
 
 from fastseq.errors import UnsupportedError
-from fastseq.layers import time_axis
-from fastseq.layers.base import Layer
+from fastseq.layers import binding, time_axis
 from fastseq.program.slots import Slot
-from fastseq.tensors import mask_rules, nest
-from fastseq.tensors.symbolic import KerasTensor
+from fastseq.tensors import arrays, mask_rules, nest
+from fastseq.tensors.operation import Operation
+from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 
 # What the options of operations are; True is no axis, though Python takes it for a number.
 _KINDS = {"axis": int, "keepdims": bool, "dtype": str}
 
 
-class MaskOperation(Layer):
+class MaskOperation(Operation):
     """One such operation; a subclass defines `call` on arrays and `result_shape` on shapes."""
 
     options = ()
     module = "keras.src.ops.numpy"
+    _is_python = True
 
     def __init__(self, name=None, **options):
         super().__init__(name=name)
         self.added = name is None
-        self.built = True
+        self._signature = inspect.signature(self.call)
         unknown = set(options) - set(self.options)
         if unknown:
             raise UnsupportedError(f"Operation '{self.name}' has options that are not supported: {sorted(unknown)}.")
@@ -40,16 +43,25 @@ class MaskOperation(Layer):
                 raise UnsupportedError(f"Operation '{self.name}' has {option}={value!r}, which is not supported.")
         self.values = {option: options.get(option) for option in self.options}
 
+    def __call__(self, *args, **kwargs):
+        arguments = binding.bind(self, args, kwargs)
+        return self._record(arguments).outputs if is_symbolic(arguments) else self.call(**arguments)
+
     def trace(self, p, arguments):
-        # What it computes of is a tensor, whatever masks that has.
-        bare = {
-            name: nest.map_structure(lambda leaf: leaf.with_mask(None) if isinstance(leaf, Slot) else leaf, value)
-            for name, value in arguments.items()
-        }
-        return super().trace(p, bare)
+        """Adds a step that computes it by NumPy. What it computes of is a tensor, whatever masks that has."""
+        structure = list(arguments.values())
+        slots = [leaf for leaf in nest.flatten(structure) if isinstance(leaf, Slot)]
+
+        def call(*values):
+            values = iter(values)
+            filled = nest.map_structure(lambda leaf: next(values) if isinstance(leaf, Slot) else leaf, structure)
+            return arrays.standardize(self.call(*filled), f"Operation '{self.name}'")
+
+        (output,) = p.python(self.name, call, slots, [call(*[np.zeros(slot.shape, slot.dtype) for slot in slots])])
+        return output
 
     def get_config(self):
-        return {"name": self.name, **self.values}
+        return {**super().get_config(), **self.values}
 
     def keeps_time(self, timed, shapes, arguments):
         time_axis.refuse(self, "it computes a mask by itself; streams follow the masks that layers hand on")
@@ -338,7 +350,7 @@ def implied_masks(graph):
 def _masks_unseen(layer, masks):
     """Whether masks may come out of a layer that the symbolic call of it does not show: a model's, a user's own."""
     if layer._is_python:
-        return type(layer).compute_mask is not Layer.compute_mask
+        return layer._computes_masks
     if not hasattr(layer, "predict"):
         return False
     inside, todo = [], [layer]

@@ -5,8 +5,8 @@ from collections import deque
 from fastseq.configs import policies
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.layers import mask_operations
-from fastseq.layers.base import Layer
 from fastseq.tensors import mask_rules, nest
+from fastseq.tensors.operation import Operation
 from fastseq.tensors.symbolic import KerasTensor
 
 # More calls than any model, nested ones counted through: 60 models, each calling the next twice, would be 10^18.
@@ -133,7 +133,7 @@ class _Reader:
         else:
             data = {key: value for key, value in entry.items() if key not in ("name", "inbound_nodes")}
             layer = deserialize_keras_object(data, self.custom_objects)
-        if not isinstance(layer, Layer):
+        if not isinstance(layer, Operation):
             raise FileFormatError(f"It is no layer but a {type(layer).__name__}.", layer=name)
         if layer.name != name and not layer._inbound_nodes:  # of a class whose config has no name
             layer.name = name

@@ -3,6 +3,7 @@
 import inspect
 
 from fastseq.data import predict as prediction
+from fastseq.layers import inference
 from fastseq.layers.base import Layer
 from fastseq.layers.walk import all_layers
 from fastseq.models.trainable import Trainable
@@ -122,7 +123,7 @@ class Model(Trainable, Layer):
     @all_or_nothing
     def predict_on_batch(self, x):
         """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
-        return prediction.plain(prediction.run(self, x))
+        return inference.plain(inference.run(self, x))
 
     def stream(self, batch_size=1):
         """A `fastseq.streaming.Stream`: the model timestep by timestep, with the states of its own kept between calls.

@@ -4,12 +4,11 @@ import warnings
 
 import numpy as np
 
-from fastseq.data import predict as prediction
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
 from fastseq.gradients.backward import Backward
-from fastseq.layers import binding
-from fastseq.layers.base import changes
+from fastseq.layers import binding, inference
+from fastseq.layers.weights import changes
 from fastseq.native import runtime
 from fastseq.native.kept_states import settled
 from fastseq.program.added_losses import collecting
@@ -177,7 +176,7 @@ def gradient_function(model, x, y, loss, sample_weight=None):
     from fastseq.training.compiled import Compiled
     from fastseq.training.targets import targets_for
 
-    prediction.run(model, x)  # which builds it
+    inference.run(model, x)  # which builds it
     compiled = Compiled(["output"], loss, None, None, None)
     y, weights = [np.asarray(y)], [None if sample_weight is None else np.asarray(sample_weight)]
     arguments = bound(model, x, training=True)

@@ -6,8 +6,8 @@ from collections import OrderedDict
 import numpy as np
 
 from fastseq import optimizers
-from fastseq.data import predict as prediction
 from fastseq.data.batches import class_weights
+from fastseq.layers import inference
 from fastseq.layers.walk import all_layers
 from fastseq.metrics.base import Metric
 from fastseq.native import runtime
@@ -112,7 +112,7 @@ class Trainer:
 
     def _build(self, x):
         if not self.model.built or getattr(self.model, "_functional", self) is None:
-            undone(prediction.run, self.model, x)
+            undone(inference.run, self.model, x)
 
     def _targets(self, y, sample_weight, class_weight):
         """Labels and sample weights, a list of one entry for each output."""
@@ -229,7 +229,7 @@ class Trainer:
         """Puts back the epoch's numbers that a killed run had; any batch tells what losses and metrics there are."""
         self._build(x)
         y, _ = self._targets(y, sample_weight, None)
-        outputs = undone(prediction.run, self.model, x)
+        outputs = undone(inference.run, self.model, x)
         self.compiled.prepare(y, nest.flatten(outputs))
         kept, self.kept_totals = self.kept_totals, None
         if [variable.shape for variable in self.totals()] != [value.shape for value in kept]:

@@ -6,7 +6,10 @@ sums as there are ids. They are computed once, by the kernel that computes them 
 
 import numpy as np
 
+from fastseq.layers.dense_steps import dense_steps
 from fastseq.program import packing
+from fastseq.program.builder import Builder
+from fastseq.program.program import Program
 
 # Bytes of sums that are made for a table, once. Looking them up was faster at every size tried, at 32 MB too (8,000
 # ids, 128 inputs, 256 units, 64 rows of 40 steps: 18% less time; 2,000 ids, 64 inputs, 128 units: 28%).
@@ -44,11 +47,6 @@ def looked_up_inputs(cell, sequences, go_backwards):
 
 def _products(table, kernel, bias):
     """table (n, I) kernel (I, N) + bias (N,), by the dense kernel."""
-    # Only here: programs are made of layers.
-    from fastseq.layers.dense_steps import dense_steps
-    from fastseq.program.builder import Builder
-    from fastseq.program.program import Program
-
     p = Builder()
     x, y = p.input(table.shape, "float32"), p.new((len(table), len(bias)))
     products = [(0, table.shape[1], packing.pack_dense(kernel, bias))]
