@@ -8,6 +8,7 @@ from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
+from fastseq.program.steps import slots_of
 from fastseq.streaming import _stream
 from fastseq.tensors import nest
 
@@ -175,7 +176,7 @@ def last_values(p, outputs, position):
 
 def _logits(p, values, outputs):
     """(values before a softmax at the end, False); (values, True) where there is none that can be left out."""
-    reads = sum(slot.buffer is values.buffer for step in p.steps for slot in _slots(step)) + sum(
+    reads = sum(slot.buffer is values.buffer for step in p.steps for slot in slots_of(step)) + sum(
         slot.buffer is values.buffer for slot in outputs
     )
     for i, step in reversed(list(enumerate(p.steps))):
@@ -193,11 +194,6 @@ def _logits(p, values, outputs):
             return fields["x"].reshaped(values.shape), False
         break
     return values, True
-
-
-def _slots(step):
-    found = step["fields"].values() if step["op"] is not None else step["inputs"] + step["outputs"]
-    return [value for value in found if isinstance(value, Slot)]
 
 
 def _scaled_arguments(steps, others, rows):

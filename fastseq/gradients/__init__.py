@@ -1,13 +1,11 @@
 """Reverse-mode differentiation of programs: for every step of a forward pass, the steps that give its gradients.
 
-There is one rule for each operation of src_c/ops.h through which a gradient can go (elementwise.py, products.py,
-recurrent.py, recurrent_general.py); a model is a list of such steps, so there is nothing to be said about layers.
+Each operation of src_c's FS_OPS through which a gradient can go has a rule, which the file that emits it registers
+(program/gradient_rules.py). A model is a list of such steps, so there is nothing to be said about layers.
 """
 
-from fastseq.gradients import elementwise, products, recurrent, recurrent_general
+from fastseq.gradients import recurrent
 from fastseq.gradients.backward import Backward
-
-_RULES = {**elementwise.RULES, **products.RULES, **recurrent.RULES, **recurrent_general.RULES}
 
 
 def append_backward(p, outputs, wanted, by_rows=False):
@@ -31,6 +29,6 @@ def append_backward(p, outputs, wanted, by_rows=False):
         if beside is not None and recurrent.is_pair(step, beside) and backward.reaches(step, beside):
             recurrent.both(backward, step, steps.pop())
         else:
-            backward.through(step, _RULES)
+            backward.through(step)
     p.layer_name = outer
     return [backward.found(slot) for slot in wanted]

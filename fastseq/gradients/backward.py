@@ -6,18 +6,12 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.native.kinds import OPERATIONS
-from fastseq.program.slots import Slot
+from fastseq.program.gradient_rules import rule_of
+from fastseq.program.slots import Slot, strides_of
+from fastseq.program.steps import ends_of
 
 # Operations whose results do not change with their inputs, but for jumps.
 _FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice"}
-
-
-def strides_of(shape):
-    strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
-    return strides[::-1]
 
 
 class Rows(typing.NamedTuple):
@@ -80,7 +74,7 @@ class Backward:
                 return False
         return True
 
-    def through(self, step, rules):
+    def through(self, step):
         """Adds the steps that give the gradients of what `step` reads, where what it writes has gradients."""
         if not self.reaches(step):
             return
@@ -89,11 +83,12 @@ class Backward:
             return
         if step["op"] in _FLAT or step.get("flat"):
             return
-        if step["op"] not in rules:
+        rule = rule_of(step["op"])
+        if rule is None:
             raise UnsupportedError(
                 f"Layer '{step['name']}' cannot be trained: no gradient is known of its operation {step['op']}."
             )
-        rules[step["op"]](self, step)
+        rule(self, step)
 
     def _through_python(self, step):
         if step.get("backward") is None:
@@ -203,12 +198,6 @@ class Backward:
 
 
 def _ends(step):
-    """(Slots that a step reads, Slots that it writes)."""
-    if step["op"] is None:
-        return [*step["inputs"], *step["weights"]], step["outputs"]
-    known = OPERATIONS[step["op"]][2]
-    read, written = [], []
-    for name, value in step["fields"].items():
-        if isinstance(value, Slot):
-            (written if known[name][0] == "out" else read).append(value)
-    return read, written
+    """(Slots that a step reads, a Python step's weights too, Slots that it writes)."""
+    read, written = ends_of(step)
+    return [*read, *step["weights"]] if step["op"] is None else read, written

@@ -5,7 +5,7 @@ import numpy as np
 from fastseq.gradients.backward import Rows
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS
 from fastseq.program.packing_steps import FROM_VALUE
-from fastseq.program.slots import Slot
+from fastseq.program.slots import Slot, strides_of
 
 _KIND_NAMES = {number: name for name, number in BINARY_KINDS.items()}
 _ACTIVATION_NAMES = {number: name for name, number in ACTIVATION_KINDS.items()}
@@ -30,31 +30,22 @@ def _binary(b, kind, sizes, left, right):
     return result
 
 
-def _copy(b, step):
+def copy_rule(b, step):
     f = step["fields"]
     sizes, x, y = _five(f, "n"), _five(f, "x"), _five(f, "y")
     dy = b.of(f["y"])
     if f["size"] != 4 or dy is None or 0 in sizes:
         return
-    contiguous = b.p.contiguous_copy(dy, sizes, y) if y != _strides(sizes, y) else dy
+    contiguous = b.p.contiguous_copy(dy, sizes, y) if y != strides_of(sizes, y) else dy
     b.add_strided(f["x"], sizes, x, Slot(contiguous.buffer, sizes, "float32", contiguous.offset))
 
 
-def _strides(sizes, given):
-    """Contiguous strides, with `given` where a size of 1 makes them say nothing."""
-    found, step = [], 1
-    for size, stride in zip(sizes[::-1], given[::-1]):
-        found.append(stride if size == 1 else step)
-        step *= size
-    return found[::-1]
-
-
-def _binary_rule(b, step):
+def binary_rule(b, step):
     f = step["fields"]
     kind, sizes = _KIND_NAMES[f["kind"]], _five(f, "n")
     if kind in ("at_least", "above") or kind.endswith("int32"):
         return
-    flat = _strides(sizes, [0] * 5)
+    flat = strides_of(sizes, [0] * 5)
     dy, x, z = (b.of(f["y"]), flat), (f["a"], _five(f, "a")), (f["b"], _five(f, "b"))
 
     def times(left, right):
@@ -101,15 +92,15 @@ def _memory(slot, sizes):
     return slot.buffer, sizes, "float32", slot.offset
 
 
-def _affine(b, step):
+def affine_rule(b, step):
     f = step["fields"]
     b.add(f["x"], b.p.affine(b.of(f["y"]), f["scale"], 0.0))
 
 
-def _select(b, step):
+def select_rule(b, step):
     f = step["fields"]
     sizes = _five(f, "n")
-    flat = _strides(sizes, [0] * 5)
+    flat = strides_of(sizes, [0] * 5)
     for letter in "ab":
         if not b.wants(f[letter]):
             continue
@@ -122,7 +113,7 @@ def _select(b, step):
         b.add_strided(f[letter], sizes, _five(f, letter), result)
 
 
-def _masking(b, step):
+def masking_rule(b, step):
     f = step["fields"]
     shape = (f["rows"], f["width"])
     dy = Slot(*_memory(b.of(f["y"]), shape))
@@ -130,7 +121,7 @@ def _masking(b, step):
     b.add(f["x"], b.p.select(mask, dy, _zero(b)))
 
 
-def _activation(b, step):
+def activation_rule(b, step):
     f = step["fields"]
     name = _ACTIVATION_NAMES[f["kind"]]
     plain_relu = name == "relu" and (f["p0"], f["p1"], f["p2"]) == (0.0, float("inf"), 0.0)
@@ -143,7 +134,7 @@ def _activation(b, step):
     b.add(f["x"], dx)
 
 
-def _row_activation(b, step):
+def row_activation_rule(b, step):
     f = step["fields"]
     name = _ACTIVATION_NAMES[f["kind"]]
     end = "x" if name in ("sparsemax", "glu") else "y"
@@ -156,7 +147,7 @@ def _row_activation(b, step):
     b.add(f["x"], dx)
 
 
-def _normalize(b, step):
+def normalize_rule(b, step):
     f = step["fields"]
     dx = b.p.new(f["x"].shape)
     sizes = {name: f[name] for name in ("outer", "n", "inner", "epsilon")}
@@ -164,7 +155,7 @@ def _normalize(b, step):
     b.add(f["x"], dx)
 
 
-def _embedding(b, step):
+def embedding_rule(b, step):
     f = step["fields"]
     table = f["table"]
     if not b.wants(table):
@@ -193,16 +184,3 @@ def _embedding_by_rows(b, f):
         "embedding_backward", ids=numbers, dy=b.of(f["y"]), d_table=gradient, count=count, width=width, rows=count + 1
     )  # fmt: skip
     b.set_rows(f["table"], Rows(gradient, places))
-
-
-RULES = {
-    "copy": _copy,
-    "binary": _binary_rule,
-    "affine": _affine,
-    "select": _select,
-    "masking": _masking,
-    "activation": _activation,
-    "row_activation": _row_activation,
-    "normalize": _normalize,
-    "embedding": _embedding,
-}

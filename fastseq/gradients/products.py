@@ -54,7 +54,7 @@ def _add_up(backward, partial, y):
     backward.step("reduce_sum", x=partial, y=y, k0=1, k1=1, k2=size, xk2=1, r0=1, r1=1, r2=count, xr2=size)
 
 
-def _dense(b, step):
+def dense_rule(b, step):
     f = step["fields"]
     source = source_of(b, step, "w")
     kernel, bias = source["kernel"], source["bias"]
@@ -79,7 +79,7 @@ def _dense(b, step):
         b.add_strided(f["x"], (rows, inputs), (f["x_stride"], 1), dx)
 
 
-def _matmul(b, step):
+def matmul_rule(b, step):
     f = step["fields"]
     assert not f["transpose_a"] and not f["transpose_b"]
     batch, m, k, n = f["batch"], f["m"], f["k"], f["n"]
@@ -92,6 +92,3 @@ def _matmul(b, step):
         db = b.p.new((batch, k, n))
         b.step("matmul", a=f["a"], b=dy, y=db, batch=batch, m=k, k=m, n=n, transpose_a=1)
         b.add(f["b"], db)
-
-
-RULES = {"dense": _dense, "matmul": _matmul}

@@ -106,7 +106,7 @@ class _WayBack:
         b.add(self._source["recurrent"], d_recurrent)
 
 
-def _recurrent(b, step):
+def recurrent_rule(b, step):
     if step["fields"]["batch"]:
         walk = _WayBack(b, step)
         walk.back()
@@ -140,6 +140,3 @@ def _input_weights(b, source, x, dz, rows, columns):
         # A GRU's second row, of the product with the state: as the first, but for the candidate.
         b.p.copy(d_bias, d_bias.at(inside), (inside // 3 * 2,), (1,), (1,))
     return d_bias
-
-
-RULES = dict.fromkeys(_STATE_PRODUCTS, _recurrent)

@@ -25,7 +25,7 @@ def _pieces(factors, masks, gates):
     return [(gate, 1) for gate in range(gates)] if factors is not None and masks > 1 else [(0, gates)]
 
 
-def _general(b, step):
+def general_rule(b, step):
     f = step["fields"]
     cell, batch, time, inputs, units = (f[name] for name in ("cell", "batch", "timesteps", "inputs", "units"))
     kernel, recurrent_kernel, bias = f["kernel"], f["recurrent_kernel"], f["bias"]
@@ -129,6 +129,3 @@ def _inputs(b, f, x, dz, columns):
                inputs=count * units, units=shape[2], x_stride=columns, y_stride=shape[2])  # fmt: skip
         apart = (shape[1] * shape[2], shape[2])
         b.add(x, _times_factors(b, dx, shape, apart, factors, f["x_masks"], gate))
-
-
-RULES = {"recurrent_general": _general}

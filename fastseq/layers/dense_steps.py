@@ -2,6 +2,9 @@
 
 from fastseq import activations
 from fastseq.native.kinds import ACTIVATION_KINDS
+from fastseq.program import gradient_rules
+
+gradient_rules.register("dense", "gradients.products:dense_rule")
 
 
 def dense_steps(p, x, y, products, rows, units, activation, softmax=False):

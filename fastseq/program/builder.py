@@ -8,8 +8,17 @@ import contextlib
 import numpy as np
 
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KINDS, OPERATIONS
+from fastseq.program import gradient_rules
 from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of
 from fastseq.tensors import mask_rules
+
+gradient_rules.register("copy", "gradients.elementwise:copy_rule")
+gradient_rules.register("binary", "gradients.elementwise:binary_rule")
+gradient_rules.register("affine", "gradients.elementwise:affine_rule")
+gradient_rules.register("select", "gradients.elementwise:select_rule")
+gradient_rules.register("activation", "gradients.elementwise:activation_rule")
+gradient_rules.register("row_activation", "gradients.elementwise:row_activation_rule")
+gradient_rules.register("embedding", "gradients.elementwise:embedding_rule")
 
 
 class Builder:

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+from fastseq.program import gradient_rules
+
+gradient_rules.register("masking", "gradients.elementwise:masking_rule")
+
 
 def joined(p, layer, masks, kind):
     """The logical `kind`, "or" or "and", of bool slots, which broadcast. Raises ValueError where they do not."""

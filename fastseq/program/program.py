@@ -13,6 +13,7 @@ import numpy as np
 from fastseq.native import _call, _native, runtime
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program.slots import Slot
+from fastseq.program.steps import slots_of
 from fastseq.tensors import nest
 
 
@@ -55,7 +56,7 @@ class Program(_call.NativeProgram):
             # A step that runs beside the next one keeps its memory until that one is done too.
             end = index + 1 if step.get("with_next") else index
             beside = index and self.steps[index - 1].get("with_next")
-            for slot in _slots_of(step):
+            for slot in slots_of(step):
                 buffer = slot.buffer
                 if buffer.kind == "arena":
                     start = index - 1 if beside else index
@@ -151,15 +152,9 @@ class Program(_call.NativeProgram):
         return rows
 
 
-def _slots_of(step):
-    if step["op"] is None:
-        return step["inputs"] + step["outputs"]
-    return [value for value in step["fields"].values() if isinstance(value, Slot)]
-
-
 def _without_unread_rows(steps, outputs):
     """Leaves out the steps of `Builder.rows_of` whose rows nobody reads: those who could took them from the table."""
-    used = Counter(id(slot.buffer) for step in steps for slot in _slots_of(step))
+    used = Counter(id(slot.buffer) for step in steps for slot in slots_of(step))
     used.update(id(slot.buffer) for slot in outputs)
     return [
         step for step in steps if step["op"] not in ("embedding", "one_hot") or used[id(step["fields"]["y"].buffer)] > 1

@@ -62,11 +62,12 @@ class Slot:
         return f"<Slot {self.shape} {self.dtype} {self.buffer.kind}>"
 
 
-def strides_of(shape):
+def strides_of(shape, of_ones=None):
+    """Strides, in elements, of a contiguous array; `of_ones` has those of sizes of 1, which say nothing."""
     strides, step = [], 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= size
+    for axis in reversed(range(len(shape))):
+        strides.append(of_ones[axis] if of_ones is not None and shape[axis] == 1 else step)
+        step *= shape[axis]
     return strides[::-1]
 
 

@@ -11,9 +11,9 @@ import warnings
 import numpy as np
 
 from fastseq.layers.walk import all_layers
-from fastseq.native.kinds import OPERATIONS
 from fastseq.program.builder import Builder
 from fastseq.program.slots import Slot
+from fastseq.program.steps import ends_of
 from fastseq.tensors import mask_rules, nest
 
 # What Keras 3.15 does, by the field of MaskRules in which the model's rules are others.
@@ -95,15 +95,12 @@ class _Numbered:
         for step in _needed(steps, {id(slot.buffer) for slot in wanted}):
             name, fields = step["name"], step.get("fields", {})
             if step["op"] is None:
-                reads, writes = step["inputs"], step["outputs"]
                 alone = ("python", name)
             else:
-                kinds = {key: kind for key, (kind, _, _) in OPERATIONS[step["op"]][2].items()}
                 slots = {key: value for key, value in fields.items() if isinstance(value, Slot)}
-                reads = [slot for key, slot in slots.items() if kinds[key] != "out"]
-                writes = [slot for key, slot in slots.items() if kinds[key] == "out"]
                 others = {key: _plain(value) for key, value in fields.items() if key not in slots}
                 alone = (step["op"], tuple(slots), tuple(others.items()))
+            reads, writes = ends_of(step)
             key = _digest(alone, *(self._of(slot) for slot in reads), *(slot.offset for slot in writes))
             for number, slot in enumerate(writes):
                 buffer = id(slot.buffer)
@@ -121,20 +118,11 @@ class _Numbered:
 def _needed(steps, live):
     found = []
     for step in reversed(steps):
-        slots = step["inputs"] + step["outputs"] if step["op"] is None else step["fields"].values()
-        buffers = {id(slot.buffer) for slot in slots if isinstance(slot, Slot)}
-        written = {id(slot.buffer) for slot in step["outputs"]} if step["op"] is None else _written(step)
+        read, written = ({id(slot.buffer) for slot in slots} for slots in ends_of(step))
         if written & live:
-            live |= buffers
+            live |= read | written
             found.append(step)
     return found[::-1]
-
-
-def _written(step):
-    known = OPERATIONS[step["op"]][2]
-    return {
-        id(value.buffer) for key, value in step["fields"].items() if isinstance(value, Slot) and known[key][0] == "out"
-    }
 
 
 def _plain(value):

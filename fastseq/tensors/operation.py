@@ -15,7 +15,7 @@ class Operation:
     built = True
     #: Whether a mask may come out of it where none goes in.
     makes_masks = False
-    #: The calls of the layers inside, where they are a graph: see models.functional.Calls.
+    #: The calls of the layers inside, where they are a graph: see models.calls.Calls.
     call_graph = None
     #: What it keeps from timestep to timestep: None, or "states", which `Builder.states` gives and takes.
     memory = None

@@ -4,6 +4,9 @@ import numpy as np
 
 from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
+from fastseq.program import gradient_rules
+
+gradient_rules.register("masking", "gradients.elementwise:masking_rule")
 
 
 class Masking(Layer):

@@ -8,8 +8,12 @@ from fastseq import requirements
 from fastseq.layers import time_axis
 from fastseq.layers.merge.merging import Merge, merged_dtype
 from fastseq.native import _native
+from fastseq.program import gradient_rules
 
 _EPSILON = 1e-7  # keras.config.epsilon(), below which a norm counts as this much
+
+gradient_rules.register("matmul", "gradients.products:matmul_rule")
+gradient_rules.register("normalize", "gradients.elementwise:normalize_rule")
 
 
 class Dot(Merge):

@@ -12,10 +12,14 @@ from fastseq.layers.base import Layer
 from fastseq.layers.recurrent.input_sums import looked_up_inputs
 from fastseq.native import _native
 from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
-from fastseq.program import packing, packing_steps
+from fastseq.program import gradient_rules, packing, packing_steps
 from fastseq.tensors.seeds import default_seed, first_number, seed_state
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
+
+for _operation in ("lstm", "gru", "gru_reset_before", "simple_rnn"):
+    gradient_rules.register(_operation, "gradients.recurrent:recurrent_rule")
+gradient_rules.register("recurrent_general", "gradients.recurrent_general:general_rule")
 
 
 class Gates:
