@@ -4,9 +4,12 @@ An older one fails somewhere inside, with a message about anything else. Each is
 by its own `__version__`; `tests/lowest_versions.sh` runs the tests with exactly these.
 """
 
+import importlib
 import re
 
 import numpy
+
+from fastseq.errors import missing_package
 
 # As in pyproject.toml.
 LOWEST = {"h5py": "3.10", "numpy": "1.26", "scipy": "1.11", "tqdm": "4.64"}
@@ -26,6 +29,23 @@ def check(module):
             name=name,
         )
     return module
+
+
+def load(name, purpose):
+    """The package of this name, imported and checked.
+
+    Args:
+        name (str): One of LOWEST.
+        purpose (str): What needs it, the subject of the sentence where it is missing.
+
+    Raises:
+        ImportError: It is not there, cannot be imported, or is too old; the message says what to install.
+    """
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        raise missing_package(name, purpose, error) from error
+    return check(module)
 
 
 def _numbers(version):

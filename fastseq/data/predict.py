@@ -273,11 +273,8 @@ class _Progress:
             if time.monotonic() - self.start < _BAR_DELAY or done == self.count:
                 return
             # Only here: importing tqdm takes longer than most runs.
-            import tqdm
-
-            self.bar = requirements.check(tqdm).tqdm(
-                total=self.count, initial=done, desc=self.name, unit="batch", file=sys.stderr
-            )
+            tqdm = requirements.load("tqdm", "The progress bar of predict(verbose=1)")
+            self.bar = tqdm.tqdm(total=self.count, initial=done, desc=self.name, unit="batch", file=sys.stderr)
             return
         self.bar.update(1)
 

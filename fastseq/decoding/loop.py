@@ -41,7 +41,7 @@ class Loop:
         """(a plan, rows that a worker has room for, workers, threads of each step)."""
         threads = runtime.get_num_threads()
         if min(window, steps) >= _FEWEST_WINDOWS and batch * window <= _MOST_WINDOWS:
-            plan = self.plans.find(
+            plan = self.plans.plan(
                 ("sliding", window), lambda: sliding_plan(self.plans, self.model, self.graph, self.tokens, window)
             )
             if plan is not None:
@@ -52,7 +52,7 @@ class Loop:
         workers = 1 if few or work < _LEAST_WORK else min(threads, batch)
         rows = min(-(-batch // workers), max(1, _MOST_ROWS // beam)) * beam
         carried = [(position, state.shape[1:], out) for (position, _, out), state in zip(self.carried, states)]
-        plan = self.plans.find(
+        plan = self.plans.plan(
             (rows, window, tuple(shape for _, shape, _ in carried)),
             lambda: StepPlan(self.plans, self.model, self.graph, self.tokens, window, self.output, carried, rows),
         )

@@ -1,11 +1,10 @@
 """A model's step as a program that src_c/decode.c runs over and over, for any number of rows up to a capacity."""
 
-import threading
-
 from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
 from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
 from fastseq.program.builder import Builder
+from fastseq.program.kept_programs import KeptPrograms
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
 from fastseq.program.steps import slots_of
@@ -123,34 +122,15 @@ class StepPlan(RowsPlan):
         super().__init__(trace, rows)
 
 
-class StepPlans(_stream.Epoch):
+class StepPlans(KeptPrograms, _stream.Epoch):
     """The StepPlans of one decoder. Cleared when a weight changes, as a ProgramCache."""
 
     def __init__(self):
-        self._plans = {}
-        self._lock = threading.Lock()
+        super().__init__(_MOST_PLANS)
 
-    def clear(self):
-        with self._lock:
-            self.epoch += 1
-            self._plans.clear()
-
-    def find(self, key, make):
+    def plan(self, key, make):
         """What `make()` gave for `key` and the active instruction set, which it is asked once."""
-        key = (key, runtime.active_isa())
-        with self._lock:
-            found, plan, epoch = key in self._plans, self._plans.pop(key, None), self.epoch
-            if found:
-                self._plans[key] = plan  # behind the others: the first is the one that was not used for longest
-        if not found:
-            plan = make()
-            with self._lock:
-                # A weight that changed meanwhile makes it right for now and no longer.
-                if epoch == self.epoch:
-                    self._plans[key] = plan
-                    if len(self._plans) > _MOST_PLANS:
-                        del self._plans[next(iter(self._plans))]
-        return plan
+        return self.find((key, runtime.active_isa()), make)[0]
 
 
 def builder_for(plans, model):

@@ -115,7 +115,7 @@ def run(model, path, count=1000, compare=False):
     print(
         f"One text at a time: {format_time(ours[0])} each (median; one call of the encoder, one of the decoder).\n"
         f"{count} at once: {format_time(ours[1] / count)} each. Kernels: {runtime.active_isa()}, "
-        f"threads: {runtime.get_num_threads()}."
+        f"threads: {runtime.threads_in_words()}."
     )
     if compare:
         _compare(path, texts, ids, previous, ours, written)

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import fastseq
-from fastseq import Input, Model, callbacks, layers, optimizers
+from fastseq import Input, Model, callbacks, layers, optimizers, requirements
 from fastseq.demo import curve, dates
 from fastseq.demo.reader import DateReader
 from fastseq.native import runtime
@@ -83,10 +83,10 @@ class Progress(callbacks.Callback):
 
     def __init__(self, epochs, per_epoch):
         super().__init__()
-        from tqdm import tqdm
-
         self.steps, self._epochs, self._shown = 0, epochs, {}
-        self._bar = tqdm(total=epochs * per_epoch, unit="step", file=sys.stderr, dynamic_ncols=True)
+        self._bar = requirements.load("tqdm", "train-demo").tqdm(
+            total=epochs * per_epoch, unit="step", file=sys.stderr, dynamic_ncols=True
+        )
 
     def on_epoch_begin(self, epoch, logs=None):
         self._bar.set_description(f"epoch {epoch + 1}/{self._epochs}", refresh=False)

@@ -10,12 +10,7 @@ _LOWEST = -1e10  # what Keras gives predictions outside the top k
 
 
 class _Ratio(Metric):
-    """True positives divided by them and another count, for each threshold.
-
-    thresholds: number or list of numbers from 0 to 1, by default 0.5: a prediction above it is positive. top_k: only
-    the k largest predictions of each sample may be positive, without thresholds whatever they are. class_id: look at
-    this class alone. Raises ValueError for thresholds out of range and for labels of another shape than predictions.
-    """
+    """True positives divided by them and another count, for each threshold."""
 
     _direction = "up"
     _other = None
@@ -77,9 +72,13 @@ class _Ratio(Metric):
 
 
 class Precision(_Ratio):
-    """How many of what was predicted positive is so."""
+    """How many of what was predicted positive is so.
 
-    __doc__ += "\n\n    " + _Ratio.__doc__.split("\n\n")[1].strip() + "\n    "
+    thresholds: number or list of numbers from 0 to 1, by default 0.5: a prediction above it is positive. top_k: only
+    the k largest predictions of each sample may be positive, without thresholds whatever they are. class_id: look at
+    this class alone. Raises ValueError for thresholds out of range and for labels of another shape than predictions.
+    """
+
     _other = "false_positives"
 
     def _missed(self, positive, predicted):
@@ -87,9 +86,13 @@ class Precision(_Ratio):
 
 
 class Recall(_Ratio):
-    """How many of what is positive was predicted so."""
+    """How many of what is positive was predicted so.
 
-    __doc__ += "\n\n    " + _Ratio.__doc__.split("\n\n")[1].strip() + "\n    "
+    thresholds: number or list of numbers from 0 to 1, by default 0.5: a prediction above it is positive. top_k: only
+    the k largest predictions of each sample may be positive, without thresholds whatever they are. class_id: look at
+    this class alone. Raises ValueError for thresholds out of range and for labels of another shape than predictions.
+    """
+
     _other = "false_negatives"
 
     def _missed(self, positive, predicted):

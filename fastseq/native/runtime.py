@@ -124,19 +124,27 @@ def force_isa(name):
         raise ValueError(f"The instruction set {name!r} is not available here. There are: {known}.")
 
 
+def threads_in_words():
+    """The most threads one call uses, and whether this build can use them."""
+    return f"{get_num_threads()}{'' if _native.has_openmp() else ' (built without OpenMP: 1 is used)'}"
+
+
 def show_config():
     """Prints the version, the instruction set, threads, compiler and BLAS of this installation."""
     import numpy
-    import scipy
 
-    requirements.check(scipy)
-    blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    try:
+        scipy = requirements.load("scipy", "BLAS")
+        blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
+        blas = f"{blas['name']} {blas['version']}, through SciPy {scipy.__version__}"
+    except ImportError as error:  # what is wrong with an installation is what this is printed for
+        blas = f"none ({error})"
     rows = {
         "fastseq": __version__,
         "ISA": f"{active_isa()} (available: {', '.join(available_isas())})",
-        "threads": f"{get_num_threads()}{'' if _native.has_openmp() else ' (built without OpenMP: 1 is used)'}",
+        "threads": threads_in_words(),
         "compiler": _native.compiler(),
-        "BLAS": f"{blas['name']} {blas['version']}, through SciPy {scipy.__version__}",
+        "BLAS": blas,
         "NumPy": numpy.__version__,
         "Python": f"{platform.python_version()} on {sys.platform} {platform.machine()}",
     }

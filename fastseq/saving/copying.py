@@ -90,10 +90,14 @@ def restored(state):
     how the model was compiled.
     """
     _check(state)
-    for name, found in state["objects"].items():
-        # Where it came by value, as cloudpickle brings what a notebook defines, no decorator has run here.
-        register_as(name, found)
-    return _restored(state)[0]
+    try:
+        for name, found in state["objects"].items():
+            # Where it came by value, as cloudpickle brings what a notebook defines, no decorator has run here.
+            register_as(name, found)
+        return _restored(state)[0]
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        # What is in a damaged dict may be missing, or be anything.
+        raise FileFormatError(f"this is no sound state of a {state['kind']}: {error!r}") from error
 
 
 def _restored(state):

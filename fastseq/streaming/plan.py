@@ -6,8 +6,6 @@ makes at t out of what it got up to t, and is then traced on the timesteps of on
 of what was before.
 """
 
-import threading
-
 import numpy as np
 
 from fastseq.layers.mask_operations import MaskOperation
@@ -15,6 +13,7 @@ from fastseq.layers.time_axis import refuse
 from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
 from fastseq.program.builder import Builder
+from fastseq.program.kept_programs import KeptPrograms
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
 from fastseq.streaming import _stream
@@ -102,34 +101,15 @@ def _work(step):
     return 20 * sum(slot.size for slot in fields.values() if isinstance(slot, Slot) and slot.buffer.kind != "constant")
 
 
-class Plans(_stream.Epoch):
+class Plans(KeptPrograms, _stream.Epoch):
     """The plans of one model, shared by its streams. Cleared when a weight changes, as a ProgramCache."""
 
     def __init__(self):
-        self._plans = {}
-        self._lock = threading.Lock()
+        super().__init__(_MOST_PROGRAMS)
 
-    def clear(self):
-        with self._lock:
-            self.epoch += 1
-            self._plans.clear()
-
-    def find(self, model, batch, time):
+    def plan(self, model, batch, time):
         """(the Plan, the epoch it belongs to)."""
-        key = (batch, time, runtime.active_isa())
-        with self._lock:
-            plan, epoch = self._plans.pop(key, None), self.epoch
-            if plan is not None:
-                self._plans[key] = plan  # behind the others: the first is the one that was not used for longest
-        if plan is None:
-            plan = Plan(model, self, batch, time)
-            with self._lock:
-                # A weight that changed meanwhile makes it right for now and no longer.
-                if epoch == self.epoch:
-                    self._plans[key] = plan
-                    if len(self._plans) > _MOST_PROGRAMS:
-                        del self._plans[next(iter(self._plans))]
-        return plan, epoch
+        return self.find((batch, time, runtime.active_isa()), lambda: Plan(model, self, batch, time))
 
 
 def plans_of(model):

@@ -32,7 +32,7 @@ class Stream(_stream.StreamCore):
         self.model = model
         self.batch_size = int(batch_size)
         self._plans = plans_of(model)
-        plan, _ = self._plans.find(model, self.batch_size, 1)
+        plan, _ = self._plans.plan(model, self.batch_size, 1)
         self._states = plan.states
         self._own([np.array(array, np.float32, order="C") for array in plan.start * 2])
         self._prepare()
@@ -100,7 +100,7 @@ class Stream(_stream.StreamCore):
         self._bind(plan.program, self._plans, epoch, inputs, outputs, plan.most_timesteps < 1000)
 
     def _plan(self, time):
-        plan, epoch = self._plans.find(self.model, self.batch_size, time)
+        plan, epoch = self._plans.plan(self.model, self.batch_size, time)
         if plan.states != self._states:
             raise ValueError(
                 f"Model '{self.model.name}' has other layers than its stream was made for: make a new one."

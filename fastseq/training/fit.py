@@ -33,11 +33,6 @@ def _is_whole(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _validated(epoch, frequency):
-    """Whether there is a validation after an epoch. frequency: every how many, or a list of their numbers, from 1."""
-    return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
-
-
 def fit(
     model, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
     sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size, validation_freq,
@@ -46,105 +41,138 @@ def fit(
     trainer = model._trainer_for("fit")
     turn = Turn(trainer, trains=True)
     try:
-        return _fit(
-            model, trainer, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
-            class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
-            validation_freq,
+        verbose = check_verbose(verbose)
+        batch_size, steps_per_epoch = positive("batch_size", batch_size), positive("steps_per_epoch", steps_per_epoch)
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            if not _is_whole(value) or value < 0:
+                raise ValueError(f"{name} is a whole number from 0, got {value!r}.")
+        if validation_split and validation_data is None:
+            (x, y, sample_weight), validation_data = batches.split(x, y, sample_weight, validation_split)
+        source = batches.source(x, y, sample_weight, batch_size, steps_per_epoch, shuffle)
+        batches.check_stateful(model, source, "fit", int(epochs))
+        validation = _Validation(
+            model, validation_data, positive("validation_batch_size", validation_batch_size) or batch_size,
+            positive("validation_steps", validation_steps), validation_freq,
         )  # fmt: skip
+        return _Fit(model, trainer, source, validation, int(epochs), steps_per_epoch, class_weight, verbose).run(
+            callbacks, int(initial_epoch)
+        )
     finally:
         turn.over()
 
 
-def _fit(
-    model, trainer, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle,
-    class_weight, sample_weight, initial_epoch, steps_per_epoch, validation_steps, validation_batch_size,
-    validation_freq,
-):  # fmt: skip
-    verbose = check_verbose(verbose)
-    batch_size, steps_per_epoch = positive("batch_size", batch_size), positive("steps_per_epoch", steps_per_epoch)
-    validation_steps = positive("validation_steps", validation_steps)
-    validation_batch_size = positive("validation_batch_size", validation_batch_size)
-    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
-        if not _is_whole(value) or value < 0:
-            raise ValueError(f"{name} is a whole number from 0, got {value!r}.")
-    epochs, initial_epoch = int(epochs), int(initial_epoch)
-    if not isinstance(validation_freq, (list, tuple)):
-        validation_freq = positive("validation_freq", validation_freq)
-    if validation_split and validation_data is None:
-        (x, y, sample_weight), validation_data = batches.split(x, y, sample_weight, validation_split)
-    source = batches.source(x, y, sample_weight, batch_size, steps_per_epoch, shuffle)
-    batches.check_stateful(model, source, "fit", epochs)
-    validation = None
-    if validation_data is not None:
-        if isinstance(validation_data, (tuple, list)):
-            parts = batches.parts_of(validation_data)
-            validation = batches.source(*parts, validation_batch_size or batch_size, validation_steps)
-        else:
-            validation = batches.source(validation_data, None, None, None, validation_steps)
-        batches.check_stateful(model, validation, "fit (for validation)")
-    steps = _steps(source, steps_per_epoch)
-    listed = callbacks
-    if not isinstance(callbacks, CallbackList):
-        listed = CallbackList(
-            callbacks, add_history=True, model=model, verbose=verbose, epochs=epochs, steps=steps
-        )  # fmt: skip
-    model.stop_training = False
-    model._initial_epoch, model._initial_batch = initial_epoch, 0
-    logs = {}
-    listed.on_train_begin()
-    # BackupAndRestore may have set where to begin, and what the order of the rows depends on.
-    source.begin(trainer.seed, initial_epoch)
-    with interrupts.listening():
-        finite = True
-        for epoch in range(model._initial_epoch, epochs):
-            trainer.reset_results()
-            listed.on_epoch_begin(epoch)
-            start, model._initial_batch = model._initial_batch, 0
-            if start and trainer.kept_totals and not isinstance(source, batches.Iterated):
-                trainer.go_on(*next(source.batches(epoch)))
-            with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
-                done = start
-                # A run that was killed after the step that stopped it has the epoch's end alone left to do.
-                stopped = start and model.stop_training
-                for batch in () if stopped else _limited(source.batches(epoch, start), steps_per_epoch, start):
-                    listed.on_train_batch_begin(done)
-                    # Ctrl-C comes before a step or after it; in long kernels at once, then the step changes nothing.
-                    with interrupts.whole(kernels_stop=True):
-                        trainer.train(*batch, class_weight=class_weight)
-                    logs = trainer.results()
-                    if finite and not math.isfinite(logs["loss"]):
-                        finite = False
-                        _warn_of_loss(model, logs["loss"], epoch, done)
-                    listed.on_train_batch_end(done, logs)
-                    done += 1
-                    bar.update(logs)
-                    if model.stop_training:
-                        break
-                # Nor has one that was killed after an epoch's last step more to do.
-                if done == start and not stopped and not (start and source.count(epoch) in (start, None)):
-                    warnings.warn(
-                        f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=4
-                    )
+class _Validation:
+    """The data that is evaluated after some epochs. frequency: every how many, or a list of their numbers, from 1."""
+
+    def __init__(self, model, data, batch_size, steps, frequency):
+        self._frequency = frequency if isinstance(frequency, (list, tuple)) else positive("validation_freq", frequency)
+        self._steps, self._source = steps, None
+        if data is not None:
+            parts = batches.parts_of(data) if isinstance(data, (tuple, list)) else (data, None, None)
+            self._source = batches.source(*parts, batch_size if isinstance(data, (tuple, list)) else None, steps)
+            batches.check_stateful(model, self._source, "fit (for validation)")
+
+    def after(self, epoch):
+        """Whether there is one after an epoch, counted from 0."""
+        if self._source is None:
+            return False
+        frequency = self._frequency
+        return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
+
+    def numbers(self, model, trainer, listed):
+        """Losses and metrics by name, "val_" before each."""
+        found = evaluate_source(model, trainer, self._source, self._steps, listed)
+        return {f"val_{name}": value for name, value in found.items()}
+
+
+class _Fit:
+    """One run of `fit`: epochs of steps, with what the callbacks are told."""
+
+    def __init__(self, model, trainer, source, validation, epochs, steps_per_epoch, class_weight, verbose):
+        self._model, self._trainer, self._source, self._validation = model, trainer, source, validation
+        self._epochs, self._steps_per_epoch = epochs, steps_per_epoch
+        self._class_weight, self._verbose = class_weight, verbose
+        self._steps = _steps(source, steps_per_epoch)
+        self._finite = True  # whether all losses were
+
+    def run(self, callbacks, initial_epoch):
+        """The model's History."""
+        model, source = self._model, self._source
+        listed = self._listed = callbacks
+        if not isinstance(callbacks, CallbackList):
+            listed = self._listed = CallbackList(
+                callbacks, add_history=True, model=model, verbose=self._verbose, epochs=self._epochs, steps=self._steps
+            )
+        model.stop_training = False
+        model._initial_epoch, model._initial_batch = initial_epoch, 0
+        logs = {}
+        listed.on_train_begin()
+        # BackupAndRestore may have set where to begin, and what the order of the rows depends on.
+        source.begin(self._trainer.seed, initial_epoch)
+        with interrupts.listening():
+            for epoch in range(model._initial_epoch, self._epochs):
+                found = self._epoch(epoch)
+                if found is None:
                     break
-                if steps_per_epoch is not None and done < steps_per_epoch and not model.stop_training:
-                    warnings.warn(
-                        f"Model '{model.name}': the input ran out of data after {done} of {steps_per_epoch} steps.",
-                        stacklevel=4,
-                    )
-                logs = trainer.results()
-                if validation is not None and _validated(epoch, validation_freq):
-                    found = evaluate_source(model, trainer, validation, validation_steps, listed)
-                    logs = dict(sorted((logs | {f"val_{name}": value for name, value in found.items()}).items()))
-                bar.end(logs)
-            source.epoch_ended()
-            listed.on_epoch_end(epoch, logs)
+                logs = found
+                source.epoch_ended()
+                listed.on_epoch_end(epoch, logs)
+                if model.stop_training:
+                    break
+        if self._epochs and self._trainer.optimizer.built:
+            with interrupts.whole():
+                self._trainer.optimizer.finalize_variable_values(model.trainable_variables)
+        listed.on_train_end(logs)
+        return model.history
+
+    def _epoch(self, epoch):
+        """An epoch's numbers; None where there was no data for it."""
+        model, trainer, source = self._model, self._trainer, self._source
+        trainer.reset_results()
+        self._listed.on_epoch_begin(epoch)
+        start, model._initial_batch = model._initial_batch, 0
+        if start and trainer.kept_totals and not isinstance(source, batches.Iterated):
+            trainer.go_on(*next(source.batches(epoch)))
+        with _Bar(f"Epoch {epoch + 1}/{self._epochs}", self._steps, self._verbose, start) as bar:
+            # A run that was killed after the step that stopped it has the epoch's end alone left to do.
+            stopped = start and model.stop_training
+            done = start if stopped else self._batches(epoch, start, bar)
+            # A run that was killed after the last step of an epoch has the epoch's end alone left to do, too.
+            if done == start and not stopped and not (start and source.count(epoch) in (start, None)):
+                _warn(f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.")
+                return None
+            wanted = self._steps_per_epoch
+            if wanted is not None and done < wanted and not model.stop_training:
+                _warn(f"Model '{model.name}': the input ran out of data after {done} of {wanted} steps.")
+            logs = trainer.results()
+            if self._validation.after(epoch):
+                logs = dict(sorted((logs | self._validation.numbers(model, trainer, self._listed)).items()))
+            bar.end(logs)
+        return logs
+
+    def _batches(self, epoch, start, bar):
+        """Trains on the epoch's batches from number `start` on; how many are done then, of all."""
+        model, trainer, done = self._model, self._trainer, start
+        for batch in _limited(self._source.batches(epoch, start), self._steps_per_epoch, start):
+            self._listed.on_train_batch_begin(done)
+            # Ctrl-C comes before a step or after it; in long kernels at once, then the step changes nothing.
+            with interrupts.whole(kernels_stop=True):
+                trainer.train(*batch, class_weight=self._class_weight)
+            logs = trainer.results()
+            if self._finite and not math.isfinite(logs["loss"]):
+                self._finite = False
+                _warn_of_loss(model, logs["loss"], epoch, done)
+            self._listed.on_train_batch_end(done, logs)
+            done += 1
+            bar.update(logs)
             if model.stop_training:
                 break
-    if epochs and trainer.optimizer.built:
-        with interrupts.whole():
-            trainer.optimizer.finalize_variable_values(model.trainable_variables)
-    listed.on_train_end(logs)
-    return model.history
+        return done
+
+
+def _warn(text):
+    """A warning that names the line which called `Model.fit`."""
+    warnings.warn(text, stacklevel=6)
 
 
 def _warn_of_loss(model, loss, epoch, batch):
@@ -153,7 +181,7 @@ def _warn_of_loss(model, loss, epoch, batch):
         f"Model '{model.name}': the loss is {loss} from epoch {epoch + 1}, batch {batch + 1} on. Training goes on; "
         "callbacks=[fastseq.callbacks.TerminateOnNaN()] would stop it. Look for NaN or infinity in x, y and "
         "sample_weight; if there is none, try a lower learning rate, or clipnorm=1.0 in the optimizer.",
-        stacklevel=5,
+        stacklevel=7,
     )
 
 
@@ -239,11 +267,8 @@ class _Bar:
         self._bar = None
         if verbose == 1:
             # Only here: importing tqdm takes longer than training a small model.
-            import tqdm
-
-            self._bar = requirements.check(tqdm).tqdm(
-                total=steps, initial=start, desc=title, unit="batch", file=sys.stderr
-            )
+            tqdm = requirements.load("tqdm", "The progress bar of fit(verbose=1)")
+            self._bar = tqdm.tqdm(total=steps, initial=start, desc=title, unit="batch", file=sys.stderr)
 
     def __enter__(self):
         return self

@@ -112,7 +112,7 @@ def test_no_one_hot_rows_and_no_softmax_are_made():
         model, count = one_step(kind)
         decoder = Decoder(model, start_id=2, max_length=3)
         decoder.greedy(states_of(count, 5))
-        (plan,) = decoder._loop.plans._plans.values()
+        (plan,) = decoder._loop.plans.values()
         operations = [step["op"] for step in plan.program.steps]
         assert "one_hot" not in operations or kind == "GRU over one-hot rows without time"
         assert not any(step["fields"].get("softmax") for step in plan.program.steps)

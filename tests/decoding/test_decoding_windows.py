@@ -98,7 +98,7 @@ def test_windows_side_by_side_give_the_same_bits(name, monkeypatch):
             for threads in (1, 2):
                 with fastseq.num_threads(threads):
                     same(generate(model, ids, steps, end_id=end, **options), whole)
-    kept = generation._generators[model][False].plans._plans
+    kept = generation._generators[model][False].plans._found
     assert [bool(plan) for (key, _), plan in kept.items() if key[0] == "sliding"] == [slides]
 
 

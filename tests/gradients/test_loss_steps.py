@@ -173,7 +173,7 @@ def trained(loss, more=(), units=3, activation="softmax", **compiled):
 def target_of(model, y, sample_weight=None):
     x = np.random.default_rng(0).standard_normal((len(y), 4, 2)).astype("f")
     model.train_on_batch(x, y, sample_weight)
-    return list(model._trainer._programs.values())[-1].target
+    return list(model._trainer.train_step._programs.values())[-1].target
 
 
 ONE_HOT = np.eye(3, dtype="f")[[0, 2, 1, 1, 0, 2]]
@@ -223,7 +223,7 @@ def test_labels_of_one_form_after_another():
     y = ONE_HOT.argmax(-1).astype("f")
     assert isinstance(target_of(model, y), NativeTarget)
     assert isinstance(target_of(model, y + 0.25), PythonTarget)
-    assert len(model._trainer._programs) == 2
+    assert len(model._trainer.train_step._programs) == 2
 
 
 def test_classes_outside_raise_before_anything_changes():

@@ -25,7 +25,7 @@ def test_a_constant_is_read_from_where_its_slot_begins():
 def training_steps(model, x, y):
     model.compile("sgd", "mse")
     model.train_on_batch(x, y)
-    return next(iter(model._trainer._programs.values()))._program.steps
+    return next(iter(model._trainer.train_step._programs.values()))._program.steps
 
 
 @pytest.mark.parametrize("cell", [layers.LSTM, layers.GRU, layers.SimpleRNN])
@@ -123,14 +123,14 @@ def test_plans_of_streams_and_decoders_used_last_stay():
 
     model = fastseq.Sequential([fastseq.Input((None, 2)), layers.GRU(2, return_sequences=True)])
     plans = plans_of(model)
-    first, _ = plans.find(model, 1, 1)
+    first, _ = plans.plan(model, 1, 1)
     for size in range(2, 80):
-        plans.find(model, size, 1)
-        assert plans.find(model, 1, 1)[0] is first
-    assert len(plans._plans) == 64
+        plans.plan(model, size, 1)
+        assert plans.plan(model, 1, 1)[0] is first
+    assert len(plans) == 64
     steps = StepPlans()
     for number in range(80):
-        steps.find(number, object)
-        kept = steps.find("kept", object)
-        assert steps.find("kept", object) is kept
-    assert len(steps._plans) == 64
+        steps.plan(number, object)
+        kept = steps.plan("kept", object)
+        assert steps.plan("kept", object) is kept
+    assert len(steps) == 64

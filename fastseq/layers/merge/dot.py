@@ -120,9 +120,7 @@ class Dot(Merge):
 
 
 def _use_blas():
-    import scipy
-
-    requirements.check(scipy)
+    requirements.load("scipy", "The layer Dot")
     _native.use_blas()
 
 

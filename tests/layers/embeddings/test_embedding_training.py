@@ -57,7 +57,7 @@ def test_same_weights_as_with_a_dense_gradient(name, options, width, monkeypatch
             monkeypatch.setattr(fused, "possible", lambda optimizer, variables: False)
         for x, y in batches():
             made.train_on_batch(x, y)
-        programs = list(made._trainer._programs.values())
+        programs = list(made._trainer.train_step._programs.values())
         assert len(programs) == 2 and all((program.updates is None) == dense for program in programs)
         found.append(made.get_weights() + [variable.numpy() for variable in made.optimizer.variables])
     exact = "clipped" not in name or name == "RMSprop clipped"
@@ -89,7 +89,7 @@ def test_which_tables_go_by_rows():
 def steps_of(made, x=None, y=None):
     x, y = next(batches()) if x is None else (x, y)
     made.train_on_batch(x, y)
-    return [step["op"] for step in next(iter(made._trainer._programs.values()))._program.steps]
+    return [step["op"] for step in next(iter(made._trainer.train_step._programs.values()))._program.steps]
 
 
 def test_gradients_that_leave_the_program_are_dense():
