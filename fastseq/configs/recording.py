@@ -55,6 +55,10 @@ class Recording:
         self._seen.append(layer)
         return self._numbers.setdefault(id(layer), len(self._numbers))
 
+    def by_number(self, found):
+        """{number: found[id(layer)]} of the numbered layers that `found`, a dict by ids, has."""
+        return {number: found[key] for key, number in self._numbers.items() if key in found}
+
     def array(self, value):
         """The config of an array, which may be a whole matrix of word vectors: its number."""
         number = next((number for number, array in enumerate(self.arrays) if array is value), len(self.arrays))

@@ -5,6 +5,7 @@ A config is data. What its words may lead to is a closed set: the names in table
 tells a built-in of Keras from a user's class of the same name. https://keras.io/api/models/model_saving_apis/
 """
 
+import contextlib
 import inspect
 import threading
 import types
@@ -30,11 +31,21 @@ class ObjectSharingScope:
 
     def __enter__(self):
         self._outer = getattr(_state, "shared", None)
-        _state.shared = {}
+        _state.shared = dict(getattr(_state, "made", {}))
         return self
 
     def __exit__(self, *exception):
         _state.shared = self._outer
+
+
+@contextlib.contextmanager
+def already_made(objects):
+    """Within it, in this thread, these objects stand for their ``shared_object_id``: dict number -> object."""
+    _state.made = objects
+    try:
+        yield
+    finally:
+        _state.made = {}
 
 
 def serialize_keras_object(obj):

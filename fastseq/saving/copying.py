@@ -55,6 +55,11 @@ def state_of(item, by_reference=False):
 
     by_reference: what is not registered goes into "objects" too, under names of its own; else UnregisteredError.
     """
+    return _noted_state(item, by_reference)[0]
+
+
+def _noted_state(item, by_reference):
+    """(what `state_of` gives, the Recording of its config)."""
     with recording.Recording(by_reference) as noted:
         config = _config(item)
     state = {
@@ -65,10 +70,10 @@ def state_of(item, by_reference=False):
     if state["kind"] == "layer":
         if getattr(item, "compile_config", None) is not None:  # as the file that it comes from had it
             state["compile_config"] = json.dumps(item.compile_config)
-        return {**state, **carried.collect(item)}
+        return {**state, **carried.collect(item)}, noted
     if state["kind"] == "optimizer":
-        return {**state, "optimizer": carried.of_optimizer(item)}
-    return {**state, "value": item._value, "trainable": [item.trainable, item.listed_trainable]}
+        return {**state, "optimizer": carried.of_optimizer(item)}, noted
+    return {**state, "value": item._value, "trainable": [item.trainable, item.listed_trainable]}, noted
 
 
 def _kind(item):
@@ -181,9 +186,12 @@ def deep_copy(item, memo=None):
     """A layer, model, optimizer or `Variable` of its own with the same weights, states and all that a pickle holds.
 
     Classes and functions in it need not be registered: they are at hand, and are the same in the copy.
-    memo: as copy.deepcopy has it; the layers and weights in `item` go into it beside `item`.
+    memo: as copy.deepcopy has it: a layer in `item` that was copied before stays that copy, and the layers and weights
+    in `item` go into it beside `item`.
     """
-    made, parts = _restored(state_of(item, by_reference=True))
+    state, noted = _noted_state(item, by_reference=True)
+    with serialization.already_made(noted.by_number(memo or {})):
+        made, parts = _restored(state)
     if memo is not None and parts:
         for path, own in carried.parts(item).items():
             if path not in parts:

@@ -79,3 +79,14 @@ def test_an_extension_that_does_not_load_raises_as_python_says_it(clone, name):
     out, error = import_in(clone, f"import fastseq.{name}")
     assert out == ""
     assert str(extension(clone, name)) in error and "not built" not in error
+
+
+def test_every_module_is_imported_without_docstrings():
+    """As under -OO, where they are None."""
+    program = """
+import importlib, pkgutil, fastseq
+for module in pkgutil.walk_packages(fastseq.__path__, "fastseq."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+"""
+    subprocess.run([sys.executable, "-OO", "-c", program], timeout=120, check=True)

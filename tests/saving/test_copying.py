@@ -173,6 +173,30 @@ def test_a_deep_copy_of_several_things_keeps_what_they_share():
     assert all(own is same for own, same in zip(made["weights"], made["model"].weights, strict=True))
 
 
+def test_what_a_deep_copy_shares_does_not_depend_on_the_order():
+    inner = fastseq.Sequential([layers.Input((3,)), layers.Dense(2)])
+    x = layers.Input((3,))
+    outer = fastseq.Model(x, layers.Dense(1)(inner(x)))
+    outer.compile("sgd", "mse")
+    for order in ([outer, inner], [inner, outer], [inner.layers[0], outer, inner]):
+        copied = copy.deepcopy(order)
+        whole, part = (copied[order.index(model)] for model in (outer, inner))
+        assert whole.layers[1] is part and part is not inner
+        if len(order) == 3:
+            assert part.layers[0] is copied[0]
+        ones = np.ones((1, 3), "f")
+        np.testing.assert_array_equal(whole(ones), outer(ones))
+        whole.fit(ones, np.ones((1, 1)), verbose=0)
+        np.testing.assert_array_equal(part(ones), whole.layers[1](ones))
+        assert not np.array_equal(part(ones), inner(ones))
+
+
+def test_two_models_that_share_a_layer_share_it_as_deep_copies():
+    shared, x, y = layers.Dense(3), layers.Input((3,)), layers.Input((3,))
+    first, second = copy.deepcopy([fastseq.Model(x, shared(x)), fastseq.Model(y, layers.Dense(2)(shared(y)))])
+    assert first.layers[1] is second.layers[1] and first.layers[1] is not shared
+
+
 @pytest.mark.tensorflow
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # whose state Keras loses
 @pytest.mark.parametrize("way", [copy.deepcopy, pickled])

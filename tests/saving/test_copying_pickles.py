@@ -8,6 +8,7 @@ import pickle
 import pickletools
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -370,3 +371,22 @@ def test_a_class_of_a_script_goes_to_workers_and_back(tmp_path):
 def fitted(own):
     own.fit(X, Y, batch_size=4, verbose=0)
     return own
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_damaged_state_is_refused_as_a_file_is(missing):
+    """Whatever part is missing, or is something else."""
+    model = fastseq.Sequential([layers.Input((3, 2)), layers.GRU(2, stateful=False), layers.Dense(1)])
+    model.compile("adam", "mse")
+    for key in copying.state_of(model):
+        for value in (None,) if missing else (None, 3, "x", [], {}, [3], {"x": None}):
+            state = dict(copying.state_of(model))
+            state[key] = value
+            if missing:
+                del state[key]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    copying.restored(state)
+                except ValueError:  # FileFormatError is one
+                    pass
