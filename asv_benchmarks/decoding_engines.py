@@ -12,23 +12,9 @@ import numpy as np
 from decoding_compiled import jax_engine, tensorflow_engine, torch_engine
 from decoding_onnx import bound_engine, loop_engine, run_engine
 from decoding_tasks import START, all_tasks
-from engine_tools import Unsupported
+from engine_tools import Unsupported, one_step
 from engines import serve
 from engines_keras import build
-
-
-def one_step(library, task):
-    """The tutorials' one-step model of fastseq or keras, with the task's weights: [rows, h, c] -> [shares, h, c]."""
-    made, [recurrent, dense] = library.layers, task.cell.steps
-    last = library.Input((None, task.vocabulary))
-    states = [library.Input((recurrent.units,)) for _ in range(2)]
-    lstm = made.LSTM(recurrent.units, return_sequences=True, return_state=True)
-    letters = made.Dense(dense.units, activation="softmax")
-    decoded, *after = lstm(last, initial_state=states)
-    model = library.Model([last, *states], [letters(decoded), *after])
-    for layer, weights in zip((lstm, letters), task.cell.weights()):
-        layer.set_weights(weights)
-    return model
 
 
 def fastseq_engine(threads):

@@ -15,10 +15,10 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import peers
 import report
 from decoding_engines import ENGINES
 from decoding_tasks import all_tasks
+from worker import Worker, compiled, in_turn, installed, machine, peak_gflops, sum_over, versions
 
 # engine -> (its package's name in peers.py, what its loop is)
 LOOPS = {
@@ -47,7 +47,7 @@ def measure(task, index, workers, rounds, seconds):
         wrong = int((found != expected).sum())
         return {"failed": f"{wrong} of {expected.size} tokens differ"} if wrong else {}
 
-    return peers.in_turn(index, checked, workers, rounds, seconds)
+    return in_turn(index, checked, workers, rounds, seconds)
 
 
 def table(results):
@@ -75,11 +75,11 @@ def _short(value):
 def bandwidth(cpus, size):
     """GB/s at which these CPUs read `size` bytes again and again, each its share, by bandwidth.c; None without one."""
     with tempfile.TemporaryDirectory() as folder:
-        program = peers.compiled("bandwidth.c", folder, ["-march=native"])
+        program = compiled("bandwidth.c", folder, ["-march=native"])
         if program is None:
             return None
         command = [program, str(size // len(cpus))]
-        return peers.sum_over(cpus, command)
+        return sum_over(cpus, command)
 
 
 def limits(results):
@@ -126,20 +126,18 @@ def markdown(everything):
 def run(options):
     """One measurement for every thread count asked for; writes OUT.json and OUT.md after each."""
     cpus, everything = sorted(os.sched_getaffinity(0)), []
-    engines = [name for name in options.engines if peers.installed(LOOPS[name][0])]
+    engines = [name for name in options.engines if installed(LOOPS[name][0])]
     missing = [name for name in options.engines if name not in engines]
     if missing:
         print("not installed:", ", ".join(missing), file=sys.stderr)
     for threads in options.threads:
         if threads > len(cpus):
             sys.exit(f"--threads {threads}: this process may use {len(cpus)} CPUs.")
-        peak = peers.peak_gflops(cpus[:threads])
-        workers = {
-            name: peers.Worker(name, threads, set(cpus[:threads]), script="decoding_engines.py") for name in engines
-        }
+        peak = peak_gflops(cpus[:threads])
+        workers = {name: Worker(name, threads, set(cpus[:threads]), script="decoding_engines.py") for name in engines}
         results = {
-            "threads": threads, "peak": peak, "machine": peers.machine(), "command": options.command, "cells": [],
-            "versions": peers.versions(dict.fromkeys(LOOPS[name][0] for name in engines)), "missing": missing,
+            "threads": threads, "peak": peak, "machine": machine(), "command": options.command, "cells": [],
+            "versions": versions(dict.fromkeys(LOOPS[name][0] for name in engines)), "missing": missing,
         }  # fmt: skip
         everything.append(results)
         for index, task in enumerate(all_tasks()):
@@ -153,7 +151,7 @@ def run(options):
             short = {n: f"{1e3 * e['seconds']:.3g}" if "seconds" in e else e["failed"] for n, e in found.items()}
             print(threads, task.name, short, file=sys.stderr, flush=True)
             if peak:  # one measurement may meet a noisy moment
-                results["peak"] = max(results["peak"], peers.peak_gflops(cpus[:threads]))
+                results["peak"] = max(results["peak"], peak_gflops(cpus[:threads]))
         for worker in workers.values():
             worker.close()
         Path(options.out + ".json").write_text(json.dumps(everything, indent=1) + "\n")

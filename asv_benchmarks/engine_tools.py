@@ -26,3 +26,17 @@ def fastest(ways, value):
             way(value)
             best[i] = min(best[i], time.perf_counter() - start)
     return ways[best.index(min(best))]
+
+
+def one_step(library, task):
+    """The tutorials' one-step model of fastseq or keras, with the task's weights: [rows, h, c] -> [shares, h, c]."""
+    made, [recurrent, dense] = library.layers, task.cell.steps
+    last = library.Input((None, task.vocabulary))
+    states = [library.Input((recurrent.units,)) for _ in range(2)]
+    lstm = made.LSTM(recurrent.units, return_sequences=True, return_state=True)
+    letters = made.Dense(dense.units, activation="softmax")
+    decoded, *after = lstm(last, initial_state=states)
+    model = library.Model([last, *states], [letters(decoded), *after])
+    for layer, weights in zip((lstm, letters), task.cell.weights()):
+        layer.set_weights(weights)
+    return model

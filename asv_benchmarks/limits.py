@@ -18,7 +18,7 @@ from pathlib import Path
 import limits_report
 import numpy as np
 from engines import measured
-from peers import HERE, compiled, machine
+from worker import HERE, compiled, machine
 
 import fastseq
 from fastseq import layers

@@ -18,6 +18,7 @@ from engines import measured
 from engines_keras import build
 from engines_onnx import Graph
 from engines_torch import reordered
+from streaming_cells import CELLS, check_inputs
 
 
 @dataclass
@@ -351,8 +352,6 @@ def latencies(call, seconds):
 
 def serve(name, threads):
     """Commands: {"prepare": index of the cell, "check": path of a .npz to write}, {"run": seconds, "way": number}."""
-    from streaming_peers import CELLS, check_inputs
-
     prepare, ways = ENGINES[name](threads), []
     for line in sys.stdin:
         command = json.loads(line)

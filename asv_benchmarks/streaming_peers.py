@@ -13,37 +13,18 @@ import os
 import shlex
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from cells import Cell, Step
-from peers import TOLERANCE, Worker, installed, machine, versions
 from reference import float64
+from streaming_cells import CELLS, longer
 from streaming_engines import ENGINES
-
-CELLS = [
-    Cell("LSTM(64) over 40 inputs", (1, 1, 40), (Step("LSTM", 64),)),
-    Cell(
-        "GRU(16)-Dense(8)-softmax over 15 inputs", (1, 1, 15),
-        (Step("GRU", 16), Step("Dense", 8, activation="softmax")),
-    ),
-    Cell("1,000 streams of GRU(128) over 128 inputs", (1000, 1, 128), (Step("GRU", 128),)),
-]  # fmt: skip
-
-
-def _longer(cell, steps=20):
-    return replace(cell, shape=(cell.shape[0], steps, *cell.shape[2:]))
-
-
-def check_inputs(cell):
-    """What the outputs are checked on: (B, 20, I)."""
-    return _longer(cell).inputs()[0]
+from worker import TOLERANCE, Worker, installed, machine, versions
 
 
 def errors(path, cell):
     """For each way in a .npz the largest difference from float64 over the largest expected value."""
-    want = float64(_longer(cell))[0]
+    want = float64(longer(cell))[0]
     with np.load(path) as file:
         found = [file[f"arr_{i}"] for i in range(len(file.files))]
     return [float(np.abs(y - want).max() / np.abs(want).max()) if y.shape == want.shape else np.inf for y in found]

@@ -69,105 +69,118 @@ def loss_of(jax, task, y, labels):
     return jax.numpy.mean(jax.nn.logsumexp(y, axis=-1) - chosen)
 
 
+def _step_of(jax, task):
+    """A function of weights, squares, x and labels: the new weights and squares, the loss and the output."""
+
+    def step(weights, squares, x, labels):
+        def loss(weights):
+            y = outputs_of(jax, task, weights, x)
+            return loss_of(jax, task, y, labels), y
+
+        (value, y), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
+        squares = jax.tree.map(lambda s, g: RHO * s + (1 - RHO) * g * g, squares, gradients)
+        weights = jax.tree.map(lambda w, g, s: w - RATE * g / jax.numpy.sqrt(s + EPSILON), weights, gradients, squares)
+        return weights, squares, value, y
+
+    return step
+
+
+def _data_of(jax, task):
+    """x and labels, time first where there is one."""
+    x, y = task.data()
+    sequences = y.ndim == 3
+    y = y.argmax(-1).astype(np.int32) if task.loss == "categorical_crossentropy" else y
+    return [jax.numpy.asarray(a.swapaxes(0, 1) if first else a) for a, first in ((x, True), (y, sequences))]
+
+
+def _start(jax, task):
+    """The task's weights, and the optimizer's squares."""
+    weights = jax.tree.map(jax.numpy.asarray, task.cell.weights())
+    return [weights, jax.tree.map(jax.numpy.zeros_like, weights)]
+
+
+def _stepped(jax, task):
+    """The way of a task of steps."""
+    (x, labels), state = _data_of(jax, task), _start(jax, task)
+    program = jax.jit(lambda *given: _step_of(jax, task)(*given)[:3], donate_argnums=(0, 1))
+
+    def step():
+        *state[:], loss = program(*state, x, labels)
+        return loss
+
+    def run(n):
+        for _ in range(n):
+            loss = step()
+        loss.block_until_ready()
+
+    return Way(losses=lambda n: [float(step()) for _ in range(n)], run=run)
+
+
+def _counted(jax, task, weights, squares, rows, x, labels):
+    """A step on these rows: (weights, squares, its loss times the rows, right labels)."""
+    own = jax.numpy.take(labels, rows, axis=labels.ndim - 1)
+    *after, loss, y = _step_of(jax, task)(weights, squares, jax.numpy.take(x, rows, axis=1), own)
+    return *after, loss * len(rows), (y.argmax(-1) == own).sum()
+
+
+def _way_of_epochs(jax, task, epoch):
+    """epoch(weights, squares, order) -> (weights, squares, sum of losses over rows, right labels)."""
+    state, rng = _start(jax, task), np.random.default_rng(0)
+
+    def one(order):
+        *state[:], total, right = epoch(*state, order)
+        return float(total) / task.samples, int(right)
+
+    return Way(
+        losses=lambda n: [one(np.arange(task.samples))[0] for _ in range(n)],
+        epochs=lambda n: timed_epochs(lambda: one(rng.permutation(task.samples)), n),
+    )
+
+
+def _epoch_by_steps(jax, task):
+    """The way of a task of epochs: a call of a compiled step for each batch."""
+    x, labels = _data_of(jax, task)
+    program = jax.jit(partial(_counted, jax, task), donate_argnums=(0, 1))
+
+    def epoch(weights, squares, order):
+        total, right = [], []
+        for rows in task.batches(order):
+            weights, squares, loss, count = program(weights, squares, rows, x, labels)
+            total.append(loss)
+            right.append(count)
+        return weights, squares, sum(map(float, total)), sum(map(int, right))
+
+    return _way_of_epochs(jax, task, epoch)
+
+
+def _epoch_at_once(jax, task):
+    """The way of a task of epochs: one compiled program for all its batches."""
+    x, labels = _data_of(jax, task)
+
+    def epoch(weights, squares, order):
+        def one(state, rows):
+            *state, loss, count = _counted(jax, task, *state, rows, x, labels)
+            return tuple(state), (loss, count)
+
+        whole = task.samples // task.batch * task.batch
+        batches = order[:whole].reshape(-1, task.batch)
+        state, (losses, counts) = jax.lax.scan(one, (weights, squares), batches)
+        total, right = losses.sum(), counts.sum()
+        if whole < task.samples:
+            state, (loss, count) = one(state, order[whole:])
+            total, right = total + loss, right + count
+        return *state, total, right
+
+    return _way_of_epochs(jax, task, jax.jit(epoch, donate_argnums=(0, 1)))
+
+
 def jax_engine(threads):
     """The number of threads is that of the CPUs that the process may use."""
     import jax
 
-    def step_of(task):
-        def step(weights, squares, x, labels):
-            def loss(weights):
-                y = outputs_of(jax, task, weights, x)
-                return loss_of(jax, task, y, labels), y
-
-            (value, y), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
-            squares = jax.tree.map(lambda s, g: RHO * s + (1 - RHO) * g * g, squares, gradients)
-            weights = jax.tree.map(
-                lambda w, g, s: w - RATE * g / jax.numpy.sqrt(s + EPSILON), weights, gradients, squares
-            )
-            return weights, squares, value, y
-
-        return step
-
-    def data_of(task):
-        x, y = task.data()
-        sequences = y.ndim == 3
-        y = y.argmax(-1).astype(np.int32) if task.loss == "categorical_crossentropy" else y
-        return [jax.numpy.asarray(a.swapaxes(0, 1) if first else a) for a, first in ((x, True), (y, sequences))]
-
-    def start(task):
-        weights = jax.tree.map(jax.numpy.asarray, task.cell.weights())
-        return [weights, jax.tree.map(jax.numpy.zeros_like, weights)]
-
-    def stepped(task):
-        (x, labels), state = data_of(task), start(task)
-        program = jax.jit(lambda *given: step_of(task)(*given)[:3], donate_argnums=(0, 1))
-
-        def step():
-            *state[:], loss = program(*state, x, labels)
-            return loss
-
-        def run(n):
-            for _ in range(n):
-                loss = step()
-            loss.block_until_ready()
-
-        return Way(losses=lambda n: [float(step()) for _ in range(n)], run=run)
-
-    def counted(task, weights, squares, rows, x, labels):
-        """A step on these rows: (weights, squares, its loss times the rows, right labels)."""
-        own = jax.numpy.take(labels, rows, axis=labels.ndim - 1)
-        *after, loss, y = step_of(task)(weights, squares, jax.numpy.take(x, rows, axis=1), own)
-        return *after, loss * len(rows), (y.argmax(-1) == own).sum()
-
-    def way_of_epochs(task, epoch):
-        """epoch(weights, squares, order) -> (weights, squares, sum of losses over rows, right labels)."""
-        state, rng = start(task), np.random.default_rng(0)
-
-        def one(order):
-            *state[:], total, right = epoch(*state, order)
-            return float(total) / task.samples, int(right)
-
-        return Way(
-            losses=lambda n: [one(np.arange(task.samples))[0] for _ in range(n)],
-            epochs=lambda n: timed_epochs(lambda: one(rng.permutation(task.samples)), n),
-        )
-
-    def epoch_by_steps(task):
-        x, labels = data_of(task)
-        program = jax.jit(partial(counted, task), donate_argnums=(0, 1))
-
-        def epoch(weights, squares, order):
-            total, right = [], []
-            for rows in task.batches(order):
-                weights, squares, loss, count = program(weights, squares, rows, x, labels)
-                total.append(loss)
-                right.append(count)
-            return weights, squares, sum(map(float, total)), sum(map(int, right))
-
-        return way_of_epochs(task, epoch)
-
-    def epoch_at_once(task):
-        x, labels = data_of(task)
-
-        def epoch(weights, squares, order):
-            def one(state, rows):
-                *state, loss, count = counted(task, *state, rows, x, labels)
-                return tuple(state), (loss, count)
-
-            whole = task.samples // task.batch * task.batch
-            batches = order[:whole].reshape(-1, task.batch)
-            state, (losses, counts) = jax.lax.scan(one, (weights, squares), batches)
-            total, right = losses.sum(), counts.sum()
-            if whole < task.samples:
-                state, (loss, count) = one(state, order[whole:])
-                total, right = total + loss, right + count
-            return *state, total, right
-
-        return way_of_epochs(task, jax.jit(epoch, donate_argnums=(0, 1)))
-
     def prepare(task):
         if task.samples:
-            return [partial(epoch_by_steps, task), partial(epoch_at_once, task)]
-        return [partial(stepped, task)]
+            return [partial(_epoch_by_steps, jax, task), partial(_epoch_at_once, jax, task)]
+        return [partial(_stepped, jax, task)]
 
     return prepare

@@ -8,6 +8,7 @@ four steps, or epochs, from the same weights on the same data are those of PyTor
 """
 
 import argparse
+import importlib.metadata
 import json
 import os
 import shlex
@@ -18,11 +19,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-import peers
 import report
 import training_report
 from training_cells import all_tasks
 from training_engines import ENGINES, REFERENCE
+from worker import HERE, SETTLE, Worker, environment, installed, machine, peak_gflops, versions
 
 # engine -> the package that has to be there, by its name in peers.py; all of Keras's need keras too
 NEEDS = {name: name for name in ("fastseq", "PyTorch", "JAX")} | {
@@ -68,7 +69,7 @@ def measure(index, workers, expected, rounds, seconds):
             for command, kept in (("run", "rounds"), ("gradients", "gradient_rounds")):
                 if command == "gradients" and not entry["gradients"]:
                     continue
-                time.sleep(peers.SETTLE)
+                time.sleep(SETTLE)
                 answer = workers[name].ask(**{command: seconds})
                 if "median" not in answer:
                     found[name] = answer
@@ -86,7 +87,7 @@ def memory(index, names, threads, cpus):
     """{engine: bytes by which the first steps raise the peak of a fresh process's memory}."""
     found = {}
     for name in names:
-        worker = peers.Worker(name, threads, cpus, script=SCRIPT)
+        worker = Worker(name, threads, cpus, script=SCRIPT)
         answer = worker.ask(memory=index)
         worker.close()
         if "bytes" in answer:
@@ -98,8 +99,8 @@ def cold_epoch(name, threads, cpus, index, way, path):
     """(seconds from the start of a process until its first epoch is done, its answer)."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, str(peers.HERE / SCRIPT), name, str(threads), "--cold", str(index), str(way), path],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=peers.environment(name, threads),
+        [sys.executable, str(HERE / SCRIPT), name, str(threads), "--cold", str(index), str(way), path],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment(name, threads),
         preexec_fn=lambda: os.sched_setaffinity(0, cpus),
     )  # fmt: skip
     answer, seconds = {"failed": "the process ended"}, 0.0
@@ -149,7 +150,7 @@ def cold(index, names, threads, cpus, rounds):
 
 def expected_losses(indices, threads, cpus):
     """{index: losses of PyTorch in float64}."""
-    worker, found = peers.Worker(REFERENCE, threads, cpus, script=SCRIPT), {}
+    worker, found = Worker(REFERENCE, threads, cpus, script=SCRIPT), {}
     for index in indices:
         answer = worker.ask(prepare=index)
         if "losses" not in answer:
@@ -162,7 +163,7 @@ def expected_losses(indices, threads, cpus):
 def run(options):
     """One measurement for every thread count asked for; writes OUT.json and OUT.md after each task."""
     cpus, everything = sorted(os.sched_getaffinity(0)), []
-    engines = [name for name in options.engines if peers.installed(NEEDS[name])]
+    engines = [name for name in options.engines if installed(NEEDS[name])]
     missing = [name for name in options.engines if name not in engines]
     if missing:
         print("not installed:", ", ".join(missing), file=sys.stderr)
@@ -171,12 +172,12 @@ def run(options):
         if threads > len(cpus):
             sys.exit(f"--threads {threads}: this process may use {len(cpus)} CPUs.")
         own = set(cpus[:threads])
-        peak = peers.peak_gflops(cpus[:threads])
+        peak = peak_gflops(cpus[:threads])
         expected = expected_losses(tasks, threads, own)
-        workers = {name: peers.Worker(name, threads, own, script=SCRIPT) for name in engines}
+        workers = {name: Worker(name, threads, own, script=SCRIPT) for name in engines}
         results = {
-            "threads": threads, "peak": peak, "machine": peers.machine(), "command": options.command, "cells": [],
-            "versions": peers.versions(dict.fromkeys(NEEDS[name] for name in engines)) | keras_version(engines),
+            "threads": threads, "peak": peak, "machine": machine(), "command": options.command, "cells": [],
+            "versions": versions(dict.fromkeys(NEEDS[name] for name in engines)) | keras_version(engines),
             "missing": missing,
         }  # fmt: skip
         everything.append(results)
@@ -188,7 +189,7 @@ def run(options):
             results["cells"].append(row)
             print(threads, task.name, short(row["engines"]), file=sys.stderr, flush=True)
             if peak:  # one measurement may meet a noisy moment
-                results["peak"] = max(results["peak"], peers.peak_gflops(cpus[:threads]))
+                results["peak"] = max(results["peak"], peak_gflops(cpus[:threads]))
             write(options.out, everything)
         for worker in workers.values():
             worker.close()
@@ -209,7 +210,7 @@ def short(engines):
 
 
 def keras_version(engines):
-    return {"Keras": peers.importlib.metadata.version("keras")} if any("Keras" in name for name in engines) else {}
+    return {"Keras": importlib.metadata.version("keras")} if any("Keras" in name for name in engines) else {}
 
 
 def write(out, everything):
@@ -229,7 +230,7 @@ def main(argv=None):
     parser.add_argument("--cold-rounds", type=int, default=3, help="at most so many first epochs per engine")
     parser.add_argument("--out", default="training", help="writes OUT.json and OUT.md")
     parser.add_argument("--readme", metavar="JSON", help="measure nothing: rewrite the README's table from this file")
-    parser.add_argument("--readme-file", type=Path, default=peers.HERE.parent / "README.md")
+    parser.add_argument("--readme-file", type=Path, default=HERE.parent / "README.md")
     options = parser.parse_args(argv)
     if options.readme:
         block = training_report.readme_block(json.loads(Path(options.readme).read_text()))

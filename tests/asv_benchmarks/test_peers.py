@@ -178,8 +178,9 @@ def test_page_names_what_failed_and_what_holds():
 def test_every_engine_has_a_line_for_avx2():
     import isa
     import peers
+    import worker
 
-    assert set(isa.HELD["avx2"]) == set(peers.ENGINES) == set(peers.PACKAGES)
+    assert set(isa.HELD["avx2"]) == set(peers.ENGINES) == set(worker.PACKAGES)
     assert isa.environment("", "PyTorch") == {}
     assert isa.not_held("avx2", list(peers.ENGINES)) == ["TensorFlow XLA", "ONNX Runtime", "LiteRT"]
 
@@ -206,7 +207,7 @@ def test_readme_block(tmp_path):
 
 def test_wrong_results_are_found(tmp_path):
     """An engine whose output differs, in value or in shape, gets no figure; masked steps do not count."""
-    from peers import TOLERANCE, error_of
+    from worker import TOLERANCE, error_of
 
     want, path = np.full((2, 3, 4), 0.5), tmp_path / "y.npz"
     got = want.copy()
@@ -221,9 +222,9 @@ def test_wrong_results_are_found(tmp_path):
 @pytest.mark.parametrize("flags", [[], ["-march=native"]])
 @pytest.mark.parametrize("source", ["peak.c", "bandwidth.c"])
 def test_c_programs(source, flags, tmp_path):
-    import peers
+    import worker
 
-    program = peers.compiled(source, tmp_path, [*flags, "-Wall", "-Werror"])
+    program = worker.compiled(source, tmp_path, [*flags, "-Wall", "-Werror"])
     assert program is not None
     assert float(subprocess.run([program, "65536"], capture_output=True, check=True, timeout=120).stdout) > 0
 

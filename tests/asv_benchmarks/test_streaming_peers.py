@@ -45,10 +45,11 @@ def test_outputs_of_every_way(name, module, cell, tmp_path, monkeypatch):
             monkeypatch.setattr(package.config.threading, f"set_{kind}_op_parallelism_threads", lambda n: None)
     import streaming_engines
     import streaming_peers
-    from peers import TOLERANCE
+    from streaming_cells import check_inputs
+    from worker import TOLERANCE
 
     ways = streaming_engines.ENGINES[name](1)(cell)
-    path, x = tmp_path / "y.npz", streaming_peers.check_inputs(cell)
+    path, x = tmp_path / "y.npz", check_inputs(cell)
     assert x.shape == (cell.shape[0], 20, 5)
     np.savez(path, *(way.outputs(x) for way in ways))
     found = streaming_peers.errors(path, cell)
@@ -62,8 +63,10 @@ def test_outputs_of_every_way(name, module, cell, tmp_path, monkeypatch):
 
 def test_wrong_outputs_are_found(cell, tmp_path):
     import streaming_peers
+    from reference import float64
+    from streaming_cells import longer
 
-    want = streaming_peers.float64(streaming_peers._longer(cell))[0]
+    want = float64(longer(cell))[0]
     path = tmp_path / "y.npz"
     np.savez(path, want, np.zeros_like(want), want[:, 1:])
     assert streaming_peers.errors(path, cell) == [0.0, 1.0, np.inf]

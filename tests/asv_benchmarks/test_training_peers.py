@@ -23,6 +23,7 @@ try:
     import training_peers
     import training_report
     import training_tools
+    import worker
 finally:
     sys.path.remove(str(BENCHMARKS))
 
@@ -188,7 +189,7 @@ class Worker:
 
 
 def test_wrong_losses_get_no_figure(monkeypatch):
-    monkeypatch.setattr(peers, "SETTLE", 0)
+    monkeypatch.setattr(training_peers, "SETTLE", 0)
     right = [1.0, 0.9, 0.8]
     workers = {
         "right": Worker([right], gradients=True), "peer": Worker([right, right]), "none": Worker(None),
@@ -260,13 +261,13 @@ def test_processes_of_their_own():
     found = training_peers.cold(0, ["fastseq"], 1, cpus, 2)["fastseq"]
     assert found["seconds"] == pytest.approx(np.median(found["rounds"])) and len(found["rounds"]) == 2
     index = next(i for i, task in enumerate(training_cells.all_tasks()) if task.name == "LSTM (1, 100, 64, 64)")
-    worker = peers.Worker("fastseq", 1, cpus, script=training_peers.SCRIPT)
-    answer = worker.ask(prepare=index)
+    process = worker.Worker("fastseq", 1, cpus, script=training_peers.SCRIPT)
+    answer = process.ask(prepare=index)
     task = training_cells.all_tasks()[index]
     assert answer == {"losses": [losses_of_fastseq(task)], "gradients": True}
-    assert worker.ask(run=1e-3)["median"] > 0 and worker.ask(gradients=1e-3)["median"] > 0
-    assert "failed" in worker.ask(prepare=10**6)
-    worker.close()
+    assert process.ask(run=1e-3)["median"] > 0 and process.ask(gradients=1e-3)["median"] > 0
+    assert "failed" in process.ask(prepare=10**6)
+    process.close()
     size = training_peers.memory(index, ["fastseq"], 1, cpus)
     # Five arrays of (100, 64) are kept of a forward pass, at the least.
     assert not size or size["fastseq"] >= 5 * 4 * 100 * 64
