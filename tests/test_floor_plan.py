@@ -185,7 +185,5 @@ def test_what_is_counted(tmp_path):
     assert imported_by(tmp_path / "a.py", "p.a") == [("p", "b")]
     text = "from fastseq.a cimport (c, d as e)\n\ncdef int f(int x):\n    return x\n\n\nx = 1\n"
     (tmp_path / "b.pyx").write_text(text)
-        "from fastseq.a cimport (c, d as e)\n\ncdef int f(int x):\n    return x\n\n\nx = 1\n"
-    )
     assert imported_by(tmp_path / "b.pyx", "b") == [("fastseq.a", "c"), ("fastseq.a", "d")]
     assert functions(tmp_path / "b.pyx") == [("f", 2)]
