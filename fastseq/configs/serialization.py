@@ -172,8 +172,7 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
     Args:
         config (dict): What ``serialize_keras_object`` gives, or older forms; plain values are returned as they are.
         custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
-        module_objects (dict, default None): Name -> built-in; ``config`` may be a name in it, and other names are
-            returned.
+        module_objects (dict, default None): Name -> built-in; ``config`` may be a name in it, others are returned.
 
     Returns:
         What is described.
