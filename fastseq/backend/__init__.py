@@ -86,7 +86,14 @@ def __getattr__(name):
 
 
 def clear_session(free_memory=True):
-    """Starts the automatic names again. There is no global graph to free; ``free_memory`` runs Python's collector."""
+    """Starts the automatic names again. There is no global graph to free.
+
+    Args:
+        free_memory (bool, default True): Whether to run Python's collector.
+
+    Example:
+        >>> backend.clear_session()
+    """
     naming.reset()
     if free_memory:
         import gc
@@ -95,12 +102,27 @@ def clear_session(free_memory=True):
 
 
 def get_uid(prefix=""):
-    """Number of automatic names given under ``prefix`` so far, this call included."""
+    """Number of automatic names given under a prefix so far, this call included.
+
+    Args:
+        prefix (str, default ""): What the names begin with.
+
+    Returns:
+        int.
+
+    Example:
+        >>> backend.get_uid("never_used_before")
+        1
+    """
     return naming.get_uid(prefix)
 
 
 def reset_uids():
-    """Starts the automatic names, and the counts of ``get_uid``, again."""
+    """Starts the automatic names, and the counts of ``get_uid``, again.
+
+    Example:
+        >>> backend.reset_uids()
+    """
     naming.reset()
 
 
@@ -108,35 +130,113 @@ def reset_uids():
 
 
 def is_keras_tensor(x):
-    """Whether ``x`` is a symbolic tensor of the functional API."""
+    """Whether ``x`` is a symbolic tensor of the functional API.
+
+    Args:
+        x (object): Anything.
+
+    Returns:
+        bool.
+
+    Example:
+        >>> backend.is_keras_tensor(layers.Input((3,)))
+        True
+    """
     return isinstance(x, KerasTensor)
 
 
 def int_shape(x):
-    """The shape of ``x`` as a tuple, with None for unknown sizes; None for an object without a shape."""
+    """The shape of an object that has one.
+
+    Args:
+        x (object): Anything.
+
+    Returns:
+        tuple, with None for unknown sizes; None for an object without a shape.
+
+    Example:
+        >>> backend.int_shape(layers.Input((3,)))
+        (None, 3)
+    """
     return tuple(x.shape) if hasattr(x, "shape") else None
 
 
 def shape(x):
-    """The shape of an array, or of a symbolic tensor, as a tuple."""
+    """The shape of an array, or of a symbolic tensor.
+
+    Args:
+        x (array or KerasTensor): Anything that NumPy makes an array of.
+
+    Returns:
+        tuple.
+
+    Example:
+        >>> backend.shape([[1.0, 2.0]])
+        (1, 2)
+    """
     return int_shape(x) if hasattr(x, "shape") else np.shape(x)
 
 
 def ndim(x):
-    """The number of axes."""
+    """The number of axes.
+
+    Args:
+        x (array or KerasTensor): Anything that NumPy makes an array of.
+
+    Returns:
+        int.
+
+    Example:
+        >>> backend.ndim([[1.0, 2.0]])
+        2
+    """
     return len(shape(x))
 
 
 def cast(x, dtype):
-    """``x`` as an array of ``dtype``."""
+    """``x`` in another dtype.
+
+    Args:
+        x (array): Numbers; Python's floats become float32.
+        dtype (str): Its name.
+
+    Returns:
+        An array of ``dtype``.
+
+    Example:
+        >>> backend.cast([1.5, 2.5], "int32")
+        array([1, 2], dtype=int32)
+    """
     return as_array(x).astype(standardize_dtype(dtype))
 
 
 def cast_to_floatx(x):
-    """``x`` as a float32 array."""
+    """``x`` as a float32 array.
+
+    Args:
+        x (array): Numbers; Python's floats become float32.
+
+    Returns:
+        float32 array.
+
+    Example:
+        >>> backend.cast_to_floatx([1, 2])
+        array([1., 2.], dtype=float32)
+    """
     return np.asarray(x, dtype=np.float32)
 
 
 def get_value(x):
-    """``x`` as a NumPy array."""
+    """``x`` as a NumPy array.
+
+    Args:
+        x (array or Variable): What has values.
+
+    Returns:
+        An array.
+
+    Example:
+        >>> backend.get_value(fastseq.Variable([1.0], "w"))
+        array([1.], dtype=float32)
+    """
     return np.asarray(x)
