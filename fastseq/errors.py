@@ -2,14 +2,18 @@
 
 
 class FileFormatError(ValueError):
-    """A model file cannot be read: truncated, contradictory, or not a model file at all.
+    """A model file cannot be read: truncated, contradictory, or not a model file at all. It is a ValueError.
+
+    The three arguments are kept as attributes, and the message names every one that is known.
 
     Args:
-        reason: what is wrong, as one sentence.
-        path: the file, when known.
-        layer: name of the layer whose part of the file is wrong, when known.
+        reason (str): What is wrong, as one sentence.
+        path (str, default None): The file, where it is known.
+        layer (str, default None): Name of the layer whose part of the file is wrong, where it is known.
 
-    The three are kept as attributes, and the message names every one that is known.
+    Example:
+        >>> str(fastseq.FileFormatError("it is empty", path="model.keras"))
+        "file 'model.keras': it is empty"
     """
 
     def __init__(self, reason, path=None, layer=None):
@@ -28,7 +32,12 @@ class FileFormatError(ValueError):
 
 
 class UnsupportedError(ValueError):
-    """A config is well formed but asks for something fastseq cannot do with Keras's numbers."""
+    """A config is well formed but asks for something fastseq cannot do with Keras's numbers. It is a ValueError.
+
+    Example:
+        >>> issubclass(fastseq.UnsupportedError, ValueError)
+        True
+    """
 
 
 def missing_package(package, purpose, error, install=None):

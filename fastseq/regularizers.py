@@ -10,7 +10,15 @@ from fastseq.tensors.naming import to_snake_case
 
 
 class Regularizer:
-    """Base class of regularizers: a subclass defines ``__call__(x)``, which returns a float, and ``get_config``."""
+    """Base class of regularizers: a subclass defines ``__call__(x)``, which returns a float, and ``get_config``.
+
+    Example:
+        >>> class Largest(regularizers.Regularizer):
+        ...     def __call__(self, x):
+        ...         return float(np.abs(x).max())
+        >>> Largest()(np.array([1.0, -3.0]))
+        3.0
+    """
 
     def __call__(self, x):
         return 0.0
@@ -34,7 +42,19 @@ class _Factors(Regularizer):
 
 
 class L1L2(_Factors):
-    """``l1 * sum(|x|) + l2 * sum(x^2)``. Raises ValueError for a factor that is negative or not finite."""
+    """``l1 * sum(|x|) + l2 * sum(x^2)``, a float.
+
+    Args:
+        l1 (float, default 0.0): Factor of the sum of absolute values, not negative.
+        l2 (float, default 0.0): Factor of the sum of squares, not negative.
+
+    Raises:
+        ValueError: A factor that is negative or not finite.
+
+    Example:
+        >>> regularizers.L1L2(l1=1.0, l2=0.5)(np.array([1.0, -3.0]))
+        9.0
+    """
 
     def __init__(self, l1=0.0, l2=0.0):
         self.l1 = _factor(0.0 if l1 is None else l1, "l1")
@@ -54,7 +74,18 @@ class L1L2(_Factors):
 
 
 class L1(_Factors):
-    """``l1 * sum(|x|)``. Raises ValueError for a factor that is negative or not finite."""
+    """``l1 * sum(|x|)``, a float.
+
+    Args:
+        l1 (float, default 0.01): Factor of the sum of absolute values, not negative.
+
+    Raises:
+        ValueError: A factor that is negative or not finite.
+
+    Example:
+        >>> regularizers.L1(0.5)(np.array([1.0, -3.0]))
+        2.0
+    """
 
     def __init__(self, l1=0.01):
         self.l1 = _factor(0.01 if l1 is None else l1, "l1")
@@ -67,7 +98,18 @@ class L1(_Factors):
 
 
 class L2(_Factors):
-    """``l2 * sum(x^2)``. Raises ValueError for a factor that is negative or not finite."""
+    """``l2 * sum(x^2)``, a float.
+
+    Args:
+        l2 (float, default 0.01): Factor of the sum of squares, not negative.
+
+    Raises:
+        ValueError: A factor that is negative or not finite.
+
+    Example:
+        >>> regularizers.L2(0.5)(np.array([1.0, -3.0]))
+        5.0
+    """
 
     def __init__(self, l2=0.01):
         self.l2 = _factor(0.01 if l2 is None else l2, "l2")
@@ -80,14 +122,18 @@ class L2(_Factors):
 
 
 class OrthogonalRegularizer(Regularizer):
-    """``factor`` times the mean absolute cosine between every two rows, or columns, of a matrix.
+    """``factor`` times the mean absolute cosine between every two rows, or columns, of a matrix; a float.
 
     Args:
-        factor: non-negative number.
-        mode: "rows" or "columns".
+        factor (float, default 0.01): Not negative.
+        mode (str, default "rows"): "rows" or "columns".
 
     Raises:
-        ValueError: an invalid factor or mode, or a call on an array that is no matrix.
+        ValueError: An invalid factor or mode; in a call, an array that is no matrix.
+
+    Example:
+        >>> round(regularizers.OrthogonalRegularizer(1.0)(np.array([[1.0, 0.0], [1.0, 1.0]])), 4)
+        0.7071
     """
 
     def __init__(self, factor=0.01, mode="rows"):
@@ -154,23 +200,73 @@ ALL_OBJECTS_DICT = {
     "l1_l2": L1L2,
 }
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
+__all__ = [
+    *(cls.__name__ for cls in _CLASSES),
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+    "deserialize",
+    "get",
+    "serialize",
+]
 
 
 def serialize(regularizer):
-    """The config dict of a regularizer."""
+    """The config dict of a regularizer.
+
+    Args:
+        regularizer (Regularizer): What is described.
+
+    Returns:
+        dict, in Keras's form.
+
+    Raises:
+        UnsupportedError: A lambda, or an object without `get_config()`.
+
+    Example:
+        >>> regularizers.serialize(regularizers.L2(0.5))["config"]
+        {'l2': 0.5}
+    """
     return serialization.serialize_keras_object(regularizer)
 
 
 def deserialize(config, custom_objects=None):
-    """The regularizer of a config dict, or the object of a name."""
+    """The regularizer of a config dict, or the object of a name.
+
+    Args:
+        config (dict or str): What `serialize` gives.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+    Returns:
+        A Regularizer, or the class of a name.
+
+    Raises:
+        UnsupportedError: A class that nobody registered.
+        FileFormatError: A config of no known form.
+
+    Example:
+        >>> regularizers.deserialize(regularizers.serialize(regularizers.L2(0.5))).l2
+        0.5
+    """
     return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
 
 
 def get(identifier):
-    """A regularizer from its name, config dict, class, or any callable; None is None.
+    """A regularizer from its name, config dict, class, or any callable.
+
+    Args:
+        identifier (str, dict, class or function): What is meant; None gives None.
+
+    Returns:
+        A Regularizer or a function of an array, or None.
 
     Raises:
-        ValueError: no such regularizer.
+        ValueError: No such regularizer.
+
+    Example:
+        >>> regularizers.get("l2")(np.array([1.0, -3.0]))
+        0.1
     """
     names = ("l1", "l1_l2", "l2", "orthogonal_regularizer")
     return serialization.callable_of(identifier, "regularizer", ALL_OBJECTS_DICT, names)

@@ -28,12 +28,6 @@ class BackupAndRestore(Callback):
 
     A run that had been stopped (`stop_training`) trains no further, where Keras's would.
 
-    Args:
-        backup_dir: folder of its own for each run; made when it is first needed.
-        save_freq: "epoch", or a number of steps; 0 is every step too.
-        double_checkpoint: keep the file before the last too, and take it, with a warning, where the last is damaged.
-        delete_checkpoint: delete the files when training has ended by itself.
-
     Of the model it uses `built`, `get_weights`, `set_weights`, `trainable_variables`, `optimizer` and `stop_training`,
     and if it has it `get_training_state()`, which gives a dict name -> array of what else a run depends on (the states
     of random generators), with `set_training_state(dict)`. It sets `_initial_epoch` and `_initial_batch`: the epoch to
@@ -42,9 +36,26 @@ class BackupAndRestore(Callback):
     Restoring is all or nothing: where a file turns out to be damaged, nothing of the model, its optimizer or the other
     callbacks has changed.
 
+    Args:
+        backup_dir (str or path): Folder of its own for each run; made when it is first needed.
+        save_freq (str or int, default "epoch"): "epoch", or a number of steps; 0 is every step too.
+        double_checkpoint (bool, default False): Whether to keep the file before the last too, and to take it, with a
+            warning, where the last is damaged.
+        delete_checkpoint (bool, default True): Whether to delete the files when training has ended by itself.
+
     Raises:
-        ValueError: an empty folder name, another save_freq, a model without weights, or one whose weights are others.
-        FileFormatError: a damaged file, which it names, and no whole one before it.
+        ValueError: An empty folder name, another save_freq, a model without weights, or one whose weights are others.
+        FileFormatError: A damaged file, which it names, and no whole one before it.
+
+    Example:
+        >>> import os, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> backup = callbacks.BackupAndRestore(folder, delete_checkpoint=False)
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=2, verbose=0, callbacks=[backup])
+        >>> len(os.listdir(folder))
+        1
     """
 
     _comes_last = True

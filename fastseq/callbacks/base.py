@@ -10,8 +10,17 @@ _TRAINING = ("train", "test", "predict")
 class Callback:
     """Base class of callbacks: a subclass defines the methods it wants to be called at.
 
-    params: what `fit` says of the run (verbose, epochs, steps); model: the model that trains. Setting
+    It has `params`, what `fit` says of the run (verbose, epochs, steps), and `model`, the model that trains. Setting
     `self.model.stop_training = True` ends the run after the step or epoch at hand.
+
+    Example:
+        >>> class Losses(callbacks.Callback):
+        ...     def on_epoch_end(self, epoch, logs=None):
+        ...         print(epoch, sorted(logs))
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0, callbacks=[Losses()])
+        0 ['loss']
     """
 
     _comes_last = False  # within a list, so that it sees what the others did at the same moment
@@ -92,9 +101,22 @@ class Callback:
 class CallbackList(Callback):
     """Callbacks that are called one after the other.
 
-    callbacks: a callback, or a nest of them; a BackupAndRestore comes last wherever it stands. add_history: a `History`
-    is added unless there is one. model, params: told to all of them. The bar that `fit` shows is its own;
-    add_progbar=True raises ValueError.
+    Args:
+        callbacks (Callback or list, default None): A callback, or a nest of them; a BackupAndRestore comes last
+            wherever it stands.
+        add_history (bool, default False): Whether a `History` is added unless there is one.
+        add_progbar (bool, default False): True raises: the bar that `fit` shows is its own.
+        model (Model, default None): Told to all of them.
+        **params: Told to all of them.
+
+    Raises:
+        ValueError: add_progbar=True.
+        TypeError: What is no Callback.
+
+    Example:
+        >>> both = callbacks.CallbackList([callbacks.TerminateOnNaN()], add_history=True)
+        >>> len(both.callbacks)
+        2
     """
 
     def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
@@ -172,7 +194,15 @@ def _plain(logs):
 
 
 class History(Callback):
-    """What `fit` returns: `history`, dict name -> list with a value for each epoch, and `epoch`, their numbers."""
+    """What `fit` returns: `history`, dict name -> list with a value for each epoch, and `epoch`, their numbers.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=2, verbose=0)
+        >>> history.epoch, history.history["loss"]
+        ([0, 1], [0.0, 0.0])
+    """
 
     def __init__(self):
         super().__init__()
@@ -189,7 +219,22 @@ class History(Callback):
 
 
 class TerminateOnNaN(Callback):
-    """Stops training when the loss is NaN or infinite. raise_error: raise RuntimeError, naming the step, instead."""
+    """Stops training when the loss is NaN or infinite.
+
+    Args:
+        raise_error (bool, default False): Whether to raise instead.
+
+    Raises:
+        RuntimeError: With raise_error, at the step that it names.
+
+    Example:
+        >>> model, callback = fastseq.Sequential([layers.Dense(1)]), callbacks.TerminateOnNaN()
+        >>> callback.set_model(model)
+        >>> callback.on_train_batch_end(7, {"loss": float("nan")})  # as `fit` calls it
+        Batch 7: Invalid loss, terminating training
+        >>> model.stop_training
+        True
+    """
 
     def __init__(self, raise_error=False):
         super().__init__()

@@ -10,8 +10,24 @@ from fastseq.callbacks.base import Callback
 class CSVLogger(Callback):
     """Writes the logs of every epoch as a line of a CSV file, under a line with their names.
 
-    filename: path; separator: between the fields; append: goes on with an existing file. Names that an epoch does not
-    have are written as "NA".
+    Names that an epoch does not have are written as "NA".
+
+    Args:
+        filename (str or path): The file.
+        separator (str, default ","): What stands between the fields.
+        append (bool, default False): Whether to go on with an existing file.
+
+    Raises:
+        OSError: In training, where the file cannot be written.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "log.csv")
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), verbose=0, callbacks=[callbacks.CSVLogger(path)])
+        >>> path.read_text().split()
+        ['epoch,loss,val_loss', '0,0.0,NA']
     """
 
     def __init__(self, filename, separator=",", append=False):

@@ -12,15 +12,33 @@ class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after every epoch or so many steps.
 
     Args:
-        filepath: name of the file, which may hold ``{epoch}``, ``{batch}`` (both count from 1) and names from the logs
-            as ``{val_loss:.2f}``; it ends in .keras or .h5, with save_weights_only in .weights.h5. Folders are made.
-        monitor, mode: see `MonitorCallback`; with save_best_only the model is saved only when this got better.
-        save_freq: "epoch", or a number of steps, counted over epochs; 0 is every step too.
-        initial_value_threshold: what the first model has to beat.
-        verbose: 1 says what it does.
+        filepath (str or path): Name of the file, which may hold ``{epoch}``, ``{batch}`` (both count from 1) and names
+            from the logs as ``{val_loss:.2f}``; it ends in .keras or .h5, with save_weights_only in .weights.h5.
+            Folders are made.
+        monitor (str, default "val_loss"): Name in the logs of the number that is watched; those of validation begin
+            with "val_".
+        verbose (int, default 0): 1 says what it does, 0 nothing.
+        save_best_only (bool, default False): Whether to save only when the number got better.
+        save_weights_only (bool, default False): Whether to save the weights alone.
+        mode (str, default "auto"): "min", "max", or "auto", which knows the loss and the built-in metrics of the model.
+        save_freq (str or int, default "epoch"): "epoch", or a number of steps, counted over epochs; 0 is every step
+            too.
+        initial_value_threshold (float, default None): What the first model has to beat; None is nothing.
 
     Raises:
-        ValueError: another ending or save_freq. KeyError: a name in `filepath` that is not in the logs.
+        ValueError: Another ending or save_freq.
+        KeyError: In training, a name in `filepath` that is not in the logs.
+        OSError: In training, where the file cannot be written.
+
+    Example:
+        >>> import os, tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> save = callbacks.ModelCheckpoint(f"{folder}/{{epoch}}.keras")
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=2, verbose=0, callbacks=[save])
+        >>> sorted(os.listdir(folder))
+        ['1.keras', '2.keras']
     """
 
     def __init__(

@@ -74,11 +74,29 @@ def _flat(metrics):
 
 
 class EarlyStopping(MonitorCallback):
-    """Stops training when a number has not got better for a while.
+    """Stops training when a number has not got better for a while. It warns where the number is missing.
 
-    monitor, min_delta, mode: see `MonitorCallback`; patience: epochs without a change for the better that are let go;
-    baseline: what it has to beat; restore_best_weights: at the end the weights become those of the best epoch;
-    start_from_epoch: epochs before it do not count; verbose: 1 says what it does. Warns where the number is missing.
+    Args:
+        monitor (str, default "val_loss"): Name in the logs of the number that is watched; those of validation begin
+            with "val_".
+        min_delta (float, default 0): Changes up to this size count for nothing.
+        patience (int, default 0): Epochs without a change for the better that are let go.
+        verbose (int, default 0): 1 says what it does, 0 nothing.
+        mode (str, default "auto"): "min", "max", or "auto", which knows the loss and the built-in metrics of the model.
+        baseline (float, default None): What the number has to beat; None is its first value.
+        restore_best_weights (bool, default False): Whether at the end the weights become those of the best epoch.
+        start_from_epoch (int, default 0): Epochs before it do not count.
+
+    Raises:
+        ValueError: In training, where mode "auto" cannot tell.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+        >>> model.compile("sgd", "mse")
+        >>> stop = callbacks.EarlyStopping("loss", patience=2)
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=9, verbose=0, callbacks=[stop])
+        >>> len(history.epoch)
+        3
     """
 
     def __init__(
@@ -162,9 +180,29 @@ class EarlyStopping(MonitorCallback):
 class ReduceLROnPlateau(MonitorCallback):
     """Multiplies the learning rate by `factor` when a number has not got better for `patience` epochs.
 
-    monitor, mode, min_delta: see `MonitorCallback`; cooldown: epochs after a change that do not count; min_lr: the rate
-    falls no lower; verbose: 1 says what it does. The rate stands in the logs as "learning_rate".
-    Raises ValueError for a factor of 1 or more. Warns where the number is missing.
+    The rate stands in the logs as "learning_rate". It warns where the number is missing.
+
+    Args:
+        monitor (str, default "val_loss"): Name in the logs of the number that is watched; those of validation begin
+            with "val_".
+        factor (float, default 0.1): Below 1.
+        patience (int, default 10): Epochs without a change for the better that are let go.
+        verbose (int, default 0): 1 says what it does, 0 nothing.
+        mode (str, default "auto"): "min", "max", or "auto", which knows the loss and the built-in metrics of the model.
+        min_delta (float, default 0.0001): Changes up to this size count for nothing.
+        cooldown (int, default 0): Epochs after a change that do not count.
+        min_lr (float, default 0.0): The rate falls no lower.
+
+    Raises:
+        ValueError: A factor of 1 or more; in training, where mode "auto" cannot tell.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
+        >>> model.compile(optimizers.SGD(0.5), "mse")
+        >>> slower = callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1)
+        >>> history = model.fit(np.zeros((4, 2)), np.zeros((4, 1)), epochs=3, verbose=0, callbacks=[slower])
+        >>> history.history["learning_rate"]
+        [0.5, 0.5, 0.25]
     """
 
     def __init__(

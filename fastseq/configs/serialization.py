@@ -49,10 +49,20 @@ def already_made(objects):
 
 
 def serialize_keras_object(obj):
-    """The config of ``obj``: plain values stay, containers are walked, objects become config dicts.
+    """The config of an object, in Keras's form.
+
+    Args:
+        obj (object): Plain values stay, containers are walked, objects become config dicts.
+
+    Returns:
+        Plain data: dict, list, str, number or None.
 
     Raises:
-        UnsupportedError: a lambda, or an object without ``get_config()``.
+        UnsupportedError: A lambda, or an object without ``get_config()``.
+
+    Example:
+        >>> saving.serialize_keras_object(layers.Permute((2, 1)))["class_name"]
+        'Permute'
     """
     if obj is None or isinstance(obj, _PLAIN_TYPES):
         return obj
@@ -153,8 +163,7 @@ def _public_module(cls):
 def callable_of(identifier, kind, table, names):
     """What a name, config dict, class or callable stands for among built-ins of one kind; None is None.
 
-    kind: what they are, for messages; table: dict name -> built-in; names: those to tell of.
-    Raises ValueError where there is no such object.
+    kind: what they are, for messages; table: name -> built-in; names: those to tell of. Raises ValueError for others.
     """
     if identifier is None:
         return None
@@ -172,15 +181,20 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
     """The object that ``config`` describes.
 
     Args:
-        config: what ``serialize_keras_object`` gives, or the older forms without ``module``. Lists and dicts are
-            walked; plain values are returned as they are.
-        custom_objects: dict name -> class or function of the user's.
-        module_objects: dict name -> built-in of one kind. ``config`` may then also be a name in it; and a name in
-            neither it nor the custom objects is returned as it is, as in Keras.
+        config (dict): What ``serialize_keras_object`` gives, or older forms; plain values are returned as they are.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+        module_objects (dict, default None): Name -> built-in; ``config`` may be a name in it, others are returned.
+
+    Returns:
+        What is described.
 
     Raises:
-        UnsupportedError: a class or function nobody registered, a lambda, or a config its class does not take.
-        FileFormatError: a config of no known form.
+        UnsupportedError: A class or function nobody registered, a lambda, or a config its class does not take.
+        FileFormatError: A config of no known form.
+
+    Example:
+        >>> saving.deserialize_keras_object(saving.serialize_keras_object(layers.Permute((2, 1)))).dims
+        (2, 1)
     """
     known = _known(custom_objects)
     try:
@@ -192,11 +206,7 @@ def deserialize_keras_object(config, custom_objects=None, module_objects=None):
 
 def _known(custom_objects):
     """Name -> class or function of the user's, all that there are."""
-    return {
-        **(custom_objects or {}),
-        **registry.scope_objects(),
-        **registry.get_custom_objects(),
-    }
+    return {**(custom_objects or {}), **registry.scope_objects(), **registry.get_custom_objects()}
 
 
 def find_class(config, custom_objects=None):

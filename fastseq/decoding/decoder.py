@@ -18,21 +18,40 @@ from fastseq.tensors import arrays
 class Decoder:
     """Greedy, sampled and beam decoding with a one-step model: the last token and states to probabilities and states.
 
-    model: a Sequential or functional model. token_input: its input for the last token, ids of shape (B, 1) or (B,) or
-    one-hot rows (B, 1, V) or (B, V), which are never made; token_output: its probabilities (B, 1, V) or (B, V).
-    states: [(input, output), ...], what is carried from step to step; (input, None) is an input that stays as it is
-    given. Without `states` the other inputs and outputs belong together in their order. Inputs and outputs are named
-    by layer name, index or KerasTensor. start_id: the first token read, an integer or one for each row, (B,); end_id:
-    the token that ends a row, or None; max_length: tokens of a row at most. from_logits: the output is logits. A
-    softmax at the model's end is recognised and left out.
+    A softmax at the model's end is recognised and left out. The methods take the states before the first step: a list
+    of arrays (B, ...) float32, one for each pair, a dict by input name, or the one array alone. They return a
+    `Decoded`. A row's result does not depend on the other rows nor on the number of threads. A layer in Python makes
+    the loop take the GIL in every step. Tokens whose probabilities round to the same float32 number are told apart by
+    their logits.
 
-    The methods take the states before the first step: a list of arrays (B, ...) float32, one for each pair, a dict by
-    input name, or the one array alone. They return a `Decoded`: ids and lengths count the end token where there is one;
-    scores are sums of the tokens' log-probabilities. A row's result does not depend on the other rows nor on the
-    number of threads. A layer in Python makes the loop take the GIL in every step. Tokens whose probabilities round to
-    the same float32 number are told apart by their logits.
-    Raises ValueError, with names and both shapes, where model and arguments do not fit, for states that hold NaN, for
-    ids that a layer does not take, and where the model gives NaN.
+    Args:
+        model (Model): A Sequential or functional model. Its inputs and outputs are named by layer name, index or
+            KerasTensor.
+        token_input (int, str or KerasTensor, default 0): The input for the last token: ids of shape (B, 1) or (B,), or
+            one-hot rows (B, 1, V) or (B, V), which are never made.
+        token_output (int, str or KerasTensor, default 0): The output of probabilities, (B, 1, V) or (B, V).
+        states (list of pairs, default None): [(input, output), ...], what is carried from step to step; (input, None)
+            is an input that stays as it is given. None: the other inputs and outputs belong together in their order.
+        start_id (int or array): The first token read, one for all rows or (B,) of them.
+        end_id (int, default None): The token that ends a row; None is none.
+        max_length (int): Tokens of a row at most.
+        from_logits (bool, default False): Whether the output is logits.
+
+    Raises:
+        ValueError: With names and both shapes, where model and arguments do not fit; in a call, for states that hold
+            NaN, for ids that a layer does not take, and where the model gives NaN.
+
+    Example:
+        >>> token, h = layers.Input((1,)), layers.Input((4,), name="h")
+        >>> y, h_next = layers.GRU(4, return_state=True)(layers.Embedding(6, 3)(token), initial_state=h)
+        >>> model = fastseq.Model([token, h], [layers.Dense(6, activation="softmax")(y), h_next])
+        >>> decoder = decoding.Decoder(model, states=[("h", 1)], start_id=0, max_length=5)
+        >>> decoder.greedy(np.zeros((2, 4))).ids.shape
+        (2, 5)
+        >>> decoder.sample(np.zeros((2, 4)), temperature=0.5, seed=7).lengths.tolist()
+        [5, 5]
+        >>> decoder.beam(np.zeros((2, 4)), width=3).scores.shape
+        (2, 3)
     """
 
     def __init__(
@@ -125,19 +144,40 @@ class Decoder:
 
     @all_or_nothing
     def greedy(self, states=(), scores=True):
-        """The most probable token at every step, the lower of two alike. scores=False: no exponential is computed."""
+        """The most probable token at every step, the lower of two alike.
+
+        Args:
+            states (list, dict or array, default ()): The states before the first step, float32 (B, ...) each.
+            scores (bool, default True): Whether scores are summed; without, no exponential is computed.
+
+        Returns:
+            A `Decoded` with ids int32 (B, max_length), lengths (B,) and scores (B,) or None.
+
+        Raises:
+            ValueError: States that do not fit or hold NaN, and a model that gives NaN.
+        """
         prompts, states = self._given(states)
         return self._loop.run(prompts, states, self.max_length, self.end_id, scored=bool(scores))
 
     @all_or_nothing
     def sample(self, states=(), temperature=1.0, top_k=None, top_p=None, seed=None):
-        """Tokens drawn at random.
+        """Tokens drawn at random. The same seed gives the same tokens, whatever the threads.
 
-        temperature: above 0, divides the logits; top_k: only the k most probable tokens; top_p: of these only the
-        fewest that together have this share of their probability (Holtzman et al. 2020, arXiv:1904.09751). seed: an
-        integer, from which each row gets a sequence of its own, or (B,) of them, one for each row; None draws one from
-        Python's random. The same seed gives the same tokens, whatever the threads. scores are of the model, at
-        temperature 1.
+        Args:
+            states (list, dict or array, default ()): The states before the first step, float32 (B, ...) each.
+            temperature (float, default 1.0): Divides the logits; above 0.
+            top_k (int, default None): Only the k most probable tokens are drawn; None is all.
+            top_p (float, default None): Of these only the fewest that together have this share of their probability;
+                None is all. Source: Holtzman et al. 2020, https://arxiv.org/abs/1904.09751.
+            seed (int or array, default None): From which each row gets a sequence of its own, or (B,) of them, one for
+                each row; None draws one from Python's random.
+
+        Returns:
+            A `Decoded` with ids int32 (B, max_length), lengths (B,) and scores (B,), which are of the model, at
+            temperature 1.
+
+        Raises:
+            ValueError: As `greedy`, and numbers out of range.
         """
         prompts, states = self._given(states)
         draw = draw_of(len(prompts), temperature, top_k, top_p, seed)
@@ -148,9 +188,20 @@ class Decoder:
         """The `width` best sequences that a beam search finds, best first.
 
         At every step each hypothesis that goes on offers all tokens, each that has ended itself; the best `width` of
-        all stay, by score, then in the order of their hypotheses, then of tokens. scores (B, width): the sum of
-        log-probabilities / ((5 + length) / 6) ** length_penalty (Wu et al. 2016, arXiv:1609.08144). Where there are
-        fewer sequences than `width`, the rest have length 0 and score -inf.
+        all stay, by score, then in the order of their hypotheses, then of tokens. Where there are fewer sequences than
+        `width`, the rest have length 0 and score -inf.
+
+        Args:
+            states (list, dict or array, default ()): The states before the first step, float32 (B, ...) each.
+            width (int, default 4): Number of hypotheses of a row, at least 1.
+            length_penalty (float, default 0.0): Scores are divided by ((5 + length) / 6) ** length_penalty; at least 0.
+                Source: Wu et al. 2016, https://arxiv.org/abs/1609.08144.
+
+        Returns:
+            A `Decoded` with ids int32 (B, width, max_length), lengths and scores (B, width).
+
+        Raises:
+            ValueError: As `greedy`, and numbers out of range.
         """
         width = at_least_one(width, "width")
         penalty = checked_number(length_penalty, "length_penalty", lambda value: value >= 0, "at least 0")

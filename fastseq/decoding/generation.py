@@ -24,12 +24,32 @@ def generate(
 ):  # fmt: skip
     """Writes `n` tokens behind those of `ids`, with a model that reads the last `window` tokens each time.
 
-    model: one input, ids (B, window) or one-hot rows (B, window, V), which are not made where the first layer can take
-    ids; one output, probabilities (B, V), or (B, window, V), of which the last counts. ids: (B, L) or (L,) integers, or
-    a list of rows of different lengths; where fewer than `window`, `pad_id` stands before them. window: None for the
-    length that the model's input has. Greedy without temperature, top_k, top_p and seed, otherwise as `Decoder.sample`.
-    end_id: a token that ends a row. Returns a `Decoded` with ids (B, n), for ids (L,) of one row as well.
-    Raises ValueError where the arguments do not fit.
+    Greedy without temperature, top_k, top_p and seed, otherwise as `Decoder.sample`.
+
+    Args:
+        model (Model): One input, ids (B, window) or one-hot rows (B, window, V), which are not made where the first
+            layer can take ids; one output, probabilities (B, V), or (B, window, V), of which the last counts.
+        ids (array or list): Integers (B, L) or (L,), or a list of rows of different lengths.
+        n (int): Tokens to write.
+        window (int, default None): Tokens that the model reads; None is the length that its input has.
+        end_id (int, default None): The token that ends a row; None is none.
+        pad_id (int, default 0): Stands before a row of fewer than `window` tokens.
+        temperature (float, default None): As `Decoder.sample` has it.
+        top_k (int, default None): As `Decoder.sample` has it.
+        top_p (float, default None): As `Decoder.sample` has it.
+        seed (int or array, default None): As `Decoder.sample` has it.
+        from_logits (bool, default False): Whether the output is logits.
+
+    Returns:
+        A `Decoded` with ids int32 (B, n), for ids (L,) of one row as well.
+
+    Raises:
+        ValueError: Arguments that do not fit.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((8,)), layers.Embedding(6, 3), layers.GRU(4), layers.Dense(6)])
+        >>> decoding.generate(model, [1, 2, 3], 5, from_logits=True).ids.shape
+        (1, 5)
     """
     who = f"generate() with model '{model.name}'"
     graph = graph_of(model, who)

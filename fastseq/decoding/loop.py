@@ -20,8 +20,20 @@ _FEWEST_WINDOWS, _MOST_WINDOWS = 8, 320
 
 
 class Decoded(NamedTuple):
-    """What a loop wrote. ids (B, n), lengths (B,), both int32, scores (B,) float32; a beam's have an axis more, of its
-    hypotheses, behind B. Behind `lengths` ids are the end token, or 0 where there is none. scores may be None."""
+    """What a loop wrote.
+
+    Args:
+        ids (array): Tokens, int32 (B, n), a beam's (B, width, n). Behind `lengths` they are the end token, or 0 where
+            there is none.
+        lengths (array): Tokens of each row with the end token, int32 (B,), a beam's (B, width).
+        scores (array): Sums of the tokens' log-probabilities, float32 (B,), a beam's (B, width); None where none were
+            asked for.
+
+    Example:
+        >>> found = decoding.Decoded(np.array([[3, 1]]), np.array([2]), None)
+        >>> found.lengths.tolist()
+        [2]
+    """
 
     ids: np.ndarray
     lengths: np.ndarray

@@ -44,7 +44,7 @@ _BESIDE = Names(__name__, {
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",
     "merge.dot": "dot",
-    "merge.merging": "add average maximum minimum multiply subtract",
+    "merge.functions": "add average maximum minimum multiply subtract",
 })  # fmt: skip
 
 __all__ = ["REGISTRY", *_BESIDE, *REGISTRY]

@@ -4,9 +4,20 @@ from fastseq.tensors import nest
 
 
 class InputSpec:
-    """Constraints on one input.
+    """What a layer wants of an input; a layer puts one into its attribute `input_spec`. One spec stands for one tensor.
 
-    ndim, min_ndim: number of dimensions; axes: dict of axis -> size. One spec stands for one tensor.
+    Args:
+        dtype (str, default None): Kept, and not checked.
+        shape (tuple, default None): The whole shape, with None for any size; None checks none.
+        ndim (int, default None): Number of dimensions; None is any.
+        max_ndim (int, default None): Most dimensions; None is any.
+        min_ndim (int, default None): Fewest dimensions; None is any.
+        axes (dict, default None): Axis -> size. A size of None is any.
+        name (str, default None): Kept, and not checked.
+
+    Example:
+        >>> layers.InputSpec(ndim=3, axes={-1: 8}).ndim
+        3
     """
 
     def __init__(self, dtype=None, shape=None, ndim=None, max_ndim=None, min_ndim=None, axes=None, name=None):

@@ -48,20 +48,60 @@ __all__ = sorted(_PUBLIC) + ["deserialize", "get", "serialize", "with_gradient"]
 
 
 def serialize(loss):
-    """The config dict of a loss or loss function."""
+    """The config of a loss or loss function.
+
+    Args:
+        loss (Loss or function): What is described.
+
+    Returns:
+        A dict, or the name of a function.
+
+    Raises:
+        UnsupportedError: A lambda, or an object without `get_config()`.
+
+    Example:
+        >>> losses.serialize(losses.Huber())["config"]["delta"]
+        1.0
+    """
     return serialization.serialize_keras_object(loss)
 
 
 def deserialize(name, custom_objects=None):
-    """The loss of a config dict, or the object of a name."""
+    """The loss of a config dict, or the object of a name.
+
+    Args:
+        name (dict or str): What `serialize` gives.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+    Returns:
+        A Loss or a function.
+
+    Raises:
+        UnsupportedError: A class or function that nobody registered.
+        FileFormatError: A config of no known form.
+
+    Example:
+        >>> losses.deserialize("mse").__name__
+        'mean_squared_error'
+    """
     return serialization.deserialize_keras_object(name, custom_objects, module_objects=ALL_OBJECTS_DICT)
 
 
 def get(identifier):
-    """A loss or loss function from its name, config dict, class, or any callable; None is None.
+    """A loss or loss function from its name, config dict, class, or any callable.
+
+    Args:
+        identifier (str, dict, class or function): What is meant; None gives None.
+
+    Returns:
+        A Loss, a function, or None.
 
     Raises:
-        ValueError: no such loss.
+        ValueError: No such loss.
+
+    Example:
+        >>> losses.get("mse").__name__
+        'mean_squared_error'
     """
     return serialization.callable_of(identifier, "loss", ALL_OBJECTS_DICT, sorted(_PUBLIC))
 

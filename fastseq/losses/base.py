@@ -21,13 +21,21 @@ class Loss:
     """Base class of losses. A user's own one defines ``call(y_true, y_pred)``, and for training `call_with_pullback`.
 
     Args:
-        name: by default the class's name.
-        reduction: "sum_over_batch_size" or "mean" (the sum divided by the number of values), "sum",
-            "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
-        dtype: "float32", the default, or "float64".
+        name (str, default None): Of the loss; None makes one from the class's name.
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        dtype (str, default None): "float32", which None means, or "float64".
 
     Raises:
-        ValueError: another reduction. UnsupportedError: another dtype.
+        ValueError: Another reduction; in a call, labels of a rank or size that does not go with the predictions.
+        UnsupportedError: Another dtype; in training, a loss without a gradient.
+
+    Example:
+        >>> class Largest(losses.Loss):
+        ...     def call(self, y_true, y_pred):
+        ...         return np.max(np.abs(y_true - y_pred), axis=-1)
+        >>> float(Largest()(np.zeros((2, 3)), np.array([[1, 2, 3], [0, 0, 1]])))
+        2.0
     """
 
     def __init__(self, name=None, reduction="sum_over_batch_size", dtype=None):
@@ -142,10 +150,26 @@ class LossFunctionWrapper(Loss):
 def with_gradient(function, gradient):
     """`function` as a loss that can be trained with.
 
-    function(y_true, y_pred): one value per sample or timestep: an array of `y_pred`'s shape without its last axis or
-    axes, or of all of it. gradient(y_true, y_pred): an array of `y_pred`'s shape, the derivative of each such value by
-    the predictions it came from.
-    The result is called like `function` and has its name. Using it raises ValueError where a shape is another.
+    Args:
+        function (function): function(y_true, y_pred) gives one value per sample or timestep: an array of `y_pred`'s
+            shape without its last axis or axes, or of all of it.
+        gradient (function): gradient(y_true, y_pred) gives an array of `y_pred`'s shape, the derivative of each such
+            value by the predictions it came from.
+
+    Returns:
+        A function that is called like `function` and has its name, for `compile(loss=...)`.
+
+    Raises:
+        ValueError: When it is used, where an array has another shape.
+
+    Example:
+        >>> def cubic(y_true, y_pred):
+        ...     return np.mean(np.abs(y_pred - y_true) ** 3, axis=-1)
+        >>> def derivative(y_true, y_pred):
+        ...     return 3 * (y_pred - y_true) * np.abs(y_pred - y_true) / y_pred.shape[-1]
+        >>> loss = losses.with_gradient(cubic, derivative)
+        >>> loss(np.zeros((1, 2)), np.full((1, 2), 2.0)).tolist()
+        [8.0]
     """
 
     @functools.wraps(function)

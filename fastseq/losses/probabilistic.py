@@ -139,22 +139,94 @@ def _divergence(y_true, y_pred):
 
 
 def categorical_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, axis=-1):
-    """``-sum(y_true * log(y_pred))`` over the classes, of which `y_true` gives the probabilities (one-hot labels)."""
+    """``-sum(y_true * log(y_pred))`` over the classes, of which `y_true` gives the probabilities (one-hot labels).
+
+    Args:
+        y_true (array): Probabilities of the classes, (B, ..., C).
+        y_pred (array): Predicted probabilities or logits, (B, ..., C).
+        from_logits (bool, default False): Whether `y_pred` are logits, rather than probabilities.
+        label_smoothing (float, default 0.0): This much of every label, from 0 to 1, goes to all classes alike.
+        axis (int, default -1): The axis of the classes.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.categorical_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(4)
+        array([0.6931])
+    """
     return _categorical(y_true, y_pred, from_logits, label_smoothing, axis)[0]
 
 
 def sparse_categorical_crossentropy(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
-    """`categorical_crossentropy` for class numbers. ignore_class: samples of this class count nothing."""
+    """`categorical_crossentropy` for class numbers.
+
+    Args:
+        y_true (array): Class numbers, (B, ...) or (B, ..., 1).
+        y_pred (array): Predicted probabilities or logits, (B, ..., C).
+        from_logits (bool, default False): Whether `y_pred` are logits, rather than probabilities.
+        ignore_class (int, default None): Samples of this class count nothing; None is no class.
+        axis (int, default -1): -1 only.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Another axis, labels of another shape, and a class outside [0, C).
+
+    Example:
+        >>> losses.sparse_categorical_crossentropy([1], [[0.5, 0.5]]).round(4)
+        array([0.6931])
+    """
     return _sparse(y_true, y_pred, from_logits, ignore_class, axis)[0]
 
 
 def binary_crossentropy(y_true, y_pred, from_logits=False, label_smoothing=0.0, axis=-1):
-    """The mean over `axis` of ``-y_true * log(y_pred) - (1 - y_true) * log(1 - y_pred)``."""
+    """The mean over `axis` of ``-y_true * log(y_pred) - (1 - y_true) * log(1 - y_pred)``.
+
+    Args:
+        y_true (array): Labels from 0 to 1, (B, ..., N).
+        y_pred (array): Predicted probabilities or logits, (B, ..., N).
+        from_logits (bool, default False): Whether `y_pred` are logits, rather than probabilities.
+        label_smoothing (float, default 0.0): Labels are moved towards 0.5 by half of it, from 0 to 1.
+        axis (int, default -1): The axis that the mean is over.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.binary_crossentropy([[0.0, 1.0]], [[0.5, 0.5]]).round(4)
+        array([0.6931])
+    """
     return _binary(y_true, y_pred, from_logits, label_smoothing, axis)[0]
 
 
 def kl_divergence(y_true, y_pred):
-    """``sum(y_true * log(y_true / y_pred))``. Kullback and Leibler 1951."""
+    """``sum(y_true * log(y_true / y_pred))`` over the last axis.
+
+    Source: Kullback and Leibler 1951, https://doi.org/10.1214/aoms/1177729694.
+
+    Args:
+        y_true (array): Labels, (B, ..., N).
+        y_pred (array): Predictions, (B, ..., N). float64, which a list of floats is too, is computed in float64, all
+            else in float32.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.kl_divergence([[0.5, 0.5]], [[0.25, 0.75]]).round(4)
+        array([0.1438])
+    """
     return _divergence(y_true, y_pred)[0]
 
 
@@ -199,10 +271,23 @@ class _Crossentropy(LossFunctionWrapper):
 
 
 class CategoricalCrossentropy(_Crossentropy):
-    """See `categorical_crossentropy`, and `Loss` for the other arguments.
+    """The loss of `categorical_crossentropy`, reduced.
 
-    from_logits: `y_pred` has not been through a softmax; label_smoothing: this much of every label goes to all classes
-    alike; axis: of the classes.
+    Args:
+        from_logits (bool, default False): Whether `y_pred` are logits, rather than probabilities.
+        label_smoothing (float, default 0.0): This much of every label, from 0 to 1, goes to all classes alike.
+        axis (int, default -1): The axis of the classes.
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "categorical_crossentropy"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> round(float(losses.CategoricalCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
+        0.6931
     """
 
     _in_config = ("from_logits", "label_smoothing", "axis")
@@ -221,7 +306,24 @@ class CategoricalCrossentropy(_Crossentropy):
 
 
 class SparseCategoricalCrossentropy(_Crossentropy):
-    """See `sparse_categorical_crossentropy`, and `Loss` for the other arguments. axis: -1 only."""
+    """The loss of `sparse_categorical_crossentropy`, reduced.
+
+    Args:
+        from_logits (bool, default False): Whether `y_pred` are logits, rather than probabilities.
+        ignore_class (int, default None): Samples of this class count nothing; None is no class.
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        axis (int, default -1): -1 only.
+        name (str, default "sparse_categorical_crossentropy"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> round(float(losses.SparseCategoricalCrossentropy()([1], [[0.5, 0.5]])), 4)
+        0.6931
+    """
 
     _in_config = ("from_logits", "ignore_class")
 
@@ -239,10 +341,23 @@ class SparseCategoricalCrossentropy(_Crossentropy):
 
 
 class BinaryCrossentropy(_Crossentropy):
-    """See `binary_crossentropy`, and `Loss` for the other arguments.
+    """The loss of `binary_crossentropy`, reduced.
 
-    from_logits: `y_pred` has not been through a sigmoid; label_smoothing: labels are moved this far towards 0.5, half
-    of it on each side.
+    Args:
+        from_logits (bool, default False): Whether `y_pred` are logits, rather than probabilities.
+        label_smoothing (float, default 0.0): Labels are moved towards 0.5 by half of it, from 0 to 1.
+        axis (int, default -1): The axis that the mean is over.
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "binary_crossentropy"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> round(float(losses.BinaryCrossentropy()([[0.0, 1.0]], [[0.5, 0.5]])), 4)
+        0.6931
     """
 
     _in_config = ("from_logits", "label_smoothing", "axis")
@@ -261,7 +376,21 @@ class BinaryCrossentropy(_Crossentropy):
 
 
 class KLDivergence(LossFunctionWrapper):
-    """See `kl_divergence`, and `Loss` for the arguments."""
+    """The loss of `kl_divergence`, reduced.
+
+    Args:
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "kl_divergence"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> round(float(losses.KLDivergence()([[0.5, 0.5]], [[0.25, 0.75]])), 4)
+        0.1438
+    """
 
     def __init__(self, reduction="sum_over_batch_size", name="kl_divergence", dtype=None):
         super().__init__(kl_divergence, reduction, name, dtype)

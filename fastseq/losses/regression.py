@@ -64,22 +64,89 @@ def _percentage_with_pullback(y_true, y_pred):
 
 
 def mean_squared_error(y_true, y_pred):
-    """``mean((y_true - y_pred)^2)``."""
+    """``mean((y_true - y_pred)^2)`` over the last axis.
+
+    Args:
+        y_true (array): Labels, (B, ..., N).
+        y_pred (array): Predictions, (B, ..., N). float64, which a list of floats is too, is computed in float64, all
+            else in float32.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.mean_squared_error([[0.0, 1.0]], [[1.0, 3.0]])
+        array([2.5])
+    """
     return mean_squared_error.with_pullback(y_true, y_pred)[0]
 
 
 def mean_absolute_error(y_true, y_pred):
-    """``mean(|y_true - y_pred|)``; its derivative at no difference is 0."""
+    """``mean(|y_true - y_pred|)`` over the last axis; its derivative at no difference is 0.
+
+    Args:
+        y_true (array): Labels, (B, ..., N).
+        y_pred (array): Predictions, (B, ..., N). float64, which a list of floats is too, is computed in float64, all
+            else in float32.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.mean_absolute_error([[0.0, 1.0]], [[1.0, 3.0]])
+        array([1.5])
+    """
     return mean_absolute_error.with_pullback(y_true, y_pred)[0]
 
 
 def mean_absolute_percentage_error(y_true, y_pred):
-    """``100 mean(|y_true - y_pred| / max(|y_true|, 1e-7))``; its derivative at no difference is 0."""
+    """``100 mean(|y_true - y_pred| / max(|y_true|, 1e-7))``, in per cent; its derivative at no difference is 0.
+
+    Args:
+        y_true (array): Labels, (B, ..., N).
+        y_pred (array): Predictions, (B, ..., N). float64, which a list of floats is too, is computed in float64, all
+            else in float32.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.mean_absolute_percentage_error([[2.0, 4.0]], [[1.0, 4.0]])
+        array([25.])
+    """
     return mean_absolute_percentage_error.with_pullback(y_true, y_pred)[0]
 
 
 def huber(y_true, y_pred, delta=1.0):
-    """Half the squared difference up to `delta`, from there on a straight line. Huber 1964."""
+    """Half the squared difference up to `delta`, from there on a straight line; the mean over the last axis.
+
+    Source: Huber 1964, https://doi.org/10.1214/aoms/1177703732.
+
+    Args:
+        y_true (array): Labels, (B, ..., N).
+        y_pred (array): Predictions, (B, ..., N). float64, which a list of floats is too, is computed in float64, all
+            else in float32.
+        delta (float, default 1.0): The difference from which on the loss grows in proportion.
+
+    Returns:
+        (B, ...) in the dtype of `y_pred`, a value for each sample or timestep.
+
+    Raises:
+        ValueError: Labels and predictions of different shapes.
+
+    Example:
+        >>> losses.huber([[0.0, 0.0]], [[1.0, 3.0]])
+        array([1.5])
+    """
     return huber.with_pullback(y_true, y_pred, delta)[0]
 
 
@@ -91,7 +158,21 @@ huber.with_pullback = lambda y_true, y_pred, delta=1.0: _huber(y_true, y_pred, d
 
 
 class MeanSquaredError(LossFunctionWrapper):
-    """See `mean_squared_error`, and `Loss` for the arguments."""
+    """The loss of `mean_squared_error`, reduced.
+
+    Args:
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "mean_squared_error"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> float(losses.MeanSquaredError()([[0.0, 1.0]], [[1.0, 3.0]]))
+        2.5
+    """
 
     def __init__(self, reduction="sum_over_batch_size", name="mean_squared_error", dtype=None):
         super().__init__(mean_squared_error, reduction, name, dtype)
@@ -101,7 +182,21 @@ class MeanSquaredError(LossFunctionWrapper):
 
 
 class MeanAbsoluteError(LossFunctionWrapper):
-    """See `mean_absolute_error`, and `Loss` for the arguments."""
+    """The loss of `mean_absolute_error`, reduced.
+
+    Args:
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "mean_absolute_error"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> float(losses.MeanAbsoluteError()([[0.0, 1.0]], [[1.0, 3.0]]))
+        1.5
+    """
 
     def __init__(self, reduction="sum_over_batch_size", name="mean_absolute_error", dtype=None):
         super().__init__(mean_absolute_error, reduction, name, dtype)
@@ -111,7 +206,21 @@ class MeanAbsoluteError(LossFunctionWrapper):
 
 
 class MeanAbsolutePercentageError(LossFunctionWrapper):
-    """See `mean_absolute_percentage_error`, and `Loss` for the arguments."""
+    """The loss of `mean_absolute_percentage_error`, reduced.
+
+    Args:
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "mean_absolute_percentage_error"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> float(losses.MeanAbsolutePercentageError()([[2.0, 4.0]], [[1.0, 4.0]]))
+        25.0
+    """
 
     def __init__(self, reduction="sum_over_batch_size", name="mean_absolute_percentage_error", dtype=None):
         super().__init__(mean_absolute_percentage_error, reduction, name, dtype)
@@ -121,7 +230,22 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
 
 
 class Huber(LossFunctionWrapper):
-    """See `huber`, and `Loss` for the arguments."""
+    """The loss of `huber`, reduced.
+
+    Args:
+        delta (float, default 1.0): The difference from which on the loss grows in proportion.
+        reduction (str, default "sum_over_batch_size"): "sum_over_batch_size" or "mean" (the sum divided by the number
+            of values), "sum", "mean_with_sample_weight" (divided by the sum of the weights), "none" or None.
+        name (str, default "huber_loss"): Of the loss, which logs have where there are several.
+        dtype (str, default None): "float32", which None means, or "float64".
+
+    Raises:
+        ValueError: As `Loss`.
+
+    Example:
+        >>> float(losses.Huber()([[0.0, 0.0]], [[1.0, 3.0]]))
+        1.5
+    """
 
     def __init__(self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None):
         super().__init__(huber, reduction, name, dtype, delta=delta)

@@ -66,20 +66,60 @@ __all__ = [
 
 
 def serialize(metric):
-    """The config dict of a metric."""
+    """The config dict of a metric.
+
+    Args:
+        metric (Metric or function): What is described.
+
+    Returns:
+        A dict, or the name of a function.
+
+    Raises:
+        UnsupportedError: A lambda, or an object without `get_config()`.
+
+    Example:
+        >>> metrics.serialize(metrics.Mean())["class_name"]
+        'Mean'
+    """
     return serialization.serialize_keras_object(metric)
 
 
 def deserialize(config, custom_objects=None):
-    """The metric of a config dict, or the object of a name."""
+    """The metric of a config dict, or the object of a name.
+
+    Args:
+        config (dict or str): What `serialize` gives.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+    Returns:
+        A Metric, a class or a function.
+
+    Raises:
+        UnsupportedError: A class or function that nobody registered.
+        FileFormatError: A config of no known form.
+
+    Example:
+        >>> metrics.deserialize(metrics.serialize(metrics.Precision(top_k=2))).top_k
+        2
+    """
     return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
 
 
 def get(identifier):
-    """A metric from its name, config dict, class, or any callable; None is None.
+    """A metric from its name, config dict, class, or any callable.
+
+    Args:
+        identifier (str, dict, class or function): What is meant; None gives None.
+
+    Returns:
+        A Metric, a function, or None.
 
     Raises:
-        ValueError: no such metric.
+        ValueError: No such metric.
+
+    Example:
+        >>> metrics.get("mae").name
+        'mean_absolute_error'
     """
     names = sorted({to_snake_case(name) for name in ALL_OBJECTS_DICT} - {"metric", "mean_metric_wrapper"})
     return serialization.callable_of(identifier, "metric", ALL_OBJECTS_DICT, names)

@@ -17,7 +17,28 @@ from fastseq.tensors.state_variable import StateVariable
 class Metric:
     """Base class of metrics. A user's own one defines `update_state` and `result`, and keeps what `add_variable` gives.
 
-    name: by default the class's; dtype: accepted and kept in the config; the state is float64 whatever it says.
+    Totals are kept in float64: over the uneven batches of an epoch they are those of the epoch as one batch.
+
+    Args:
+        dtype (str, default None): Kept in the config; the state is float64 whatever it says.
+        name (str, default None): Of the metric; None makes one from the class's name.
+
+    Raises:
+        NotImplementedError: In a call, where a subclass does not define `update_state` and `result`.
+
+    Example:
+        >>> class Count(metrics.Metric):
+        ...     def __init__(self):
+        ...         super().__init__(name="count")
+        ...         self.seen = self.add_variable((), "zeros", name="seen")
+        ...     def update_state(self, y_true, y_pred, sample_weight=None):
+        ...         self.seen.assign_add(len(y_true))
+        ...     def result(self):
+        ...         return float(self.seen)
+        >>> count = Count()
+        >>> count.update_state(np.zeros(3), np.zeros(3))
+        >>> count.result()
+        3.0
     """
 
     def __init__(self, dtype=None, name=None):
@@ -66,7 +87,19 @@ class Metric:
 
 
 class Mean(Metric):
-    """The mean of all values seen, weighted by sample weights of their shape or that of their first axes."""
+    """The mean of all values seen, weighted by sample weights of their shape or that of their first axes.
+
+    Args:
+        name (str, default "mean"): Of the metric, which logs have.
+        dtype (str, default None): Kept in the config; the state is float64 whatever it says.
+
+    Example:
+        >>> mean = metrics.Mean()
+        >>> mean.update_state([1.0, 2.0])
+        >>> mean.update_state([6.0])
+        >>> mean.result()
+        3.0
+    """
 
     def __init__(self, name="mean", dtype=None):
         super().__init__(name=name, dtype=dtype)
@@ -94,7 +127,19 @@ class Mean(Metric):
 
 
 class MeanMetricWrapper(Mean):
-    """The mean of what a function of `y_true` and `y_pred` gives; further arguments go to the function."""
+    """The mean of what a function of `y_true` and `y_pred` gives.
+
+    Args:
+        fn (function): fn(y_true, y_pred, **kwargs) gives a value for each sample or timestep.
+        name (str, default None): Of the metric; None makes one from the class's name.
+        dtype (str, default None): Kept in the config; the state is float64 whatever it says.
+        **kwargs: Further arguments of the function.
+
+    Example:
+        >>> metric = metrics.MeanMetricWrapper(losses.huber, delta=2.0)
+        >>> metric([[0.0, 0.0]], [[1.0, 3.0]])
+        2.25
+    """
 
     def __init__(self, fn, name=None, dtype=None, **kwargs):
         super().__init__(name=name or naming.auto_name(type(self).__name__), dtype=dtype)

@@ -10,7 +10,7 @@ _LOWEST = -1e10  # what Keras gives predictions outside the top k
 
 
 class _Ratio(Metric):
-    """True positives divided by them and another count, for each threshold."""
+    """True positives divided by the sum of them and another count, for each threshold."""
 
     _direction = "up"
     _other = None
@@ -72,11 +72,22 @@ class _Ratio(Metric):
 
 
 class Precision(_Ratio):
-    """How many of what was predicted positive is so.
+    """How many of what was predicted positive is so: true positives / (true positives + false positives).
 
-    thresholds: number or list of numbers from 0 to 1, by default 0.5: a prediction above it is positive. top_k: only
-    the k largest predictions of each sample may be positive, without thresholds whatever they are. class_id: look at
-    this class alone. Raises ValueError for thresholds out of range and for labels of another shape than predictions.
+    Args:
+        thresholds (float or list of float, default None): A prediction above it, from 0 to 1, is positive; None is 0.5,
+            or without a bound where top_k is given. A list gives a result for each.
+        top_k (int, default None): Only the k largest predictions of each sample may be positive; None is all.
+        class_id (int, default None): The one class that counts; None is all.
+        name (str, default None): Of the metric; None makes one from the class's name.
+        dtype (str, default None): Kept in the config; the state is float64 whatever it says.
+
+    Raises:
+        ValueError: Thresholds out of range; when it is updated, labels of another shape than the predictions.
+
+    Example:
+        >>> metrics.Precision()([0, 1, 1, 1], [1.0, 0.0, 1.0, 1.0])
+        0.6666666666666666
     """
 
     _other = "false_positives"
@@ -86,11 +97,22 @@ class Precision(_Ratio):
 
 
 class Recall(_Ratio):
-    """How many of what is positive was predicted so.
+    """How many of what is positive was predicted so: true positives / (true positives + false negatives).
 
-    thresholds: number or list of numbers from 0 to 1, by default 0.5: a prediction above it is positive. top_k: only
-    the k largest predictions of each sample may be positive, without thresholds whatever they are. class_id: look at
-    this class alone. Raises ValueError for thresholds out of range and for labels of another shape than predictions.
+    Args:
+        thresholds (float or list of float, default None): A prediction above it, from 0 to 1, is positive; None is 0.5,
+            or without a bound where top_k is given. A list gives a result for each.
+        top_k (int, default None): Only the k largest predictions of each sample may be positive; None is all.
+        class_id (int, default None): The one class that counts; None is all.
+        name (str, default None): Of the metric; None makes one from the class's name.
+        dtype (str, default None): Kept in the config; the state is float64 whatever it says.
+
+    Raises:
+        ValueError: Thresholds out of range; when it is updated, labels of another shape than the predictions.
+
+    Example:
+        >>> metrics.Recall()([0, 1, 1, 1], [1.0, 0.0, 1.0, 1.0])
+        0.6666666666666666
     """
 
     _other = "false_negatives"

@@ -13,12 +13,25 @@ from fastseq.tensors.symbolic import KerasTensor
 def clone_model(model, input_tensors=None, clone_function=None, call_function=None, recursive=False):
     """A model like `model` with new layers and freshly initialized weights.
 
-    input_tensors: KerasTensors to build it on, in the structure of the model's inputs; None makes new Inputs.
-    clone_function: layer -> new layer, for every layer but Inputs; by default a new layer from the config.
-    call_function: (layer, *args, **kwargs) -> outputs, what to do in the place of each call; functional models only.
-    recursive: clone models in the model in the same way, with the same functions.
+    Args:
+        model (Model): What is cloned.
+        input_tensors (KerasTensor or nest, default None): What to build it on, in the structure of the model's inputs;
+            None makes new Inputs.
+        clone_function (function, default None): layer -> new layer, for every layer but Inputs; None makes a new layer
+            from the config.
+        call_function (function, default None): (layer, *args, **kwargs) -> outputs, what to do in the place of each
+            call; functional models only.
+        recursive (bool, default False): Whether to clone models in the model in the same way, with the same functions.
 
-    Raises ValueError for a subclassed model with any of these, and for tensors that do not fit.
+    Returns:
+        A Model.
+
+    Raises:
+        ValueError: A subclassed model with any of these, and tensors that do not fit.
+
+    Example:
+        >>> models.clone_model(fastseq.Sequential([layers.Input((3,)), layers.Dense(4)])).count_params()
+        16
     """
     with policies.reading(quiet=True):
         return _Cloner(clone_function, call_function, recursive).clone(model, input_tensors)

@@ -18,9 +18,20 @@ from fastseq.tensors.symbolic import KerasTensor, Node
 class Functional(Model):
     """A graph of layer calls between KerasTensors; made by `Model(inputs, outputs)`.
 
-    inputs, outputs: a KerasTensor, or a list, tuple or dict of them, nested as wanted.
-    Raises ValueError for values that are no KerasTensors, for outputs that the inputs do not lead to, and for two
-    layers of one name.
+    Args:
+        inputs (KerasTensor or nest): A KerasTensor, or a list, tuple or dict of them, nested as wanted.
+        outputs (KerasTensor or nest): The same.
+        name (str, default None): Of the model; None makes one.
+        trainable (bool, default None): None leaves it to the layers.
+        **kwargs: Those of `Layer`.
+
+    Raises:
+        ValueError: Values that are no KerasTensors, outputs that the inputs do not lead to, and two layers of one name.
+
+    Example:
+        >>> x = layers.Input((None, 3))
+        >>> fastseq.Model(x, layers.GRU(4)(x)).output_shape
+        (None, 4)
     """
 
     # Masks travel with the outputs of the layers inside.

@@ -295,9 +295,23 @@ def call_count(model):
 
 
 def model_from_json(json_string, custom_objects=None):
-    """The model that JSON text from `to_json` describes, with freshly initialized weights.
+    """The model that JSON text describes, with freshly initialized weights.
 
-    Raises FileFormatError for text that is no such JSON, UnsupportedError for unknown classes and options.
+    Args:
+        json_string (str): What `Model.to_json` gives, of fastseq or Keras.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+    Returns:
+        A Model.
+
+    Raises:
+        FileFormatError: Text that is no such JSON.
+        UnsupportedError: Unknown classes and options.
+
+    Example:
+        >>> text = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)]).to_json()
+        >>> models.model_from_json(text).output_shape
+        (None, 4)
     """
     import json
 

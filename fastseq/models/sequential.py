@@ -58,9 +58,21 @@ def _fits(shape, wanted):
 class Sequential(Model):
     """A stack of layers, each of one input and one output.
 
-    layers: list of layers; the first may be an `Input`, or say its input_shape=. Without either, the model is built
-    when it is first called, or by `build(input_shape)`.
-    Raises ValueError for what is no layer, for two layers of one name and for a second Input.
+    Args:
+        layers (list of Layer, default None): The first may be an `Input`, or say its input_shape=. Without either, the
+            model is built when it is first called, or by `build(input_shape)`.
+        trainable (bool, default True): Whether training changes the weights.
+        name (str, default None): Of the model; None makes one.
+        **kwargs: Those of `Layer`.
+
+    Raises:
+        ValueError: What is no layer, two layers of one name, and a second Input.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4)])
+        >>> model.add(layers.Dense(2))
+        >>> model.predict(np.zeros((5, 10, 3)), verbose=0).shape
+        (5, 2)
     """
 
     # Masks travel with the outputs of the layers inside.

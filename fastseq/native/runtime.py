@@ -64,10 +64,18 @@ def _available_threads():
 
 
 def get_num_threads():
-    """The most threads one call uses: what `num_threads` or `set_num_threads` said, else FASTSEQ_NUM_THREADS, else
-    OMP_NUM_THREADS, else the CPUs this process may use (affinity and the container's quota).
+    """The most threads that one call uses.
 
-    Raises ValueError where a variable is no whole number from 1 to `runtime.MOST_THREADS`.
+    Returns:
+        int: what `num_threads` or `set_num_threads` said, else FASTSEQ_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs
+        this process may use (affinity and the container's quota).
+
+    Raises:
+        ValueError: A variable that is no whole number from 1 to `runtime.MOST_THREADS`.
+
+    Example:
+        >>> fastseq.get_num_threads() >= 1
+        True
     """
     # The numbers are kept in C, where a call finds them in a nanosecond.
     if not (_native.own_threads() or _native.default_threads()):
@@ -79,10 +87,16 @@ _native.say_first_threads(get_num_threads)
 
 
 def set_num_threads(n):
-    """Sets the most threads one call uses, for the whole process.
+    """Sets the most threads that one call uses, for the whole process.
 
-    n: where so many cannot be had, a call runs on those that can.
-    Raises ValueError unless it is an int from 1 to `runtime.MOST_THREADS` (1024).
+    Args:
+        n (int): From 1 to `runtime.MOST_THREADS` (1024). Where so many cannot be had, a call runs on those that can.
+
+    Raises:
+        ValueError: Another n.
+
+    Example:
+        >>> fastseq.set_num_threads(fastseq.get_num_threads())
     """
     _native.set_default_threads(_checked(n))
 
@@ -95,7 +109,22 @@ def _checked(n):
 
 @contextlib.contextmanager
 def num_threads(n):
-    """Context manager: calls of this Python thread use at most `n` threads inside it."""
+    """Context manager: calls of this Python thread use at most `n` threads inside it.
+
+    Args:
+        n (int): From 1 to `runtime.MOST_THREADS` (1024).
+
+    Returns:
+        A context manager.
+
+    Raises:
+        ValueError: Another n.
+
+    Example:
+        >>> with fastseq.num_threads(1):
+        ...     fastseq.get_num_threads()
+        1
+    """
     before = _native.own_threads()
     _native.set_own_threads(_checked(n))
     try:
@@ -105,12 +134,28 @@ def num_threads(n):
 
 
 def available_isas():
-    """Names of the instruction sets that this build has and this machine supports, best first."""
+    """The instruction sets that this build has and this machine supports.
+
+    Returns:
+        list of str, best first.
+
+    Example:
+        >>> "scalar" in fastseq.available_isas()
+        True
+    """
     return [name for name, supported in _native.isa_names() if supported]
 
 
 def active_isa():
-    """Name of the instruction set whose kernels run: "avx512", "avx2", "neon" or "scalar"."""
+    """The instruction set whose kernels run.
+
+    Returns:
+        "avx512", "avx2", "neon" or "scalar".
+
+    Example:
+        >>> fastseq.active_isa() in fastseq.available_isas()
+        True
+    """
     return _native.active_isa()
 
 
@@ -130,7 +175,12 @@ def threads_in_words():
 
 
 def show_config():
-    """Prints the version, the instruction set, threads, compiler and BLAS of this installation."""
+    """Prints the version, the instruction set, threads, compiler and BLAS of this installation.
+
+    Example:
+        >>> fastseq.show_config()  # doctest: +ELLIPSIS
+        fastseq ...
+    """
     import numpy
 
     try:

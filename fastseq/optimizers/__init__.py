@@ -18,12 +18,42 @@ __all__ = [*ALL_OBJECTS_DICT, "deserialize", "get", "schedules", "serialize"]
 
 
 def serialize(optimizer):
-    """The config dict of an optimizer."""
+    """The config dict of an optimizer.
+
+    Args:
+        optimizer (Optimizer): What is described.
+
+    Returns:
+        dict, in Keras's form.
+
+    Raises:
+        UnsupportedError: An object without `get_config()`.
+
+    Example:
+        >>> optimizers.serialize(optimizers.SGD(0.5))["config"]["learning_rate"]
+        0.5
+    """
     return serialization.serialize_keras_object(optimizer)
 
 
 def deserialize(config, custom_objects=None):
-    """The optimizer of a config dict; the class's name may be in any case."""
+    """The optimizer of a config dict; the class's name may be in any case.
+
+    Args:
+        config (dict): What `serialize` gives.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+    Returns:
+        An Optimizer.
+
+    Raises:
+        UnsupportedError: A class that nobody registered.
+        FileFormatError: A config of no known form.
+
+    Example:
+        >>> optimizers.deserialize({"class_name": "sgd", "config": {"learning_rate": 0.5}}).name
+        'sgd...'
+    """
     name = config.get("class_name")
     if isinstance(name, str) and name.lower() in _BY_NAME:
         config = {**config, "class_name": name.lower()}
@@ -31,10 +61,20 @@ def deserialize(config, custom_objects=None):
 
 
 def get(identifier):
-    """An optimizer from its name, config dict, class, or itself; None is None.
+    """An optimizer from its name, config dict, class, or itself.
+
+    Args:
+        identifier (str, dict, class or Optimizer): What is meant; a name may be in any case. None gives None.
+
+    Returns:
+        An Optimizer, or None.
 
     Raises:
-        ValueError: no such optimizer.
+        ValueError: No such optimizer.
+
+    Example:
+        >>> type(optimizers.get("adam")).__name__
+        'Adam'
     """
     if identifier is None:
         return None

@@ -6,9 +6,24 @@ from fastseq.optimizers.base import Optimizer
 
 
 class Adadelta(Optimizer):
-    """Zeiler 2012, times the learning rate.
+    """Steps as large as the last ones, in units of the gradient, times the learning rate. Source: Zeiler 2012,
+    https://arxiv.org/abs/1212.5701.
 
-    rho: decay of the mean squares of gradients and steps; epsilon: added to both. Raises as `Optimizer`.
+    Args:
+        learning_rate (float, schedule or function, default 0.001): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        rho (float, default 0.95): Decay of the mean squares of gradients and steps, from 0 to 1.
+        epsilon (float, default 1e-07): Added to both mean squares.
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        **kwargs: `clipnorm`, `clipvalue`, `use_ema`, `name` and the others of `Optimizer`.
+
+    Raises:
+        ValueError: As `Optimizer`.
+
+    Example:
+        >>> optimizers.Adadelta(1.0).rho
+        0.95
     """
 
     def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, weight_decay=None, **kwargs):

@@ -7,7 +7,25 @@ from fastseq.optimizers.base import Optimizer
 
 
 class Adagrad(Optimizer):
-    """Duchi et al. 2011. initial_accumulator_value: what the sums of squares begin with; epsilon: added to them."""
+    """Steps divided by the root of all squared gradients so far. Source: Duchi et al. 2011,
+    https://jmlr.org/papers/v12/duchi11a.html.
+
+    Args:
+        learning_rate (float, schedule or function, default 0.001): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        initial_accumulator_value (float, default 0.1): What the sums of squares begin as.
+        epsilon (float, default 1e-07): Added to the sums of squares.
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        **kwargs: `clipnorm`, `clipvalue`, `use_ema`, `name` and the others of `Optimizer`.
+
+    Raises:
+        ValueError: As `Optimizer`.
+
+    Example:
+        >>> optimizers.Adagrad(0.1).initial_accumulator_value
+        0.1
+    """
 
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, weight_decay=None, **kwargs):
         super().__init__(learning_rate, weight_decay=weight_decay, **kwargs)

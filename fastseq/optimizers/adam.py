@@ -6,10 +6,27 @@ from fastseq.optimizers.base import Optimizer
 
 
 class Adam(Optimizer):
-    """Kingma and Ba 2014.
+    """Steps from the gradient's first two moments. Source: Kingma and Ba 2014, https://arxiv.org/abs/1412.6980.
 
-    beta_1, beta_2: decay of the moments; epsilon: added to the second one's root; amsgrad: divide by the largest second
-    moment so far (Reddi et al. 2018). Raises as `Optimizer`.
+    Args:
+        learning_rate (float, schedule or function, default 0.001): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        beta_1 (float, default 0.9): Decay of the mean of gradients, from 0 to 1.
+        beta_2 (float, default 0.999): Decay of the mean of squared gradients, from 0 to 1.
+        epsilon (float, default 1e-07): Added to the root of the second moment.
+        amsgrad (bool, default False): Whether to divide by the largest second moment so far (Reddi et al. 2018).
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        **kwargs: `clipnorm`, `clipvalue`, `use_ema`, `name` and the others of `Optimizer`.
+
+    Raises:
+        ValueError: As `Optimizer`.
+
+    Example:
+        >>> w = fastseq.Variable([1.0], "w")
+        >>> optimizers.Adam(0.1).apply([np.array([2.0])], [w])
+        >>> w.numpy().round(4)
+        array([0.9], dtype=float32)
     """
 
     def __init__(
@@ -66,7 +83,26 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay. Loshchilov and Hutter 2019. Raises ValueError for weight_decay=None, and as `Adam`."""
+    """Adam with weight decay. Source: Loshchilov and Hutter 2019, https://arxiv.org/abs/1711.05101.
+
+    Args:
+        learning_rate (float, schedule or function, default 0.001): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        weight_decay (float, default 0.004): Share of themselves that weights lose in each step, times the learning
+            rate.
+        beta_1 (float, default 0.9): Decay of the mean of gradients, from 0 to 1.
+        beta_2 (float, default 0.999): Decay of the mean of squared gradients, from 0 to 1.
+        epsilon (float, default 1e-07): Added to the root of the second moment.
+        amsgrad (bool, default False): Whether to divide by the largest second moment so far (Reddi et al. 2018).
+        **kwargs: `clipnorm`, `clipvalue`, `use_ema`, `name` and the others of `Optimizer`.
+
+    Raises:
+        ValueError: A weight_decay of None, and as `Optimizer`.
+
+    Example:
+        >>> optimizers.AdamW(0.1).weight_decay
+        0.004
+    """
 
     def __init__(
         self,

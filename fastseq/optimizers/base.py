@@ -21,18 +21,35 @@ class Optimizer(Saved):
     """Base class of optimizers. A user's own one defines `build`, `update_step` and `get_config` as with Keras.
 
     Args:
-        learning_rate: float, a schedule, or a function without arguments; `lr` is Keras 1's spelling of it.
-        weight_decay: None, or what weights lose of themselves in each step, times the learning rate.
-        clipnorm, global_clipnorm: largest L2 norm of each gradient, and of all of them together.
-        clipvalue: largest absolute value of a gradient's elements. Only one of the three may be given.
-        use_ema, ema_momentum, ema_overwrite_frequency: keep an exponential moving average of the weights, and put it
-            in their place every so many steps, or with None at `finalize_variable_values`.
-        loss_scale_factor: gradients are divided by it.
-        gradient_accumulation_steps: weights change only every so many steps, by the mean of the gradients until then.
-        name: of the optimizer, which its variables' paths begin with.
+        learning_rate (float, schedule or function): A `LearningRateSchedule`, or a function without arguments, gives it
+            anew for each step.
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        clipnorm (float, default None): Largest L2 norm of each gradient; None is no bound.
+        clipvalue (float, default None): Largest absolute value of a gradient's elements; None is no bound.
+        global_clipnorm (float, default None): Largest L2 norm of all gradients together. Only one of the three may be
+            given.
+        use_ema (bool, default False): Whether to keep an exponential moving average of the weights.
+        ema_momentum (float, default 0.99): Decay of the average, from 0 to 1.
+        ema_overwrite_frequency (int, default None): After how many steps the average takes the weights' place; None is
+            at `finalize_variable_values`.
+        loss_scale_factor (float, default None): What gradients are divided by; None is 1.
+        gradient_accumulation_steps (int, default None): Weights change only every so many steps, at least 2, by the
+            mean of the gradients until then; None is every step.
+        name (str, default None): Of the optimizer, which its variables' paths begin with; None makes one.
+        **kwargs: `lr`, Keras 1's spelling of learning_rate.
 
     Raises:
-        ValueError: arguments that contradict one another or are out of range, and unknown ones.
+        ValueError: Arguments that contradict one another or are out of range, and unknown ones.
+
+    Example:
+        >>> class Signs(optimizers.Optimizer):
+        ...     def update_step(self, gradient, variable, learning_rate):
+        ...         self.assign_sub(variable, learning_rate * np.sign(gradient))
+        >>> w = fastseq.Variable([1.0], "w")
+        >>> Signs(0.25).apply([np.array([2.0])], [w])
+        >>> w.numpy()
+        array([0.75], dtype=float32)
     """
 
     def __init__(

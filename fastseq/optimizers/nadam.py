@@ -9,11 +9,26 @@ _ONE = np.float32(1)
 
 
 class Nadam(Optimizer):
-    """Dozat 2016. beta_1, beta_2: decay of the moments; epsilon: added to the second one's root.
+    """Adam with Nesterov momentum. Source: Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ.
 
-    schedule_decay: an argument of Keras 1 and 2, where it was 0.004: the momentum of step t is
-    beta_1 (1 - 0.96^(schedule_decay t) / 2). Keras 3 computes what 1 means, has no such argument, and refuses a config
-    that holds another value.
+    Args:
+        learning_rate (float, schedule or function, default 0.001): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        beta_1 (float, default 0.9): Decay of the mean of gradients, from 0 to 1.
+        beta_2 (float, default 0.999): Decay of the mean of squared gradients, from 0 to 1.
+        epsilon (float, default 1e-07): Added to the root of the second moment.
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        **kwargs: Those of `Optimizer`, and `schedule_decay` of Keras 1 and 2, where it was 0.004: the momentum of step
+            t is beta_1 (1 - 0.96^(schedule_decay t) / 2). Keras 3 computes what 1 means, has no such argument, and
+            refuses a config that holds another value.
+
+    Raises:
+        ValueError: As `Optimizer`.
+
+    Example:
+        >>> optimizers.Nadam(schedule_decay=0.004).schedule_decay
+        0.004
     """
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, weight_decay=None, **kwargs):

@@ -6,10 +6,25 @@ from fastseq.optimizers.base import Optimizer
 
 
 class RMSprop(Optimizer):
-    """Tieleman and Hinton 2012.
+    """Steps divided by the root of the gradient's running mean square. Source: Tieleman and Hinton 2012.
 
-    rho: decay of the running mean square; momentum: of the steps; epsilon: added to the mean square; centered: the mean
-    gradient's square is taken off first (Graves 2013). Raises as `Optimizer`.
+    Args:
+        learning_rate (float, schedule or function, default 0.001): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        rho (float, default 0.9): Decay of the running mean square, from 0 to 1.
+        momentum (float, default 0.0): Share of the last step that is added to each.
+        epsilon (float, default 1e-07): Added to the mean square.
+        centered (bool, default False): Whether the mean gradient's square is taken off first (Graves 2013).
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        **kwargs: `clipnorm`, `clipvalue`, `use_ema`, `name` and the others of `Optimizer`.
+
+    Raises:
+        ValueError: As `Optimizer`.
+
+    Example:
+        >>> optimizers.RMSprop(0.01, momentum=0.9).momentum
+        0.9
     """
 
     def __init__(

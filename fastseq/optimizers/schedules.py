@@ -12,7 +12,18 @@ from fastseq.configs import serialization
 
 
 class LearningRateSchedule:
-    """Base class: a subclass defines ``__call__(step)`` and ``get_config``."""
+    """Base class: a subclass defines ``__call__(step)`` and ``get_config``.
+
+    Raises:
+        NotImplementedError: In a call, where a subclass does not define these.
+
+    Example:
+        >>> class Halves(schedules.LearningRateSchedule):
+        ...     def __call__(self, step):
+        ...         return np.float32(0.5 ** int(step))
+        >>> float(Halves()(2))
+        0.25
+    """
 
     def __call__(self, step):
         raise NotImplementedError(f"Learning rate schedule '{type(self).__name__}' does not define __call__(step).")
@@ -40,7 +51,22 @@ class _Schedule(LearningRateSchedule):
 
 
 class ExponentialDecay(_Schedule):
-    """``initial_learning_rate * decay_rate ** (step / decay_steps)``; staircase: with whole exponents only."""
+    """``initial_learning_rate * decay_rate ** (step / decay_steps)``. Called with a step, it gives np.float32.
+
+    Args:
+        initial_learning_rate (float): The rate at step 0.
+        decay_steps (int): Number of steps, above 0.
+        decay_rate (float): How fast it falls.
+        staircase (bool, default False): Whether the rate changes only after whole multiples of decay_steps.
+        name (str, default "ExponentialDecay"): Kept in the config.
+
+    Raises:
+        ValueError: A decay_steps that is not above 0.
+
+    Example:
+        >>> float(schedules.ExponentialDecay(0.5, 10, 0.5)(20))
+        0.125
+    """
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="ExponentialDecay"):
         self.initial_learning_rate = initial_learning_rate
@@ -56,7 +82,21 @@ class ExponentialDecay(_Schedule):
 
 
 class PiecewiseConstantDecay(_Schedule):
-    """``values[i]`` up to and with step ``boundaries[i]``, the last value after all of them."""
+    """``values[i]`` up to and with step ``boundaries[i]``, the last value after all of them; np.float32.
+
+    Args:
+        boundaries (list of int): Steps, rising.
+        values (list of float): Rates, one more than boundaries.
+        name (str, default "PiecewiseConstant"): Kept in the config.
+
+    Raises:
+        ValueError: Another number of values.
+
+    Example:
+        >>> schedule = schedules.PiecewiseConstantDecay([10], [0.5, 0.25])
+        >>> float(schedule(10)), float(schedule(11))
+        (0.5, 0.25)
+    """
 
     def __init__(self, boundaries, values, name="PiecewiseConstant"):
         if len(boundaries) != len(values) - 1:
@@ -74,7 +114,24 @@ class PiecewiseConstantDecay(_Schedule):
 
 
 class PolynomialDecay(_Schedule):
-    """From one rate to the other as ``(1 - step / decay_steps) ** power``; cycle: over the next multiple of them."""
+    """From one rate to the other as ``(1 - step / decay_steps) ** power``; np.float32.
+
+    Args:
+        initial_learning_rate (float): The rate at step 0.
+        decay_steps (int): Number of steps, above 0.
+        end_learning_rate (float, default 0.0001): The rate from decay_steps on.
+        power (float, default 1.0): 1 is a straight line.
+        cycle (bool, default False): Whether it begins again, over the next multiple of decay_steps, rather than stay at
+            the end.
+        name (str, default "PolynomialDecay"): Kept in the config.
+
+    Raises:
+        ValueError: A decay_steps that is not above 0.
+
+    Example:
+        >>> float(schedules.PolynomialDecay(1.0, 10, end_learning_rate=0.0)(5))
+        0.5
+    """
 
     def __init__(
         self,
@@ -102,7 +159,22 @@ class PolynomialDecay(_Schedule):
 
 
 class InverseTimeDecay(_Schedule):
-    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``; staircase: with whole fractions only."""
+    """``initial_learning_rate / (1 + decay_rate * step / decay_steps)``; np.float32.
+
+    Args:
+        initial_learning_rate (float): The rate at step 0.
+        decay_steps (int): Number of steps, above 0.
+        decay_rate (float): How fast it falls.
+        staircase (bool, default False): Whether the rate changes only after whole multiples of decay_steps.
+        name (str, default "InverseTimeDecay"): Kept in the config.
+
+    Raises:
+        ValueError: A decay_steps that is not above 0.
+
+    Example:
+        >>> float(schedules.InverseTimeDecay(0.5, 10, 1.0)(10))
+        0.25
+    """
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"):
         self.initial_learning_rate = initial_learning_rate
@@ -118,9 +190,25 @@ class InverseTimeDecay(_Schedule):
 
 
 class CosineDecay(_Schedule):
-    """Half a cosine down to ``alpha`` times the rate, after a linear rise to ``warmup_target`` where there is one.
+    """Half a cosine down to ``alpha`` times the rate, after a linear rise to ``warmup_target`` where there is one;
+    np.float32.
 
-    Loshchilov and Hutter 2017.
+    Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983.
+
+    Args:
+        initial_learning_rate (float): The rate at step 0.
+        decay_steps (int): Number of steps of the half cosine, above 0.
+        alpha (float, default 0.0): The last rate as a share of the first.
+        name (str, default "CosineDecay"): Kept in the config.
+        warmup_target (float, default None): The rate after the rise; None is no rise.
+        warmup_steps (int, default 0): Number of steps of the rise.
+
+    Raises:
+        ValueError: A decay_steps that is not above 0.
+
+    Example:
+        >>> round(float(schedules.CosineDecay(0.1, 100)(50)), 4)
+        0.05
     """
 
     def __init__(
@@ -150,9 +238,26 @@ class CosineDecay(_Schedule):
 
 
 class CosineDecayRestarts(_Schedule):
-    """Half cosines one after the other, each ``t_mul`` times as long and from ``m_mul`` times the rate as the last.
+    """Half cosines one after the other, each ``t_mul`` times as long and from ``m_mul`` times the rate as the last;
+    np.float32.
 
-    Loshchilov and Hutter 2017.
+    Source: Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983.
+
+    Args:
+        initial_learning_rate (float): The rate at step 0.
+        first_decay_steps (int): Number of steps of the first half cosine, above 0.
+        t_mul (float, default 2.0): What the length is multiplied with at each restart.
+        m_mul (float, default 1.0): What the rate is multiplied with at each restart.
+        alpha (float, default 0.0): Each cosine's last rate as a share of the first.
+        name (str, default "SGDRDecay"): Kept in the config.
+
+    Raises:
+        ValueError: A first_decay_steps that is not above 0.
+
+    Example:
+        >>> schedule = schedules.CosineDecayRestarts(0.1, 100)
+        >>> [round(float(schedule(step)), 4) for step in (0, 50, 100)]
+        [0.1, 0.05, 0.1]
     """
 
     def __init__(self, initial_learning_rate, first_decay_steps, t_mul=2.0, m_mul=1.0, alpha=0.0, name="SGDRDecay"):
@@ -195,12 +300,42 @@ __all__ = [*ALL_OBJECTS_DICT, "deserialize", "serialize"]
 
 
 def serialize(learning_rate_schedule):
-    """The config dict of a schedule."""
+    """The config dict of a schedule.
+
+    Args:
+        learning_rate_schedule (LearningRateSchedule): What is described.
+
+    Returns:
+        dict, in Keras's form.
+
+    Raises:
+        UnsupportedError: An object without `get_config()`.
+
+    Example:
+        >>> schedules.serialize(schedules.CosineDecay(0.1, 100))["class_name"]
+        'CosineDecay'
+    """
     return serialization.serialize_keras_object(learning_rate_schedule)
 
 
 def deserialize(config, custom_objects=None):
-    """The schedule of a config dict."""
+    """The schedule of a config dict.
+
+    Args:
+        config (dict): What `serialize` gives.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+    Returns:
+        A LearningRateSchedule.
+
+    Raises:
+        UnsupportedError: A class that nobody registered.
+        FileFormatError: A config of no known form.
+
+    Example:
+        >>> schedules.deserialize(schedules.serialize(schedules.CosineDecay(0.1, 100))).decay_steps
+        100
+    """
     return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
 
 

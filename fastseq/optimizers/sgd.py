@@ -6,10 +6,26 @@ from fastseq.optimizers.base import Optimizer
 
 
 class SGD(Optimizer):
-    """Gradient descent.
+    """Gradient descent: w -= learning_rate * gradient.
 
-    momentum: float from 0 to 1; nesterov: step by the momentum that the next step would have (Sutskever et al. 2013).
-    Raises ValueError for another momentum, and as `Optimizer`.
+    Args:
+        learning_rate (float, schedule or function, default 0.01): A `LearningRateSchedule`, or a function without
+            arguments, gives it anew for each step.
+        momentum (float, default 0.0): Share of the last step that is added to each, from 0 to 1.
+        nesterov (bool, default False): Whether to step by the momentum that the next step would have (Sutskever et al.
+            2013).
+        weight_decay (float, default None): Share of themselves that weights lose in each step, times the learning rate;
+            None is none.
+        **kwargs: `clipnorm`, `clipvalue`, `use_ema`, `name` and the others of `Optimizer`.
+
+    Raises:
+        ValueError: A momentum outside [0, 1], and as `Optimizer`.
+
+    Example:
+        >>> w = fastseq.Variable([1.0], "w")
+        >>> optimizers.SGD(0.1).apply([np.array([2.0])], [w])
+        >>> w.numpy()
+        array([0.8], dtype=float32)
     """
 
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, weight_decay=None, **kwargs):

@@ -13,22 +13,37 @@ from fastseq.tensors import mask_rules
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a `.keras` file, or from a full-model `.h5` of Keras 2 or 3.
 
-    filepath: path, or the file's bytes, or a binary file object, which is read whole (Keras takes paths only).
-    custom_objects: dict name -> class or function, for what fastseq does not have.
-    compile: compile the model as it was compiled, and give the optimizer its state. Where the file asks for something
-        that fastseq does not have, a warning says what, and the model is not compiled. What the file says is kept in
-        `compile_config`, as data; with False that is None.
-    safe_mode: there is no other mode: nothing in a file is ever run. False raises UnsupportedError.
-
     A model of float16, bfloat16 or float64, or of a mixed policy, runs in float32: a warning says so, and the model
-    keeps its policies when it is saved again. A LossScaleOptimizer is read as the optimizer inside it.
-    A model of Keras 1 or 2 computes what Keras computed then: `hard_sigmoid` in such a file is
-    clip(0.2 x + 0.5, 0, 1), the activation `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own
-    clip(x / 6 + 0.5, 0, 1). Masks are handed on, joined and used as in the version of Keras that wrote the file
-    (`mask_rules.MaskRules`).
-    Raises FileFormatError, naming the file, the layer and the reason, for a broken, truncated or foreign file, and for
-    a sound one that asks for a class or option fastseq does not have; FileNotFoundError and the like as `open` does;
-    TypeError for a filepath of another type.
+    keeps its policies when it is saved again. A LossScaleOptimizer is read as the optimizer inside it. A model of Keras
+    1 or 2 computes what Keras computed then: `hard_sigmoid` in such a file is clip(0.2 x + 0.5, 0, 1), the activation
+    `hard_sigmoid_keras2`, where Keras 3.15 loads the same file as its own clip(x / 6 + 0.5, 0, 1). Masks are handed on,
+    joined and used as in the version of Keras that wrote the file (`mask_rules.MaskRules`).
+
+    Args:
+        filepath (str, path, bytes or file): A path, or the file's bytes, or a binary file object, which is read whole
+            (Keras takes paths only).
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+        compile (bool, default True): Whether to compile the model as it was compiled, and to give the optimizer its
+            state. Where the file asks for something that fastseq does not have, a warning says what, and the model is
+            not compiled. What the file says is kept in `compile_config`, as data; with False that is None.
+        safe_mode (bool, default True): True only: nothing in a file is ever run.
+
+    Returns:
+        A Model.
+
+    Raises:
+        FileFormatError: Naming the file, the layer and the reason, a broken, truncated or foreign file, and a sound one
+            that asks for a class or option fastseq does not have.
+        UnsupportedError: safe_mode=False.
+        OSError: FileNotFoundError and the like, as `open` does.
+        TypeError: A filepath of another type.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/model.keras"
+        >>> fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4)]).save(path)
+        >>> fastseq.load_model(path).output_shape
+        (None, 4)
     """
     if safe_mode is not True:
         raise UnsupportedError(f"safe_mode={safe_mode!r}: nothing in a file is ever run, so there is no unsafe mode.")
@@ -85,14 +100,31 @@ def load_archive(archive, custom_objects=None, compile=True):
 def save_model(model, filepath, overwrite=True, zipped=None, include_optimizer=True, **kwargs):
     """Writes a `.keras` file that Keras 3.15 loads, or its older `.h5`.
 
-    filepath: path that ends in .keras, .h5 or .hdf5; the file appears complete or not at all. Or a binary file object,
-    which gets a whole .keras file in one write(). The folder of an .h5 is made, as Keras makes it; no other is.
-    overwrite: False raises FileExistsError for an existing file (Keras asks at the terminal). zipped: None or True.
-    include_optimizer: False leaves out how the model was compiled, and the optimizer's state (Keras ignores it in
-    .keras files).
     Keras 3.15 gives no optimizer its momenta from .h5, not even from its own files, and cannot train such a model
     before it is compiled again; fastseq reads all of it.
-    Raises ValueError for other formats and arguments, ImportError where h5py, which writes HDF5, cannot be imported.
+
+    Args:
+        model (Model): What is saved or filled.
+        filepath (str, path or file): A path that ends in .keras, .h5 or .hdf5; the file appears complete or not at all.
+            Or a binary file object, which gets a whole .keras file in one write(). The folder of an .h5 is made, as
+            Keras makes it; no other is.
+        overwrite (bool, default True): False raises FileExistsError for an existing file (Keras asks at the terminal).
+        zipped (bool, default None): None or True.
+        include_optimizer (bool, default True): False leaves out how the model was compiled, and the optimizer's state
+            (Keras ignores it in .keras files).
+        **kwargs: None are known.
+
+    Raises:
+        ValueError: Other formats and arguments.
+        FileExistsError: With overwrite=False.
+        ImportError: h5py, which writes HDF5, cannot be imported.
+
+    Example:
+        >>> import io
+        >>> file = io.BytesIO()
+        >>> saving.save_model(fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4)]), file)
+        >>> saving.load_model(file.getvalue()).count_params()
+        108
     """
     from fastseq.saving import write
 
@@ -109,14 +141,29 @@ def load_weights(model, filepath, by_name=False, skip_mismatch=False, objects_to
     """Reads weights into `model` from `.weights.h5`, `.keras`, or the older `.h5`; the content decides, not the name.
 
     A compiled model's optimizer takes its state from the first two of them, if it was built (by training, or by loading
-    the model); otherwise it warns, as in Keras.
+    the model); otherwise it warns, as in Keras. No weight changes unless all could be read. Weights of CuDNNLSTM and
+    CuDNNGRU are converted.
 
-    filepath: path, or the file's bytes, or a binary file object, which is read whole.
-    by_name: match layers by name instead of by order; older HDF5 only. skip_mismatch: warn and leave alone what has
-    another shape. objects_to_skip: layers to leave alone; `.weights.h5` and `.keras` only.
-    No weight changes unless all could be read. Weights of CuDNNLSTM and CuDNNGRU are converted.
-    Raises FileFormatError naming the file, the layer and the reason; ValueError for a model without weights yet and
-    for arguments that the file's format does not know.
+    Args:
+        model (Model): What is saved or filled.
+        filepath (str, path, bytes or file): A path, or the file's bytes, or a binary file object, which is read whole.
+        by_name (bool, default False): Whether to match layers by name instead of by order; older HDF5 only.
+        skip_mismatch (bool, default False): Whether to warn and leave alone what has another shape.
+        objects_to_skip (list, default None): Layers to leave alone; `.weights.h5` and `.keras` only.
+
+    Raises:
+        FileFormatError: Naming the file, the layer and the reason.
+        ValueError: A model without weights yet, and arguments that the file's format does not know.
+
+    Example:
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/model.weights.h5"
+        >>> one = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)])
+        >>> saving.save_weights(one, path)
+        >>> two = fastseq.models.clone_model(one)
+        >>> saving.load_weights(two, path)
+        >>> np.array_equal(one.get_weights()[0], two.get_weights()[0])
+        True
     """
     from fastseq.saving import legacy_h5, weights_h5
     from fastseq.saving.hdf5 import H5File
@@ -151,8 +198,22 @@ def _refuse_by_name(by_name, path):
 def save_weights(model, filepath, overwrite=True):
     """Writes a `.weights.h5` file that Keras 3.15 loads, with the optimizer's state where the model is compiled.
 
-    filepath: path that ends in .weights.h5, or a binary file object.
-    See `save_model` for overwrite and errors.
+    Args:
+        model (Model): What is saved or filled.
+        filepath (str, path or file): A path that ends in .weights.h5, or a binary file object.
+        overwrite (bool, default True): False raises FileExistsError for an existing file.
+
+    Raises:
+        ValueError: Another ending.
+        FileExistsError: With overwrite=False.
+        ImportError: h5py, which writes HDF5, cannot be imported.
+
+    Example:
+        >>> import os, tempfile
+        >>> path = tempfile.mkdtemp() + "/model.weights.h5"
+        >>> saving.save_weights(fastseq.Sequential([layers.Input((3,)), layers.Dense(4)]), path)
+        >>> os.path.exists(path)
+        True
     """
     from fastseq.saving import write
 
@@ -162,8 +223,18 @@ def save_weights(model, filepath, overwrite=True):
 def from_keras(keras_model, custom_objects=None):
     """A fastseq model with the architecture and the weights of a live Sequential or functional Keras model.
 
-    custom_objects: dict name -> fastseq class or function for the model's own layers.
-    Raises UnsupportedError for a subclassed model and for a class or option fastseq does not have.
+    Args:
+        keras_model (keras.Model): A model of Keras 2 or 3 in this process.
+        custom_objects (dict, default None): Name -> fastseq class or function for the model's own layers.
+
+    Returns:
+        A Model.
+
+    Raises:
+        UnsupportedError: A subclassed model, and a class or option fastseq does not have.
+
+    Example:
+        >>> model = fastseq.from_keras(keras_model)  # doctest: +SKIP
     """
     from fastseq.saving import live
 

@@ -145,11 +145,17 @@ cdef class StreamCore:
     def step(self, x, out=None):
         """One timestep: x (B, features), or (B,) ids, to (B, outputs).
 
-        out: an array for the result; it is returned, and nothing is allocated where x is a float32 (ids: int32)
-        C-contiguous array. Several inputs come as the model takes them, several outputs as a list.
-        Raises ValueError for other shapes, for an `out` that is not writable, C-contiguous and of the output's shape
-        and dtype or shares memory with x, and RuntimeError while another thread is in this stream. The states are then
-        what they were.
+        Args:
+            x (array): float32, ids int32; several inputs as the model takes them. A C-contiguous array costs no copy.
+            out (array, default None): Gets the result, and nothing is allocated then.
+
+        Returns:
+            `out`, or a new float32 array (B, outputs); a list for several outputs.
+
+        Raises:
+            ValueError: Other shapes, and an `out` that is not writable, C-contiguous and of the output's shape and
+                dtype, or shares memory with x.
+            RuntimeError: While another thread is in this stream. The states are then what they were.
         """
         cdef Workspace workspace
         cdef fs_failure failure
@@ -194,20 +200,31 @@ cdef class StreamCore:
         return y
 
     def steps(self, x, out=None):
-        """A chunk: x (B, n, features), or (B, n) ids, to (B, n, outputs); the same bits as n times `step`.
+        """A chunk of n timesteps, with the same bits as n times `step`. Ctrl-C ends a long one within a second.
 
-        out: an array for the result, as in `step`; it is returned.
-        Raises what `step` raises. A chunk that fails changes no state. A long one runs in pieces, so that Ctrl-C ends
-        it within a second.
+        Args:
+            x (array): (B, n, features), or ids (B, n).
+            out (array, default None): Gets the result, as in `step`.
+
+        Returns:
+            `out`, or a new float32 array (B, n, outputs); a list for several outputs.
+
+        Raises:
+            ValueError: As `step`; a chunk that fails changes no state.
+            RuntimeError: While another thread is in this stream.
         """
         return self._alone(self._steps, x, out)
 
     # Here, as a line of Python behind the change would be a place for Ctrl-C.
 
     def reset(self, rows=None):
-        """Sets the states to the first ones: all, or of these rows (an index, a list of them, a slice or a bool array).
+        """Sets the states to the first ones.
 
-        Raises IndexError for rows that are not there.
+        Args:
+            rows (index, default None): Which rows: an index, a list of them, a slice or a bool array; None is all.
+
+        Raises:
+            IndexError: Rows that are not there.
         """
         self._alone(self._reset, slice(None) if rows is None else rows)
 
@@ -226,11 +243,14 @@ cdef class StreamCore:
         self._alone(self._replace, self._checked(value))
 
     def restore(self, saved):
-        """Sets the states from `state_bytes` of a stream of the same layers and batch size.
+        """Sets the states from bytes. A stream of batch size 1 and a stream of a pool take each other's.
 
-        One of batch size 1 and a stream of a pool take each other's.
-        Raises ValueError for bytes that are not such, are cut short or changed, for states of other layers or shapes,
-        and for NaN; the states are then what they were.
+        Args:
+            saved (bytes): What `state_bytes` of a stream of the same layers and batch size gave.
+
+        Raises:
+            ValueError: Bytes that are not such, are cut short or changed, states of other layers or shapes, and NaN;
+                the states are then what they were.
         """
         self._alone(self._replace, self._checked(self._from_bytes(saved)))
 
@@ -325,7 +345,14 @@ def put_results(dict found, cnp.ndarray y):
 
 
 def open_row(pool):
-    """The handle of a new stream with the first states. Raises RuntimeError where `capacity` are open."""
+    """Opens a stream with the first states.
+
+    Returns:
+        Its handle, an int that is never given again.
+
+    Raises:
+        RuntimeError: `capacity` streams are open.
+    """
     cdef list free_rows
     lock = pool._lock
     numbers, start = np.empty(1, np.intp), pool._first_states()
@@ -345,7 +372,14 @@ def open_row(pool):
 
 
 def close_row(pool, handle):
-    """Ends a stream and makes room for another one. Raises KeyError for a handle that is not open."""
+    """Ends a stream and makes room for another one.
+
+    Args:
+        handle (int): What `open` gave.
+
+    Raises:
+        KeyError: A handle that is not open.
+    """
     lock = pool._lock
     lock.acquire()
     try:
@@ -356,10 +390,17 @@ def close_row(pool, handle):
 
 
 def step_rows(pool, inputs):
-    """One timestep of the streams in `inputs`, {handle: x (features,), or an id}: {handle: y (outputs,)}.
+    """One timestep of some streams, as one batch.
 
-    Raises KeyError for a handle that is not open and ValueError for an x of another shape; no stream has then
-    advanced.
+    Args:
+        inputs (dict): handle -> x, float32 (features,), or an id.
+
+    Returns:
+        dict, handle -> y, float32 (outputs,).
+
+    Raises:
+        KeyError: A handle that is not open; no stream has then advanced.
+        ValueError: An x of another shape; no stream has then advanced.
     """
     cdef dict results = dict(inputs)
     lock = pool._lock
@@ -382,19 +423,41 @@ def step_rows(pool, inputs):
 
 
 def reset_row(pool, handle):
-    """Sets the states of one stream to the first ones. Raises KeyError for a handle that is not open."""
+    """Sets the states of one stream to the first ones.
+
+    Args:
+        handle (int): What `open` gave.
+
+    Raises:
+        KeyError: A handle that is not open.
+    """
     put_row(pool, handle, pool._first_states())
 
 
 def set_row(pool, handle, state):
-    """Sets one stream's states to such a dict. Raises KeyError, and ValueError as `Stream.state` does."""
+    """Sets one stream's states.
+
+    Args:
+        handle (int): What `open` gave.
+        state (dict): What `state` gives.
+
+    Raises:
+        KeyError: A handle that is not open.
+        ValueError: Other names or shapes, and NaN.
+    """
     put_row(pool, handle, pool._checked(state))
 
 
 def restore_row(pool, handle, saved):
-    """Sets one stream's states from `state_bytes` of a pool or a `Stream` of one row, of the same layers.
+    """Sets one stream's states from bytes.
 
-    Raises KeyError for a handle that is not open, ValueError as `Stream.restore` does.
+    Args:
+        handle (int): What `open` gave.
+        saved (bytes): What `state_bytes` of a pool or of a `Stream` of one row of the same layers gave.
+
+    Raises:
+        KeyError: A handle that is not open.
+        ValueError: As `Stream.restore`.
     """
     put_row(pool, handle, pool._checked(pool._from_bytes(saved)))
 

@@ -12,11 +12,33 @@ from fastseq.tensors import arrays
 class StreamPool:
     """Up to `capacity` streams of one row each over one model of one input and one output; any number of threads.
 
-    `open()` gives a handle, `step({handle: x, ...})` advances those streams as one batch, `close(handle)` ends one.
-    A stream's results do not depend on who is in the batch, but for a cell of the user's own: NumPy's products have
-    other bits for other numbers of rows. `state`, `set_state`, `state_bytes`, `restore` and `reset` are those of a
-    `Stream` of one row, for a handle. A handle used after close raises KeyError.
-    Raises ValueError as `Stream` does.
+    `open()` gives a handle, `step({handle: x, ...})` advances those streams as one batch, `close(handle)` ends one. A
+    stream's results do not depend on who is in the batch, but for a cell of the user's own: NumPy's products have other
+    bits for other numbers of rows. `state`, `set_state`, `state_bytes`, `restore` and `reset` are those of a `Stream`
+    of one row, for a handle.
+
+    Args:
+        model (Model): Of one input and one output, which a `Stream` takes.
+        capacity (int): Most streams that are open at a time.
+
+    Raises:
+        ValueError: As `Stream`, and a model of several inputs or outputs.
+        KeyError: In a call, a handle that is not open.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4)])
+        >>> pool = model.stream_pool(100)
+        >>> one, two = pool.open(), pool.open()
+        >>> results = pool.step({one: np.zeros(3), two: np.ones(3)})
+        >>> results[one].shape
+        (4,)
+        >>> saved, state = pool.state_bytes(one), pool.state(one)
+        >>> pool.reset(one)
+        >>> pool.restore(one, saved)
+        >>> pool.set_state(two, state)
+        >>> pool.close(one)
+        >>> len(pool)
+        1
     """
 
     def __init__(self, model, capacity):
@@ -53,14 +75,31 @@ class StreamPool:
         return RuntimeError(f"The pool of model '{self.model.name}' is full: {self.capacity} streams are open.")
 
     def state(self, handle):
-        """Copies of one stream's states, as `Stream.state` of one row. Raises KeyError for a handle that is not open.
+        """Copies of one stream's states, as `Stream.state` of one row.
 
-        dict: name of a recurrent layer -> list of (1, units) float32 arrays.
+        Args:
+            handle (int): What `open` gave.
+
+        Returns:
+            dict, name of a recurrent layer -> list of float32 arrays (1, units).
+
+        Raises:
+            KeyError: A handle that is not open.
         """
         return saved_states.named(self._states, self._copies(handle))
 
     def state_bytes(self, handle):
-        """One stream's states as bytes, for `restore` of a pool or of a `Stream` of one row. Raises KeyError."""
+        """One stream's states as bytes, for `restore` of a pool or of a `Stream` of one row.
+
+        Args:
+            handle (int): What `open` gave.
+
+        Returns:
+            bytes.
+
+        Raises:
+            KeyError: A handle that is not open.
+        """
         return saved_states.to_bytes(self._states, self._copies(handle))
 
     def _checked(self, state):

@@ -18,12 +18,33 @@ from fastseq.tensors import arrays, nest
 
 
 class Stream(_stream.StreamCore):
-    """`batch_size` rows of one model advancing together, from zero states on; see `step` and `steps`.
+    """`batch_size` rows of one model advancing together, from zero states on; `model.stream(batch_size)` makes one.
 
     Any number of streams of a model may run at once; one stream is used by one thread at a time, and a call beside
     another one raises RuntimeError. A call that raises, or that Ctrl-C ends, leaves the states as they were. Weights
     that change are used from the next call on; a stateful layer's own states are neither used nor changed.
-    Raises ValueError, naming the layer, for a model whose output at a timestep needs later ones.
+
+    Args:
+        model (Model): What runs; its output at a timestep may not need later ones.
+        batch_size (int, default 1): Rows that advance together, at least 1.
+
+    Raises:
+        ValueError: Naming the layer, for a model whose output at a timestep needs later ones.
+
+    Example:
+        >>> model = fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4, return_sequences=True)])
+        >>> x = np.random.default_rng(1).normal(size=(1, 5, 3)).astype("float32")
+        >>> stream = model.stream()
+        >>> first, saved = stream.step(x[:, 0]), stream.state_bytes()
+        >>> rest = stream.steps(x[:, 1:])
+        >>> np.array_equal(np.concatenate([first[:, None], rest], axis=1), model(x))
+        True
+        >>> stream.restore(saved)  # as after the first timestep
+        >>> np.array_equal(stream.steps(x[:, 1:]), rest)
+        True
+        >>> stream.reset()
+        >>> [state.tolist() for states in stream.state.values() for state in states]
+        [[[0.0, 0.0, 0.0, 0.0]]]
     """
 
     def __init__(self, model, batch_size=1):
@@ -193,7 +214,11 @@ class Stream(_stream.StreamCore):
         return [state.copy() for state in self._current]
 
     def state_bytes(self):
-        """The states as bytes for `restore`, here or in another process or machine."""
+        """The states as bytes for `restore`, here or in another process or machine.
+
+        Returns:
+            bytes.
+        """
         return saved_states.to_bytes(self._states, self._alone(self._copies))
 
     def __reduce__(self):

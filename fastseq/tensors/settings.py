@@ -7,39 +7,98 @@ _image_data_format = "channels_last"
 
 
 def backend():
-    """``"fastseq"``."""
+    """The name of this backend.
+
+    Returns:
+        "fastseq".
+
+    Example:
+        >>> backend.backend()
+        'fastseq'
+    """
     return "fastseq"
 
 
 def floatx():
-    """``"float32"``, the one float type the kernels compute in."""
+    """The one float type that the kernels compute in.
+
+    Returns:
+        "float32".
+
+    Example:
+        >>> backend.floatx()
+        'float32'
+    """
     return "float32"
 
 
 def set_floatx(value):
-    """Accepts ``"float32"`` only, and raises ValueError for every other type."""
+    """Accepts "float32" only.
+
+    Args:
+        value (str): The name of a dtype.
+
+    Raises:
+        ValueError: Every other type.
+
+    Example:
+        >>> backend.set_floatx("float32")
+    """
     if value != "float32":
         raise ValueError(f"fastseq computes in float32. Received: floatx={value!r}")
 
 
 def epsilon():
-    """The small number that constraints, losses and metrics add to a divisor."""
+    """The small number that constraints, losses and metrics add to a divisor.
+
+    Returns:
+        float.
+
+    Example:
+        >>> backend.epsilon()
+        1e-07
+    """
     return _epsilon
 
 
 def set_epsilon(value):
-    """Sets the number that ``epsilon`` returns."""
+    """Sets the number that ``epsilon`` returns.
+
+    Args:
+        value (float): Small and positive.
+
+    Example:
+        >>> backend.set_epsilon(1e-7)
+    """
     global _epsilon
     _epsilon = value
 
 
 def image_data_format():
-    """``"channels_last"`` or ``"channels_first"``."""
+    """Which axis of an image holds the channels.
+
+    Returns:
+        "channels_last" or "channels_first".
+
+    Example:
+        >>> backend.image_data_format()
+        'channels_last'
+    """
     return _image_data_format
 
 
 def set_image_data_format(data_format):
-    """Sets what ``image_data_format`` returns. Raises ValueError for an unknown format."""
+    """Sets what ``image_data_format`` returns.
+
+    Args:
+        data_format (str): "channels_last" or "channels_first".
+
+    Raises:
+        ValueError: Another format.
+
+    Example:
+        >>> backend.set_image_data_format("channels_last")
+    """
     global _image_data_format
     name = str(data_format).lower()
     if name not in ("channels_first", "channels_last"):
@@ -48,7 +107,21 @@ def set_image_data_format(data_format):
 
 
 def standardize_dtype(dtype):
-    """The name of ``dtype``, with None for ``floatx``. Raises ValueError for what is no dtype of a Keras tensor."""
+    """The name of a dtype.
+
+    Args:
+        dtype (str or dtype): Anything that NumPy makes a dtype of; None is ``floatx``.
+
+    Returns:
+        str.
+
+    Raises:
+        ValueError: What is no dtype of a Keras tensor.
+
+    Example:
+        >>> backend.standardize_dtype(np.int32)
+        'int32'
+    """
     if dtype is None:
         return floatx()
     if isinstance(dtype, str) and dtype in ("bfloat16", "string"):
@@ -63,12 +136,34 @@ def standardize_dtype(dtype):
 
 
 def is_float_dtype(dtype):
-    """Whether ``dtype`` is a floating type."""
+    """Whether a dtype is a floating type.
+
+    Args:
+        dtype (str or dtype): Anything that NumPy makes a dtype of.
+
+    Returns:
+        bool.
+
+    Example:
+        >>> backend.is_float_dtype("float16")
+        True
+    """
     return _dtype_name(dtype) in ("float16", "bfloat16", "float32", "float64")
 
 
 def is_int_dtype(dtype):
-    """Whether ``dtype`` is an integer type; bool is none."""
+    """Whether a dtype is an integer type; bool is none.
+
+    Args:
+        dtype (str or dtype): Anything that NumPy makes a dtype of.
+
+    Returns:
+        bool.
+
+    Example:
+        >>> backend.is_int_dtype("bool")
+        False
+    """
     return _dtype_name(dtype) in {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 
 

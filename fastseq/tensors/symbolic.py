@@ -7,7 +7,19 @@ from fastseq.tensors.naming import auto_name
 class KerasTensor:
     """A tensor without values, as `Input` and symbolic layer calls return it.
 
-    shape: tuple of int or None; dtype: "float32", "int32" or "bool".
+    Args:
+        shape (tuple): Sizes, with None for those that are unknown.
+        dtype (str, default "float32"): "float32", "int32" or "bool".
+        name (str, default None): None makes one.
+        history (tuple, default None): The layer, and the number of its call and of the output, that it comes from;
+            layers set it.
+
+    Raises:
+        TypeError: Where values are asked of it: by NumPy, `bool()`, `iter()` or pickle.
+
+    Example:
+        >>> layers.LSTM(4)(layers.Input((None, 3))).shape
+        (None, 4)
     """
 
     def __init__(self, shape, dtype="float32", name=None, history=None):

@@ -5,7 +5,17 @@ from fastseq.layers.base import Layer
 
 
 class ELU(Layer):
-    """x above 0, alpha * (exp(x) - 1) below; float32, any shape."""
+    """x above 0, alpha * (exp(x) - 1) below; float32, any shape. Source: Clevert et al. 2016,
+    https://arxiv.org/abs/1511.07289.
+
+    Args:
+        alpha (float, default 1.0): The negative of what it tends to.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Example:
+        >>> layers.ELU()(np.array([-1.0, 2.0])).round(4)
+        array([-0.6321,  2.    ], dtype=float32)
+    """
 
     supports_masking = True
     keeps_time = time_axis.by_value

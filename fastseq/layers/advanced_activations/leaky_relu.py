@@ -7,9 +7,18 @@ from fastseq.layers.base import Layer
 
 
 class LeakyReLU(Layer):
-    """x above 0, negative_slope * x below; float32, any shape. `alpha` is Keras 2's name for negative_slope.
+    """x above 0, negative_slope * x below; float32, any shape.
 
-    Raises ValueError for a slope that is None or negative.
+    Args:
+        negative_slope (float, default 0.3): The slope below 0, not negative.
+        **kwargs: Those of `Layer`, and `alpha`, Keras 2's name for negative_slope.
+
+    Raises:
+        ValueError: A slope that is None or negative.
+
+    Example:
+        >>> layers.LeakyReLU(0.1)(np.array([-1.0, 2.0]))
+        array([-0.1,  2. ], dtype=float32)
     """
 
     supports_masking = True

@@ -11,10 +11,23 @@ from fastseq.layers.input_spec import InputSpec
 class PReLU(Layer):
     """x above 0, alpha * x below, with a learned alpha per position; float32 (B, ...) -> the same shape.
 
-    shared_axes: axes, counted with the batch as 0, along which one alpha is shared: [1] for one per feature of
-    (B, T, F), whatever T.
-    Raises ValueError for a size that is unknown along an axis that is not shared, and for shared axes that are not
-    there.
+    Source: He et al. 2015, https://arxiv.org/abs/1502.01852.
+
+    Args:
+        alpha_initializer (str, dict or Initializer, default "Zeros"): What alpha begins as.
+        alpha_regularizer (str, dict or Regularizer, default None): Penalty on alpha in training; None is none.
+        alpha_constraint (str, dict or Constraint, default None): Applied to alpha after each step of training; None is
+            none.
+        shared_axes (list of int, default None): Axes, counted with the batch as 0, along which one alpha is shared: [1]
+            for one per feature of (B, T, F), whatever T. None shares none.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A size that is unknown along an axis that is not shared, and shared axes that are not there.
+
+    Example:
+        >>> layers.PReLU(alpha_initializer="ones")(np.array([[-1.0, 2.0]]))
+        array([[-1.,  2.]], dtype=float32)
     """
 
     supports_masking = True

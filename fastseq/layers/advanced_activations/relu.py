@@ -10,7 +10,20 @@ from fastseq.layers.base import Layer
 class ReLU(Layer):
     """x between threshold and max_value, max_value above, negative_slope * (x - threshold) below; float32, any shape.
 
-    Integers are computed as float32. Raises ValueError for a negative argument.
+    Integers are computed as float32.
+
+    Args:
+        max_value (float, default None): Largest output, not negative; None is no bound.
+        negative_slope (float, default 0.0): The slope below the threshold, not negative.
+        threshold (float, default 0.0): Where the output begins to be x, not negative.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A negative argument.
+
+    Example:
+        >>> layers.ReLU(max_value=1.0)(np.array([-1.0, 0.5, 2.0]))
+        array([0. , 0.5, 1. ], dtype=float32)
     """
 
     supports_masking = True

@@ -21,11 +21,21 @@ def _as_mask(mask):
 
 
 class Softmax(Layer):
-    """Softmax over `axis`, an integer or a list of them. Call: `layer(inputs, mask=None)`.
+    """Softmax over `axis`; float32, any rank. Call: `layer(inputs, mask=None)`.
 
-    inputs: any rank, float32; mask: broadcastable to them, True (or a number above 0.5) keeps; masked positions are
-    0 in the result, also where a whole row is masked (not in models of Keras before 3.10, see `mask_rules.MaskRules`).
-    Raises ValueError for axes the input does not have and for a mask with more dimensions or other sizes.
+    The mask broadcasts to the inputs, and True (or a number above 0.5) keeps; masked positions are 0 in the result,
+    also where a whole row is masked (not in models of Keras before 3.10, see `mask_rules.MaskRules`).
+
+    Args:
+        axis (int or list of int, default -1): The axis, or the axes, along which the outputs sum to 1.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Axes that the input does not have, and a mask with more dimensions or other sizes.
+
+    Example:
+        >>> layers.Softmax()(np.array([[0.0, 0.0]]))
+        array([[0.5, 0.5]], dtype=float32)
     """
 
     supports_masking = True

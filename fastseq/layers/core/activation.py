@@ -21,7 +21,20 @@ def apply_activation(p, layer, activation, x):
 
 
 class Activation(Layer):
-    """Applies an activation function: a Keras name, a `fastseq.activations` function or your own on NumPy arrays."""
+    """Applies an activation function to each element, or to each row: float32 of any shape -> the same shape.
+
+    Args:
+        activation (str, dict or function): A Keras name, a function of `fastseq.activations`, or your own on NumPy
+            arrays, which runs as a step in Python.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A name that is no activation.
+
+    Example:
+        >>> layers.Activation("relu")(np.array([-1.0, 2.0]))
+        array([0., 2.], dtype=float32)
+    """
 
     supports_masking = True
     keeps_time = time_axis.by_row

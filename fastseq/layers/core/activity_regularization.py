@@ -6,7 +6,22 @@ from fastseq.layers.base import Layer
 
 
 class ActivityRegularization(Layer):
-    """Returns its input, of any shape and dtype; l1 and l2 are factors of a penalty, which training adds."""
+    """Returns its input, of any shape and dtype, and adds a penalty on it to the loss in training.
+
+    Args:
+        l1 (float, default 0.0): Factor of the sum of absolute values.
+        l2 (float, default 0.0): Factor of the sum of squares.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A factor that is negative or not finite.
+
+    Example:
+        >>> layer = layers.ActivityRegularization(l2=0.5)
+        >>> y = layer(np.array([[1.0, 2.0]]))
+        >>> [float(loss) for loss in layer.losses]
+        [2.5]
+    """
 
     supports_masking = True
     keeps_time = time_axis.by_value

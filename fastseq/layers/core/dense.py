@@ -12,10 +12,36 @@ from fastseq.program import packing, packing_steps
 
 
 class Dense(Layer):
-    """Keras's Dense, on inputs of any rank from 2: (..., I) float32 -> (..., units) float32.
+    """y = activation(x kernel + bias) over the last axis: (..., I) float32 -> (..., units) float32, of any rank from 2.
 
-    Arguments as in Keras, without lora_rank and quantization_config, which raise.
-    Raises ValueError for units below 1 and for an input whose last size is unknown or has changed since it was built.
+    The weights are `kernel` (I, units) and, with use_bias, `bias` (units,).
+
+    Args:
+        units (int): Size of the output's last axis, at least 1.
+        activation (str, dict or function, default None): Applied to the sum; None is linear.
+        use_bias (bool, default True): Whether a bias is added.
+        kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel begins as.
+        bias_initializer (str, dict or Initializer, default "zeros"): What the bias begins as.
+        kernel_regularizer (str, dict or Regularizer, default None): Penalty on the kernel in training; None is none.
+        bias_regularizer (str, dict or Regularizer, default None): Penalty on the bias in training; None is none.
+        activity_regularizer (str, dict or Regularizer, default None): Penalty on the output in training; None is none.
+        kernel_constraint (str, dict or Constraint, default None): Applied to the kernel after each step of training;
+            None is none.
+        bias_constraint (str, dict or Constraint, default None): Applied to the bias after each step of training; None
+            is none.
+        lora_rank (None, default None): Any other value raises.
+        lora_alpha (None, default None): It goes with `lora_rank`; alone it has no effect.
+        quantization_config (None, default None): Any other value raises.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Units below 1, lora_rank or quantization_config, and an input whose last size is unknown or has
+            changed since the layer was built.
+
+    Example:
+        >>> layer = layers.Dense(2, kernel_initializer="ones")
+        >>> layer(np.array([[1.0, 2.0, 3.0]]))
+        array([[6., 6.]], dtype=float32)
     """
 
     keeps_time = time_axis.by_row

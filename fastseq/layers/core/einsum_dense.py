@@ -16,17 +16,40 @@ from fastseq.program import packing, packing_steps
 
 
 class EinsumDense(Layer):
-    """Keras's EinsumDense: float32 arrays that `equation` names the axes of, times a kernel.
-
-    equation: "ab,bc->ac", "...ab,bc->...ac" or "ab...,bc->ac...", input, kernel and result, with any letters.
-    output_shape: the result's sizes without the batch and what "..." stands for; None where the input has the size.
-    bias_axes: the letters of the result that the bias has. Other arguments as in Keras, without lora_rank, lora_alpha,
-    gptq_unpacked_column_size and quantization_config, which raise.
+    """y = activation(einsum(equation, x, kernel) + bias), float32.
 
     Where each letter of the input is in the kernel or the result, it is a product of matrices (one for each value of
     the letters that all three have) and runs on Dense's kernel. Else, and where a letter stands twice in one term,
     NumPy's einsum computes it in float64.
-    Raises ValueError for another form of equation, for sizes that contradict each other, and for letters that do.
+
+    Args:
+        equation (str): "ab,bc->ac", "...ab,bc->...ac" or "ab...,bc->ac...": input, kernel and result, with any letters.
+        output_shape (int or tuple): The result's sizes without the batch and what "..." stands for; None where the
+            input has the size.
+        activation (str, dict or function, default None): Applied to the sum; None is linear.
+        bias_axes (str, default None): The letters of the result that the bias has; None is no bias.
+        kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel begins as.
+        bias_initializer (str, dict or Initializer, default "zeros"): What the bias begins as.
+        kernel_regularizer (str, dict or Regularizer, default None): Penalty on the kernel in training; None is none.
+        bias_regularizer (str, dict or Regularizer, default None): Penalty on the bias in training; None is none.
+        kernel_constraint (str, dict or Constraint, default None): Applied to the kernel after each step of training;
+            None is none.
+        bias_constraint (str, dict or Constraint, default None): Applied to the bias after each step of training; None
+            is none.
+        lora_rank (None, default None): Any other value raises.
+        lora_alpha (None, default None): Any other value raises.
+        gptq_unpacked_column_size (None, default None): Any other value raises.
+        quantization_config (None, default None): Any other value raises.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Another form of equation, sizes or letters that contradict each other, and the arguments that are
+            not supported.
+
+    Example:
+        >>> layer = layers.EinsumDense("abc,cd->abd", output_shape=(None, 8), bias_axes="d")
+        >>> layer(np.zeros((2, 5, 3))).shape
+        (2, 5, 8)
     """
 
     def __init__(

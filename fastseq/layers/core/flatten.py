@@ -10,9 +10,17 @@ from fastseq.layers.input_spec import InputSpec
 class Flatten(Layer):
     """(B, ...) -> (B, product of the rest), of any dtype; (B,) -> (B, 1). The same memory, unless channels_first.
 
-    data_format: "channels_last" (None is the same), or "channels_first" for inputs (B, channels, ...), whose
-    channels go last before they are flattened.
-    Raises ValueError for another data_format and for an input without dimensions.
+    Args:
+        data_format (str, default None): "channels_last", which None means too, or "channels_first" for inputs (B,
+            channels, ...), whose channels go last before they are flattened.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Another data_format, and an input without dimensions.
+
+    Example:
+        >>> layers.Flatten()(np.zeros((2, 3, 4))).shape
+        (2, 12)
     """
 
     keeps_time = time_axis.whole_sequence("it puts all timesteps into one row")

@@ -7,7 +7,15 @@ from fastseq.tensors.symbolic import KerasTensor
 
 
 class Identity(Layer):
-    """Returns its input, an array of any shape and dtype or a nest of them."""
+    """Returns its input, an array of any shape and dtype or a nest of them.
+
+    Args:
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Example:
+        >>> layers.Identity()(np.array([1, 2]))
+        array([1, 2], dtype=int32)
+    """
 
     supports_masking = True
     keeps_time = time_axis.by_value

@@ -10,12 +10,25 @@ from fastseq.tensors.symbolic import KerasTensor, Node
 class InputLayer(Layer):
     """The layer behind an `Input`. It computes nothing and holds the shape and dtype of one input.
 
-    shape: without the batch size; batch_shape: with it; None stands for an unknown size. dtype: float32 by default;
-    floats are computed in float32, integers in int32, booleans stay. The spellings input_shape= and
-    batch_input_shape= of Keras 2 mean shape and batch_shape.
+    Args:
+        shape (tuple, default None): Sizes without the batch; None in it stands for an unknown size.
+        batch_size (int, default None): The batch's size; None where it is unknown.
+        dtype (str, default None): None is float32. Floats are computed in float32, integers in int32, booleans stay.
+        sparse (bool, default None): True raises.
+        ragged (bool, default None): True raises.
+        batch_shape (tuple, default None): Sizes with the batch, in the place of `shape` and `batch_size`.
+        input_tensor (KerasTensor, default None): A tensor that is there already, whose shape and dtype it has.
+        optional (bool, default False): True raises.
+        name (str, default None): The layer's and the tensor's name; None makes one.
+        **kwargs: `input_shape` and `batch_input_shape`, which mean shape and batch_shape in Keras 2, and `trainable`.
 
-    Raises ValueError for a missing or doubled shape, sizes that are no positive integers, sparse=True, ragged=True
-    and dtypes that are no numbers.
+    Raises:
+        ValueError: A missing or doubled shape, sizes that are no positive integers, a tensor that contradicts the
+            arguments, sparse, ragged or optional inputs, and dtypes that are no numbers.
+
+    Example:
+        >>> layers.InputLayer((None, 8), name="x").batch_shape
+        (None, None, 8)
     """
 
     def __init__(
@@ -118,9 +131,29 @@ def Input(
     shape=None, batch_size=None, dtype=None, sparse=None, ragged=None, batch_shape=None, name=None, tensor=None,
     optional=False,
 ):  # fmt: skip
-    """A symbolic tensor to build a functional model from; see `InputLayer` for the arguments and errors.
+    """A symbolic tensor to build a functional model from.
 
-    Returns a KerasTensor of shape (batch_size, *shape), or `tensor` itself as the output of a new InputLayer.
+    Args:
+        shape (tuple, default None): Sizes without the batch; None in it stands for an unknown size.
+        batch_size (int, default None): The batch's size; None where it is unknown.
+        dtype (str, default None): None is float32. Floats are computed in float32, integers in int32, booleans stay.
+        sparse (bool, default None): True raises.
+        ragged (bool, default None): True raises.
+        batch_shape (tuple, default None): Sizes with the batch, in the place of `shape` and `batch_size`.
+        name (str, default None): The tensor's name, which a dict of inputs has as key; None makes one.
+        tensor (KerasTensor, default None): A tensor that is there already, whose shape and dtype the input has.
+        optional (bool, default False): True raises.
+
+    Returns:
+        A KerasTensor of shape (batch_size, *shape), or `tensor` itself as the output of a new InputLayer.
+
+    Raises:
+        ValueError: As `InputLayer`.
+
+    Example:
+        >>> x = fastseq.Input((None, 8))
+        >>> fastseq.Model(x, layers.GRU(4)(x)).output_shape
+        (None, 4)
     """
     layer = InputLayer(
         shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged, batch_shape=batch_shape,

@@ -12,8 +12,21 @@ gradient_rules.register("masking", "gradients.elementwise:masking_rule")
 class Masking(Layer):
     """Masks the rows (..., F) of the last axis whose values all equal `mask_value`, and sets them to zero.
 
-    float32 -> float32, int32 and bool -> int32, as Keras. The input's own mask is replaced.
-    Raises ValueError for a mask_value that is no single number.
+    float32 -> float32, int32 and bool -> int32, as in Keras. The input's own mask is replaced.
+
+    Args:
+        mask_value (float, default 0.0): What a masked row holds.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A mask_value that is no single number, and an input without an axis.
+
+    Example:
+        >>> x = np.array([[[1.0, 2.0], [9.0, 9.0]]])
+        >>> model = fastseq.Sequential([layers.Masking(9.0), layers.LSTM(4, return_sequences=True)])
+        >>> y = model(x)
+        >>> np.array_equal(y[0, 0], y[0, 1])  # a masked timestep repeats the last output
+        True
     """
 
     supports_masking = True

@@ -8,7 +8,16 @@ from fastseq.layers.input_spec import InputSpec
 class Permute(Layer):
     """Reorders the axes after the batch, of any dtype: dims (2, 1) makes (B, T, F) into (B, F, T).
 
-    Raises ValueError where `dims` are not 1, 2, ... in some order, and for inputs of another rank.
+    Args:
+        dims (tuple of int): The axes in their new order, counted from 1.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Dims that are not 1, 2, ... in some order, and inputs of another rank.
+
+    Example:
+        >>> layers.Permute((2, 1))(np.zeros((2, 5, 3))).shape
+        (2, 3, 5)
     """
 
     keeps_time = time_axis.whole_sequence("it moves the time axis")

@@ -8,7 +8,17 @@ from fastseq.layers.input_spec import InputSpec
 class RepeatVector(Layer):
     """(B, F) -> (B, n, F), of any dtype.
 
-    Raises TypeError for an n that is no integer, ValueError for one below 1 and for inputs of another rank.
+    Args:
+        n (int): How many timesteps, at least 1.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        TypeError: An n that is no integer.
+        ValueError: An n below 1, and inputs of another rank.
+
+    Example:
+        >>> layers.RepeatVector(3)(np.array([[1.0, 2.0]])).tolist()
+        [[[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]]
     """
 
     def __init__(self, n, **kwargs):

@@ -11,9 +11,17 @@ from fastseq.layers.base import Layer
 class Reshape(Layer):
     """(B, ...) -> (B, *target_shape), of any dtype; the same memory.
 
-    target_shape: sizes without the batch; one of them may be -1, it is what is left.
-    Raises TypeError for a target_shape that is no sequence of integers, ValueError for sizes below -1, for two of -1,
-    and for an input of another number of elements.
+    Args:
+        target_shape (tuple of int): Sizes without the batch; one of them may be -1, which stands for what is left.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        TypeError: A target_shape that is no sequence of integers.
+        ValueError: Sizes below -1, two of -1, and an input of another number of elements.
+
+    Example:
+        >>> layers.Reshape((-1, 2))(np.zeros((4, 6))).shape
+        (4, 3, 2)
     """
 
     keeps_time = time_axis.whole_sequence("it may mix timesteps")

@@ -10,13 +10,34 @@ from fastseq.layers.base import Layer
 
 
 class Embedding(Layer):
-    """Keras's Embedding: (...) ids -> (..., output_dim) float32; with mask_zero, id 0 is masked.
+    """Looks ids up in a table: (...) ids -> (..., output_dim) float32.
 
-    Ids are integers of 32 bits; floats lose their fraction, as in Keras. Arguments as in Keras and, from Keras 1 and
-    2, weights= (a table, or a list of one) and input_length= (which means nothing any more). lora_rank and
-    quantization_config raise.
-    Raises ValueError for sizes below 1, and at a call for an id outside [0, input_dim). Keras takes negative ids from
-    the table's end and, on a GPU, zeros for ids past it; both hide a wrong vocabulary, so here they are errors.
+    Ids are integers of 32 bits; floats lose their fraction, as in Keras. Keras takes negative ids from the table's end
+    and, on a GPU, zeros for ids past it; both hide a wrong vocabulary, so here they are errors.
+
+    Args:
+        input_dim (int): Number of ids, at least 1.
+        output_dim (int): Size of a vector, at least 1.
+        embeddings_initializer (str, dict or Initializer, default "uniform"): What the table (input_dim, output_dim)
+            begins as.
+        embeddings_regularizer (str, dict or Regularizer, default None): Penalty on the table in training; None is none.
+        embeddings_constraint (str, dict or Constraint, default None): Applied to the table after each step of training;
+            None is none.
+        mask_zero (bool, default False): Whether id 0 is masked.
+        weights (array or list, default None): A table to begin with, float32 (input_dim, output_dim), or a list of one;
+            of Keras 1 and 2.
+        lora_rank (None, default None): Any other value raises.
+        lora_alpha (None, default None): Any other value raises.
+        quantization_config (None, default None): Any other value raises.
+        **kwargs: Those of `Layer`, and `input_length` of Keras 1 and 2, which means nothing any more.
+
+    Raises:
+        ValueError: Sizes below 1 and arguments that are not supported; in a call, an id outside [0, input_dim).
+
+    Example:
+        >>> layer = layers.Embedding(3, 2, weights=[[0, 0], [1, 2], [3, 4]])
+        >>> layer(np.array([[1, 2]])).tolist()
+        [[[1.0, 2.0], [3.0, 4.0]]]
     """
 
     makes_masks = True

@@ -16,18 +16,42 @@ from fastseq.program import packing, packing_steps
 
 
 class LocallyConnected1D(Layer):
-    """(B, T, C) float32 -> (B, T', filters): at each of T' positions, a Dense of its own over `kernel_size` timesteps.
+    """(B, T, C) float32 -> (B, T', filters): at each of T' positions a Dense of its own over `kernel_size` timesteps.
 
-    With kernel_size=1 it is one Dense per timestep. Arguments as in Keras 2. padding: "valid", T' = ceil((T -
-    kernel_size + 1) / strides), or "same", T' = ceil(T / strides), where timesteps that are not there count as nothing.
-    data_format="channels_first" takes (B, C, T) and gives (B, filters, T'). implementation: how Keras 2 computed and
-    kept its weights, so the kernel's shape; the result is one: 1 (T', kernel_size C, filters), "valid" only;
-    2 (T, C, T', filters), of which the connected ones count; 3 the connected ones alone, by output, then input.
+    With kernel_size=1 it is one Dense per timestep. Keras 2 has this layer, and Keras 3 does not: in a .keras file it
+    stands as "fastseq>LocallyConnected1D", which Keras 3 reads only where `custom_objects` has a class under that name.
 
-    In a .keras file it stands as "fastseq>LocallyConnected1D": fastseq reads it, and Keras 3 only where
-    `custom_objects` has a class under that name.
-    Raises ValueError for other values of these, for inputs whose T or C is unknown or has changed since it was built,
-    and for a T too short for one window.
+    Args:
+        filters (int): Size of the output's last axis, at least 1.
+        kernel_size (int): Timesteps under one position; a list of one integer will do.
+        strides (int, default 1): Timesteps between two positions; a list of one integer will do.
+        padding (str, default "valid"): "valid", T' = ceil((T - kernel_size + 1) / strides), or "same", T' = ceil(T /
+            strides), where timesteps that are not there count as nothing.
+        data_format (str, default None): "channels_last", which None means too, or "channels_first", which takes (B, C,
+            T) and gives (B, filters, T').
+        activation (str, dict or function, default None): Applied to the sum; None is linear.
+        use_bias (bool, default True): Whether a bias is added.
+        kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel begins as.
+        bias_initializer (str, dict or Initializer, default "zeros"): What the bias begins as.
+        kernel_regularizer (str, dict or Regularizer, default None): Penalty on the kernel in training; None is none.
+        bias_regularizer (str, dict or Regularizer, default None): Penalty on the bias in training; None is none.
+        activity_regularizer (str, dict or Regularizer, default None): Penalty on the output in training; None is none.
+        kernel_constraint (str, dict or Constraint, default None): Applied to the kernel after each step of training;
+            None is none.
+        bias_constraint (str, dict or Constraint, default None): Applied to the bias after each step of training; None
+            is none.
+        implementation (int, default 1): How Keras 2 kept the kernel; the result is one. 1 is (T', kernel_size C,
+            filters), "valid" only; 2 is (T, C, T', filters), of which the connected ones count; 3 is the connected ones
+            alone, by output, then input.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Other values of these, inputs whose T or C is unknown or has changed since the layer was built, and
+            a T too short for one window.
+
+    Example:
+        >>> layers.LocallyConnected1D(4, kernel_size=3)(np.zeros((2, 10, 8))).shape
+        (2, 8, 4)
     """
 
     keeps_time = time_axis.whole_sequence("it has weights of its own for every timestep")

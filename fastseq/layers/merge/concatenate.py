@@ -8,11 +8,22 @@ from fastseq.program.mask_steps import all_of_last, any_of_last, joined
 
 
 class Concatenate(Merge):
-    """Joins a list of inputs along `axis`; they are alike in all other axes. Any dtype; mixed ones as in `Merge`.
+    """Joins a list of inputs along `axis`; they are alike in all other axes. Any dtype; integers become float32 beside
+    floats.
 
-    Masks are joined too, an input without one counting as unmasked; along the last axis they are combined by or. In a
-    model of an older Keras, see `mask_rules.MaskRules`.
-    Raises ValueError for what is no list, for an axis that is not there and for shapes that do not go together.
+    Masks are joined too, and an input without one counts as unmasked; along the last axis masks are combined by or. A
+    model of an older Keras keeps that version's rules of masks.
+
+    Args:
+        axis (int, default -1): The axis that grows.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: What is no list, an axis that is not there, and shapes that do not go together.
+
+    Example:
+        >>> layers.Concatenate()([np.zeros((2, 5, 3)), np.zeros((2, 5, 1))]).shape
+        (2, 5, 4)
     """
 
     def __init__(self, axis=-1, **kwargs):
@@ -110,5 +121,21 @@ class Concatenate(Merge):
 
 
 def concatenate(inputs, axis=-1, **kwargs):
-    """`Concatenate(axis, **kwargs)(inputs)`."""
+    """`Concatenate(axis, **kwargs)(inputs)`: the inputs joined along an axis.
+
+    Args:
+        inputs (list): Arrays or KerasTensors, as the layer takes them.
+        axis (int, default -1): The axis that grows.
+        **kwargs: Those of the layer.
+
+    Returns:
+        What the layer gives: an array, or a KerasTensor.
+
+    Raises:
+        ValueError: As `Concatenate`.
+
+    Example:
+        >>> layers.concatenate([np.zeros((2, 3)), np.zeros((2, 1))]).shape
+        (2, 4)
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)

@@ -19,9 +19,22 @@ gradient_rules.register("normalize", "gradients.elementwise:normalize_rule")
 class Dot(Merge):
     """Sums x1 * x2 over one axis of each, row by row of the batch: ([(B, T, F), (B, S, F)], axes=2) -> (B, T, S).
 
-    axes: one integer for both or a pair; normalize: both are first divided by their L2 norm along it (cosine).
-    The result has the axes of x1 that are left, then those of x2; (B, 1) where none are. It has no mask.
-    Raises ValueError for other than two inputs, axes that are not there or are the batch, and unequal sizes.
+    The result has the axes of x1 that are left, then those of x2; (B, 1) where none are. It has no mask. The product of
+    matrices is SciPy's sgemm.
+
+    Args:
+        axes (int or pair of int): One axis for both inputs, or one for each.
+        normalize (bool, default False): Whether both are first divided by their L2 norm along it, which makes the
+            cosine.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        TypeError: Axes that are no integer and no list.
+        ValueError: Other than two inputs, axes that are not there or are the batch, and unequal sizes.
+
+    Example:
+        >>> layers.Dot(axes=1)([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])])
+        array([[11.]], dtype=float32)
     """
 
     def __init__(self, axes, normalize=False, **kwargs):
@@ -132,7 +145,23 @@ def _moved(p, slot, axis, place):
 
 
 def dot(inputs, axes=-1, **kwargs):
-    """`Dot(axes, **kwargs)(inputs)`."""
+    """`Dot(axes, **kwargs)(inputs)`: the product of two inputs, summed over an axis of each.
+
+    Args:
+        inputs (list): Arrays or KerasTensors, as the layer takes them.
+        axes (int or pair of int, default -1): One axis for both inputs, or one for each.
+        **kwargs: Those of the layer.
+
+    Returns:
+        What the layer gives: an array, or a KerasTensor.
+
+    Raises:
+        ValueError: As `Dot`.
+
+    Example:
+        >>> layers.dot([np.ones((1, 2)), np.ones((1, 2))], axes=1)
+        array([[2.]], dtype=float32)
+    """
     return Dot(axes=axes, **kwargs)(inputs)
 
 

@@ -1,7 +1,7 @@
 """Layers that merge a list of inputs element by element; see https://keras.io/api/layers/merging_layers/.
 
-Add, Subtract, Multiply, Average, Maximum, Minimum, and the functions add ... minimum; Concatenate and Dot build on
-`Merge` in files of their own.
+Add, Subtract, Multiply, Average, Maximum and Minimum; Concatenate and Dot build on `Merge` in files of their own, and
+functions.py has the functions add ... minimum.
 """
 
 import numpy as np
@@ -150,7 +150,23 @@ def merged_dtype(tensors):
 
 
 class Add(Merge):
-    """The sum of the inputs, in their order."""
+    """The sum of the inputs, in their order.
+
+    Call: `layer([x1, x2, ...])` with arrays (B, ...) that broadcast as in NumPy; an input with fewer dimensions gets
+    sizes of 1 behind the batch. Integers stay int32, and become float32 beside floats. The result is masked where every
+    input has a mask: with their logical or.
+
+    Args:
+        *args: Those of `Layer`, which takes none by position.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: What is no list, shapes that do not go together, and booleans alone.
+
+    Example:
+        >>> layers.Add()([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])])
+        array([[4., 6.]], dtype=float32)
+    """
 
     def _merge(self, p, slots, masks):
         result = slots[0]
@@ -160,7 +176,19 @@ class Add(Merge):
 
 
 class Subtract(Merge):
-    """x1 - x2 of exactly two inputs."""
+    """x1 - x2 of exactly two inputs. Called as `Add` is.
+
+    Args:
+        *args: Those of `Layer`, which takes none by position.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: As `Add`, and for another number of inputs.
+
+    Example:
+        >>> layers.Subtract()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+        array([[-2.,  1.]], dtype=float32)
+    """
 
     def build(self, input_shape):
         self._check_list(input_shape, 2)
@@ -173,7 +201,20 @@ class Subtract(Merge):
 
 
 class Multiply(Merge):
-    """The product of the inputs. A masked step counts as 1 there, and is 0 where all inputs mask it."""
+    """The product of the inputs. A masked step counts as 1 there, and is 0 where all inputs mask it. Called as `Add`
+    is.
+
+    Args:
+        *args: Those of `Layer`, which takes none by position.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: As `Add`.
+
+    Example:
+        >>> layers.Multiply()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+        array([[ 3., 20.]], dtype=float32)
+    """
 
     def _merge(self, p, slots, masks):
         result = None
@@ -187,7 +228,19 @@ class Multiply(Merge):
 
 
 class Average(Merge):
-    """The mean of the inputs; float32, also of integers (float64 in Keras)."""
+    """The mean of the inputs; float32, also of integers (float64 in Keras). Called as `Add` is.
+
+    Args:
+        *args: Those of `Layer`, which takes none by position.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: As `Add`.
+
+    Example:
+        >>> layers.Average()([np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]])])
+        array([[2., 3.]], dtype=float32)
+    """
 
     def _output_dtype(self, arguments):
         return "float32"
@@ -218,42 +271,38 @@ class _Extremum(Merge):
 
 
 class Maximum(_Extremum):
-    """The largest of the inputs, element by element; a masked step counts only where all inputs mask it."""
+    """The largest of the inputs, element by element; a masked step counts only where all inputs mask it. Called as
+    `Add` is.
+
+    Args:
+        *args: Those of `Layer`, which takes none by position.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: As `Add`.
+
+    Example:
+        >>> layers.Maximum()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+        array([[3., 5.]], dtype=float32)
+    """
 
     kind = "maximum"
 
 
 class Minimum(_Extremum):
-    """The smallest of the inputs, element by element; a masked step counts only where all inputs mask it."""
+    """The smallest of the inputs, element by element; a masked step counts only where all inputs mask it. Called as
+    `Add` is.
+
+    Args:
+        *args: Those of `Layer`, which takes none by position.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: As `Add`.
+
+    Example:
+        >>> layers.Minimum()([np.array([[1.0, 5.0]]), np.array([[3.0, 4.0]])])
+        array([[1., 4.]], dtype=float32)
+    """
 
     kind = "minimum"
-
-
-def add(inputs, **kwargs):
-    """`Add(**kwargs)(inputs)`."""
-    return Add(**kwargs)(inputs)
-
-
-def subtract(inputs, **kwargs):
-    """`Subtract(**kwargs)(inputs)`."""
-    return Subtract(**kwargs)(inputs)
-
-
-def multiply(inputs, **kwargs):
-    """`Multiply(**kwargs)(inputs)`."""
-    return Multiply(**kwargs)(inputs)
-
-
-def average(inputs, **kwargs):
-    """`Average(**kwargs)(inputs)`."""
-    return Average(**kwargs)(inputs)
-
-
-def maximum(inputs, **kwargs):
-    """`Maximum(**kwargs)(inputs)`."""
-    return Maximum(**kwargs)(inputs)
-
-
-def minimum(inputs, **kwargs):
-    """`Minimum(**kwargs)(inputs)`."""
-    return Minimum(**kwargs)(inputs)

@@ -14,8 +14,23 @@ class AlphaDropout(Noise):
     """With training=True, dropout that keeps mean and variance of inputs that come from selu.
 
     An input becomes -1.7581 with probability `rate`; then all are scaled and shifted back to mean 0, variance 1.
-    Raises ValueError for a rate outside [0, 1] and a noise_shape that does not fit, and with training=True for a rate
-    of 1, which leaves no variance to keep, and for inputs that are not floats.
+    Without training=True it returns its input. Source: Klambauer et al. 2017, https://arxiv.org/abs/1706.02515.
+
+    Args:
+        rate (float): Share of the inputs that are dropped, from 0 to 1.
+        noise_shape (tuple, default None): Shape of the decisions, which broadcasts to the input; None in it stands for
+            the input's size, and None alone for its shape.
+        seed (int or None, default None): Seed of the random numbers. Two layers of one seed draw the same numbers, call
+            after call; they are not those of Keras. None draws a seed.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A rate outside [0, 1] and a noise_shape that does not fit; with training=True, a rate of 1, which
+            leaves no variance to keep, and inputs that are not floats.
+
+    Example:
+        >>> layers.AlphaDropout(0.2)(np.ones((1, 2)))
+        array([[1., 1.]], dtype=float32)
     """
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):

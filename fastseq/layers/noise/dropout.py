@@ -78,9 +78,27 @@ class Noise(Layer):
 class Dropout(Noise):
     """With training=True, sets inputs to 0 with probability `rate` and multiplies the others by 1 / (1 - rate).
 
-    noise_shape: shape of the decisions, broadcast to the input; None in it stands for the input's size.
-    Raises ValueError for a rate outside [0, 1] and a noise_shape that does not fit, and with training=True for
-    inputs that are not floats.
+    Without training=True it returns its input, of any shape and dtype. Source: Srivastava et al. 2014,
+    https://jmlr.org/papers/v15/srivastava14a.html.
+
+    Args:
+        rate (float): Share of the inputs that are dropped, from 0 to 1.
+        noise_shape (tuple, default None): Shape of the decisions, which broadcasts to the input; None in it stands for
+            the input's size, and None alone for its shape.
+        seed (int or None, default None): Seed of the random numbers. Two layers of one seed draw the same numbers, call
+            after call; they are not those of Keras. None draws a seed.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A rate outside [0, 1] and a noise_shape that does not fit; with training=True, inputs that are not
+            floats.
+
+    Example:
+        >>> layer, x = layers.Dropout(0.5, seed=1), np.ones((2, 3))
+        >>> np.array_equal(layer(x), x)
+        True
+        >>> sorted(set(layer(np.ones((1, 100)), training=True).ravel().tolist()))
+        [0.0, 2.0]
     """
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):

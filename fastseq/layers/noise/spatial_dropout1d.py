@@ -10,7 +10,23 @@ from fastseq.layers.noise.dropout import Dropout
 class SpatialDropout1D(Dropout):
     """Dropout of whole features: (B, T, F), where a feature is dropped at all timesteps or at none.
 
-    Raises ValueError for a rate outside [0, 1] and for inputs of another rank.
+    Source: Tompson et al. 2014, https://arxiv.org/abs/1411.4280.
+
+    Args:
+        rate (float): Share of the features that are dropped, from 0 to 1.
+        seed (int or None, default None): Seed of the random numbers. Two layers of one seed draw the same numbers, call
+            after call; they are not those of Keras. None draws a seed.
+        name (str, default None): The layer's name; None makes one.
+        dtype (str, default None): None or "float32".
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A rate outside [0, 1], and inputs of another rank.
+
+    Example:
+        >>> y = layers.SpatialDropout1D(0.5, seed=1)(np.ones((1, 10, 8)), training=True)
+        >>> bool((y == y[:, :1]).all())
+        True
     """
 
     def __init__(self, rate, seed=None, name=None, dtype=None, **kwargs):

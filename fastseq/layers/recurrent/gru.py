@@ -45,11 +45,59 @@ class _GRUGates:
 
 
 class GRU(_GRUGates, Recurrent):
-    """Keras's GRU, gates in the order z r h. State: h, (B, units).
+    """Gated recurrent unit over (B, T, I) float32, with gates in the order z r h. State: h, (B, units).
 
-    z, r = recurrent_activation(x W + b + h U + b');  h' = z h + (1 - z) candidate, where the candidate is
-    activation(x W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form) and
-    activation(x W + b + (r h) U) with reset_after=False (the paper's third version).
+    z, r = recurrent_activation(x W + b + h U + b');  h' = z h + (1 - z) candidate, where the candidate is activation(x
+    W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form) and activation(x W + b + (r h) U) with
+    reset_after=False (the paper's third version).
+
+    Call: `layer(sequences, initial_state=None, mask=None, training=False)`, with h or a list of it and a bool mask (B,
+    T). Source: Cho et al. 2014, https://arxiv.org/abs/1406.1078.
+
+    Args:
+        units (int): Size of the output and of each state, at least 1.
+        activation (str, dict or function, default "tanh"): Of the candidate; your own function on NumPy arrays runs as
+            a step in Python.
+        recurrent_activation (str, dict or function, default "sigmoid"): Of the gates.
+        use_bias (bool, default True): Whether biases are added.
+        kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel, of the inputs, begins
+            as.
+        recurrent_initializer (str, dict or Initializer, default "orthogonal"): What the recurrent kernel, of the state,
+            begins as.
+        bias_initializer (str, dict or Initializer, default "zeros"): What the bias begins as.
+        kernel_regularizer (str, dict or Regularizer, default None): Penalty on the kernel in training; None is none.
+        recurrent_regularizer (str, dict or Regularizer, default None): Penalty on the recurrent kernel in training;
+            None is none.
+        bias_regularizer (str, dict or Regularizer, default None): Penalty on the bias in training; None is none.
+        activity_regularizer (str, dict or Regularizer, default None): Penalty on the output in training; None is none.
+        kernel_constraint (str, dict or Constraint, default None): Applied to the kernel after each step of training;
+            None is none.
+        recurrent_constraint (str, dict or Constraint, default None): Applied to the recurrent kernel after each step;
+            None is none.
+        bias_constraint (str, dict or Constraint, default None): Applied to the bias after each step of training; None
+            is none.
+        dropout (float, default 0.0): With training=True, share of the inputs that are dropped; clipped to [0, 1].
+        recurrent_dropout (float, default 0.0): With training=True, share of the state that is dropped; clipped to [0,
+            1].
+        seed (int or None, default None): Seed of the dropout's random numbers; None draws one.
+        return_sequences (bool, default False): Whether the output is that of every timestep, (B, T, units), or of the
+            last, (B, units).
+        return_state (bool, default False): Whether a tuple of the output and the states, (B, units) each, is returned.
+        go_backwards (bool, default False): Whether the last timestep comes first.
+        stateful (bool, default False): Whether a call goes on from the states that the last call left, row by row.
+        unroll (bool, default False): It changes nothing: the numbers are those of Keras's loop.
+        reset_after (bool, default True): Which form of the candidate is computed.
+        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`, `zero_output_for_mask` (masked timesteps of a
+            sequence are 0 rather than the last output), and `implementation` (with dropout: 1 draws factors for every
+            gate, 2 one set for all).
+
+    Raises:
+        ValueError: Units below 1; in a call, another rank, T = 0, and masks and states of other shapes.
+
+    Example:
+        >>> layers.GRU(4)(np.zeros((2, 5, 3))).shape
+        (2, 4)
     """
 
     def __init__(
@@ -65,7 +113,48 @@ class GRU(_GRUGates, Recurrent):
 
 
 class GRUCell(_GRUGates, RecurrentCell):
-    """One step of a GRU: `cell(inputs, [h])` -> `(h, [h])`; in `RNN(cell)` it runs on GRU's kernel."""
+    """One step of a GRU: `cell(inputs, [h])` -> `(h, [h])`; in `RNN(cell)` it runs on GRU's kernel.
+
+    The inputs are (B, I) float32, the state (B, units). Called alone with training=True a cell keeps its dropout
+    factors until `reset_dropout_mask()` and `reset_recurrent_dropout_mask()`, as Keras's do.
+
+    Args:
+        units (int): Size of the output and of each state, at least 1.
+        activation (str, dict or function, default "tanh"): Of the candidate; your own function on NumPy arrays runs as
+            a step in Python.
+        recurrent_activation (str, dict or function, default "sigmoid"): Of the gates.
+        use_bias (bool, default True): Whether biases are added.
+        kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel, of the inputs, begins
+            as.
+        recurrent_initializer (str, dict or Initializer, default "orthogonal"): What the recurrent kernel, of the state,
+            begins as.
+        bias_initializer (str, dict or Initializer, default "zeros"): What the bias begins as.
+        kernel_regularizer (str, dict or Regularizer, default None): Penalty on the kernel in training; None is none.
+        recurrent_regularizer (str, dict or Regularizer, default None): Penalty on the recurrent kernel in training;
+            None is none.
+        bias_regularizer (str, dict or Regularizer, default None): Penalty on the bias in training; None is none.
+        kernel_constraint (str, dict or Constraint, default None): Applied to the kernel after each step of training;
+            None is none.
+        recurrent_constraint (str, dict or Constraint, default None): Applied to the recurrent kernel after each step;
+            None is none.
+        bias_constraint (str, dict or Constraint, default None): Applied to the bias after each step of training; None
+            is none.
+        dropout (float, default 0.0): With training=True, share of the inputs that are dropped; clipped to [0, 1].
+        recurrent_dropout (float, default 0.0): With training=True, share of the state that is dropped; clipped to [0,
+            1].
+        reset_after (bool, default True): Which form of the candidate is computed.
+        seed (int or None, default None): Seed of the dropout's random numbers; None draws one.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`, and `implementation` (with dropout: 1 draws
+            factors for every gate, 2 one set for all).
+
+    Raises:
+        ValueError: Units below 1; in a call, inputs and states of other shapes.
+
+    Example:
+        >>> h, states = layers.GRUCell(4)(np.zeros((2, 3)), [np.zeros((2, 4))])
+        >>> h.shape, len(states)
+        ((2, 4), 1)
+    """
 
     def __init__(
         self, units, activation="tanh", recurrent_activation="sigmoid", use_bias=True,

@@ -24,14 +24,32 @@ def _is_native(cell):
 
 
 class RNN(OverTime):
-    """Runs `cell` over the timesteps of (B, T, ...); a list of cells is a StackedRNNCells.
+    """Runs `cell` over the timesteps of (B, T, ...).
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`; mask (B, T) bool; initial_state a list of
-    arrays, one per state, for a stack one entry per cell. Returns as LSTM does; a stack's states come cell by cell.
+    arrays, one per state, for a stack one entry per cell. It returns as LSTM does; a stack's states come cell by cell.
     A cell of this library runs on its layer's native kernel, in a stack one cell after the other over all timesteps. A
     cell of the user's own has `call(inputs, states)` on NumPy arrays, with training=None if it likes, `state_size`, and
     perhaps `output_size` and `get_initial_state(batch_size)`; it runs timestep after timestep in one Python step.
-    Raises ValueError for a cell without `call` or `state_size`, for T = 0, and for masks and states that do not fit.
+
+    Args:
+        cell (Layer or list): A cell; a list of cells is a StackedRNNCells.
+        return_sequences (bool, default False): Whether the output is that of every timestep, (B, T, units), or of the
+            last, (B, units).
+        return_state (bool, default False): Whether a tuple of the output and the states, (B, units) each, is returned.
+        go_backwards (bool, default False): Whether the last timestep comes first.
+        stateful (bool, default False): Whether a call goes on from the states that the last call left, row by row.
+        unroll (bool, default False): It changes nothing: the numbers are those of Keras's loop.
+        zero_output_for_mask (bool, default False): Whether masked timesteps of a sequence are 0, rather than the last
+            output.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: A cell without `call` or `state_size`, T = 0, and masks and states that do not fit.
+
+    Example:
+        >>> layers.RNN(layers.LSTMCell(4), return_sequences=True)(np.zeros((2, 5, 3))).shape
+        (2, 5, 4)
     """
 
     def __init__(

@@ -36,8 +36,19 @@ def call_cell(cell, inputs, states, training):
 class StackedRNNCells(Layer):
     """Cells that behave as one: each takes the output of the one before. Call: `cell(inputs, states, training=False)`.
 
-    states: a list with the states of every cell; returns (output of the last cell, list of new states).
-    Raises ValueError for no cells, and for cells without `call` or `state_size`.
+    The states are a list with the states of every cell; it returns (output of the last cell, list of new states).
+
+    Args:
+        cells (list): Cells of this library or your own.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: No cells, and cells without `call` or `state_size`.
+
+    Example:
+        >>> stack = layers.StackedRNNCells([layers.GRUCell(4), layers.GRUCell(2)])
+        >>> layers.RNN(stack)(np.zeros((2, 5, 3))).shape
+        (2, 2)
     """
 
     def __init__(self, cells, **kwargs):

@@ -33,9 +33,24 @@ class Bidirectional(Layer):
     """Runs a recurrent layer forwards and a copy of it (or `backward_layer`) backwards, at the same time.
 
     Call: `layer(sequences, initial_state=None, mask=None, training=None)`; initial_state holds the forward layer's
-    states, then the backward layer's. merge_mode: "concat", "sum", "ave", "mul", or None for both outputs.
-    A layer with unroll=True gives what it gives without, also where Keras's does not: see `OverTime`, of masks.
-    Raises ValueError for layers that do not fit together and for another merge_mode.
+    states, then the backward layer's. A layer with unroll=True gives what it gives without, also where Keras's does
+    not: see `OverTime`, of masks. Source: Schuster and Paliwal 1997.
+
+    Args:
+        layer (Layer): A recurrent layer, or one that has what a recurrent layer has: `go_backwards`, `return_sequences`
+            and the like.
+        merge_mode (str, default "concat"): "concat", "sum", "ave", "mul", or None for both outputs.
+        weights (list, default None): Weights to begin with; None leaves them to the initializers.
+        backward_layer (Layer, default None): What runs backwards, with go_backwards other than `layer` has; None copies
+            `layer`.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: Layers that do not fit together, and another merge_mode.
+
+    Example:
+        >>> layers.Bidirectional(layers.LSTM(4))(np.zeros((2, 5, 3))).shape
+        (2, 8)
     """
 
     supports_masking = True

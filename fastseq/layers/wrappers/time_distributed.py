@@ -16,7 +16,17 @@ class TimeDistributed(Layer):
 
     The timesteps become rows of one batch, (B T, ...), without a copy, so TimeDistributed(Dense(n)) and Dense(n) run
     the same kernel on the same memory. A layer that keeps states between calls is run timestep after timestep.
-    Raises ValueError for inputs of fewer than 3 dimensions, for T = 0, and for a mask that does not fit.
+
+    Args:
+        layer (Layer): What is applied.
+        **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
+
+    Raises:
+        ValueError: What is no layer, inputs of fewer than 3 dimensions, T = 0, and a mask that does not fit.
+
+    Example:
+        >>> layers.TimeDistributed(layers.Dense(4))(np.zeros((2, 5, 3))).shape
+        (2, 5, 4)
     """
 
     supports_masking = True
