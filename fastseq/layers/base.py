@@ -105,6 +105,7 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
         variable = Variable(
             initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self,
             initializer=initializer, regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
+            copy=False,
         )  # fmt: skip
         variable.trainable = variable.trainable and self._trainable
         self._variables.append(variable)

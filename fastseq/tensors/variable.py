@@ -7,13 +7,15 @@ class Variable:
     """A layer's weight.
 
     value: float32 array; reading gives a copy, so the only way to change a weight is `assign`, which also drops the
-    packed copies and the programs that were made from the old value.
+    packed copies and the programs that were made from the old value. copy: False where nobody else has the array.
     trainable: as in Keras it may change, also with the layer's `trainable`; whether the layer lists the weight among
     its trainable ones, before the others, was settled when it was made (`listed_trainable`).
     """
 
-    def __init__(self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None):
-        self._value = np.array(value, dtype=np.float32)
+    def __init__(
+        self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None, copy=True
+    ):  # fmt: skip
+        self._value = np.array(value, dtype=np.float32) if copy else value
         self.name = name
         self.trainable = self.listed_trainable = bool(trainable)
         self.initializer = initializer
@@ -48,10 +50,10 @@ class Variable:
     def __array__(self, dtype=None, copy=None):
         return self._value.astype(dtype or np.float32, copy=True)
 
-    def assign(self, value):
+    def assign(self, value, copy=True):
         """Replaces the value.
 
-        value: array of the variable's shape, any real dtype.
+        value: array of the variable's shape, any real dtype. copy: False where it is an array that nobody else has.
         Raises ValueError for another shape, TypeError for values that are not real numbers.
         """
         array = np.asarray(value)
@@ -60,7 +62,7 @@ class Variable:
         if array.shape != self.shape:
             raise ValueError(f"Variable '{self.path}' has shape {self.shape}, got a value of shape {array.shape}.")
         # A new array, not the old one overwritten: programs that run at this moment keep reading the old value.
-        self._value = np.array(array, dtype=np.float32)
+        self._value = np.array(array, np.float32) if copy else np.asarray(array, np.float32, order="C")
         if self._owner is not None:
             self._owner._weights_changed()
         return self

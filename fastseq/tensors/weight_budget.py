@@ -83,21 +83,25 @@ def check_optimizer_state(variables):
 
 
 def initial_value(initializer, shape, layer):
-    """`initializer(shape)`; zeros while a file is being loaded. layer: its name, for the message of FileFormatError."""
+    """`initializer(shape)` in an array of the caller's own; zeros while a file is being loaded.
+
+    layer: its name, for the message of FileFormatError. Nobody writes to those zeros, which thus take no memory.
+    """
     budget = getattr(_state, "budget", None)
-    return initializer(shape) if budget is None else budget.take(shape, layer)
+    return np.array(initializer(shape), np.float32) if budget is None else budget.take(shape, layer)
 
 
-def assign_all(pairs, then=lambda: None):
+def assign_all(pairs, then=lambda: None, copy=True):
     """Assigns each (variable, value) and calls `then()`; where something of it raises, every variable is as it was.
 
+    copy: False where the values are nobody else's, as for `Variable.assign`.
     Signals wait meanwhile, so that Ctrl-C leaves the weights of one file or of the other.
     """
     kept = [(variable, variable._value) for variable, _ in pairs]
     with interrupts.whole():
         try:
             for variable, value in pairs:
-                variable.assign(value)
+                variable.assign(value, copy=copy)
             then()
         except BaseException:
             for variable, value in kept:
