@@ -23,7 +23,7 @@ from fastseq.layers.copied import Copied
 from fastseq.native import _call
 from fastseq.native.kept_states import all_or_nothing
 from fastseq.program.cache import ProgramCache, ProgramUsers
-from fastseq.tensors import nest
+from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.naming import auto_name
 from fastseq.tensors.symbolic import KerasTensor, Node, is_symbolic
 from fastseq.tensors.variable import Variable
@@ -219,8 +219,9 @@ class Layer(AddsLosses, Copied, _call.PlainCall):
                 raise ValueError(
                     f"Layer '{self.name}': weight '{variable.name}' has shape {variable.shape}, got {value.shape}."
                 )
-        for variable, value in zip(variables, weights):
-            variable.assign(value)
+        with weight_locks.changing:  # a program that another thread makes has all of before, or all of these
+            for variable, value in zip(variables, weights):
+                variable.assign(value)
 
     def count_params(self):
         """Number of values in the weights. Raises ValueError before the layer is built."""

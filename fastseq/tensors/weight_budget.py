@@ -99,13 +99,17 @@ def assign_all(pairs, then=lambda: None, copy=True):
     Signals wait meanwhile, so that Ctrl-C leaves the weights of one file or of the other. A program that another thread
     makes meanwhile has all values of before, or all of these (ProgramCache).
     """
-    kept = [(variable, variable._content) for variable, _ in pairs]
     with interrupts.whole(), weight_locks.changing:
-        try:
-            for variable, value in pairs:
-                variable.assign(value, copy=copy)
-            then()
-        except BaseException:
-            for variable, content in kept:
-                variable._put(content)
-            raise
+        _assign_or_restore(pairs, then, copy)
+
+
+def _assign_or_restore(pairs, then, copy):
+    kept = [(variable, variable._content) for variable, _ in pairs]
+    try:
+        for variable, value in pairs:
+            variable.assign(value, copy=copy)
+        then()
+    except BaseException:
+        for variable, content in kept:
+            variable._put(content)
+        raise
