@@ -1,6 +1,10 @@
-"""Loading: the date model that ships inside the package, and wide models of 4 LSTM(512), 31 MB, from each format."""
+"""Loading: the date model that ships inside the package, and wide models of 4 LSTM(512), 31 MB, from each format; and
+what comes once after it: the first call, which packs the weights, and their way back.
+"""
 
 from pathlib import Path
+
+import numpy as np
 
 import fastseq
 import fastseq.demo
@@ -39,3 +43,33 @@ class LoadModel:
 
     def peakmem_load(self, file):
         self.time_load(file)
+
+
+class FirstCall:
+    number = 1  # a first call is made once
+    warmup_time = 0
+    timeout = 120
+
+    def setup_cache(self):
+        wide_model().save("wide.keras")
+
+    def setup(self):
+        self.model = fastseq.load_model("wide.keras")
+        self.x = np.zeros((1, 1, 512), np.float32)
+
+    def time_first_call(self):
+        self.model(self.x)
+
+    def time_warm(self):
+        self.model.warm(self.x.shape)
+
+    def peakmem_first_call(self):
+        self.model(self.x)
+
+
+class PackedWeights:
+    def setup(self):
+        self.model = wide_model().warm((1, 1, 512))
+
+    def time_get_weights(self):
+        self.model.get_weights()

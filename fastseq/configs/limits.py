@@ -103,19 +103,68 @@ class Metered:
 
         Bytes, or a view of the content.
         """
-        if offset < 0 or offset + size > self.size:
-            raise FileFormatError(
-                f"it is truncated: {size} bytes should stand at byte {offset}, the file has {self.size}", path=self.path
-            )
+        self.check_place(offset, size)
         if self._content is not None:
             return self._content[offset : offset + size]
         return self._checked(offset, size)
 
+    def read_into(self, offset, target):
+        """Fills `target`, a writable buffer of bytes, from `offset`; as `read_exactly`, without bytes in between."""
+        size = len(target)
+        self.check_place(offset, size)
+        if self._content is not None:
+            target[:] = self._content[offset : offset + size]
+            return
+        self._handle.seek(offset)
+        self._check_count(self._handle.readinto(target), offset, size)
+
+    def check_place(self, offset, size):
+        """Raises FileFormatError where the file has no `size` bytes at `offset`."""
+        if offset < 0 or offset + size > self.size:
+            raise FileFormatError(
+                f"it is truncated: {size} bytes should stand at byte {offset}, the file has {self.size}", path=self.path
+            )
+
     def _checked(self, offset, size):
         data = self._take(offset, size)
-        if len(data) != size:
-            raise FileFormatError(f"it is truncated: only {len(data)} of {size} bytes at byte {offset}", path=self.path)
+        self._check_count(len(data), offset, size)
         return data
+
+    def _check_count(self, count, offset, size):
+        if count != size:
+            raise FileFormatError(f"it is truncated: only {count} of {size} bytes at byte {offset}", path=self.path)
+
+
+class Section:
+    """`size` bytes of a larger file from byte `start` on, as a binary file of their own.
+
+    handle: the larger file's Metered, which stays open as long as this is read. Raises FileFormatError, for the larger
+    file, where it ends before.
+    """
+
+    def __init__(self, handle, start, size):
+        handle.check_place(start, size)
+        self._handle, self._start, self._size, self._at = handle, start, size, 0
+
+    def seek(self, offset, whence=0):
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def read(self, size=-1):
+        left = max(0, self._size - self._at)
+        size = left if size < 0 else min(size, left)
+        data = bytes(self._handle.read_exactly(self._start + self._at, size))
+        self._at += size
+        return data
+
+    def readinto(self, target):
+        size = min(len(target), max(0, self._size - self._at))
+        self._handle.read_into(self._start + self._at, target[:size])
+        self._at += size
+        return size
+
+    def close(self):
+        """The larger file stays open: it is not ours."""
 
 
 def parse_json(text, what, path):

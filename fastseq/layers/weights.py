@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
-from fastseq.tensors import nest
+from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.naming import auto_name
 from fastseq.tensors.variable import Variable
 from fastseq.tensors.weight_budget import initial_value
@@ -41,6 +41,7 @@ class HoldsWeights:
         variable = Variable(
             initial_value(initializer, shape, self.name), name or auto_name("variable"), trainable, owner=self,
             initializer=initializer, regularizer=regularizers.get(regularizer), constraint=constraints.get(constraint),
+            copy=False,
         )  # fmt: skip
         variable.trainable = variable.trainable and self._trainable
         self._variables.append(variable)
@@ -153,8 +154,9 @@ class HoldsWeights:
                 raise ValueError(
                     f"Layer '{self.name}': weight '{variable.name}' has shape {variable.shape}, got {value.shape}."
                 )
-        for variable, value in zip(variables, weights):
-            variable.assign(value)
+        with weight_locks.changing:  # a program that another thread makes has all of before, or all of these
+            for variable, value in zip(variables, weights):
+                variable.assign(value)
 
     def count_params(self):
         """Number of values in the weights. Raises ValueError before the layer is built."""

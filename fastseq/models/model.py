@@ -6,6 +6,7 @@ from fastseq.data import predict as prediction
 from fastseq.layers import inference
 from fastseq.layers.base import Layer
 from fastseq.layers.walk import all_layers
+from fastseq.models import warming
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
 
@@ -124,6 +125,32 @@ class Model(Trainable, Layer):
     def predict_on_batch(self, x):
         """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
         return inference.plain(inference.run(self, x))
+
+    def warm(self, input_shape):
+        """Makes ready what calls for inputs of one shape run on, so that the first of them takes no longer than others.
+
+        A server calls it before it takes requests. The weights are packed for the kernels and the steps of the call are
+        planned, for `model(x)` and for `predict(x)` where x is one batch. Nothing is computed: states of stateful
+        layers and random numbers stay as they are. Layers and losses in Python are called on zeros, as the first call
+        does it, to learn the shapes of their results.
+
+        Args:
+            input_shape: tuple of int, that of the inputs, batch size first; a list or dict of such tuples for several
+                inputs. Every size is known: one shape is made ready at a time, of up to 64 that are kept.
+
+        Returns:
+            The model.
+
+        Raises:
+            ValueError: a size is unknown or below zero, or the model does not take inputs of that shape.
+            UnsupportedError: the model defines `call` in Python; warm the layers it calls, or call it once.
+
+        Example:
+            >>> model = fastseq.load_model("model.keras").warm((1, 100, 15))
+            >>> y = model(x)  # x of shape (1, 100, 15)
+        """
+        warming.warm(self, input_shape)
+        return self
 
     def stream(self, batch_size=1):
         """A `fastseq.streaming.Stream`: the model timestep by timestep, with the states of its own kept between calls.

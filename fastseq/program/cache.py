@@ -9,7 +9,7 @@ from fastseq.native._native import current_training
 from fastseq.program import added_losses
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
-from fastseq.tensors import arrays, nest
+from fastseq.tensors import arrays, nest, weight_locks
 
 _MOST_PROGRAMS = 64  # for one layer or model: shapes used last are kept, a server's lengths usually fit
 
@@ -70,11 +70,25 @@ class ProgramCache(_call.PlainPrograms):
 
     def _entry(self, key, layer, arguments, masks_only):
         entry = self.find_entry(key)
-        if entry is None:
-            epoch = self.epoch
-            entry = _call.CacheEntry(*self._make(layer, arguments, masks_only))
-            self.add_entry(key, entry, epoch, _MOST_PROGRAMS)
+        if entry is not None:
+            return entry
+        entry, is_current = self._make_entry(key, layer, arguments, masks_only)
+        if is_current:
+            return entry
+        # It may have weights of before and of after: now none can change. Not so at once, as what is traced may be
+        # code of a user's, which may wait for another thread.
+        with weight_locks.building, weight_locks.changing:
+            entry, _ = self._make_entry(key, layer, arguments, masks_only)
         return entry
+
+    def _make_entry(self, key, layer, arguments, masks_only):
+        """(a new CacheEntry, whether no weight that it depends on changed since it was begun)."""
+        epoch = self.epoch
+        entry = _call.CacheEntry(*self._make(layer, arguments, masks_only))
+        with weight_locks.changing:  # weights that are just being set are all set then
+            self.add_entry(key, entry, epoch, _MOST_PROGRAMS)
+            is_current = epoch == self.epoch
+        return entry, is_current
 
     def _make(self, layer, arguments, masks_only):
         training = arguments.get("training")

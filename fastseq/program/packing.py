@@ -4,6 +4,8 @@ Keras keeps gates side by side, each of H units: LSTM i f c o, GRU z r h. The ke
 panel and each k the gates' 16 weights stand in a row, [P][K][G][16], units that do not fill a panel padded with zeros.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 PANEL = 16
@@ -20,13 +22,141 @@ def panels(units):
     return -(-units // PANEL)
 
 
+def room(size):
+    """An array of `size` float32 of any value that starts on a cache line."""
+    buffer = np.empty(size * 4 + ALIGNMENT, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT
+    return buffer[start : start + size * 4].view(np.float32)
+
+
 def aligned(array):
     """A contiguous float32 copy of `array` that starts on a cache line."""
-    buffer = np.empty(array.size * 4 + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    copy = buffer[start : start + array.size * 4].view(np.float32).reshape(array.shape)
+    copy = room(array.size).reshape(array.shape)
     copy[...] = array
     return copy
+
+
+# ---- forms -----------------------------------------------------------------------------------------------------------
+
+
+class Piece(NamedTuple):
+    """A part of a weight, and how it is packed: every value of the part stands in the packed array once.
+
+    It has `rows` rows of `gates` gates of `units` units, side by side; a row begins `row_length` values behind the one
+    before, the first one at value `first` of the weight. `beside` panels of 16 units make a group,
+    [rows][beside][gates][16]; filled: there are whole groups, and a multiple of four panels, only. The rest of the
+    panels is zeros.
+
+    A *form* of a weight is a tuple with a tuple of pieces for each array that it is packed into, where its pieces stand
+    one after the other. Together the pieces have every value of the weight once, so that a form can be unpacked.
+    """
+
+    first: int
+    rows: int
+    units: int
+    row_length: int
+    gates: int = 1
+    beside: int = 1
+    filled: bool = False
+
+    @property
+    def panels(self):
+        count = panels(self.units)
+        return -(-count // 4) * 4 if self.filled else count
+
+    @property
+    def size(self):
+        """Values in the packed array, zeros included."""
+        return self.rows * self.panels * self.gates * PANEL
+
+    def fields(self):
+        """Arguments of the native `pack`, beside its arrays."""
+        return pack_fields(
+            self.rows, self.units, self.row_length, gates=self.gates, beside=self.beside, filled=self.filled
+        )
+
+
+def size_of(pieces):
+    """Values of the array that these pieces are packed into."""
+    return sum(piece.size for piece in pieces)
+
+
+def dense_form(inputs, units, count=1):
+    """Of a Dense layer's kernel (inputs, units), or of `count` of them one after the other: an array for each."""
+    return tuple((Piece(i * inputs * units, inputs, units, units, beside=4),) for i in range(count))
+
+
+def recurrent_forms(cell, inputs, units, reset_after):
+    """Of a kernel (inputs, G H), which gives the array `w_x`, and of a recurrent one, which gives `w_h` and `w_c`."""
+    gates = GATES[cell]
+    columns = gates * units
+    if cell == "simple_rnn":
+        whole = Piece(0, inputs, units, columns, beside=4, filled=True)
+    elif cell == "lstm" or reset_after:
+        whole = Piece(0, inputs, units, columns, gates=gates)
+    else:
+        # z and r of two panels side by side, then the candidates of four: the two phases of a step.
+        gated = Piece(0, inputs, units, columns, gates=2, beside=2, filled=True)
+        candidate = Piece(2 * units, inputs, units, columns, beside=4, filled=True)
+        return ((gated, candidate),), ((gated._replace(rows=units),), (candidate._replace(rows=units),))
+    return ((whole,),), ((whole._replace(rows=units),),)
+
+
+def _views(piece, packed, start, matrix):
+    """Pairs of a view of the packed array, from value `start` on, and of the weight: the same values in either."""
+    rows, gates, units, beside = piece.rows, piece.gates, piece.units, piece.beside
+    count, rest = divmod(units, PANEL)
+    width = gates * PANEL  # of a panel's row
+    across = (4 * piece.row_length, 4 * units, 4)  # from row to row, gate to gate, unit to unit of the weight
+
+    def pair(shape, at, strides, first, apart):
+        there = np.ndarray(shape, np.float32, packed, 4 * (start + at), strides)
+        return there, np.ndarray(shape, np.float32, matrix, 4 * (piece.first + first), apart)
+
+    groups = count // beside
+    if groups:
+        row = 4 * beside * width
+        shape, strides = (groups, beside, rows, gates, PANEL), (row * rows, 4 * width, row, 4 * PANEL, 4)
+        yield pair(shape, 0, strides, 0, (4 * beside * PANEL, 4 * PANEL, *across))
+    # The group that is filled in part: whole panels, and one of fewer units.
+    done = groups * beside
+    at, row = done * width * rows, 4 * min(beside, piece.panels - done) * width
+    if count > done:
+        shape, strides = (count - done, rows, gates, PANEL), (4 * width, row, 4 * PANEL, 4)
+        yield pair(shape, at, strides, done * PANEL, (4 * PANEL, *across))
+    if rest:
+        at += (count - done) * width
+        yield pair((rows, gates, rest), at, (row, 4 * PANEL, 4), count * PANEL, across)
+
+
+def pack(matrix, form):
+    """The arrays of a weight, C-contiguous float32, in a form. The naive twin of PackedValue.pack."""
+    arrays = []
+    for pieces in form:
+        packed, start = room(size_of(pieces)), 0
+        for piece in pieces:
+            if piece.panels * PANEL != piece.units:
+                packed[start : start + piece.size] = 0
+            for there, here in _views(piece, packed, start, matrix) if piece.size else ():
+                there[...] = here
+            start += piece.size
+        arrays.append(packed)
+    return arrays
+
+
+def unpack(arrays, form, shape):
+    """The weight, of `shape`, that `pack` made `arrays` of."""
+    matrix = np.empty(shape, np.float32)
+    for packed, pieces in zip(arrays, form):
+        start = 0
+        for piece in pieces:
+            for there, here in _views(piece, packed, start, matrix) if piece.size else ():
+                here[...] = there
+            start += piece.size
+    return matrix
+
+
+# ---- what steps read -------------------------------------------------------------------------------------------------
 
 
 def _gate_panels(matrix, gates):
@@ -69,11 +199,16 @@ def pack_groups(matrix):
 
 def pack_dense(kernel, bias):
     """A Dense layer's (I, N) kernel and (N,) bias or None -> the arrays `w`, `bias` of the dense op."""
-    units = kernel.shape[1]
+    (w,) = pack(np.ascontiguousarray(kernel, np.float32), dense_form(*kernel.shape))
+    return {"w": w, "bias": dense_bias(kernel.shape[1], bias)}
+
+
+def dense_bias(units, bias):
+    """A Dense layer's (N,) bias or None -> the array `bias` of the dense op."""
     padded = np.zeros(panels(units) * PANEL, np.float32)
     if bias is not None:
         padded[:units] = bias
-    return {"w": pack_groups(kernel), "bias": aligned(padded)}
+    return aligned(padded)
 
 
 def _pack_bias(rows, units):
@@ -88,16 +223,23 @@ def pack_recurrent(cell, kernel, recurrent_kernel, bias, reset_after=False):
 
     kernel (I, G H); recurrent_kernel (H, G H); bias None, (G H,), or (2, G H) for a GRU that resets after the product.
     """
-    units, gates = recurrent_kernel.shape[0], GATES[cell]
-    zeros = np.zeros(gates * units, np.float32)
+    units = recurrent_kernel.shape[0]
+    kernels = kernel, recurrent_kernel
+    forms = recurrent_forms(cell, kernel.shape[0], units, reset_after)
+    x, h = (pack(np.ascontiguousarray(matrix, np.float32), form) for matrix, form in zip(kernels, forms))
+    return {**recurrent_weights(x, h), "bias": recurrent_bias(cell, units, bias, reset_after)}
+
+
+def recurrent_weights(x, h):
+    """The arrays `w_x`, `w_h`, `w_c` of a recurrent op, by the arrays of both kernels in `recurrent_forms`."""
+    return {"w_x": x[0], "w_h": h[0], "w_c": h[1] if len(h) > 1 else None}
+
+
+def recurrent_bias(cell, units, bias, reset_after=False):
+    """Keras's bias, as for `pack_recurrent`, -> the array `bias` of a recurrent op."""
+    zeros = np.zeros(GATES[cell] * units, np.float32)
     if cell == "simple_rnn":
-        bias = zeros if bias is None else bias
-        return {
-            "w_x": pack_gate_groups(kernel, 1),
-            "w_h": pack_gate_groups(recurrent_kernel, 1),
-            "w_c": None,
-            "bias": pack_gate_groups(bias.reshape(1, -1), 1),
-        }
+        return pack_gate_groups((zeros if bias is None else bias).reshape(1, -1), 1)
     if cell == "lstm":
         rows = (zeros if bias is None else bias).reshape(4, units)
     elif reset_after:
@@ -106,19 +248,16 @@ def pack_recurrent(cell, kernel, recurrent_kernel, bias, reset_after=False):
         inner_z, inner_r, inner_h = inner.reshape(3, units)
         rows = [z + inner_z, r + inner_r, h, inner_h]
     else:
-        return _pack_reset_before(kernel, recurrent_kernel, zeros if bias is None else bias)
-    return {
-        "w_x": pack_gates(kernel, gates),
-        "w_h": pack_gates(recurrent_kernel, gates),
-        "w_c": None,
-        "bias": _pack_bias(rows, units),
-    }
+        bias, split = (zeros if bias is None else bias).reshape(1, -1), 2 * units
+        gated, candidate = pack_gate_groups(bias[:, :split], 2), pack_gate_groups(bias[:, split:], 1)
+        return aligned(np.concatenate([gated.ravel(), candidate.ravel()]))
+    return _pack_bias(rows, units)
 
 
-def input_bias(recurrent_kernel, bias):
-    """(G H,) what a step adds to its inputs' product, of the bias as Keras keeps it, or None."""
+def input_bias(columns, bias):
+    """(G H,) what a step adds to its inputs' product, of the bias as Keras keeps it, or None. columns: G H."""
     if bias is None:
-        return np.zeros(recurrent_kernel.shape[1], np.float32)
+        return np.zeros(columns, np.float32)
     if bias.ndim == 1:
         return bias
     given, inner = bias  # a GRU that resets after its product has the candidate's recurrent bias apart
@@ -139,23 +278,6 @@ def pack_input_sums(cell, sums, reset_after=False):
         split = sums.shape[1] // 3 * 2
         parts = [_gate_groups(sums[:, :split], 2), _gate_groups(sums[:, split:], 1)]
     return aligned(np.concatenate([part.swapaxes(0, 1).ravel() for part in parts]))
-
-
-def _pack_reset_before(kernel, recurrent_kernel, bias):
-    """z and r of two panels side by side, then the candidates of four: the two phases of a step."""
-    split = 2 * recurrent_kernel.shape[0]
-
-    def both(matrix):
-        return aligned(np.concatenate([
-            pack_gate_groups(matrix[:, :split], 2).ravel(), pack_gate_groups(matrix[:, split:], 1).ravel()
-        ]))  # fmt: skip
-
-    return {
-        "w_x": both(kernel),
-        "w_h": pack_gate_groups(recurrent_kernel[:, :split], 2),
-        "w_c": pack_gate_groups(recurrent_kernel[:, split:], 1),
-        "bias": both(bias.reshape(1, -1)),
-    }
 
 
 # ---- for training ----------------------------------------------------------------------------------------------------

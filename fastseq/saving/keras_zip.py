@@ -1,6 +1,8 @@
-"""Reads the `.keras` zip: three members by fixed name, in memory, with their sizes checked before anything expands.
+"""Reads the `.keras` zip: three members by fixed name, with their sizes checked before anything expands.
 
-Nothing is extracted to disk and assets are ignored: no layer of fastseq has any.
+Members are read in memory, but for large weights that are stored as they are, which Keras does: those are read in
+place, so that loading takes no second copy of them. Nothing is extracted to disk and assets are ignored: no layer of
+fastseq has any.
 """
 
 import io
@@ -13,6 +15,8 @@ from fastseq.errors import FileFormatError
 from fastseq.saving import sources, zip_members
 from fastseq.saving.hdf5 import H5File
 
+# Weights of fewer bytes are read at once: HDF5's many small reads cost less in memory.
+_IN_PLACE = 1 << 20
 CONFIG, METADATA, WEIGHTS, WEIGHTS_NPZ = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 
 
@@ -54,6 +58,18 @@ class Archive(limits.Opened):
 
     def read(self, name, limit=None):
         """A member's bytes, None where there is no such member. limit: most bytes it may have."""
+        member = self._member(name, limit)
+        return None if member is None else self._try(name, lambda: zip_members.read(self._handle, member))
+
+    def read_in_place(self, name, least):
+        """As `read`; of a member that is stored in at least `least` bytes a limits.Section, good while this is open."""
+        member = self._member(name)
+        if member is None or member.method != zip_members.STORED or member.size < least:
+            return self.read(name)
+        return self._try(name, lambda: zip_members.section(self._handle, member))
+
+    def _member(self, name, limit=None):
+        """The Member of that name, which can be read and whose sizes are sane; None where there is none."""
         member = self._members.get(name)
         if member is None:
             return None
@@ -70,7 +86,7 @@ class Archive(limits.Opened):
             )
         if member.method == zip_members.STORED and size != stored:
             raise FileFormatError(f"its member '{name}' is stored in {stored} bytes and says it has {size}", self.path)
-        return self._try(name, lambda: zip_members.read(self._handle, member))
+        return member
 
 
 class KerasArchive(Archive):
@@ -97,8 +113,8 @@ class KerasArchive(Archive):
         return data if isinstance(data, dict) else {}
 
     def weights(self):
-        """The weights, an H5File. Raises FileFormatError where there are none."""
-        data = self.read(WEIGHTS)
+        """The weights, an H5File, good while this is open. Raises FileFormatError where there are none."""
+        data = self.read_in_place(WEIGHTS, _IN_PLACE)
         if data is None and WEIGHTS_NPZ in self._members:
             # Keras's npz holds a dict per layer, and NumPy can store a dict only as a pickle, which is code.
             raise FileFormatError(

@@ -120,7 +120,7 @@ def load(root, model, by_name=False, skip_mismatch=False):
         except FileFormatError as error:
             where = "" if name == layer.name else f" (saved as '{name}')"
             raise FileFormatError(error.reason + where, path=root.path, layer=layer.name) from error
-    weight_budget.assign_all(values)
+    weight_budget.assign_all(values, copy=False)
 
 
 def _legacy_weights(layer, as_made=False):

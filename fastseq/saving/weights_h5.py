@@ -129,7 +129,7 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
             if not skip_mismatch:
                 raise
             warnings.warn(optimizer._not_taken(error.reason), stacklevel=2)
-    weight_budget.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states])
+    weight_budget.assign_all(values, lambda: [_give_state(optimizer, state) for optimizer, state in states], copy=False)
 
 
 def _is_as_made(root, model, skip):

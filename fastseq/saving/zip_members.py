@@ -1,4 +1,4 @@
-"""The members of a zip (PKWARE's APPNOTE 6.3), read in memory: the directory, and the bytes of one member.
+"""The members of a zip (PKWARE's APPNOTE 6.3): the directory, the bytes of one member, and a stored member in place.
 
 Names in brackets are the specification's. What Keras and NumPy write is read: stored and deflated members, zip64.
 Python's zipfile does as much and more, and needs 8 ms for its imports (shutil, pathlib, bz2, lzma ...), a tenth of what
@@ -9,6 +9,7 @@ import binascii
 import struct
 import zlib
 
+from fastseq.configs.limits import Section
 from fastseq.errors import FileFormatError
 
 STORED, DEFLATED = 0, 8
@@ -18,6 +19,8 @@ _END, _END64, _END64_AT, _ENTRY, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06
 # What stands for a number that a field of zip64 has, in two and in four bytes.
 _ELSEWHERE2, _ELSEWHERE4 = 0xFFFF, 0xFFFFFFFF
 _LONGEST_COMMENT = 0xFFFF
+# What is in memory at a time while a checksum is made: half of a core's L2 cache, or less.
+_BLOCK = 1 << 18
 
 
 class Member:
@@ -106,6 +109,39 @@ def read(handle, member):
 
     The caller has checked both of its sizes. Raises FileFormatError, or struct.error or zlib.error, else.
     """
+    data = handle.read_exactly(_start(handle, member), member.stored)
+    if member.method == DEFLATED:
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        data = stream.decompress(data, member.size + 1)
+        if not stream.eof:
+            raise FileFormatError(f"it expands to more or less than the {member.size} bytes it says")
+    if len(data) != member.size:
+        raise FileFormatError(f"it has {len(data)} and not the {member.size} bytes it says")
+    _check_sum(member, binascii.crc32(data))
+    return data
+
+
+def section(handle, member):
+    """A limits.Section of a stored member, which has its checksum; read once for that, and never as a whole.
+
+    The caller has checked both of its sizes. Raises FileFormatError or struct.error else.
+    """
+    found = Section(handle, _start(handle, member), member.size)
+    checksum = 0
+    while block := found.read(_BLOCK):
+        checksum = binascii.crc32(block, checksum)
+    _check_sum(member, checksum)
+    found.seek(0)
+    return found
+
+
+def _check_sum(member, checksum):
+    if checksum != member.crc:
+        raise FileFormatError("its checksum is wrong")
+
+
+def _start(handle, member):
+    """Where the bytes of a member begin, behind the header that stands before them."""
     # [4.3.7] versions, flags ... lengths of name and extra, which may be another extra than the directory's.
     head = handle.read_exactly(member.offset, 30)
     name_size, extra_size = struct.unpack_from("<HH", head, 26)
@@ -114,14 +150,4 @@ def read(handle, member):
     name = handle.read_exactly(member.offset + 30, name_size)
     if _decoded(name, head[7] << 8) != member.name:
         raise FileFormatError("it has another name where it stands than in the directory")
-    data = handle.read_exactly(member.offset + 30 + name_size + extra_size, member.stored)
-    if member.method == DEFLATED:
-        stream = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = stream.decompress(data, member.size + 1)
-        if not stream.eof:
-            raise FileFormatError(f"it expands to more or less than the {member.size} bytes it says")
-    if len(data) != member.size:
-        raise FileFormatError(f"it has {len(data)} and not the {member.size} bytes it says")
-    if binascii.crc32(data) != member.crc:
-        raise FileFormatError("its checksum is wrong")
-    return data
+    return member.offset + 30 + name_size + extra_size

@@ -1,8 +1,16 @@
-"""Weights: float32 arrays with a name and an owner that hears of every change."""
+"""Weights: float32 arrays with a name and an owner that hears of every change.
+
+A large weight that kernels read in a packed layout is kept in that layout alone: beside what Keras would have, a model
+would take its size twice. Whoever reads it gets it unpacked; what changes it in place asks for it with `held`.
+"""
 
 import numpy as np
 
-from fastseq.tensors import copyable
+from fastseq.tensors import copyable, weight_locks
+
+# Bytes from which on a weight is kept in its packed form alone. Smaller ones are kept in both: whoever reads a packed
+# one waits for its unpacking, at about 1.5 GB/s, and 100 such weights are 25 MB.
+PACKED_ALONE = 1 << 18
 
 
 class Variable:
@@ -21,6 +29,7 @@ class Variable:
         initializer (Initializer, default None): What made the value; kept as it is.
         regularizer (Regularizer, default None): Its penalty in training; None is none.
         constraint (Constraint, default None): Applied to it after each step of training; None is none.
+        copy (bool, default True): False where nobody else has the array.
 
     Example:
         >>> w = fastseq.Variable([1.0, 2.0], "w")
@@ -28,8 +37,12 @@ class Variable:
         array([3., 4.], dtype=float32)
     """
 
-    def __init__(self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None):
-        self._value = np.array(value, dtype=np.float32)
+    def __init__(
+        self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None, copy=True
+    ):  # fmt: skip
+        # A float32 array, or a program.packed_weights.PackedValue; replaced as a whole, as running programs read it.
+        self._content = np.array(value, dtype=np.float32) if copy else value
+        self._is_held = False
         self.name = name
         self.trainable = self.listed_trainable = bool(trainable)
         self.initializer = initializer
@@ -40,12 +53,12 @@ class Variable:
     @property
     def shape(self):
         """The sizes, a tuple of int."""
-        return self._value.shape
+        return self._content.shape
 
     @property
     def ndim(self):
         """The number of axes."""
-        return self._value.ndim
+        return len(self._content.shape)
 
     @property
     def dtype(self):
@@ -68,16 +81,83 @@ class Variable:
         Returns:
             float32 array of the variable's shape.
         """
-        return self._value.copy()
+        content = self._content
+        return content.copy() if type(content) is np.ndarray else content.unpacked()
 
     def __array__(self, dtype=None, copy=None):
-        return self._value.astype(dtype or np.float32, copy=True)
+        value = self.numpy()
+        return value if dtype is None else value.astype(dtype, copy=False)
 
-    def assign(self, value):
+    # ---- forms -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _value(self):
+        """The value, to be read only: the variable's own array, or a new one of a weight that is kept packed."""
+        content = self._content
+        return content if type(content) is np.ndarray else content.unpacked()
+
+    @_value.setter
+    def _value(self, array):
+        self._content = array
+
+    def held(self):
+        """The variable's own array, which from now on is kept: for what reads it at its place, or changes it there.
+
+        Training does both. No packed form takes the array's place any more, so that it stays where it is until the
+        value is replaced.
+        """
+        content = self._content
+        if self._is_held and type(content) is np.ndarray:
+            return content
+        with weight_locks.changing:
+            self._is_held, content = True, self._content
+            if type(content) is not np.ndarray:
+                self._content = content = content.unpacked()
+        return content
+
+    def packed(self, form, kind):
+        """The value in a packed form, a list of arrays.
+
+        form: how it is laid out; kind: the class program.packed_weights.PackedValue. A large weight is kept in the
+        first form that is asked for, unless it is held, and then packed no second time.
+        """
+        content = self._content
+        if type(content) is not np.ndarray:
+            return content.arrays if content.form == form else kind.pack(content.unpacked(), form)
+        arrays = kind.pack(content, form)
+        if content.nbytes >= PACKED_ALONE:
+            packed = kind(arrays, form, content.shape)
+            with weight_locks.changing:
+                # Meanwhile it may have got another value, or a training program that reads and writes this array.
+                if self._content is content and not self._is_held:
+                    self._content = packed
+        return arrays
+
+    def take_packed(self, packed):
+        """Replaces the value by a PackedValue, whose arrays may be anybody's, read-only ones too.
+
+        They must not change while the variable has them. Raises ValueError for a value of another shape.
+        """
+        if packed.shape != self.shape:
+            raise ValueError(f"Variable '{self.path}' has shape {self.shape}, got a value of shape {packed.shape}.")
+        with weight_locks.changing:
+            self._is_held = False
+            self._put(packed)
+
+    def _put(self, content):
+        """Replaces what the variable has, whose owner then drops what was made of it."""
+        self._content = content
+        if self._owner is not None:
+            self._owner._weights_changed()
+
+    # ---- changes -----------------------------------------------------------------------------------------------------
+
+    def assign(self, value, copy=True):
         """Replaces the value.
 
         Args:
             value (array): Of the variable's shape, any real dtype.
+            copy (bool, default True): False where it is an array that nobody else has.
 
         Returns:
             The variable itself.
@@ -92,9 +172,9 @@ class Variable:
         if array.shape != self.shape:
             raise ValueError(f"Variable '{self.path}' has shape {self.shape}, got a value of shape {array.shape}.")
         # A new array, not the old one overwritten: programs that run at this moment keep reading the old value.
-        self._value = np.array(array, dtype=np.float32)
-        if self._owner is not None:
-            self._owner._weights_changed()
+        array = np.array(array, np.float32) if copy else np.asarray(array, np.float32, order="C")
+        with weight_locks.changing:
+            self._put(array)
         return self
 
     def __reduce__(self):

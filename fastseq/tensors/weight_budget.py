@@ -6,6 +6,7 @@ import numpy as np
 
 from fastseq.errors import FileFormatError
 from fastseq.native import interrupts
+from fastseq.tensors import weight_locks
 
 _state = threading.local()
 # Weights may stand in the file as float16 or compressed: 20 times is gzip on a model of nine tenths zeros.
@@ -83,25 +84,32 @@ def check_optimizer_state(variables):
 
 
 def initial_value(initializer, shape, layer):
-    """`initializer(shape)`; zeros while a file is being loaded. layer: its name, for the message of FileFormatError."""
+    """`initializer(shape)` in an array of the caller's own; zeros while a file is being loaded.
+
+    layer: its name, for the message of FileFormatError. Nobody writes to those zeros, which thus take no memory.
+    """
     budget = getattr(_state, "budget", None)
-    return initializer(shape) if budget is None else budget.take(shape, layer)
+    return np.array(initializer(shape), np.float32) if budget is None else budget.take(shape, layer)
 
 
-def assign_all(pairs, then=lambda: None):
+def assign_all(pairs, then=lambda: None, copy=True):
     """Assigns each (variable, value) and calls `then()`; where something of it raises, every variable is as it was.
 
-    Signals wait meanwhile, so that Ctrl-C leaves the weights of one file or of the other.
+    copy: False where the values are nobody else's, as for `Variable.assign`.
+    Signals wait meanwhile, so that Ctrl-C leaves the weights of one file or of the other. A program that another thread
+    makes meanwhile has all values of before, or all of these (ProgramCache).
     """
-    kept = [(variable, variable._value) for variable, _ in pairs]
-    with interrupts.whole():
-        try:
-            for variable, value in pairs:
-                variable.assign(value)
-            then()
-        except BaseException:
-            for variable, value in kept:
-                variable._value = value
-                if variable._owner is not None:
-                    variable._owner._weights_changed()
-            raise
+    with interrupts.whole(), weight_locks.changing:
+        _assign_or_restore(pairs, then, copy)
+
+
+def _assign_or_restore(pairs, then, copy):
+    kept = [(variable, variable._content) for variable, _ in pairs]
+    try:
+        for variable, value in pairs:
+            variable.assign(value, copy=copy)
+        then()
+    except BaseException:
+        for variable, content in kept:
+            variable._put(content)
+        raise

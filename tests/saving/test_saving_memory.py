@@ -54,7 +54,7 @@ class Handle:
     """A binary file whose methods can be replaced."""
 
     def __init__(self, file):
-        self.seek, self.read = file.seek, file.read
+        self.seek, self.read, self.readinto = file.seek, file.read, file.readinto
 
 
 def everywhere(failing):
@@ -76,6 +76,7 @@ def everywhere(failing):
         whole(self, handle, path, content)
         self._handle = Handle(handle)
         failing.at(self._handle, "read")
+        failing.at(self._handle, "readinto")
 
     failing.patch(limits.Metered, "__init__", with_a_handle_of_ours)
     if isinstance(failing.error, OSError):
@@ -83,6 +84,7 @@ def everywhere(failing):
     failing.at(json, "loads")
     failing.at(zip_members, "read_directory")
     failing.at(zip_members, "read")
+    failing.at(zip_members, "section")
     failing.at(zip_members.binascii, "crc32")
     failing.at(zlib, "decompressobj")
     failing.at(superblock, "read_root")
@@ -101,9 +103,14 @@ ERRORS = [MemoryError("no more"), OSError(errno.EIO, "a broken disk"), KeyboardI
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("file", ["keras3.keras", "keras3.h5", "keras2.keras", "keras2.h5", "deflated.keras"])
+@pytest.mark.parametrize(
+    "file", ["keras3.keras", "in place.keras", "keras3.h5", "keras2.keras", "keras2.h5", "deflated.keras"]
+)
 def test_load_model(tmp_path, monkeypatch, file, error):
     path = DATA / file
+    if file == "in place.keras":
+        path = DATA / "keras3.keras"
+        monkeypatch.setattr("fastseq.saving.keras_zip._IN_PLACE", 0)
     if file == "deflated.keras":
         path = tmp_path / file
         with zipfile.ZipFile(DATA / "keras3.keras") as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as copy:

@@ -8,7 +8,7 @@ from fastseq.layers.base import Layer
 from fastseq.layers.core.activation import apply_activation
 from fastseq.layers.dense_steps import dense_steps
 from fastseq.layers.input_spec import InputSpec
-from fastseq.program import packing, packing_steps
+from fastseq.program import packed_weights, packing_steps
 
 
 class Dense(Layer):
@@ -89,19 +89,22 @@ class Dense(Layer):
         return (*input_shape[:-1], self.units)
 
     def _packed_weights(self):
-        return packing.pack_dense(self.kernel._value, None if self.bias is None else self.bias._value)
+        return packed_weights.dense(self.kernel, None if self.bias is None else self.bias._value)
 
     def _weights_for(self, p):
         if p.trains:
             return packing_steps.dense(p, p.weight(self.kernel), self.bias and p.weight(self.bias))
         return self.packed("dense", self._packed_weights)
 
+    def _is_finite(self):
+        return packed_weights.are_finite([self.kernel._value])
+
     def _rows(self):
         return self.kernel._value + (np.float32(0) if self.bias is None else self.bias._value)
 
     def emit(self, p, inputs):
         x = p.float32(inputs)
-        if x.lookup is not None and x.lookup[1] is None and np.isfinite(self.kernel._value).all():
+        if x.lookup is not None and x.lookup[1] is None and self.packed("finite", self._is_finite):
             # One-hot rows: the product is a row of the kernel.
             y = p.rows_of(x.lookup[0], self.packed("rows", self._rows), self.units)
             return apply_activation(p, self, self.activation, y)

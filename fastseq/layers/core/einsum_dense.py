@@ -12,7 +12,7 @@ from fastseq.layers.base import Layer
 from fastseq.layers.core.activation import apply_activation
 from fastseq.layers.dense_steps import dense_steps
 from fastseq.layers.input_spec import InputSpec
-from fastseq.program import packing, packing_steps
+from fastseq.program import packed_weights, packing, packing_steps
 
 
 class EinsumDense(Layer):
@@ -144,7 +144,7 @@ class EinsumDense(Layer):
             y = self._emit_numpy(p, x, terms, tuple(sizes[label] for label in terms.result))
         elif not terms.sums and not terms.units:
             # Nothing is summed: a factor for each element.
-            kernel = self.kernel._value.transpose([terms.kernel.index(label) for label in terms.shared])
+            kernel = self.kernel.held().transpose([terms.kernel.index(label) for label in terms.shared])
             kernel = packing_steps.block(p, self.kernel, kernel) if p.trains else p.constant(kernel)
             y = p.binary("multiply", _moved(p, x, terms.input, terms.rows + terms.shared), kernel)
             y = _moved(p, y, terms.rows + terms.shared, terms.result)
@@ -176,14 +176,18 @@ class EinsumDense(Layer):
     def _packs(self, terms, count, inputs, units, bias):
         """The packed weights of each of the `count` products."""
         order = [terms.kernel.index(label) for label in terms.shared + terms.sums + terms.units]
-        kernels = np.ascontiguousarray(self.kernel._value.transpose(order)).reshape(count, inputs, units)
         biases = [None] * count if bias is None else np.ascontiguousarray(bias).reshape(count, units)
+        if order == sorted(order):
+            packs = self.kernel.packed(packing.dense_form(inputs, units, count), packed_weights.PackedValue)
+            return [{"w": w, "bias": packing.dense_bias(units, own)} for w, own in zip(packs, biases)]
+        # Forms have no other order of axes: such a kernel is kept in both.
+        kernels = np.ascontiguousarray(self.kernel._value.transpose(order)).reshape(count, inputs, units)
         return [packing.pack_dense(kernel, own) for kernel, own in zip(kernels, biases)]
 
     def _weights_in_steps(self, p, terms, count, inputs, units):
         """`_packs` without a bias, in a program for training."""
         order = [terms.kernel.index(label) for label in terms.shared + terms.sums + terms.units]
-        kernels = packing_steps.block(p, self.kernel, self.kernel._value.transpose(order))
+        kernels = packing_steps.block(p, self.kernel, self.kernel.held().transpose(order))
         own = [packing_steps.part(kernels, i * inputs * units, (inputs, units)) for i in range(count)]
         return [packing_steps.dense(p, kernel, None) for kernel in own]
 

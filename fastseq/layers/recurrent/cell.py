@@ -12,7 +12,7 @@ from fastseq.layers.base import Layer
 from fastseq.layers.recurrent.input_sums import looked_up_inputs
 from fastseq.native import _native
 from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
-from fastseq.program import gradient_rules, packing, packing_steps
+from fastseq.program import gradient_rules, packed_weights, packing, packing_steps
 from fastseq.tensors.seeds import default_seed, first_number, seed_state
 
 _CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
@@ -188,10 +188,12 @@ class Gates:
         fields["down"] = 0
         if p.trains:
             return packing_steps.recurrent_step(p, self, operation, fields)
-        fields |= self.packed(operation, self._packed_weights)
+        weights = self.packed(operation, self._packed_weights)
+        fields |= weights
         fields |= looked_up_inputs(self, sequences, go_backwards)
         multiplied = 0 if fields["ids"] else inputs
-        fields["finite_kernel"] = self.packed("finite", lambda: int(np.isfinite(self.recurrent_kernel._value).all()))
+        recurrent = weights["w_h"], weights["w_c"]  # what they are filled up with is zeros
+        fields["finite_kernel"] = self.packed("finite", lambda: int(packed_weights.are_finite(recurrent)))
         number = OPERATIONS[operation][0]
         fields["scratch"] = p.new((
             max(
@@ -212,10 +214,17 @@ class Gates:
         return self.activation, getattr(self, "recurrent_activation", activations.linear)
 
     def _arrays(self):
-        return (self.kernel._value, self.recurrent_kernel._value, None if self.bias is None else self.bias._value)
+        """The weights as Keras has them, for steps that read them so: they are kept so from now on."""
+        weights = self.kernel, self.recurrent_kernel, self.bias
+        return tuple(None if weight is None else weight.held() for weight in weights)
+
+    def _bias_array(self):
+        return None if self.bias is None else self.bias._value
 
     def _packed_weights(self):
-        return packing.pack_recurrent(self.cell, *self._arrays(), reset_after=getattr(self, "reset_after", False))
+        reset_after = getattr(self, "reset_after", False)
+        bias = self._bias_array()
+        return packed_weights.recurrent(self.cell, self.kernel, self.recurrent_kernel, bias, reset_after)
 
     def _general_step(self, p, fields, x_dropout, h_dropout):
         kernel, recurrent_kernel, bias = self._arrays()

@@ -24,13 +24,12 @@ def looked_up_inputs(cell, sequences, go_backwards):
     if sequences.lookup is None:
         return {"ids": None}
     ids, table = sequences.lookup
-    kernel = cell.kernel._value
     if table is not None and len(table) * packing.panels(cell.units) * packing.PANEL * cell.gates * 4 > _MOST_BYTES:
         return {"ids": None}
     packed = cell._packed
     kept = packed.get("input sums")
     if kept is None or kept[0] is not table:
-        bias = packing.input_bias(*cell._arrays()[1:])
+        kernel, bias = cell.kernel._value, packing.input_bias(cell.kernel.shape[1], cell._bias_array())
         sums = kernel + bias if table is None else _products(table, kernel, bias)
         fields = None
         # A product with a one-hot row makes NaN of zero times infinity, whatever the id; sums of one row do not.

@@ -38,14 +38,15 @@ def _only_format_errors(method):
 class H5File(limits.Opened):
     """An HDF5 file, opened for reading.
 
-    source: path, or bytes in memory. path: the name used in messages.
+    source: path, bytes in memory, or an open limits.Section. path: the name used in messages.
     Raises FileFormatError when it is not HDF5, is truncated, or has a user block.
     """
 
     def __init__(self, source, path=None):
         in_memory = isinstance(source, (bytes, bytearray, memoryview))
         self.path = path if path is not None else ("<bytes>" if in_memory else os.fspath(source))
-        self._raw = io.BytesIO(source) if in_memory else open(source, "rb")
+        is_open = isinstance(source, limits.Section)
+        self._raw = source if is_open else io.BytesIO(source) if in_memory else open(source, "rb")
         self._content = source if in_memory else None
         self._objects = {}
         self._links = {}
@@ -224,7 +225,7 @@ class H5Dataset:
 
     @_only_format_errors
     def read(self, shape):
-        """The values, an array of `shape` (bfloat16 comes as float32).
+        """The values, a new array of `shape` (bfloat16 comes as float32), which the caller may keep.
 
         Raises FileFormatError when the dataset's shape is not `shape`, before anything is read or allocated, when its
         storage is not all in the file, or when its chunks do not expand to exactly their size.
