@@ -1,8 +1,8 @@
 """Decoding: whole loops of a model that writes token after token, in one native call each.
 
 `Decoder` is for a one-step model with its states as inputs and outputs, as Keras's tutorials build it around an
-encoder-decoder (https://keras.io/examples/nlp/lstm_seq2seq/); `generate` (generation.py) for a model that reads the last `window`
-tokens each time. step.py makes the model's step, loop.py and src_c/decode.c are the loop.
+encoder-decoder (https://keras.io/examples/nlp/lstm_seq2seq/); `generate` (generation.py) for a model that reads
+the last `window` tokens each time. step.py makes the model's step, loop.py and src_c/decode/decode.c are the loop.
 """
 
 import numpy as np

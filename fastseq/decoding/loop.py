@@ -1,4 +1,4 @@
-"""What decoders share: a model's step, and one call of src_c/decode.c for all tokens of all rows."""
+"""What decoders share: a model's step, and one call of src_c/decode/decode.c for all tokens of all rows."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from fastseq.native import runtime
 
 # Rows that one thread has in hand (64 rows of LSTM(256): 24 to 96 at a time take as long).
 _MOST_ROWS = 48
-# Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in src_c/plan.c), and bytes of weights from which
+# Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in run/plan.c), and bytes of weights from which
 # few rows are better run one after the other by all threads together than at the same time by one each.
 _LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
 _MOST_TOKENS = 1 << 24  # the kernels count in float32

@@ -1,6 +1,6 @@
 """Reverse-mode differentiation of programs: for every step of a forward pass, the steps that give its gradients.
 
-There is one rule for each operation of src_c/ops.h through which a gradient can go (elementwise.py, products.py,
+There is one rule for each operation of src_c/abi/ops.h through which a gradient can go (elementwise.py, products.py,
 recurrent.py, recurrent_general.py); a model is a list of such steps, so there is nothing to be said about layers.
 """
 

@@ -1,6 +1,6 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-cdef extern from "fastseq.h" nogil:
+cdef extern from "abi/fastseq.h" nogil:
     int FS_FIELD_IN, FS_FIELD_OUT, FS_FIELD_INT, FS_FIELD_NUM
     enum: FS_PLAN_TEXT, FS_MOST_THREADS
 

@@ -9,7 +9,7 @@ from fastseq.program import packing
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
 
-_NORM_BLOCK = 4096  # FS_NORM_BLOCK of src_c/ops.h
+_NORM_BLOCK = 4096  # FS_NORM_BLOCK of src_c/abi/ops_training.h
 HYPER_OWN = 4  # where an optimizer's own numbers begin in `hyper`: FS_HYPER_OWN of kernels/optimizer_inl.h
 _HYPER_SIZE = 10
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from fastseq import losses, metrics
 
-_BLOCK = 32  # FS_LOSS_BLOCK of src_c/ops.h
+_BLOCK = 32  # FS_LOSS_BLOCK of src_c/abi/ops_training.h
 _LOSS_KINDS = {
     losses.MeanSquaredError: 0,
     losses.MeanAbsoluteError: 1,

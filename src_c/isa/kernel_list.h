@@ -1,5 +1,7 @@
-/* The tables of one ISA: one kernel for every row of FS_OPS, fs_f32_<op>__<isa>. Included by each isa/isa_<isa>.c
-   after its kernels; feeds dispatch.c. */
+/* The tables of one ISA: one kernel for every row of FS_OPS, fs_f32_<op>__<isa>. Included by each isa_<isa>.c after its
+   kernels; feeds dispatch.c. */
+#include "run/kernel_table.h"
+
 #define FS_PASTE_(a, b) a##b
 #define FS_PASTE(a, b) FS_PASTE_(a, b)
 #define FS_TEXT_(a) #a

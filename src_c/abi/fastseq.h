@@ -1,7 +1,7 @@
 /* The C ABI of fastseq: what Cython sees. A program is a list of steps; a step is an operation and its arguments. */
 #ifndef FASTSEQ_H
 #define FASTSEQ_H
-#include "ops.h"
+#include "abi/ops.h"
 #include <stddef.h>
 
 enum fs_field_kind { FS_FIELD_IN, FS_FIELD_OUT, FS_FIELD_INT, FS_FIELD_NUM };

@@ -1,7 +1,8 @@
 /* How work is divided: what each op's rows and units are, when threads own units instead of rows, when the input
    product is hoisted. Choices that depend on shapes are made here; those that depend on the length of a vector as well
    stand in kernels/recurrent_inl.h. */
-#include "internal.h"
+#include "run/plan.h"
+#include "threads/meeting.h"
 #include <stdio.h>
 
 static int64_t panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }

@@ -1,0 +1,42 @@
+/* Choices that depend on shapes (plan.c), and the blocks in which kernels and plan count work. */
+#ifndef FS_PLAN_H
+#define FS_PLAN_H
+#include "run/share.h"
+
+/* Most rows that threads share when each owns units: their flags stand on each thread's stack. */
+#define FS_SHARED_ROWS 256
+/* Most rows that a recurrent kernel has in hand at a time; a multiple of every number of rows that a block takes. */
+#define FS_MOST_LISTED 480
+
+/* Inputs that a step multiplies with weights. */
+static inline int64_t fs_multiplied_inputs(const fs_recurrent_args *a) { return a->ids ? 0 : a->inputs; }
+
+/* Weight gradients: threads own columns of c, in blocks of four panels, or rows of it where there is one such block. */
+#define FS_PRODUCT_COLUMNS (4 * FS_PANEL)
+#define FS_PRODUCT_ROWS 24
+static inline int fs_product_by_columns(const fs_product_tn_args *a) { return a->n > FS_PRODUCT_COLUMNS; }
+static inline int64_t fs_product_parts(const fs_product_tn_args *a)
+{
+    return fs_product_by_columns(a) ? (a->n + FS_PRODUCT_COLUMNS - 1) / FS_PRODUCT_COLUMNS
+                                    : (a->m + FS_PRODUCT_ROWS - 1) / FS_PRODUCT_ROWS;
+}
+
+/* Sums over dimensions: one piece of work gives so many neighbours of the last dimension that stays. */
+#define FS_REDUCE_BLOCK 256
+static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
+{
+    return (a->k2 + FS_REDUCE_BLOCK - 1) / FS_REDUCE_BLOCK;
+}
+
+void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
+/* How many of `threads` pay, where a meeting costs `meeting_ns`. */
+int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
+int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */
+/* Whether a step is to be shared by threads that are at hand. */
+int fs_pays_in_team(const fs_extent *extent, int threads, int64_t meeting_ns);
+int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
+int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
+int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors);
+int64_t fs_back_row_group(int64_t units, int64_t gates);
+int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
+#endif
