@@ -119,8 +119,28 @@ def test_files_and_functions_stay_small():
     assert [name for name, text in texts.items() if len(text.splitlines()) > MOST_LINES] == []
     found = [(name, *function) for name, text in texts.items() for function in functions(text)]
     assert len(found) > 300
-    long = [one for one in found if one[2] > MOST_LINES_OF_A_FUNCTION and "fs_extent_of" not in one[1]]
-    assert long == []
+    assert [one for one in found if one[2] > MOST_LINES_OF_A_FUNCTION] == []
+
+
+def test_kernels_that_look_for_signals_are_those_whose_rows_say_so():
+    """A body asks FS_STOPS itself, or runs one of the walks over timesteps that do."""
+    rows = re.findall(
+        r"^    OP\(\w+, (\w+), \w+, \w+, (LOOKS|PIECES)\)", FILES["abi/ops.h"].read_text(), flags=re.MULTILINE
+    )
+    assert len(rows) > 40
+    texts = {name: path.read_text() for name, path in FILES.items() if name.startswith("kernels/")}
+    walks = {
+        "fs_recurrence(": "kernels/recurrent_inl.h",
+        "fs_back(": "kernels/recurrent_backward_inl.h",
+        "fs_general_back_rows(": "kernels/recurrent_general_backward_inl.h",
+    }
+    assert all("FS_STOPS(" in texts[name] for name in walks.values())
+    for operation, said in rows:
+        (body,) = re.findall(rf"^static int fs_{operation}\(const .*?^}}", "\n".join(texts.values()), re.M | re.S) or [
+            ""
+        ]
+        looks = "FS_STOPS(" in body or any(walk in body for walk in walks)
+        assert looks == (said == "LOOKS"), operation
 
 
 # ---- the readers above see what they are to find ---------------------------------------------------------------------

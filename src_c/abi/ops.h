@@ -15,60 +15,64 @@
 
 #define FS_PANEL 16 /* units that stand side by side in packed weights, on every ISA */
 
+/* A row: its number (FS_OP_<first>), its name, the form of the weights that it reads (kernels/weights_inl.h; f32 also
+   where it reads none), how its work is divided (fs_<name>_extent, run/extents.c), and how a long one is interrupted:
+   LOOKS, its kernel asks FS_STOPS; PIECES, it gets its rows in pieces and the caller looks between them (run/steps.c).
+   */
 #define FS_OPS(OP)                                                                                                     \
-    OP(DENSE, dense)                                                                                                   \
-    OP(LSTM, lstm)                                                                                                     \
-    OP(GRU, gru)                                                                                                       \
-    OP(GRU_RESET_BEFORE, gru_reset_before)                                                                             \
-    OP(SIMPLE_RNN, simple_rnn)                                                                                         \
-    OP(RECURRENT_GENERAL, recurrent_general)                                                                           \
-    OP(CHECK_IDS, check_ids)                                                                                           \
-    OP(EMBEDDING, embedding)                                                                                           \
-    OP(ONE_HOT, one_hot)                                                                                               \
-    OP(CAST, cast)                                                                                                     \
-    OP(COPY, copy)                                                                                                     \
-    OP(ACTIVATION, activation)                                                                                         \
-    OP(ROW_ACTIVATION, row_activation)                                                                                 \
-    OP(BINARY, binary)                                                                                                 \
-    OP(AFFINE, affine)                                                                                                 \
-    OP(SELECT, select)                                                                                                 \
-    OP(MASKING, masking)                                                                                               \
-    OP(MASK_LOGIC, mask_logic)                                                                                         \
-    OP(RANDOM, random)                                                                                                 \
-    OP(CHOICE, choice)                                                                                                 \
-    OP(MATMUL, matmul)                                                                                                 \
-    OP(NORMALIZE, normalize)                                                                                           \
-    OP(SGD, sgd)                                                                                                       \
-    OP(RMSPROP, rmsprop)                                                                                               \
-    OP(ADAM, adam)                                                                                                     \
-    OP(NADAM, nadam)                                                                                                   \
-    OP(ADAGRAD, adagrad)                                                                                               \
-    OP(ADADELTA, adadelta)                                                                                             \
-    OP(SUM_SQUARES, sum_squares)                                                                                       \
-    OP(CLIP_SCALE, clip_scale)                                                                                         \
-    OP(LSTM_BACKWARD, lstm_backward)                                                                                   \
-    OP(GRU_BACKWARD, gru_backward)                                                                                     \
-    OP(GRU_RESET_BEFORE_BACKWARD, gru_reset_before_backward)                                                           \
-    OP(SIMPLE_RNN_BACKWARD, simple_rnn_backward)                                                                       \
-    OP(RECURRENT_GENERAL_BACKWARD, recurrent_general_backward)                                                         \
-    OP(PRODUCT_TN, product_tn)                                                                                         \
-    OP(PACK, pack)                                                                                                     \
-    OP(ACTIVATION_BACKWARD, activation_backward)                                                                       \
-    OP(ROW_ACTIVATION_BACKWARD, row_activation_backward)                                                               \
-    OP(EMBEDDING_BACKWARD, embedding_backward)                                                                         \
-    OP(EMBEDDING_PLACES, embedding_places)                                                                             \
-    OP(REDUCE_SUM, reduce_sum)                                                                                         \
-    OP(NORMALIZE_BACKWARD, normalize_backward)                                                                         \
-    OP(LOSS_WEIGHTS, loss_weights)                                                                                     \
-    OP(LOSS, loss)                                                                                                     \
-    OP(HITS, hits)                                                                                                     \
-    OP(COLUMN_SUMS, column_sums)
+    OP(DENSE, dense, f32, dense, LOOKS)                                                                                \
+    OP(LSTM, lstm, f32, recurrent, LOOKS)                                                                              \
+    OP(GRU, gru, f32, recurrent, LOOKS)                                                                                \
+    OP(GRU_RESET_BEFORE, gru_reset_before, f32, recurrent, LOOKS)                                                      \
+    OP(SIMPLE_RNN, simple_rnn, f32, recurrent, LOOKS)                                                                  \
+    OP(RECURRENT_GENERAL, recurrent_general, f32, recurrent_general, LOOKS)                                            \
+    OP(CHECK_IDS, check_ids, f32, check_ids, PIECES)                                                                   \
+    OP(EMBEDDING, embedding, f32, embedding, PIECES)                                                                   \
+    OP(ONE_HOT, one_hot, f32, one_hot, PIECES)                                                                         \
+    OP(CAST, cast, f32, cast, PIECES)                                                                                  \
+    OP(COPY, copy, f32, copy, PIECES)                                                                                  \
+    OP(ACTIVATION, activation, f32, activation, PIECES)                                                                \
+    OP(ROW_ACTIVATION, row_activation, f32, row_activation, PIECES)                                                    \
+    OP(BINARY, binary, f32, binary, PIECES)                                                                            \
+    OP(AFFINE, affine, f32, affine, PIECES)                                                                            \
+    OP(SELECT, select, f32, select, PIECES)                                                                            \
+    OP(MASKING, masking, f32, masking, PIECES)                                                                         \
+    OP(MASK_LOGIC, mask_logic, f32, mask_logic, PIECES)                                                                \
+    OP(RANDOM, random, f32, random, PIECES)                                                                            \
+    OP(CHOICE, choice, f32, choice, PIECES)                                                                            \
+    OP(MATMUL, matmul, f32, matmul, LOOKS)                                                                             \
+    OP(NORMALIZE, normalize, f32, normalize, PIECES)                                                                   \
+    OP(SGD, sgd, f32, update, PIECES)                                                                                  \
+    OP(RMSPROP, rmsprop, f32, update, PIECES)                                                                          \
+    OP(ADAM, adam, f32, update, PIECES)                                                                                \
+    OP(NADAM, nadam, f32, update, PIECES)                                                                              \
+    OP(ADAGRAD, adagrad, f32, update, PIECES)                                                                          \
+    OP(ADADELTA, adadelta, f32, update, PIECES)                                                                        \
+    OP(SUM_SQUARES, sum_squares, f32, sum_squares, PIECES)                                                             \
+    OP(CLIP_SCALE, clip_scale, f32, clip_scale, PIECES)                                                                \
+    OP(LSTM_BACKWARD, lstm_backward, f32, recurrent_backward, LOOKS)                                                   \
+    OP(GRU_BACKWARD, gru_backward, f32, recurrent_backward, LOOKS)                                                     \
+    OP(GRU_RESET_BEFORE_BACKWARD, gru_reset_before_backward, f32, recurrent_backward, LOOKS)                           \
+    OP(SIMPLE_RNN_BACKWARD, simple_rnn_backward, f32, recurrent_backward, LOOKS)                                       \
+    OP(RECURRENT_GENERAL_BACKWARD, recurrent_general_backward, f32, recurrent_general_backward, LOOKS)                 \
+    OP(PRODUCT_TN, product_tn, f32, product_tn, PIECES)                                                                \
+    OP(PACK, pack, f32, pack, PIECES)                                                                                  \
+    OP(ACTIVATION_BACKWARD, activation_backward, f32, activation_backward, PIECES)                                     \
+    OP(ROW_ACTIVATION_BACKWARD, row_activation_backward, f32, row_activation_backward, PIECES)                         \
+    OP(EMBEDDING_BACKWARD, embedding_backward, f32, embedding_backward, PIECES)                                        \
+    OP(EMBEDDING_PLACES, embedding_places, f32, embedding_places, PIECES)                                              \
+    OP(REDUCE_SUM, reduce_sum, f32, reduce_sum, PIECES)                                                                \
+    OP(NORMALIZE_BACKWARD, normalize_backward, f32, normalize_backward, PIECES)                                        \
+    OP(LOSS_WEIGHTS, loss_weights, f32, loss_weights, PIECES)                                                          \
+    OP(LOSS, loss, f32, loss, PIECES)                                                                                  \
+    OP(HITS, hits, f32, hits, PIECES)                                                                                  \
+    OP(COLUMN_SUMS, column_sums, f32, column_sums, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;
 #define FS_STRUCT_INT(name) int64_t name;
 #define FS_STRUCT_NUM(name) float name;
-#define FS_STRUCT(upper, lower)                                                                                        \
+#define FS_STRUCT(upper, lower, ...)                                                                                   \
     typedef struct {                                                                                                   \
         FS_##upper##_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)                                   \
     } fs_##lower##_args;
@@ -84,7 +88,7 @@ typedef struct {
 FS_OPS(FS_STRUCT)
 
 enum fs_op_id {
-#define FS_OP_ID(upper, lower) FS_OP_##upper,
+#define FS_OP_ID(upper, ...) FS_OP_##upper,
     FS_OPS(FS_OP_ID)
 #undef FS_OP_ID
         FS_OP_COUNT

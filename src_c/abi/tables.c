@@ -7,7 +7,7 @@
 #define FS_ROW_OUT(type, name, shape) {#name, FS_FIELD_OUT, offsetof(FS_ARGS, name), shape},
 #define FS_ROW_INT(name) {#name, FS_FIELD_INT, offsetof(FS_ARGS, name), ""},
 #define FS_ROW_NUM(name) {#name, FS_FIELD_NUM, offsetof(FS_ARGS, name), ""},
-#define FS_INFO(upper, lower)                                                                                          \
+#define FS_INFO(upper, lower, ...)                                                                                     \
     static const fs_op_info *lower##_info(void)                                                                        \
     {                                                                                                                  \
         typedef fs_##lower##_args FS_ARGS;                                                                             \
@@ -19,7 +19,7 @@ FS_OPS(FS_INFO)
 
 const fs_op_info *fs_op_table(int op)
 {
-#define FS_INFO_ROW(upper, lower) lower##_info,
+#define FS_INFO_ROW(upper, lower, ...) lower##_info,
     static const fs_op_info *(*const infos[])(void) = {FS_OPS(FS_INFO_ROW)};
     return op >= 0 && op < FS_OP_COUNT ? infos[op]() : NULL;
 }

@@ -8,6 +8,20 @@
 /* Most rows that a recurrent kernel has in hand at a time; a multiple of every number of rows that a block takes. */
 #define FS_MOST_LISTED 480
 
+static inline int64_t fs_panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
+
+/* Gates of a recurrent layer's operation. */
+static inline int fs_gates_of(int op) { return op == FS_OP_LSTM ? 4 : op == FS_OP_SIMPLE_RNN ? 1 : 3; }
+
+/* Panels that stay together: where a product has one gate, or two, the kernel takes four panels, or two, in their
+   place. */
+static inline int fs_unit_panels(int op) { return op == FS_OP_SIMPLE_RNN || op == FS_OP_GRU_RESET_BEFORE ? 4 : 1; }
+
+static inline int64_t fs_unit_blocks(int op, int64_t units)
+{
+    return (fs_panels(units) + fs_unit_panels(op) - 1) / fs_unit_panels(op);
+}
+
 /* Inputs that a step multiplies with weights. */
 static inline int64_t fs_multiplied_inputs(const fs_recurrent_args *a) { return a->ids ? 0 : a->inputs; }
 
@@ -28,7 +42,6 @@ static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
     return (a->k2 + FS_REDUCE_BLOCK - 1) / FS_REDUCE_BLOCK;
 }
 
-void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
 /* How many of `threads` pay, where a meeting costs `meeting_ns`. */
 int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
 int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */

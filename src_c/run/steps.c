@@ -1,6 +1,7 @@
 /* Runs the steps of a program, each on as many threads as pay: one parallel region per step, however many timesteps it
    has. */
 #include "run/steps.h"
+#include "run/extents.h"
 #include "run/kernel_table.h"
 #include "run/outcome.h"
 #include "run/plan.h"
@@ -29,32 +30,9 @@ typedef struct {
     int finished;    /* threads that have, where it is watched */
 } fs_region;
 
-/* Kernels that look for themselves, or whose threads meet; the others get their rows in pieces, and a look is between
-   them. */
-static int looks_itself(int op)
-{
-    switch (op) {
-    case FS_OP_DENSE:
-    case FS_OP_LSTM:
-    case FS_OP_GRU:
-    case FS_OP_GRU_RESET_BEFORE:
-    case FS_OP_SIMPLE_RNN:
-    case FS_OP_RECURRENT_GENERAL:
-    case FS_OP_MATMUL:
-    case FS_OP_LSTM_BACKWARD:
-    case FS_OP_GRU_BACKWARD:
-    case FS_OP_GRU_RESET_BEFORE_BACKWARD:
-    case FS_OP_SIMPLE_RNN_BACKWARD:
-    case FS_OP_RECURRENT_GENERAL_BACKWARD:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 static __attribute__((noinline)) int run_watched(const fs_job *job, const fs_share *share)
 {
-    if (job->extent.rows == 1 || looks_itself(job->step->op))
+    if (job->extent.rows == 1 || fs_looks_itself(job->step->op))
         return job->kernel(job->step->args, share);
     double rows = FS_WORK_PER_LOOK / (job->extent.row_work > 1 ? job->extent.row_work : 1);
     int64_t at_once = rows < 64 ? (int64_t)rows + 1 : (int64_t)rows / 64 * 64;

@@ -3,6 +3,7 @@
    row's step is worth several threads from some 10,000 multiply-adds on: each reads its share of the weights from its
    own L2. */
 #include "run/team.h"
+#include "run/extents.h"
 #include "run/plan.h"
 #include "threads/clock.h"
 #include "threads/meeting.h"
