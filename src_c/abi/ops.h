@@ -2,7 +2,8 @@
    - the args structs that kernels read (fs_<op>_args),
    - the field tables by which Cython fills them by name (tables.c),
    - the kernels of every ISA (isa/kernel_list.h).
-   IN and OUT rows give a pointer's element type, name and shape; INT rows are int64_t, NUM rows float.
+   IN and OUT rows give a pointer's element type, name and shape; INT rows are int64_t, NUM rows float. Packed weights
+   are void: their type is the form of the row.
    B batch, T timesteps, I inputs, H units; P = ceil(H / 16) panels of 16 units; G gates. */
 #ifndef FS_OPS_H
 #define FS_OPS_H
@@ -14,6 +15,9 @@
 #include <stdint.h>
 
 #define FS_PANEL 16 /* units that stand side by side in packed weights, on every ISA */
+
+/* Bytes of a weight, by form. */
+enum { FS_BYTES_f32 = 4 };
 
 /* A row: its number (FS_OP_<first>), its name, the form of the weights that it reads (kernels/weights_inl.h; f32 also
    where it reads none), how its work is divided (fs_<name>_extent, run/extents.c), and how a long one is interrupted:

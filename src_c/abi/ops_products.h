@@ -5,7 +5,7 @@
 /* y = activation(x w + bias), and with `softmax` that of each row of it. */
 #define FS_DENSE_ARGS(IN, OUT, INT, NUM)                                                                               \
     IN(float, x, "(rows, inputs), rows x_stride apart")                                                                \
-    IN(float, w, "packed, groups of up to 4 panels: [inputs][panels][16] each")                                        \
+    IN(void, w, "packed, groups of up to 4 panels: [inputs][panels][16] each")                                         \
     IN(float, bias, "(P, 16)")                                                                                         \
     OUT(float, y, "(rows, units), rows y_stride apart")                                                                \
     INT(rows) INT(inputs) INT(units) INT(x_stride) INT(y_stride)                                                       \

@@ -15,9 +15,9 @@
     IN(uint8_t, mask, "(B, T), strides mask_row, mask_time, or null: 0 keeps the state")                               \
     IN(float, h0, "(B, H) or null for zeros")                                                                          \
     IN(float, c0, "(B, H) or null; LSTM")                                                                              \
-    IN(float, w_x, "packed input kernel, by panels: [P][I][G][16]; others see above")                                  \
-    IN(float, w_h, "packed recurrent kernel: [P][H][G][16]; others see above")                                         \
-    IN(float, w_c, "packed candidate kernel [P/4][H][4][16] of a GRU that resets before the product, else null")       \
+    IN(void, w_x, "packed input kernel, by panels: [P][I][G][16]; others see above")                                   \
+    IN(void, w_h, "packed recurrent kernel: [P][H][G][16]; others see above")                                          \
+    IN(void, w_c, "packed candidate kernel [P/4][H][4][16] of a GRU that resets before the product, else null")        \
     IN(float, bias, "[P][4][16]; others see above")                                                                    \
     OUT(float, y, "(B, T, H), strides y_row, y_time, 1; (B, H) without sequences")                                     \
     OUT(float, hn, "(B, H) or null")                                                                                   \
@@ -73,8 +73,8 @@
     IN(float, trace, "(T, B, W / 16, n, 16)")                                                                          \
     IN(float, h, "(B, T, H) after each step, strides h_row, h_time, 1; not read for LSTM")                             \
     IN(float, h0, "(B, H) or null for zeros; not read for LSTM")                                                       \
-    IN(float, w_h, "transposed recurrent kernel (K, H), groups of up to 4 panels: [K][panels][16] each; K = G H")      \
-    IN(float, w_c, "the same of the candidate, K = H, for a GRU that resets before; then w_h is z and r, K = 2 H")     \
+    IN(void, w_h, "transposed recurrent kernel (K, H), groups of up to 4 panels: [K][panels][16] each; K = G H")       \
+    IN(void, w_c, "the same of the candidate, K = H, for a GRU that resets before; then w_h is z and r, K = 2 H")      \
     OUT(float, dz, "(B, T, G, H), strides dz_row, dz_time, H, 1; zeros in masked steps")                               \
     OUT(float, reset_h, "(B, T, H) r * h of a GRU that resets before, zeros in masked steps, or null")                 \
     OUT(float, dh0, "(B, H) or null") OUT(float, dc0, "(B, H) or null; LSTM")                                          \
@@ -99,7 +99,7 @@
     IN(float, trace, "(B, T, n, H)")                                                                                   \
     IN(float, h, "(B, T, H) after each step, strides h_row, h_time, 1; read for a GRU")                                \
     IN(float, h0, "(B, H) or null for zeros; read for a GRU")                                                          \
-    IN(float, w_h, "transposed recurrent kernel (G H, H), groups of up to 4 panels: [G H][panels][16] each")           \
+    IN(void, w_h, "transposed recurrent kernel (G H, H), groups of up to 4 panels: [G H][panels][16] each")            \
     IN(float, h_dropout, "(h_masks, B, H) factors of the state, one per gate or one for all, or null")                 \
     OUT(float, dz, "(B, T, G, H), G as for the other cells' dz, strides dz_row, dz_time, H, 1; zeros in masked steps") \
     OUT(float, reset_h, "(B, T, H) r * h * factors of a GRU that resets before, zeros in masked steps, or null")       \

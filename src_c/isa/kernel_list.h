@@ -7,6 +7,8 @@
 #define FS_TEXT_(a) #a
 #define FS_TEXT(a) FS_TEXT_(a)
 
+_Static_assert(sizeof(fs_weight) == FS_PASTE(FS_BYTES_, FS_FORM), "abi/ops.h has other bytes for this form");
+
 /* The exported kernel sets the floating-point mode for the time of its run: denormals count as zero. */
 #define FS_EXPORT(upper, lower, form, ...)                                                                             \
     static int FS_PASTE(fs_##form##_##lower##__, FS_ISA)(const void *args, const fs_share *share)                      \

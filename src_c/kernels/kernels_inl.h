@@ -5,6 +5,7 @@
 #include "run/plan.h"
 #include "simd/simd_math.h"
 #include "kernels/activation_inl.h"
+#include "kernels/weights_inl.h"
 
 #include "kernels/accumulate_inl.h"
 #include "kernels/dense_inl.h"

@@ -49,7 +49,8 @@ FS_INLINE void fs_general_back_block(fs_general_back *s, const int32_t *rows, in
     int64_t H = s->a->units, panel = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN, group = panel / 4 * 4;
     int64_t panels = s->width / FS_PANEL, beside = panels - group < 4 ? panels - group : 4;
     int64_t apart = beside * FS_PANEL, unit = panel * FS_PANEL + lane;
-    const float *w = s->a->w_h + group * FS_PANEL * s->gates * H + (panel - group) * FS_PANEL + lane;
+    const fs_weight *w = s->a->w_h;
+    w += group * FS_PANEL * s->gates * H + (panel - group) * FS_PANEL + lane;
     fs_sums total;
     FS_UNROLL for (int r = 0; r < R; r++)
     {
@@ -332,7 +333,7 @@ static int fs_recurrent_general_backward(const fs_recurrent_general_backward_arg
     };
     s.dz_gates = a->cell == FS_CELL_GRU ? 4 : s.gates;
     double unlooked = 0;
-    int64_t group = fs_back_row_group(a->units, s.gates);
+    int64_t group = fs_back_row_group(a->units, s.gates, W_BYTES);
     for (int64_t row = share->row_lo; row < share->row_hi; row += group) {
         int64_t end = share->row_hi - row < group ? share->row_hi : row + group;
         if (!fs_general_back_rows(&s, share, row, end, &unlooked))

@@ -45,7 +45,7 @@ static void fs_general_keep(const fs_general_row *w, int64_t first, const float 
 }
 
 /* A step's end, of each cell: from the sums in x_part, and for a GRU h_part, to the state. */
-static void fs_general_simple_rnn(const fs_recurrent_general_args *a, const fs_general_row *w, const float *act)
+FS_INLINE void fs_general_simple_rnn(const fs_recurrent_general_args *a, const fs_general_row *w, const float *act)
 {
     fs_general_keep(w, 0, w->x_part, 1, a->units);
     fs_general_activate(a->activation, act, w->x_part, a->units, w->scratch);
@@ -53,8 +53,8 @@ static void fs_general_simple_rnn(const fs_recurrent_general_args *a, const fs_g
         w->h[u] = w->x_part[u];
 }
 
-static void fs_general_lstm(const fs_recurrent_general_args *a, const fs_general_row *w, const float *act,
-                            const float *rec)
+FS_INLINE void fs_general_lstm(const fs_recurrent_general_args *a, const fs_general_row *w, const float *act,
+                               const float *rec)
 {
     int64_t H = a->units;
     float *in = w->x_part, *forget = in + H, *candidate = forget + H, *out = candidate + H;
@@ -72,8 +72,8 @@ static void fs_general_lstm(const fs_recurrent_general_args *a, const fs_general
 }
 
 /* h_factors: of the state, for a GRU that resets before the product, whose candidate's recurrent sum is made here. */
-static void fs_general_gru(const fs_recurrent_general_args *a, const fs_general_row *w, const float *h_factors,
-                           const float *act, const float *rec)
+FS_INLINE void fs_general_gru(const fs_recurrent_general_args *a, const fs_general_row *w, const float *h_factors,
+                              const float *act, const float *rec)
 {
     int64_t H = a->units;
     float *z = w->x_part, *reset = z + H, *candidate = reset + H;

@@ -1,5 +1,5 @@
-/* How much work an operation is, and in how many independent rows: a function for each, products and recurrent layers in
-   extents_products.c. `row_work` counts in the time of one multiply-add of a product. */
+/* How much work an operation is, and in how many independent rows: a function for each, products and recurrent layers
+   in extents_products.c. `row_work` counts in the time of one multiply-add of a product. */
 #include "run/extents.h"
 #include "run/plan.h"
 
@@ -8,10 +8,11 @@ enum { PIECES, LOOKS };
 typedef struct {
     fs_extent_fn extent;
     int looks;
+    int64_t w_bytes;
 } fs_division;
 
 static const fs_division divisions[] = {
-#define FS_DIVISION(upper, lower, form, divided, looks) {fs_##divided##_extent, looks},
+#define FS_DIVISION(upper, lower, form, divided, looks) {fs_##divided##_extent, looks, FS_BYTES_##form},
     FS_OPS(FS_DIVISION)
 #undef FS_DIVISION
 };
@@ -23,6 +24,8 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
 }
 
 int fs_looks_itself(int op) { return divisions[op].looks; }
+
+int64_t fs_weight_bytes(int op) { return divisions[op].w_bytes; }
 
 /* ---- threads own rows ---- */
 

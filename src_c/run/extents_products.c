@@ -50,7 +50,7 @@ FS_EXTENT(recurrent_general_backward)
 static int owns_units(int op, const fs_recurrent_args *a, int threads)
 {
     double depth = (double)(fs_multiplied_inputs(a) + a->units);
-    double bytes = depth * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(op)) * 4;
+    double bytes = depth * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(op)) * (double)fs_weight_bytes(op);
     if (a->batch > FS_SHARED_ROWS)
         return 0;
     return a->batch < 4 * (int64_t)threads || (a->batch < 8 * (int64_t)threads && bytes > 1e6) || bytes > 16e6;

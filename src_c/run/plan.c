@@ -34,27 +34,28 @@ int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t i
 
 /* Whether steps walk the blocks up and down in turn: what the last step read last is then still near when this one
    begins. Worth it where few rows make a step wait for weights that L1, or L2, does not hold: LSTM of 1 row and 96
-   units (144 KB) 8% less time, 512 units (4 MB) 15%, 1024 (16 MB) 2%; 8 rows of 256 units 3%. `vectors`: 16 floats of
-   weights for each k that one thread walks. */
-int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors)
+   units (144 KB) 8% less time, 512 units (4 MB) 15%, 1024 (16 MB) 2%; 8 rows of 256 units 3%. `vectors`: 16 weights for
+   each k that one thread walks. */
+int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes)
 {
     int64_t depth = rows > FS_HOIST_MAX_ROWS ? inputs + units : units;
-    return rows <= 8 && depth * vectors * FS_PANEL * 4 > (48 << 10);
+    return rows <= 8 && depth * vectors * FS_PANEL * w_bytes > (48 << 10);
 }
 
 /* Whether blocks of rows fetch the next panel's weights while they multiply with this one, each a part of it. Panels of
    more than a quarter of L2 come from beyond it in every step (32 rows of 1024 units: 10% less time; of 512: none).
-   `vectors`: 16 floats of a panel's weights for each k. */
-int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors)
+   `vectors`: 16 of a panel's weights for each k. */
+int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes)
 {
-    return rows > 8 && (inputs + units) * vectors * FS_PANEL * 4 > (256 << 10);
+    return rows > 8 && (inputs + units) * vectors * FS_PANEL * w_bytes > (256 << 10);
 }
 
 /* Rows that run through all timesteps before the next ones begin. Weights of less than a quarter of L2 are quickly read
    again, and a group's states, inputs and outputs then stay in L1 (1000 rows of 16 units: 9% less time). */
-int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors)
+int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes)
 {
-    int64_t weights = (inputs + units) * vectors * FS_PANEL * 4, row = (inputs + 4 * units) * 4;
+    int64_t weights = (inputs + units) * vectors * FS_PANEL * w_bytes;
+    int64_t row = (inputs + 4 * units) * (int64_t)sizeof(float);
     if (weights > (256 << 10))
         return FS_MOST_LISTED;
     int64_t rows = (24 << 10) / row / 24 * 24;
@@ -62,11 +63,11 @@ int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors)
 }
 
 /* Rows that run back through all timesteps before the next ones begin: as fs_row_group. */
-int64_t fs_back_row_group(int64_t units, int64_t gates)
+int64_t fs_back_row_group(int64_t units, int64_t gates, int64_t w_bytes)
 {
-    if (units * gates * fs_panels(units) * FS_PANEL * 4 > (256 << 10))
+    if (units * gates * fs_panels(units) * FS_PANEL * w_bytes > (256 << 10))
         return FS_MOST_LISTED;
-    int64_t rows = (24 << 10) / (units * (2 * gates + 4) * 4) / 24 * 24;
+    int64_t rows = (24 << 10) / (units * (2 * gates + 4) * (int64_t)sizeof(float)) / 24 * 24;
     return rows < 24 ? 24 : rows > FS_MOST_LISTED ? FS_MOST_LISTED : rows;
 }
 
@@ -113,14 +114,15 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
     int used = fs_threads_for(&extent, threads, fs_meeting_ns());
     int64_t own_rows = extent.by_units ? batch : (batch + used - 1) / used;
     int64_t vectors = fs_panels(units) * fs_gates_of(op), own = extent.by_units ? (vectors + used - 1) / used : vectors;
-    int64_t group = fs_row_group(inputs, units, vectors);
+    int64_t w_bytes = fs_weight_bytes(op), group = fs_row_group(inputs, units, vectors, w_bytes);
     char team[64] = "1 thread", rows[64] = "";
     if (used > 1)
         snprintf(team, sizeof team, "%d threads that own %s", used, extent.by_units ? "units" : "rows");
     if (group < own_rows)
         snprintf(rows, sizeof rows, "; %d rows at a time", (int)group);
+    int alternates = fs_alternates(own_rows, inputs, units, own, w_bytes);
+    int ahead = fs_fetches_ahead(own_rows, inputs, units, op == FS_OP_GRU ? 3 : 4, w_bytes);
     snprintf(text, FS_PLAN_TEXT, "%s; input product %s%s%s%s", team,
              inputs == 0 ? "looked up" : hoist ? "hoisted" : "within the step", rows,
-             fs_alternates(own_rows, inputs, units, own) ? "; weights read up and down" : "",
-             fs_fetches_ahead(own_rows, inputs, units, op == FS_OP_GRU ? 3 : 4) ? "; weights fetched ahead" : "");
+             alternates ? "; weights read up and down" : "", ahead ? "; weights fetched ahead" : "");
 }

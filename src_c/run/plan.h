@@ -47,9 +47,10 @@ int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
 int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */
 /* Whether a step is to be shared by threads that are at hand. */
 int fs_pays_in_team(const fs_extent *extent, int threads, int64_t meeting_ns);
-int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
-int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors);
-int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors);
-int64_t fs_back_row_group(int64_t units, int64_t gates);
+/* `w_bytes` of the choices below: bytes of a packed weight (W_BYTES of a kernel's body, fs_weight_bytes of a step). */
+int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes);
+int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes);
+int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes);
+int64_t fs_back_row_group(int64_t units, int64_t gates, int64_t w_bytes);
 int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
 #endif
