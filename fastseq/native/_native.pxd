@@ -95,7 +95,10 @@ cdef extern from "abi/fastseq.h" nogil:
 
     int fs_decode(fs_decoding *decoding)
     const fs_op_info *fs_op_table(int op)
-    const char *fs_activation_name(int kind)
+    const char *fs_kind_family(int family)
+    const char *fs_kind_name(int family, int number)
+    const char *fs_constant_name(int i)
+    int64_t fs_constant(int i)
     int fs_select_isa(const char *name)
     const char *fs_active_isa()
     const char *fs_isa_name(int i)

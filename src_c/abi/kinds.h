@@ -83,6 +83,10 @@
     F(hits, FS_HITS_KINDS)                                                                                             \
     F(cell, FS_CELLS)
 
+#define FS_FAMILY_NUMBER(family, LIST) FS_FAMILY_##family,
+enum fs_kind_family { FS_KIND_FAMILIES(FS_FAMILY_NUMBER) };
+#undef FS_FAMILY_NUMBER
+
 #define FS_KIND_NUMBER(number, name) number,
 enum fs_cast_kind { FS_CASTS(FS_KIND_NUMBER) };
 enum fs_binary_kind { FS_BINARIES(FS_KIND_NUMBER) };

@@ -7,14 +7,13 @@
    B batch, T timesteps, I inputs, H units; P = ceil(H / 16) panels of 16 units; G gates. */
 #ifndef FS_OPS_H
 #define FS_OPS_H
+#include "abi/constants.h"
 #include "abi/kinds.h"
 #include "abi/ops_elementwise.h"
 #include "abi/ops_products.h"
 #include "abi/ops_recurrent.h"
 #include "abi/ops_training.h"
 #include <stdint.h>
-
-#define FS_PANEL 16 /* units that stand side by side in packed weights, on every ISA */
 
 /* Bytes of a weight, by form. */
 enum { FS_BYTES_f32 = 4 };

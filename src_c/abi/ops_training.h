@@ -24,7 +24,6 @@
 #define FS_ADADELTA_ARGS FS_UPDATE_ARGS
 
 /* partial[b] = sum of x^2 over block b, of FS_NORM_BLOCK elements but for the last. */
-#define FS_NORM_BLOCK 4096
 #define FS_SUM_SQUARES_ARGS(IN, OUT, INT, NUM)                                                                         \
     IN(float, x, "(count,)") OUT(float, partial, "(ceil(count / FS_NORM_BLOCK),)") INT(count)
 
@@ -40,7 +39,6 @@
 /* dx = factor * (the reduced loss's derivative by x), and the loss itself in parts: partial[b] is that of block b, of
    FS_LOSS_BLOCK rows but for the last. A label counts as label_scale * y + label_shift. kind: FS_LOSS_*. `logits`: x is
    what would go into a softmax or sigmoid. */
-#define FS_LOSS_BLOCK 32
 #define FS_LOSS_ARGS(IN, OUT, INT, NUM)                                                                                \
     IN(float, x, "(rows, n)")                                                                                          \
     IN(float, y, "(rows, n), or null where there are classes")                                                         \

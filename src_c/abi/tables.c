@@ -1,5 +1,4 @@
-/* The tables that Python reads: every operation's fields, and what kinds are called. */
-#include "abi/activation_kinds.h"
+/* The tables that Python reads: every operation's fields, what kinds are called, and sizes. */
 #include "abi/fastseq.h"
 
 /* FS_ARGS is the args struct of the op at hand, by a typedef inside its function. */
@@ -24,12 +23,37 @@ const fs_op_info *fs_op_table(int op)
     return op >= 0 && op < FS_OP_COUNT ? infos[op]() : NULL;
 }
 
-const char *fs_activation_name(int kind)
+/* The names of each family, in the order of their numbers, and null behind the last. */
+#define FS_NAME(number, name) #name,
+#define FS_NAMES(family, LIST) static const char *const family##_names[] = {LIST(FS_NAME) NULL};
+FS_KIND_FAMILIES(FS_NAMES)
+
+static const struct {
+    const char *name;
+    const char *const *kinds;
+    int count;
+} families[] = {
+#define FS_FAMILY(family, LIST) {#family, family##_names, sizeof family##_names / sizeof *family##_names - 1},
+    FS_KIND_FAMILIES(FS_FAMILY)
+};
+enum { FAMILY_COUNT = sizeof families / sizeof *families };
+
+const char *fs_kind_family(int family) { return family >= 0 && family < FAMILY_COUNT ? families[family].name : NULL; }
+
+const char *fs_kind_name(int family, int number)
 {
-    static const char *const names[] = {
-#define FS_NAME(upper, lower) #lower,
-        FS_ACTIVATIONS(FS_NAME)
-#undef FS_NAME
-    };
-    return kind >= 0 && kind < FS_ACT_COUNT ? names[kind] : NULL;
+    int there = family >= 0 && family < FAMILY_COUNT && number >= 0 && number < families[family].count;
+    return there ? families[family].kinds[number] : NULL;
 }
+
+static const struct {
+    const char *name;
+    int64_t value;
+} constants[] = {
+#define FS_CONSTANT(name) {#name, name},
+    FS_CONSTANTS(FS_CONSTANT)
+};
+enum { CONSTANT_COUNT = sizeof constants / sizeof *constants };
+
+const char *fs_constant_name(int i) { return i >= 0 && i < CONSTANT_COUNT ? constants[i].name : NULL; }
+int64_t fs_constant(int i) { return constants[i].value; }

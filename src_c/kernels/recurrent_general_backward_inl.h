@@ -5,7 +5,7 @@
    rows, the product that takes them to the state before, gate by gate: a gate's part has factors of its own. A lane of
    it adds k = 0, 1, 2 ... in order: a row has the same bits alone or in a batch and on any number of threads. */
 
-enum { FS_GENERAL_DH, FS_GENERAL_DC, FS_GENERAL_VALUES, FS_GENERAL_D = 8, FS_GENERAL_ROOM, FS_GENERAL_OWN = 12 };
+enum { FS_GENERAL_DH, FS_GENERAL_DC, FS_GENERAL_VALUES, FS_GENERAL_D = 8, FS_GENERAL_ROOM };
 
 typedef struct {
     const fs_recurrent_general_backward_args *a;
@@ -21,7 +21,7 @@ typedef struct {
    LSTM's c and its activation, a gradient on its way, and three more for activations over a row. */
 FS_INLINE float *fs_general_own(const fs_general_back *s, int64_t row, int which)
 {
-    return s->a->scratch + (row * FS_GENERAL_OWN + which) * s->width;
+    return s->a->scratch + (row * FS_GENERAL_BACKWARD_SCRATCH + which) * s->width;
 }
 FS_INLINE float *fs_general_dz(const fs_general_back *s, int64_t row)
 {

@@ -131,7 +131,10 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
 /* Rows (H,) that the trace has of a step. */
 static int64_t fs_general_kept(int64_t cell)
 {
-    return cell == FS_CELL_LSTM ? 5 : cell == FS_CELL_GRU ? 4 : cell == FS_CELL_GRU_RESET_BEFORE ? 3 : 1;
+    return cell == FS_CELL_LSTM               ? FS_LSTM_GENERAL_KEPT
+           : cell == FS_CELL_GRU              ? FS_GRU_GENERAL_KEPT
+           : cell == FS_CELL_GRU_RESET_BEFORE ? FS_GRU_RESET_BEFORE_GENERAL_KEPT
+                                              : FS_SIMPLE_RNN_GENERAL_KEPT;
 }
 
 static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_share *share)
@@ -139,7 +142,7 @@ static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_sha
     int64_t H = a->units, kept = fs_general_kept(a->cell) * H;
     double unlooked = 0, step_work = (double)(a->inputs + H) * (double)H * 4 + 100;
     for (int64_t row = share->row_lo; row < share->row_hi; row++) {
-        float *own = a->scratch + row * 14 * H;
+        float *own = a->scratch + row * FS_GENERAL_SCRATCH * H;
         fs_general_row w = {
             .x_part = own,
             .h_part = own + 4 * H,

@@ -71,9 +71,6 @@ int64_t fs_back_row_group(int64_t units, int64_t gates, int64_t w_bytes)
     return rows < 24 ? 24 : rows > FS_MOST_LISTED ? FS_MOST_LISTED : rows;
 }
 
-/* Starting a region costs 0.4 us when its threads are awake, more when they sleep, and a scheduling quantum when
-   another process has their core: a thread wants this many multiply-adds (about 5 us) to be worth it. */
-#define FS_MIN_WORK_PER_THREAD 600e3
 /* Between two meetings at the barrier a thread wants so many for each ns that a meeting costs. At 60 ns, two threads
    over one: LSTM (1,100,64,64), 16e3 a meeting, 1.3 times as fast; (3,250,13,50) 1.15; SimpleRNN (1,100,128,128) 1.35.
    Where the cores share no cache a meeting costs 450 ns, and the first of these took 1.7 times as long on two. */

@@ -11,7 +11,10 @@
 static inline int64_t fs_panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
 
 /* Gates of a recurrent layer's operation. */
-static inline int fs_gates_of(int op) { return op == FS_OP_LSTM ? 4 : op == FS_OP_SIMPLE_RNN ? 1 : 3; }
+static inline int fs_gates_of(int op)
+{
+    return op == FS_OP_LSTM ? FS_LSTM_GATES : op == FS_OP_SIMPLE_RNN ? FS_SIMPLE_RNN_GATES : FS_GRU_GATES;
+}
 
 /* Panels that stay together: where a product has one gate, or two, the kernel takes four panels, or two, in their
    place. */
@@ -25,9 +28,7 @@ static inline int64_t fs_unit_blocks(int op, int64_t units)
 /* Inputs that a step multiplies with weights. */
 static inline int64_t fs_multiplied_inputs(const fs_recurrent_args *a) { return a->ids ? 0 : a->inputs; }
 
-/* Weight gradients: threads own columns of c, in blocks of four panels, or rows of it where there is one such block. */
-#define FS_PRODUCT_COLUMNS (4 * FS_PANEL)
-#define FS_PRODUCT_ROWS 24
+/* Parts of the c of a weight gradient that threads may own. */
 static inline int fs_product_by_columns(const fs_product_tn_args *a) { return a->n > FS_PRODUCT_COLUMNS; }
 static inline int64_t fs_product_parts(const fs_product_tn_args *a)
 {
@@ -42,7 +43,7 @@ static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
     return (a->k2 + FS_REDUCE_BLOCK - 1) / FS_REDUCE_BLOCK;
 }
 
-/* How many of `threads` pay, where a meeting costs `meeting_ns`. */
+/* On how many of `threads` the step is done soonest, where a meeting costs `meeting_ns`. */
 int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
 int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */
 /* Whether a step is to be shared by threads that are at hand. */

@@ -39,7 +39,7 @@ def test_bfloat16_weights_give_the_bits_of_float32_weights_of_the_same_values(tm
 
 
 def test_no_body_counts_the_bytes_of_a_packed_weight_as_a_float():
-    """`w` and its like are fs_weight in the bodies, read with w_load: v_load of one would read float32 in every form."""
+    """Packed weights are fs_weight in the bodies, read with w_load: v_load would read float32 in every form."""
     packed = {"accumulate", "dense", "recurrent_block", "recurrent", "recurrent_backward", "recurrent_general_backward"}
     for name in packed:
         text = (SOURCES / "kernels" / f"{name}_inl.h").read_text(encoding="utf-8")
