@@ -52,8 +52,9 @@ EXTENSIONS = [
 TEST_BUILDS = {
     "address": ["-fsanitize=address"],
     "undefined": ["-fsanitize=undefined", "-fno-sanitize-recover=undefined"],
-    # OpenMP's runtime is not built for it, so threads are made as threads.c makes them without. What is local to a
-    # thread lies with its stack: else glibc frees it in another thread once this one has ended, and TSan sees a race.
+    # OpenMP's runtime is not built for it, so threads are made as threads/parallel.c makes them without. What is local
+    # to a thread lies with its stack: else glibc frees it in another thread once this one has ended, and TSan sees a
+    # race.
     "thread": ["-fsanitize=thread", "-DFS_PTHREADS", "-pthread", "-ftls-model=initial-exec"],
     "stress": ["-DFS_STRESS"],
     "serial": [],  # as where the compiler has no OpenMP
@@ -133,6 +134,18 @@ def openmp_flags(compiler):
     return []
 
 
+def kernels_of(isa):
+    """The source of an instruction set's kernels."""
+    return f"src_c/isa/isa_{isa}.c"
+
+
+def core_sources():
+    """The sources of the core but for the kernels, which every instruction set compiles with flags of its own."""
+    kernels = {kernels_of(isa) for isa in ISA_FLAGS}
+    found = {str(path.relative_to(ROOT)) for path in (ROOT / "src_c").rglob("*.c")}
+    return sorted(found - kernels)
+
+
 def cores():
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -149,15 +162,16 @@ class Build(build_ext):
         compiler = list(self.compiler.compiler_so)  # with CC and CFLAGS of the environment
         check_compiler(self.compiler.compiler, self.include_dirs)
         openmp = openmp_flags(self.compiler.compiler)
-        core = [*compiler, *COMMON, *CORE_FLAGS, *(flag for flag in openmp if flag != "-lomp"), *TEST_FLAGS]
         jobs = []
         for isa in ISAS:
-            jobs.append((f"src_c/isa/isa_{isa}.c", [*compiler, *COMMON, *ISA_FLAGS[isa], *TEST_FLAGS], HEADERS))
+            jobs.append((kernels_of(isa), [*compiler, *COMMON, *ISA_FLAGS[isa], *TEST_FLAGS, "-Isrc_c"], HEADERS))
         version = f'-DFASTSEQ_VERSION="{self.distribution.get_version()}"'
         extensions = [*compiler, *EXTENSION_FLAGS, version, *TEST_FLAGS, "-Isrc_c"]
         extensions += [f"-I{path}" for path in (numpy.get_include(), *self.include_dirs)]
         jobs += [(extension.sources[0], extensions, [*HEADERS, *CYTHON]) for extension in self.extensions]
-        jobs += [(str(path.relative_to(ROOT)), core, HEADERS) for path in sorted((ROOT / "src_c").glob("*.c"))]
+        compiled = [flag for flag in openmp if flag != "-lomp"]
+        core = [*compiler, *COMMON, *CORE_FLAGS, *compiled, *TEST_FLAGS, "-Isrc_c"]
+        jobs += [(source, core, HEADERS) for source in core_sources()]
         made = {source: self.object_of(source, command) for source, command, _ in jobs}
         old = [job for job in jobs if self.force or outdated(made[job[0]], [job[0], *job[2]])]
         workers = max(1, min(self.parallel or cores(), len(jobs)))
@@ -178,7 +192,7 @@ class Build(build_ext):
         if source.endswith(".pyx"):
             key += [sysconfig.get_config_var("EXT_SUFFIX"), numpy.__version__, Cython.__version__]
         digest = hashlib.sha256("\0".join(key).encode()).hexdigest()
-        return Path("build", "objects", digest[:12], Path(source).stem + ".o")
+        return Path("build", "objects", digest[:12], "-".join(Path(source).with_suffix(".o").parts[1:]))
 
     def link(self, extension, objects, flags):
         """Links to where setuptools looks for the extension, beside the sources in an editable build."""

@@ -1,11 +1,13 @@
 /* The core's threads alone, for tests/test_threads.py: kernels that only note what they are given, and what a meeting
-   costs as the test says. Built with src_c's parallel.c, plan.c, team.c and threads.c. */
-#include "internal.h"
+   costs as the test says. Built with what test_threads.py lists of src_c. */
+#include "run/team.h"
+#include "threads/meeting.h"
+#include "threads/parallel.h"
+#include "threads/turns.h"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* ---- what the core asks for and is not here ---- */
 
@@ -23,12 +25,6 @@ void fs_measure_meeting(int threads, int64_t now) { (void)threads, (void)now; }
 /* Threads have a core each here, however busy the machine is. */
 int fs_threads_take_turns(double work, int64_t now) { return work < 0 && now < 0; }
 void fs_note_region(double work, int64_t began) { (void)work, (void)began; }
-int64_t fs_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ---- kernels ---- */
 

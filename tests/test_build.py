@@ -113,9 +113,9 @@ def test_a_source_that_does_not_compile_ends_the_build(setup, tmp_path):
 
 def test_an_object_has_a_place_of_its_own_for_each_set_of_flags(setup):
     place = setup["Build"].object_of
-    assert place(None, "src_c/plan.c", ["cc", "-O2"]) == place(None, "src_c/plan.c", ["cc", "-O2"])
-    assert place(None, "src_c/plan.c", ["cc", "-O2"]) != place(None, "src_c/plan.c", ["cc", "-O3"])
-    assert place(None, "src_c/plan.c", ["cc", "-I/a"]) == place(None, "src_c/plan.c", ["cc", "-I/b"])
+    assert place(None, "src_c/run/plan.c", ["cc", "-O2"]) == place(None, "src_c/run/plan.c", ["cc", "-O2"])
+    assert place(None, "src_c/run/plan.c", ["cc", "-O2"]) != place(None, "src_c/run/plan.c", ["cc", "-O3"])
+    assert place(None, "src_c/run/plan.c", ["cc", "-I/a"]) == place(None, "src_c/run/plan.c", ["cc", "-I/b"])
 
 
 def sources_of(command, folder):

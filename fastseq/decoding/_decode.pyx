@@ -1,4 +1,4 @@
-"""From a plan for decoding and what is wanted of it to one call of the C core (src_c/decode.c)."""
+"""From a plan for decoding and what is wanted of it to one call of the C core (src_c/decode/decode.c)."""
 
 cimport cython
 cimport numpy as cnp

@@ -53,7 +53,7 @@ def checked_number(value, name, fits, what):
 
 
 def draw_of(batch, temperature, top_k, top_p, seed):
-    """(a seed for each row (B,) uint64, temperature, top_k, top_p) for src_c/decode.c."""
+    """(a seed for each row (B,) uint64, temperature, top_k, top_p) for src_c/decode/decode.c."""
     # The kernels divide by it in float32, of which this is the smallest number that is not denormal.
     smallest = float(np.finfo(np.float32).tiny)
     hint = f"at least {smallest:.3g} (the limit 0 is greedy)"
@@ -75,7 +75,7 @@ def draw_of(batch, temperature, top_k, top_p, seed):
 
 
 def _mixed(z):
-    """The finalizer of SplitMix64 on uint64 (B,), as fs_mix in src_c/internal.h."""
+    """The finalizer of SplitMix64 on uint64 (B,), as fs_mix in src_c/abi/mix.h."""
     z = z + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -2,7 +2,7 @@
 
 `Decoder` is for a one-step model with its states as inputs and outputs, as Keras's tutorials build it around an
 encoder-decoder (https://keras.io/examples/nlp/lstm_seq2seq/). step.py makes the model's step, loop.py and
-src_c/decode.c are the loop; generation.py has the models that read a window of tokens.
+src_c/decode/decode.c are the loop; generation.py has the models that read a window of tokens.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What decoders share: a model's step, and one call of src_c/decode.c for all tokens of all rows."""
+"""What decoders share: a model's step, and one call of src_c/decode/decode.c for all tokens of all rows."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,13 @@ from fastseq.decoding import _decode
 from fastseq.decoding.step import StepPlan, StepPlans, layer_name
 from fastseq.decoding.windows import sliding_plan
 from fastseq.native import runtime
+from fastseq.native.kinds import MIN_WORK_PER_THREAD
 
 # Rows that one thread has in hand (64 rows of LSTM(256): 24 to 96 at a time take as long).
 _MOST_ROWS = 48
-# Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in src_c/plan.c), and bytes of weights from which
-# few rows are better run one after the other by all threads together than at the same time by one each.
-_LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
+# Multiply-adds from which on a second thread is worth starting, and bytes of weights from which few rows are better run
+# one after the other by all threads together than at the same time by one each.
+_LEAST_WORK, _LARGE_WEIGHTS = 2 * MIN_WORK_PER_THREAD, 4 << 20
 _MOST_TOKENS = 1 << 24  # the kernels count in float32
 # Windows that advance side by side: fewer are not worth the copies, and with more, rows alone fill a batch.
 _FEWEST_WINDOWS, _MOST_WINDOWS = 8, 320

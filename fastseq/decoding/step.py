@@ -1,4 +1,4 @@
-"""A model's step as a program that src_c/decode.c runs over and over, for any number of rows up to a capacity."""
+"""A model's step as a program that src_c/decode/ runs over and over, for any number of rows up to a capacity."""
 
 from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
@@ -79,7 +79,7 @@ class RowsPlan:
     """A program made by `trace(rows)`, and what makes it run for fewer rows.
 
     scaled: the arguments that follow the number of rows, [(step, byte offset, base, slope)]; exact: whether that is all
-    that follows it; turned: [(step, byte offset)] of the flags `down`. See fs_rows_program in src_c/fastseq.h.
+    that follows it; turned: [(step, byte offset)] of the flags `down`. See fs_rows_program in src_c/abi/fastseq.h.
     """
 
     def __init__(self, trace, rows):

@@ -1,7 +1,7 @@
 """Gradients of Dense's products and of products of two arrays."""
 
 from fastseq.errors import UnsupportedError
-from fastseq.native.kinds import ACTIVATION_KINDS
+from fastseq.native.kinds import ACTIVATION_KINDS, PRODUCT_COLUMNS, PRODUCT_ROWS
 from fastseq.program import packing_steps
 
 
@@ -32,7 +32,7 @@ def weight_product(backward, c, sums=None, **fields):
     bits.
     """
     m, n, stride = fields["m"], fields["n"], fields["c_stride"]
-    parts = -(-n // 64) if n > 64 else -(-m // 24)  # fs_product_parts
+    parts = -(-n // PRODUCT_COLUMNS) if n > PRODUCT_COLUMNS else -(-m // PRODUCT_ROWS)  # fs_product_parts
     splits = min(fields["n0"] * fields["n1"] // 1024, max(2, 16 // max(1, parts)))
     if splits < 2 or fields.get("accumulate"):
         backward.step("product_tn", c=c, sums=sums, **fields)

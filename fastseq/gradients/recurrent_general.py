@@ -7,9 +7,10 @@ so their gradients are one product for each gate; without factors, one for all.
 from fastseq.gradients.elementwise import _binary
 from fastseq.gradients.products import times_transposed
 from fastseq.gradients.recurrent import _WALK
-from fastseq.program import packing_steps
+from fastseq.native.kinds import CELL_KINDS, GENERAL_BACKWARD_SCRATCH
+from fastseq.program import packing, packing_steps
 
-_LSTM, _GRU, _RESET_BEFORE, _SIMPLE = range(4)  # enum fs_cell
+_GRU, _RESET_BEFORE = CELL_KINDS["gru"], CELL_KINDS["gru_reset_before"]
 
 
 def _times_factors(b, array, shape, strides, factors, masks, gate):
@@ -41,12 +42,12 @@ def general_rule(b, step):
     dh0 = b.p.new((batch, units)) if f["h0"] is not None else None
     dc0 = b.p.new((batch, units)) if f["c0"] is not None else None
     reset_h = b.p.new((batch, time, units)) if cell == _RESET_BEFORE else None
-    panels = -(-units // 16)
+    width = packing.panels(units) * packing.PANEL
     b.step(
         "recurrent_general_backward", **{name: f[name] for name in (*_WALK, "cell", "h_dropout", "h_masks")},
         dy=b.of(f["y"]), dhn=b.of(f["hn"]), dcn=b.of(f["cn"]), trace=f["trace"], h=h, h0=f["h0"],
         w_h=packing_steps.transposed(b.p, recurrent_kernel, inside, units, inside), dz=dz.at(dz_first),
-        reset_h=reset_h, dh0=dh0, dc0=dc0, scratch=b.p.new((batch, 12, panels * 16)), dy_row=f["y_row"],
+        reset_h=reset_h, dh0=dh0, dc0=dc0, scratch=b.p.new((batch, GENERAL_BACKWARD_SCRATCH, width)), dy_row=f["y_row"],
         dy_time=f["y_time"], h_row=h_row, h_time=h_time, dz_row=time * columns, dz_time=dz_time,
     )  # fmt: skip
     for slot, gradient in ((f["h0"], dh0), (f["c0"], dc0)):

@@ -1,6 +1,6 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-cdef extern from "fastseq.h" nogil:
+cdef extern from "abi/fastseq.h" nogil:
     int FS_FIELD_IN, FS_FIELD_OUT, FS_FIELD_INT, FS_FIELD_NUM
     enum: FS_PLAN_TEXT, FS_MOST_THREADS
 
@@ -95,7 +95,10 @@ cdef extern from "fastseq.h" nogil:
 
     int fs_decode(fs_decoding *decoding)
     const fs_op_info *fs_op_table(int op)
-    const char *fs_activation_name(int kind)
+    const char *fs_kind_family(int family)
+    const char *fs_kind_name(int family, int number)
+    const char *fs_constant_name(int i)
+    int64_t fs_constant(int i)
     int fs_select_isa(const char *name)
     const char *fs_active_isa()
     const char *fs_isa_name(int i)

@@ -41,11 +41,24 @@ def operations():
         op += 1
 
 
-def activation_kinds():
-    """dict: activation name -> the kernels' number for it."""
+def kinds():
+    """dict: family of kinds ("activation", "loss" ...) -> {name: the kernels' number for it}, in the numbers' order."""
+    cdef int family = 0
     found = {}
-    while fs_activation_name(len(found)) != NULL:
-        found[fs_activation_name(len(found)).decode()] = len(found)
+    while fs_kind_family(family) != NULL:
+        numbers = {}
+        while fs_kind_name(family, len(numbers)) != NULL:
+            numbers[fs_kind_name(family, len(numbers)).decode()] = len(numbers)
+        found[fs_kind_family(family).decode()] = numbers
+        family += 1
+    return found
+
+
+def constants():
+    """dict: name of a size that C and Python share, as in src_c/abi/constants.h -> its value."""
+    found = {}
+    while fs_constant_name(len(found)) != NULL:
+        found[fs_constant_name(len(found)).decode()] = fs_constant(len(found))
     return found
 
 

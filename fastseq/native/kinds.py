@@ -1,30 +1,45 @@
-"""What kernels there are, and the numbers by which their arguments name kinds."""
+"""What kernels there are, the numbers by which their arguments name kinds, and the sizes that C and Python share.
+
+All of it is read from C (src_c/abi/ops.h, kinds.h, constants.h): Python writes no number of a kind, and no size.
+"""
 
 from fastseq.native import _native
 
 OPERATIONS = _native.operations()
 
+_KINDS, _SIZES = _native.kinds(), _native.constants()
 
-ACTIVATION_KINDS = _native.activation_kinds()
+ACTIVATION_KINDS = _KINDS["activation"]
+BINARY_KINDS = _KINDS["binary"]
+MASK_KINDS = _KINDS["mask"]
+RANDOM_KINDS = _KINDS["random"]
+LOSS_KINDS = _KINDS["loss"]
+LOSS_REDUCTIONS = _KINDS["reduction"]
+HITS_KINDS = _KINDS["hits"]
+CELL_KINDS = _KINDS["cell"]
+CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].items()}  # (from, to) -> number
+
+# Units that stand side by side in packed weights.
+PANEL = _SIZES["FS_PANEL"]
+# Columns, and rows, of a weight gradient that make one thread's piece.
+PRODUCT_COLUMNS, PRODUCT_ROWS = _SIZES["FS_PRODUCT_COLUMNS"], _SIZES["FS_PRODUCT_ROWS"]
+# Rows of a loss, and elements of a norm, that make one partial sum.
+LOSS_BLOCK, NORM_BLOCK = _SIZES["FS_LOSS_BLOCK"], _SIZES["FS_NORM_BLOCK"]
+# An optimizer's numbers: how many, where its own begin, and where 1 / loss scale is.
+HYPER_SIZE, HYPER_OWN, HYPER_UNSCALE = (_SIZES[f"FS_HYPER_{name}"] for name in ("SIZE", "OWN", "UNSCALE"))
+# Rows of H floats that recurrent_general and its backward op want for each row of a batch.
+GENERAL_SCRATCH, GENERAL_BACKWARD_SCRATCH = _SIZES["FS_GENERAL_SCRATCH"], _SIZES["FS_GENERAL_BACKWARD_SCRATCH"]
+# Multiply-adds that a thread wants to be worth starting.
+MIN_WORK_PER_THREAD = _SIZES["FS_MIN_WORK_PER_THREAD"]
 
 
-CASTS = {
-    ("float32", "int32"): 0,
-    ("int32", "float32"): 1,
-    ("bool", "float32"): 2,
-    ("bool", "int32"): 3,
-    ("int32", "bool"): 4,
-    ("float32", "bool"): 5,
-}
+def _of_cells(size):
+    """{cell: one of its sizes}."""
+    return {name: _SIZES[f"FS_{name.upper()}_{size}"] for name in CELL_KINDS}
 
 
-MASK_KINDS = {"and": 0, "or": 1, "not": 2, "nonzero_int32": 3, "nonzero_float32": 4}
-
-
-BINARY_KINDS = {
-    name: number
-    for number, name in enumerate(
-        ("add", "subtract", "multiply", "divide", "maximum", "minimum", "prelu", "at_least", "above")
-        + ("add_int32", "subtract_int32", "multiply_int32", "maximum_int32", "minimum_int32")
-    )
-}
+GATES = _of_cells("GATES")
+# Panels of units that stay together in the cell's kernel.
+CELL_PANELS = _of_cells("PANELS")
+# What a traced step keeps: vectors of each panel, and rows of H in recurrent_general.
+TRACED, GENERAL_TRACED = _of_cells("KEPT"), _of_cells("GENERAL_KEPT")

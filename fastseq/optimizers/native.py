@@ -5,13 +5,10 @@ import sys
 import numpy as np
 
 from fastseq.gradients.backward import Rows
+from fastseq.native.kinds import HYPER_OWN, HYPER_SIZE, HYPER_UNSCALE, NORM_BLOCK
 from fastseq.program import packing
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
-
-_NORM_BLOCK = 4096  # FS_NORM_BLOCK of src_c/ops.h
-HYPER_OWN = 4  # where an optimizer's own numbers begin in `hyper`: FS_HYPER_OWN of kernels/optimizer_inl.h
-_HYPER_SIZE = 10
 
 
 def _holders(array):
@@ -24,7 +21,7 @@ class Updates:
 
     def __init__(self, optimizer):
         self._optimizer = optimizer
-        self.hyper = np.zeros(_HYPER_SIZE, np.float32)
+        self.hyper = np.zeros(HYPER_SIZE, np.float32)
         self._programs = {}
         self._owned = {}
         self._alone = 0  # references to an array that the variable and this object hold
@@ -82,7 +79,7 @@ class Updates:
         key: from `begin`.
         """
         indices, decays, (by_norm, by_global_norm, by_value), _ = key
-        scales = [self.hyper[3:4]] * len(weights)
+        scales = [self.hyper[HYPER_UNSCALE : HYPER_UNSCALE + 1]] * len(weights)
         if by_norm:
             scales = [self._scale(builder, [gradient], whole=0) for gradient in gradients]
         elif by_global_norm:
@@ -100,7 +97,7 @@ class Updates:
     def _scale(self, builder, gradients, whole):
         """An array of one factor that brings the norm of `gradients` together down to the limit."""
         gradients = [gradient.gradient if isinstance(gradient, Rows) else gradient for gradient in gradients]
-        blocks = [-(-gradient.size // _NORM_BLOCK) for gradient in gradients]
+        blocks = [-(-gradient.size // NORM_BLOCK) for gradient in gradients]
         partial = np.zeros(max(1, sum(blocks)), np.float32)
         scale = np.ones(1, np.float32)
         start = 0

@@ -1,6 +1,6 @@
 """A program in the making: slots for arrays, and the steps that layers add.
 
-What a step is called and what arguments it has stands in src_c/ops.h; this module only reads it.
+What a step is called and what arguments it has stands in src_c/abi/ops.h; this module only reads it.
 """
 
 import contextlib
@@ -147,7 +147,7 @@ class Builder:
         self._at_end.append(add)
 
     def step(self, operation, failure=None, with_next=False, first=False, **fields):
-        """Adds a native step, its arguments by the names of src_c/ops.h.
+        """Adds a native step, its arguments by the names of src_c/abi/ops.h.
 
         A Slot or None goes to a pointer; a NumPy array is a constant. failure(position, value) makes the exception
         when the step fails. with_next: runs beside the next step. first: runs before everything, for checks of inputs.

@@ -8,14 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-PANEL = 16
+from fastseq.native.kinds import CELL_PANELS, GATES, PANEL, TRACED
+
 # A cache line: a vector of weights that lies across two of them takes two reads (15% of a call with one row).
 ALIGNMENT = 64
-GATES = {"lstm": 4, "gru": 3, "simple_rnn": 1}
-# Vectors that a recurrent operation's trace keeps of a panel's step, and panels that its width is a multiple of.
-TRACED = {"lstm": (5, 1), "gru": (4, 1), "gru_reset_before": (3, 4), "simple_rnn": (1, 4)}
-# Rows of H that recurrent_general's trace keeps of a step.
-GENERAL_TRACED = {"lstm": 5, "gru": 4, "gru_reset_before": 3, "simple_rnn": 1}
 
 
 def panels(units):
@@ -285,13 +281,13 @@ def pack_input_sums(cell, sums, reset_after=False):
 
 def recurrent_width(operation, units):
     """W: the units of a recurrent operation, filled up to whole blocks of panels."""
-    _, multiple = TRACED[operation]
+    multiple = CELL_PANELS[operation]
     return -(-panels(units) // multiple) * multiple * PANEL
 
 
 def trace_shape(operation, batch, timesteps, units):
     """The shape of the array `trace` of a recurrent operation and of its backward one."""
-    return timesteps, batch, recurrent_width(operation, units) // PANEL, TRACED[operation][0], PANEL
+    return timesteps, batch, recurrent_width(operation, units) // PANEL, TRACED[operation], PANEL
 
 
 def pack_recurrent_backward(operation, recurrent_kernel):

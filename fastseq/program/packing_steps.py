@@ -6,7 +6,7 @@ Beside each packed array stands what it was packed from (Builder.packed_from): g
 import numpy as np
 
 from fastseq.native import _native
-from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
+from fastseq.native.kinds import ACTIVATION_KINDS, GENERAL_TRACED, OPERATIONS
 from fastseq.program import packing
 from fastseq.program.slots import Slot
 
@@ -114,7 +114,7 @@ def _states(p, fields):
 def general(p, cell, operation, fields):
     """Fields of a `recurrent_general` step that reads its weights anew and keeps what its backward operation needs."""
     weights = {"kernel": cell.kernel, "recurrent_kernel": cell.recurrent_kernel, "bias": cell.bias}
-    trace = (fields["batch"], fields["timesteps"], packing.GENERAL_TRACED[operation], fields["units"])
+    trace = (fields["batch"], fields["timesteps"], GENERAL_TRACED[operation], fields["units"])
     return {
         **{name: None if weight is None else p.weight(weight) for name, weight in weights.items()},
         "trace": p.new(trace) if p.traces else None, "states": _states(p, fields),

@@ -7,24 +7,28 @@ losses and metrics, labels and weights that broadcast, a user's own.
 import numpy as np
 
 from fastseq import losses, metrics
+from fastseq.native.kinds import HITS_KINDS, LOSS_BLOCK, LOSS_KINDS, LOSS_REDUCTIONS
 
-_BLOCK = 32  # FS_LOSS_BLOCK of src_c/ops.h
 _LOSS_KINDS = {
-    losses.MeanSquaredError: 0,
-    losses.MeanAbsoluteError: 1,
-    losses.Huber: 2,
-    losses.KLDivergence: 3,
-    losses.BinaryCrossentropy: 4,
-    losses.CategoricalCrossentropy: 5,
-    losses.SparseCategoricalCrossentropy: 6,
-    losses.MeanAbsolutePercentageError: 7,
+    losses.MeanSquaredError: LOSS_KINDS["squared"],
+    losses.MeanAbsoluteError: LOSS_KINDS["absolute"],
+    losses.Huber: LOSS_KINDS["huber"],
+    losses.KLDivergence: LOSS_KINDS["divergence"],
+    losses.BinaryCrossentropy: LOSS_KINDS["binary"],
+    losses.CategoricalCrossentropy: LOSS_KINDS["categorical"],
+    losses.SparseCategoricalCrossentropy: LOSS_KINDS["sparse"],
+    losses.MeanAbsolutePercentageError: LOSS_KINDS["percentage"],
 }
-_REDUCTIONS = {"sum": 0, "mean": 1, "sum_over_batch_size": 1, "mean_with_sample_weight": 2}
-_LARGEST, _ABOVE = 0, 1
+_REDUCTIONS = {
+    "sum": LOSS_REDUCTIONS["sum"],
+    "mean": LOSS_REDUCTIONS["mean"],
+    "sum_over_batch_size": LOSS_REDUCTIONS["mean"],
+    "mean_with_sample_weight": LOSS_REDUCTIONS["weighted_mean"],
+}
 _ACCURACIES = {
-    metrics.BinaryAccuracy: _ABOVE,
-    metrics.CategoricalAccuracy: _LARGEST,
-    metrics.SparseCategoricalAccuracy: _LARGEST,
+    metrics.BinaryAccuracy: HITS_KINDS["above"],
+    metrics.CategoricalAccuracy: HITS_KINDS["largest"],
+    metrics.SparseCategoricalAccuracy: HITS_KINDS["largest"],
 }
 
 
@@ -114,7 +118,7 @@ class NativeOutput:
         return gradient, sums
 
     def _blocks(self):
-        return -(-self.rows // _BLOCK)
+        return -(-self.rows // LOSS_BLOCK)
 
     def _label_fields(self):
         return {"y": None, "classes": self._y} if self._classes else {"y": self._y, "classes": None}

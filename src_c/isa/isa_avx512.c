@@ -1,3 +1,6 @@
-/* The kernels for avx512; setup.py gives this file its compiler flags. */
-#include "../simd/simd_avx512.h"
-#include "../kernels/kernels_inl.h"
+/* The kernels for avx512: the words, the bodies, the table. setup.py gives this file its compiler flags. */
+#include "simd/simd_avx512.h"
+
+#include "kernels/kernels_inl.h"
+
+#include "isa/kernel_list.h"

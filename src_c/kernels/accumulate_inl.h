@@ -35,7 +35,7 @@ typedef struct {
     int64_t apart;
 } fs_ahead;
 
-FS_INLINE void fs_accumulate_gates(fs_sums acc, const float *const *x, const float *w, int64_t count, int64_t apart,
+FS_INLINE void fs_accumulate_gates(fs_sums acc, const float *const *x, const fs_weight *w, int64_t count, int64_t apart,
                                    fs_ahead ahead, const int R, const int from, const int to)
 {
     for (int64_t k = 0; k < count; k++, w += apart) {
@@ -44,7 +44,7 @@ FS_INLINE void fs_accumulate_gates(fs_sums acc, const float *const *x, const flo
             __builtin_prefetch(ahead.from + k * ahead.apart);
         FS_UNROLL for (int g = from; g < to; g++)
         {
-            weights[g] = v_load(w + g * FS_PANEL);
+            weights[g] = w_load(w + g * FS_PANEL);
             /* Left alone, the compiler reads them from memory again for every row: 15 loads for 12 products. */
             if (R > 1 && R * (to - from) + to - from + 1 <= FS_REGISTERS)
                 V_IN_REGISTER(weights[g]);
@@ -58,8 +58,8 @@ FS_INLINE void fs_accumulate_gates(fs_sums acc, const float *const *x, const flo
 }
 
 /* acc[r][g] += sum over k of x[r][k] * w[k][g], k in order, one fused multiply-add each: the order of a lane's sum
-   never depends on R, on the ISA, or on what else is computed beside it. `apart` floats lie between k and k + 1. */
-FS_INLINE void fs_accumulate(fs_sums acc, const float *const *x, const float *w, int64_t count, int64_t apart,
+   never depends on R, on the ISA, or on what else is computed beside it. `apart` weights lie between k and k + 1. */
+FS_INLINE void fs_accumulate(fs_sums acc, const float *const *x, const fs_weight *w, int64_t count, int64_t apart,
                              fs_ahead ahead, const int R, const int G)
 {
     if (G == 4 && (R + 1) * G + 1 > FS_REGISTERS && R > 3) {
@@ -78,15 +78,15 @@ FS_INLINE void fs_accumulate(fs_sums acc, const float *const *x, const float *w,
 #endif
 
 /* The same for one row and N blocks side by side, whose weights begin at w[0] .. w[N - 1]. */
-FS_INLINE void fs_accumulate_beside(fs_sums acc, const float *x, const float *const *w, int64_t count, int64_t apart,
-                                    const int N, const int G)
+FS_INLINE void fs_accumulate_beside(fs_sums acc, const float *x, const fs_weight *const *w, int64_t count,
+                                    int64_t apart, const int N, const int G)
 {
     for (int64_t k = 0; k < count; k++) {
         vf value = v_bcast(x + k);
         FS_UNROLL for (int n = 0; n < N; n++)
         {
             FS_UNROLL for (int g = 0; g < G; g++)
-                acc[n][g] = v_fma(value, v_load(w[n] + k * apart + g * FS_PANEL), acc[n][g]);
+                acc[n][g] = v_fma(value, w_load(w[n] + k * apart + g * FS_PANEL), acc[n][g]);
         }
     }
 }

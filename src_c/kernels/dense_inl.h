@@ -25,7 +25,7 @@ FS_INLINE void fs_dense_block(fs_dense_run *c, const int32_t *rows, int64_t bloc
     const fs_dense_args *a = c->a;
     int64_t group = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN;
     int64_t unit = group * 4 * FS_PANEL + lane;
-    const float *w = a->w + group * 4 * FS_PANEL * a->inputs + lane;
+    const fs_weight *w = (const fs_weight *)a->w + group * 4 * FS_PANEL * a->inputs + lane;
     const float *x[FS_MOST_ROWS];
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++)
@@ -104,13 +104,13 @@ FS_INLINE int fs_is_odd(vf a)
 
 /* to (rows, to_apart) = from (rows, from_apart) + x (rows, x_apart)[:, :K] w (K, 16): one vector of units, of which
    `lanes` are stored. */
-FS_INLINE void fs_dense_deep(const float *x, int64_t x_apart, const float *w, const float *from, int64_t from_apart,
-                             float *to, int64_t to_apart, int lanes, int64_t rows, const int K)
+FS_INLINE void fs_dense_deep(const float *x, int64_t x_apart, const fs_weight *w, const float *from,
+                             int64_t from_apart, float *to, int64_t to_apart, int lanes, int64_t rows, const int K)
 {
     vf weights[FS_DENSE_DEPTH];
     FS_UNROLL for (int k = 0; k < K; k++)
     {
-        weights[k] = v_load(w + k * FS_PANEL);
+        weights[k] = w_load(w + k * FS_PANEL);
         V_IN_REGISTER(weights[k]);
     }
     vf all = v_zero();
@@ -132,7 +132,7 @@ FS_INLINE void fs_dense_deep(const float *x, int64_t x_apart, const float *w, co
 }
 #define FS_DENSE_DEEP(K)                                                                                               \
     static __attribute__((noinline)) void fs_dense_deep_##K(                                                           \
-        const float *x, int64_t x_apart, const float *w, const float *from, int64_t from_apart, float *to,             \
+        const float *x, int64_t x_apart, const fs_weight *w, const float *from, int64_t from_apart, float *to,         \
         int64_t to_apart, int lanes, int64_t rows)                                                                     \
     {                                                                                                                  \
         fs_dense_deep(x, x_apart, w, from, from_apart, to, to_apart, lanes, rows, K);                                  \
@@ -147,8 +147,8 @@ FS_DENSE_DEEP(13) FS_DENSE_DEEP(14) FS_DENSE_DEEP(15) FS_DENSE_DEEP(16)
 /* Rows [first, first + count) through the only panel; before the activation they lie in `sums`. */
 static void fs_dense_panel(fs_dense_run *run, int64_t first, int count, float *sums)
 {
-    static void (*const deep[])(const float *, int64_t, const float *, const float *, int64_t, float *, int64_t, int,
-                                int64_t) = {
+    static void (*const deep[])(const float *, int64_t, const fs_weight *, const float *, int64_t, float *, int64_t,
+                                int, int64_t) = {
         0, fs_dense_deep_1, fs_dense_deep_2, fs_dense_deep_3, fs_dense_deep_4, fs_dense_deep_5, fs_dense_deep_6,
         fs_dense_deep_7, fs_dense_deep_8,
 #if FS_DENSE_DEPTH == 16
@@ -158,6 +158,7 @@ static void fs_dense_panel(fs_dense_run *run, int64_t first, int count, float *s
     };
     const fs_dense_args *a = run->a;
     const float *x = a->x + first * a->x_stride;
+    const fs_weight *w = a->w;
     float *y = a->y + first * a->y_stride;
     for (int lane = 0; lane < a->units; lane += VLEN) {
         int lanes = a->units - lane < VLEN ? (int)(a->units - lane) : VLEN;
@@ -166,7 +167,7 @@ static void fs_dense_panel(fs_dense_run *run, int64_t first, int count, float *s
         for (int64_t k = 0; k < a->inputs; k += FS_DENSE_DEPTH) {
             int last = a->inputs - k <= FS_DENSE_DEPTH, direct = last && a->activation == FS_ACT_LINEAR;
             deep[last ? a->inputs - k : FS_DENSE_DEPTH](
-                x + k, a->x_stride, a->w + k * FS_PANEL + lane, from, from_apart, direct ? y + lane : sums,
+                x + k, a->x_stride, w + k * FS_PANEL + lane, from, from_apart, direct ? y + lane : sums,
                 direct ? a->y_stride : VLEN, direct ? lanes : VLEN, count);
             from = sums;
             from_apart = VLEN;

@@ -32,8 +32,8 @@ FS_INLINE void fs_gru_before_back_units(const fs_back_run *s, int64_t row, int64
 {
     int64_t H = s->a->units;
     float *dz = fs_back_dz(s, row), *dh_at = s->dh + row * s->width + unit;
-    fs_gate z = fs_gate_of(rec, fs_back_kept(s, row, unit, FS_GRU_BEFORE_KEPT, 0), s->rec, values);
-    fs_gate candidate = fs_gate_of(act, fs_back_kept(s, row, unit, FS_GRU_BEFORE_KEPT, 2), s->act, values);
+    fs_gate z = fs_gate_of(rec, fs_back_kept(s, row, unit, FS_GRU_RESET_BEFORE_KEPT, 0), s->rec, values);
+    fs_gate candidate = fs_gate_of(act, fs_back_kept(s, row, unit, FS_GRU_RESET_BEFORE_KEPT, 2), s->act, values);
     vf before = fs_load_if(fs_back_h(s, row, s->step - 1), unit, H);
     vf dh = v_add(v_load(dh_at), fs_load_if(fs_back_dy(s, row), unit, H));
     fs_store_units(dz, unit, H, v_mul(v_mul(dh, v_sub(before, candidate.value)), z.slope));
@@ -48,7 +48,7 @@ FS_INLINE void fs_gru_reset_back_units(const fs_back_run *s, int64_t row, int64_
     (void)act;
     int64_t H = s->a->units;
     float *dh_at = s->dh + row * s->width + unit;
-    fs_gate r = fs_gate_of(rec, fs_back_kept(s, row, unit, FS_GRU_BEFORE_KEPT, 1), s->rec, values);
+    fs_gate r = fs_gate_of(rec, fs_back_kept(s, row, unit, FS_GRU_RESET_BEFORE_KEPT, 1), s->rec, values);
     vf before = fs_load_if(fs_back_h(s, row, s->step - 1), unit, H);
     vf d_product = v_load(s->dc + row * s->width + unit);
     fs_store_units(fs_back_dz(s, row) + H, unit, H, v_mul(v_mul(d_product, before), r.slope));
@@ -62,6 +62,6 @@ static int fs_gru_reset_before_backward(const fs_gru_reset_before_backward_args 
 {
     static const fs_cell_backward cell = {
         .units = {fs_gru_before_back, fs_gru_reset_back}, .phase_count = 2, .gates = 3, .unit_panels = 4,
-        .kept = FS_GRU_BEFORE_KEPT};
+        .kept = FS_GRU_RESET_BEFORE_KEPT};
     return fs_back((const fs_recurrent_backward_args *)args, share, &cell);
 }

@@ -4,8 +4,8 @@
    Reset after the product (CuDNN's form, arXiv:1406.1078v1): candidate = act(x W + b + r (h U + b')).
    Reset before it (v3): candidate = act(x W + b + (r h) U), which needs every unit's r first: two phases a step. */
 
-/* The trace of a panel: z, r, candidate, the candidate's sum over h; without the last where the reset comes before. */
-enum { FS_GRU_KEPT = 4, FS_GRU_BEFORE_KEPT = 3 };
+/* The trace of a panel, FS_GRU_KEPT vectors: z, r, candidate, the candidate's sum over h; without the last where the
+   reset comes before, FS_GRU_RESET_BEFORE_KEPT. */
 
 /* acc: z, r, the candidate's sum over x, its sum over h. */
 FS_INLINE void fs_gru_end(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
@@ -82,8 +82,8 @@ FS_INLINE void fs_gru_gates_end(const fs_run_state *s, const int32_t *rows, int6
             vf reset = fs_vact(rec, acc[v][panel * 2 + 1], s->rec);
             if (traced) {
                 int values = fs_keeps_values(act, rec);
-                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 0, values ? z : acc[v][panel * 2]);
-                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 1, values ? reset : acc[v][panel * 2 + 1]);
+                fs_keep(s, row, unit, FS_GRU_RESET_BEFORE_KEPT, 0, values ? z : acc[v][panel * 2]);
+                fs_keep(s, row, unit, FS_GRU_RESET_BEFORE_KEPT, 1, values ? reset : acc[v][panel * 2 + 1]);
             }
             v_store(kept + s->width, v_mul(reset, v_load(fs_h_now(s, row) + unit)));
         }
@@ -114,7 +114,7 @@ FS_INLINE void fs_gru_candidate_end(const fs_run_state *s, const int32_t *rows, 
             vf h = v_load(fs_h_now(s, row) + unit);
             h = v_fma(z, v_sub(h, candidate), candidate);
             if (traced) {
-                fs_keep(s, row, unit, FS_GRU_BEFORE_KEPT, 2, fs_keeps_values(act, rec) ? candidate : acc[v][g]);
+                fs_keep(s, row, unit, FS_GRU_RESET_BEFORE_KEPT, 2, fs_keeps_values(act, rec) ? candidate : acc[v][g]);
                 fs_keep_state(s, row, unit, h);
             }
             v_store(fs_h_next(s, row) + unit, v_one_nan(h));

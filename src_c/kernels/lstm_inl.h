@@ -1,8 +1,7 @@
 /* LSTM: gates i, f, g (candidate), o; see Hochreiter & Schmidhuber 1997 and keras.layers.LSTM.
    c' = f c + i g,  h = o act(c'). */
 
-/* The trace of a panel: i, f, g, o, and c before the step. */
-enum { FS_LSTM_KEPT = 5 };
+/* The trace of a panel, FS_LSTM_KEPT vectors: i, f, g, o, and c before the step. */
 
 FS_INLINE void fs_lstm_end(const fs_run_state *s, const int32_t *rows, int64_t block, fs_sums acc, const int R,
                            const int N, int act, int rec, const int traced)

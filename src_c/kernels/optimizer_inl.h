@@ -4,9 +4,6 @@
 
 #include <math.h>
 
-/* hyper[0..] of every optimizer; what an optimizer has beside them begins at FS_HYPER_OWN. */
-enum { FS_HYPER_RATE, FS_HYPER_DECAY, FS_HYPER_CLIP, FS_HYPER_UNSCALE, FS_HYPER_OWN };
-
 /* n is VLEN but for the last vector of an array. */
 FS_INLINE vf fs_get(const float *p, int n) { return n == VLEN ? v_load(p) : v_load_part(p, n); }
 FS_INLINE void fs_put(float *p, int n, vf v)

@@ -16,7 +16,7 @@ typedef struct fs_back_run {
     double unlooked;
 
     /* The product that runs: to (B, W) = or += some gates of each row's dz, which begin at gate_at, times w. */
-    const float *w;
+    const fs_weight *w;
     float *to;
     int64_t gate_at[4];
     int gates, adds;
@@ -68,7 +68,7 @@ FS_INLINE vf fs_load_if(const float *x, int64_t unit, int64_t units)
 
 /* acc += the sums of N gates of one row from `first` on, side by side: a gate's G sums alone would wait for each other
    (LSTM (1,100,32,32): the product takes 20% less time). */
-FS_INLINE void fs_back_beside(fs_sums acc, const fs_back_run *s, const float *dz, const float *w, int64_t apart,
+FS_INLINE void fs_back_beside(fs_sums acc, const fs_back_run *s, const float *dz, const fs_weight *w, int64_t apart,
                               const int first, const int N, const int G)
 {
     int64_t units = s->a->units;
@@ -85,7 +85,7 @@ FS_INLINE void fs_back_beside(fs_sums acc, const fs_back_run *s, const float *dz
         {
             vf value = v_bcast(x[n] + k);
             FS_UNROLL for (int g = 0; g < G; g++)
-                own[n][g] = v_fma(value, v_load(w + n * units * apart + g * FS_PANEL), own[n][g]);
+                own[n][g] = v_fma(value, w_load(w + n * units * apart + g * FS_PANEL), own[n][g]);
         }
     }
     FS_UNROLL for (int n = 0; n < N; n++)
@@ -93,7 +93,7 @@ FS_INLINE void fs_back_beside(fs_sums acc, const fs_back_run *s, const float *dz
         FS_UNROLL for (int g = 0; g < G; g++) acc[0][g] = v_add(acc[0][g], own[n][g]);
     }
 }
-FS_INLINE void fs_back_row(fs_sums acc, const fs_back_run *s, const float *dz, const float *w, int64_t apart,
+FS_INLINE void fs_back_row(fs_sums acc, const fs_back_run *s, const float *dz, const fs_weight *w, int64_t apart,
                            const int gates, const int G)
 {
     FS_UNROLL for (int n = 0; n < gates; n += FS_MOST_BESIDE)
@@ -101,7 +101,7 @@ FS_INLINE void fs_back_row(fs_sums acc, const fs_back_run *s, const float *dz, c
 }
 
 /* acc += the gates' sums of R rows, one gate after the other. */
-FS_INLINE void fs_back_in_turn(fs_sums acc, fs_back_run *s, const int32_t *rows, const float *w, int64_t apart,
+FS_INLINE void fs_back_in_turn(fs_sums acc, fs_back_run *s, const int32_t *rows, const fs_weight *w, int64_t apart,
                                const int R, const int G)
 {
     int64_t units = s->a->units;
@@ -132,7 +132,7 @@ FS_INLINE void fs_back_block(fs_back_run *s, const int32_t *rows, int64_t block,
     int64_t panel = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN, group = panel / 4 * 4;
     int64_t panels = (s->a->units + FS_PANEL - 1) / FS_PANEL, beside = panels - group < 4 ? panels - group : 4;
     int64_t apart = beside * FS_PANEL, unit = panel * FS_PANEL + lane;
-    const float *w = s->w + group * FS_PANEL * s->gates * s->a->units + (panel - group) * FS_PANEL + lane;
+    const fs_weight *w = s->w + group * FS_PANEL * s->gates * s->a->units + (panel - group) * FS_PANEL + lane;
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++)
     {
@@ -293,7 +293,7 @@ static int fs_back(const fs_recurrent_backward_args *a, const fs_share *share, c
     };
     run.dh = a->scratch;
     run.dc = run.dh + a->batch * run.width;
-    int64_t group = fs_back_row_group(a->units, cell->gates);
+    int64_t group = fs_back_row_group(a->units, cell->gates, W_BYTES);
     for (int64_t row = share->row_lo; row < share->row_hi; row += group) {
         fs_share part = *share;
         part.row_lo = row;

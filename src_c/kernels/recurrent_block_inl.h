@@ -13,7 +13,8 @@ typedef struct {
     int alternate, backwards; /* blocks are walked up and down in turn; this step walks them down */
 
     /* The phase that runs: its weights, and where its hoisted sums lie. */
-    const float *w_x, *w_h, *bias;
+    const fs_weight *w_x, *w_h;
+    const float *looked_up, *bias; /* looked_up: the sums of each id, in the place of w_x */
     float *sums; /* (hoisted timesteps, B, blocks, vectors, VLEN) bias + x w, or null */
     int64_t blocks, vectors, first_hoisted;
 
@@ -61,9 +62,9 @@ FS_INLINE vf fs_bias_at(const fs_run_state *s, int64_t block, int g)
 }
 
 /* What this row block fetches while it multiplies with a panel of `count` k from w on: its part of the next panel. */
-FS_INLINE fs_ahead fs_next_panel(const fs_run_state *s, const float *w, int64_t count, const int G)
+FS_INLINE fs_ahead fs_next_panel(const fs_run_state *s, const fs_weight *w, int64_t count, const int G)
 {
-    int64_t k_bytes = G * FS_PANEL * (int64_t)sizeof(float);
+    int64_t k_bytes = G * FS_PANEL * W_BYTES;
     if (s->row_blocks == 0)
         return (fs_ahead){NULL, 0};
     return (fs_ahead){(const char *)w + count * k_bytes + count * k_bytes * s->row_block / s->row_blocks,
@@ -76,10 +77,10 @@ FS_INLINE fs_ahead fs_next_panel(const fs_run_state *s, const float *w, int64_t 
 #define FS_TILE_BLOCK(block, v) (N > 1 ? (block) + (v) : (block))
 
 /* acc += x w of the tile, `count` k of G vectors. */
-FS_INLINE void fs_tile_product(const fs_run_state *s, int64_t block, const float *const *x, const float *weights,
+FS_INLINE void fs_tile_product(const fs_run_state *s, int64_t block, const float *const *x, const fs_weight *weights,
                                int64_t count, fs_sums acc, const int R, const int N, const int G)
 {
-    const float *w[FS_MOST_BESIDE];
+    const fs_weight *w[FS_MOST_BESIDE];
     FS_UNROLL for (int v = 0; v < N; v++)
         w[v] = weights + fs_group(FS_TILE_BLOCK(block, v)) * count * G * FS_PANEL + fs_lane(FS_TILE_BLOCK(block, v));
     if (N > 1)
@@ -108,8 +109,8 @@ FS_INLINE void fs_looked_up_sums(const fs_run_state *s, const int32_t *rows, int
     {
         int64_t id = a->ids[FS_TILE_ROW(rows, v) * a->x_row + s->step * a->x_time];
         int64_t groups = s->blocks / FS_VECTORS, at = FS_TILE_BLOCK(block, v);
-        const float *w = s->w_x + (id * groups + fs_group(at)) * G * FS_PANEL + fs_lane(at);
-        FS_UNROLL for (int g = 0; g < G; g++) acc[v][g] = v_load(w + g * FS_PANEL);
+        const float *sums = s->looked_up + (id * groups + fs_group(at)) * G * FS_PANEL + fs_lane(at);
+        FS_UNROLL for (int g = 0; g < G; g++) acc[v][g] = v_load(sums + g * FS_PANEL);
     }
 }
 

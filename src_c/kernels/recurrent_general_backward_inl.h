@@ -5,7 +5,7 @@
    rows, the product that takes them to the state before, gate by gate: a gate's part has factors of its own. A lane of
    it adds k = 0, 1, 2 ... in order: a row has the same bits alone or in a batch and on any number of threads. */
 
-enum { FS_GENERAL_DH, FS_GENERAL_DC, FS_GENERAL_VALUES, FS_GENERAL_D = 8, FS_GENERAL_ROOM, FS_GENERAL_OWN = 12 };
+enum { FS_GENERAL_DH, FS_GENERAL_DC, FS_GENERAL_VALUES, FS_GENERAL_D = 8, FS_GENERAL_ROOM };
 
 typedef struct {
     const fs_recurrent_general_backward_args *a;
@@ -21,7 +21,7 @@ typedef struct {
    LSTM's c and its activation, a gradient on its way, and three more for activations over a row. */
 FS_INLINE float *fs_general_own(const fs_general_back *s, int64_t row, int which)
 {
-    return s->a->scratch + (row * FS_GENERAL_OWN + which) * s->width;
+    return s->a->scratch + (row * FS_GENERAL_BACKWARD_SCRATCH + which) * s->width;
 }
 FS_INLINE float *fs_general_dz(const fs_general_back *s, int64_t row)
 {
@@ -49,7 +49,8 @@ FS_INLINE void fs_general_back_block(fs_general_back *s, const int32_t *rows, in
     int64_t H = s->a->units, panel = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN, group = panel / 4 * 4;
     int64_t panels = s->width / FS_PANEL, beside = panels - group < 4 ? panels - group : 4;
     int64_t apart = beside * FS_PANEL, unit = panel * FS_PANEL + lane;
-    const float *w = s->a->w_h + group * FS_PANEL * s->gates * H + (panel - group) * FS_PANEL + lane;
+    const fs_weight *w = s->a->w_h;
+    w += group * FS_PANEL * s->gates * H + (panel - group) * FS_PANEL + lane;
     fs_sums total;
     FS_UNROLL for (int r = 0; r < R; r++)
     {
@@ -332,7 +333,7 @@ static int fs_recurrent_general_backward(const fs_recurrent_general_backward_arg
     };
     s.dz_gates = a->cell == FS_CELL_GRU ? 4 : s.gates;
     double unlooked = 0;
-    int64_t group = fs_back_row_group(a->units, s.gates);
+    int64_t group = fs_back_row_group(a->units, s.gates, W_BYTES);
     for (int64_t row = share->row_lo; row < share->row_hi; row += group) {
         int64_t end = share->row_hi - row < group ? share->row_hi : row + group;
         if (!fs_general_back_rows(&s, share, row, end, &unlooked))

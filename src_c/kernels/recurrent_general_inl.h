@@ -44,6 +44,60 @@ static void fs_general_keep(const fs_general_row *w, int64_t first, const float 
         __builtin_memcpy(w->kept + first * units, from, (size_t)(count * units) * sizeof(float));
 }
 
+/* A step's end, of each cell: from the sums in x_part, and for a GRU h_part, to the state. */
+FS_INLINE void fs_general_simple_rnn(const fs_recurrent_general_args *a, const fs_general_row *w, const float *act)
+{
+    fs_general_keep(w, 0, w->x_part, 1, a->units);
+    fs_general_activate(a->activation, act, w->x_part, a->units, w->scratch);
+    for (int64_t u = 0; u < a->units; u++)
+        w->h[u] = w->x_part[u];
+}
+
+FS_INLINE void fs_general_lstm(const fs_recurrent_general_args *a, const fs_general_row *w, const float *act,
+                               const float *rec)
+{
+    int64_t H = a->units;
+    float *in = w->x_part, *forget = in + H, *candidate = forget + H, *out = candidate + H;
+    fs_general_keep(w, 0, in, 4, H);
+    fs_general_keep(w, 4, w->c, 1, H);
+    fs_general_activate(a->recurrent_activation, rec, in, H, w->scratch);
+    fs_general_activate(a->recurrent_activation, rec, forget, H, w->scratch);
+    fs_general_activate(a->activation, act, candidate, H, w->scratch);
+    fs_general_activate(a->recurrent_activation, rec, out, H, w->scratch);
+    for (int64_t u = 0; u < H; u++)
+        w->product[u] = w->c[u] = forget[u] * w->c[u] + in[u] * candidate[u];
+    fs_general_activate(a->activation, act, w->product, H, w->scratch);
+    for (int64_t u = 0; u < H; u++)
+        w->h[u] = out[u] * w->product[u];
+}
+
+/* h_factors: of the state, for a GRU that resets before the product, whose candidate's recurrent sum is made here. */
+FS_INLINE void fs_general_gru(const fs_recurrent_general_args *a, const fs_general_row *w, const float *h_factors,
+                              const float *act, const float *rec)
+{
+    int64_t H = a->units;
+    float *z = w->x_part, *reset = z + H, *candidate = reset + H;
+    for (int64_t u = 0; u < 2 * H; u++)
+        z[u] += w->h_part[u];
+    fs_general_keep(w, 0, z, 2, H);
+    fs_general_activate(a->recurrent_activation, rec, z, H, w->scratch);
+    fs_general_activate(a->recurrent_activation, rec, reset, H, w->scratch);
+    if (a->cell == FS_CELL_GRU) {
+        fs_general_keep(w, 3, w->h_part + 2 * H, 1, H);
+        for (int64_t u = 0; u < H; u++)
+            candidate[u] += reset[u] * w->h_part[2 * H + u];
+    } else {
+        for (int64_t u = 0; u < H; u++)
+            w->product[u] = reset[u] * w->h[u];
+        fs_general_product(w->x_part, w->product, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H, 3, 2,
+                           1);
+    }
+    fs_general_keep(w, 2, candidate, 1, H);
+    fs_general_activate(a->activation, act, candidate, H, w->scratch);
+    for (int64_t u = 0; u < H; u++)
+        w->h[u] = z[u] * w->h[u] + (1.0f - z[u]) * candidate[u];
+}
+
 static void fs_general_step(const fs_recurrent_general_args *a, const fs_general_row *w, int64_t row, const float *x)
 {
     const float act[3] = {a->a0, a->a1, a->a2}, rec[3] = {a->r0, a->r1, a->r2};
@@ -63,46 +117,12 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
                        gates);
     int64_t at_once = cell == FS_CELL_GRU_RESET_BEFORE ? 2 : gates;
     fs_general_product(h_part, w->h, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H, gates, 0, at_once);
-    if (cell == FS_CELL_SIMPLE_RNN) {
-        fs_general_keep(w, 0, w->x_part, 1, H);
-        fs_general_activate(a->activation, act, w->x_part, H, w->scratch);
-        for (int64_t u = 0; u < H; u++)
-            w->h[u] = w->x_part[u];
-    } else if (cell == FS_CELL_LSTM) {
-        float *in = w->x_part, *forget = in + H, *candidate = forget + H, *out = candidate + H;
-        fs_general_keep(w, 0, in, 4, H);
-        fs_general_keep(w, 4, w->c, 1, H);
-        fs_general_activate(a->recurrent_activation, rec, in, H, w->scratch);
-        fs_general_activate(a->recurrent_activation, rec, forget, H, w->scratch);
-        fs_general_activate(a->activation, act, candidate, H, w->scratch);
-        fs_general_activate(a->recurrent_activation, rec, out, H, w->scratch);
-        for (int64_t u = 0; u < H; u++)
-            w->product[u] = w->c[u] = forget[u] * w->c[u] + in[u] * candidate[u];
-        fs_general_activate(a->activation, act, w->product, H, w->scratch);
-        for (int64_t u = 0; u < H; u++)
-            w->h[u] = out[u] * w->product[u];
-    } else {
-        float *z = w->x_part, *reset = z + H, *candidate = reset + H;
-        for (int64_t u = 0; u < 2 * H; u++)
-            z[u] += w->h_part[u];
-        fs_general_keep(w, 0, z, 2, H);
-        fs_general_activate(a->recurrent_activation, rec, z, H, w->scratch);
-        fs_general_activate(a->recurrent_activation, rec, reset, H, w->scratch);
-        if (cell == FS_CELL_GRU) {
-            fs_general_keep(w, 3, w->h_part + 2 * H, 1, H);
-            for (int64_t u = 0; u < H; u++)
-                candidate[u] += reset[u] * w->h_part[2 * H + u];
-        } else {
-            for (int64_t u = 0; u < H; u++)
-                w->product[u] = reset[u] * w->h[u];
-            fs_general_product(w->x_part, w->product, h_factors, a->h_masks, a->batch * H, a->recurrent_kernel, H, H,
-                               gates, 2, 1);
-        }
-        fs_general_keep(w, 2, candidate, 1, H);
-        fs_general_activate(a->activation, act, candidate, H, w->scratch);
-        for (int64_t u = 0; u < H; u++)
-            w->h[u] = z[u] * w->h[u] + (1.0f - z[u]) * candidate[u];
-    }
+    if (cell == FS_CELL_SIMPLE_RNN)
+        fs_general_simple_rnn(a, w, act);
+    else if (cell == FS_CELL_LSTM)
+        fs_general_lstm(a, w, act, rec);
+    else
+        fs_general_gru(a, w, h_factors, act, rec);
     /* FS_MAP: which NaN it is does not depend on the instruction set. */
     FS_MAP(w->h, w->h, H, v);
     FS_MAP(w->c, w->c, H, v);
@@ -111,7 +131,10 @@ static void fs_general_step(const fs_recurrent_general_args *a, const fs_general
 /* Rows (H,) that the trace has of a step. */
 static int64_t fs_general_kept(int64_t cell)
 {
-    return cell == FS_CELL_LSTM ? 5 : cell == FS_CELL_GRU ? 4 : cell == FS_CELL_GRU_RESET_BEFORE ? 3 : 1;
+    return cell == FS_CELL_LSTM               ? FS_LSTM_GENERAL_KEPT
+           : cell == FS_CELL_GRU              ? FS_GRU_GENERAL_KEPT
+           : cell == FS_CELL_GRU_RESET_BEFORE ? FS_GRU_RESET_BEFORE_GENERAL_KEPT
+                                              : FS_SIMPLE_RNN_GENERAL_KEPT;
 }
 
 static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_share *share)
@@ -119,7 +142,7 @@ static int fs_recurrent_general(const fs_recurrent_general_args *a, const fs_sha
     int64_t H = a->units, kept = fs_general_kept(a->cell) * H;
     double unlooked = 0, step_work = (double)(a->inputs + H) * (double)H * 4 + 100;
     for (int64_t row = share->row_lo; row < share->row_hi; row++) {
-        float *own = a->scratch + row * 14 * H;
+        float *own = a->scratch + row * FS_GENERAL_SCRATCH * H;
         fs_general_row w = {
             .x_part = own,
             .h_part = own + 4 * H,

@@ -43,7 +43,8 @@ static void fs_enter_phase(fs_run_state *s, const fs_cell_kernel *cell, int phas
     const fs_phase *p = &cell->phases[phase];
     int64_t before = phase == 0 ? 0 : s->width / cell->phases[0].panels * cell->phases[0].vectors;
     int bias_apart = phase == 0 ? 0 : (int)(s->width / FS_PANEL / cell->phases[0].panels * 4 * FS_PANEL);
-    s->w_x = a->w_x + before * a->inputs;
+    s->w_x = (const fs_weight *)a->w_x + before * a->inputs;
+    s->looked_up = (const float *)a->w_x + before * a->inputs;
     s->w_h = phase == 0 ? a->w_h : a->w_c;
     s->bias = a->bias + bias_apart;
     s->blocks = s->width / FS_PANEL / p->panels * FS_VECTORS;
@@ -72,7 +73,7 @@ static int fs_walk_row(fs_run_state *s, const fs_share *share, const fs_phase *p
                        int64_t first, int64_t last)
 {
     int64_t depth = (s->sums ? 0 : fs_multiplied_inputs(s->a)) + (s->from_zeros ? 0 : s->a->units);
-    int64_t weights = (last - first) * depth * phase->vectors * VLEN * (int64_t)sizeof(float);
+    int64_t weights = (last - first) * depth * phase->vectors * VLEN * W_BYTES;
     int most = fs_most_beside(weights, phase->vectors);
     while (first < last) {
         int64_t left = last - first;
@@ -98,11 +99,11 @@ static int fs_walk_list(fs_run_state *s, const fs_share *share, const fs_cell_ke
         return fs_walk_row(s, share, phase, list, first, first + blocks);
     }
     int64_t inputs = fs_multiplied_inputs(s->a);
-    int64_t weights = blocks * (inputs + s->a->units) * phase->vectors * VLEN * (int64_t)sizeof(float);
+    int64_t weights = blocks * (inputs + s->a->units) * phase->vectors * VLEN * W_BYTES;
     int most_rows = weights > FS_FAR_BYTES ? phase->rows_far : phase->most_rows;
     if (count <= phase->rows_alone)
         most_rows = phase->rows_alone;
-    int ahead = fs_fetches_ahead(count, inputs, s->a->units, phase->vectors);
+    int ahead = fs_fetches_ahead(count, inputs, s->a->units, phase->vectors, W_BYTES);
     s->row_blocks = ahead ? (count + most_rows - 1) / most_rows : 0;
     for (int64_t i = 0; i < blocks; i++) {
         int64_t block = first + (s->backwards ? blocks - 1 - i : i);
@@ -264,8 +265,8 @@ static int fs_recurrence(const fs_recurrent_args *a, const fs_share *share, cons
     float *sums = run.kept + a->batch * 2 * run.width + (a->batch + 3) / 4;
     int64_t own = (share->unit_hi - share->unit_lo) * cell->unit_panels;
     int64_t inputs = fs_multiplied_inputs(a);
-    run.alternate = fs_alternates(share->row_hi - share->row_lo, inputs, a->units, own * vectors);
-    int64_t group = fs_row_group(inputs, a->units, panels * vectors);
+    run.alternate = fs_alternates(share->row_hi - share->row_lo, inputs, a->units, own * vectors, W_BYTES);
+    int64_t group = fs_row_group(inputs, a->units, panels * vectors, W_BYTES);
     for (int64_t row = share->row_lo; row < share->row_hi; row += group) {
         fs_share part = *share;
         part.row_lo = row;

@@ -3,7 +3,7 @@
 #define FS_SIMD_WORDS
 #include <immintrin.h>
 #include <stdint.h>
-#include "x86_parts.h"
+#include "simd/x86_parts.h"
 
 #define FS_ISA avx2
 #define FS_HAS_FMA 1
@@ -75,5 +75,5 @@ FS_INLINE vf v_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); } /*
 FS_INLINE float v_fold_sum(vf a) { return fs_fold_sum8(a); }
 FS_INLINE float v_fold_max(vf a) { return fs_fold_max8(a); }
 
-#include "mode.h"
+#include "simd/mode.h"
 #endif

@@ -3,7 +3,7 @@
 #define FS_SIMD_WORDS
 #include <immintrin.h>
 #include <stdint.h>
-#include "x86_parts.h"
+#include "simd/x86_parts.h"
 
 #define FS_ISA avx512
 #define FS_HAS_FMA 1
@@ -90,5 +90,5 @@ FS_INLINE float v_fold_max(vf a)
     return fs_fold_max8(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
 }
 
-#include "mode.h"
+#include "simd/mode.h"
 #endif

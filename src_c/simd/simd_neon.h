@@ -105,5 +105,5 @@ FS_INLINE float v_fold_max(vf a)
     return vget_lane_f32(vpmax_f32(b, b), 0);
 }
 
-#include "mode.h"
+#include "simd/mode.h"
 #endif

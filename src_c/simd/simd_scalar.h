@@ -111,5 +111,5 @@ FS_INLINE float v_fold_max(vf a)
     return b > c ? b : c;
 }
 
-#include "mode.h"
+#include "simd/mode.h"
 #endif

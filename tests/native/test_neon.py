@@ -42,7 +42,8 @@ def setup_flags():
 def build(compiler, isas, folder):
     """The harness with the C core and these instruction sets' kernels, as a program in `folder`."""
     common, isa_flags = setup_flags()
-    sources = {path: [] for path in (*HARNESS.glob("*.c"), *(ROOT / "src_c").glob("*.c"))}
+    core = [path for path in (ROOT / "src_c").rglob("*.c") if not path.name.startswith("isa_")]
+    sources = {path: [] for path in (*HARNESS.glob("*.c"), *core)}
     sources |= {ROOT / "src_c" / "isa" / f"isa_{isa}.c": isa_flags[isa] for isa in isas}
 
     def compiled(source):

@@ -33,7 +33,9 @@ def built(folder, *flags):
     """The core with kernels that only note what they are given, or a skip where this compiler cannot build it."""
     if shutil.which(COMPILER) is None:
         pytest.skip(f"{COMPILER} is not installed")
-    sources = [SOURCES / f"{name}.c" for name in ("parallel", "plan", "team", "threads")]
+    names = ["run/extents", "run/extents_products", "run/outcome", "run/plan", "run/steps", "run/team"]
+    names += ["threads/barrier", "threads/parallel", "threads/watch"]
+    sources = [SOURCES / f"{name}.c" for name in names]
     program = folder / "core_threads"
     command = [COMPILER, "-std=gnu11", "-O1", "-g", *flags, f"-I{SOURCES}", TESTS / "core_threads.c", *sources]
     found = subprocess.run(

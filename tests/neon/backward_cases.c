@@ -90,9 +90,9 @@ static void through_time(void)
             }
         }
         for (int kind = 0; kind < FS_ACT_FIRST_ROWWISE; kind++) {
-            begin("%s-traced-%s", c->name, fs_activation_name(kind));
+            begin("%s-traced-%s", c->name, fs_kind_name(FS_FAMILY_activation, kind));
             forward(c, shapes[3], kind, kind);
-            begin("%s-%s", c->name, fs_activation_name(kind));
+            begin("%s-%s", c->name, fs_kind_name(FS_FAMILY_activation, kind));
             backward(c, shapes[3], kind, kind, 0, 1);
         }
     }
@@ -144,7 +144,7 @@ static void through_time_in_general(void)
                 general_backward(cell, shapes[s], FS_ACT_TANH, FS_ACT_SIGMOID, gates, threads == 1, threads);
             }
         for (int kind = 0; kind < FS_ACT_GLU; kind++) {
-            begin("%s-%s", names[cell], fs_activation_name(kind));
+            begin("%s-%s", names[cell], fs_kind_name(FS_FAMILY_activation, kind));
             general_backward(cell, shapes[3], kind, kind, kind % 2, 0, 1);
         }
     }
@@ -192,13 +192,13 @@ static void products(void)
 static void slopes(void)
 {
     for (int kind = 0; kind < FS_ACT_FIRST_ROWWISE; kind++) {
-        begin("%s", fs_activation_name(kind));
+        begin("%s", fs_kind_name(FS_FAMILY_activation, kind));
         fs_activation_backward_args a = {.count = 203, .kind = kind, .p0 = 0.3f, .p1 = 6.0f, .p2 = 0.1f};
         a.x = odd_floats_in(203);
         a.dy = floats_in(203, 1.0f);
         a.dx = floats_out(203);
         finish(FS_OP_ACTIVATION_BACKWARD, &a, 1);
-        begin("%s-of-value", fs_activation_name(kind));
+        begin("%s-of-value", fs_kind_name(FS_FAMILY_activation, kind));
         a.x = NULL;
         a.y = floats_in(203, 1.0f);
         a.dy = floats_in(203, 1.0f);
@@ -207,7 +207,7 @@ static void slopes(void)
     }
     static const int rowwise[] = {FS_ACT_SOFTMAX, FS_ACT_LOG_SOFTMAX, FS_ACT_SPARSEMAX, FS_ACT_GLU};
     for (int64_t i = 0; i < COUNT_OF(rowwise); i++) {
-        begin("%s", fs_activation_name(rowwise[i]));
+        begin("%s", fs_kind_name(FS_FAMILY_activation, rowwise[i]));
         fs_row_activation_backward_args a = {.outer = 3, .n = 22, .inner = 5, .kind = rowwise[i]};
         a.x = floats_in(330, 3.0f);
         a.y = floats_in(330, 1.0f);

@@ -1,8 +1,7 @@
 /* What the cases share: memory, input that is the same on every machine, and one printed line per case. */
 #ifndef HARNESS_H
 #define HARNESS_H
-#include "activation_kinds.h"
-#include "fastseq.h"
+#include "abi/fastseq.h"
 #include <math.h>
 #include <stddef.h>
 

@@ -27,7 +27,7 @@ void dense_cases(void)
     begin("units-by-threads");
     run_dense(2, 1024, 1000, 0, FS_ACT_TANH, 3, 0);
     for (int kind = 0; kind < FS_ACT_FIRST_ROWWISE; kind++) {
-        begin("%s", fs_activation_name(kind));
+        begin("%s", fs_kind_name(FS_FAMILY_activation, kind));
         run_dense(13, 21, 70, 0, kind, 1, 0);
     }
     for (int64_t s = 0; s < COUNT_OF(shapes); s++) {
@@ -42,7 +42,7 @@ void activation_cases(void)
 {
     for (int kind = 0; kind < FS_ACT_FIRST_ROWWISE; kind++)
         for (int odd = 0; odd < 2; odd++) {
-            begin("%s%s", fs_activation_name(kind), odd ? "-odd" : "");
+            begin("%s%s", fs_kind_name(FS_FAMILY_activation, kind), odd ? "-odd" : "");
             fs_activation_args a = {.count = 803, .kind = kind, .p0 = 0.2f, .p1 = 6.0f, .p2 = 0.1f};
             a.x = odd ? odd_floats_in(a.count) : floats_in(a.count, 12.0f);
             a.y = floats_out(a.count);
@@ -54,7 +54,7 @@ void activation_cases(void)
             fs_row_activation_args a = {.outer = shapes[s][0], .n = shapes[s][1], .inner = shapes[s][2], .kind = kind};
             if (kind == FS_ACT_GLU)
                 a.n += a.n % 2;
-            begin("%s-%dx%dx%d", fs_activation_name(kind), (int)a.outer, (int)a.n, (int)a.inner);
+            begin("%s-%dx%dx%d", fs_kind_name(FS_FAMILY_activation, kind), (int)a.outer, (int)a.n, (int)a.inner);
             a.x = floats_in(a.outer * a.n * a.inner, 9.0f);
             a.y = floats_out(a.outer * (kind == FS_ACT_GLU ? a.n / 2 : a.n) * a.inner);
             a.scratch = scratch(a.outer * 3 * a.n);

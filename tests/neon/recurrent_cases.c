@@ -83,9 +83,9 @@ void recurrent_cases(void)
         begin("%s-wide-threads", op_names[ops[o]]);
         run(ops[o], wide, threads, FS_ACT_TANH, FS_ACT_SIGMOID);
         for (int kind = 0; kind < FS_ACT_FIRST_ROWWISE; kind++) {
-            begin("%s-%s", op_names[ops[o]], fs_activation_name(kind));
+            begin("%s-%s", op_names[ops[o]], fs_kind_name(FS_FAMILY_activation, kind));
             run(ops[o], small, &variants[1], kind, FS_ACT_SIGMOID);
-            begin("%s-sigmoid-%s", op_names[ops[o]], fs_activation_name(kind));
+            begin("%s-sigmoid-%s", op_names[ops[o]], fs_kind_name(FS_FAMILY_activation, kind));
             run(ops[o], small, &variants[1], FS_ACT_TANH, kind);
         }
     }
@@ -130,7 +130,7 @@ void general_cases(void)
     for (int cell = 0; cell < COUNT_OF(cells); cell++) {
         int gates = cell == FS_CELL_LSTM ? 4 : cell == FS_CELL_SIMPLE_RNN ? 1 : 3;
         for (int64_t i = 0; i < COUNT_OF(kinds); i++) {
-            begin("%s-%s", cells[cell], fs_activation_name(kinds[i]));
+            begin("%s-%s", cells[cell], fs_kind_name(FS_FAMILY_activation, kinds[i]));
             run_general(cell, 0, 0, kinds[i], 0);
         }
         begin("%s-masked-dropout", cells[cell]);

@@ -60,7 +60,7 @@ def activation_fields(prefix, letter, spec):
 class RecurrentGradients:
     """Forward with a trace, backward and weight gradients of one recurrent layer.
 
-    operation: as in src_c/ops.h; weights: Keras's kernel, recurrent kernel, bias; specs: the two activations.
+    operation: as in src_c/abi/ops.h; weights: Keras's kernel, recurrent kernel, bias; specs: the two activations.
     Call: (x, dy, ...) -> dict of `y`, `hn`, `cn`, `dx`, `kernel`, `recurrent`, `bias`, `dh0`, `dc0`.
     """
 

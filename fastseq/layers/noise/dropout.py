@@ -7,6 +7,7 @@ import numpy as np
 
 from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
+from fastseq.native.kinds import RANDOM_KINDS
 from fastseq.tensors.seeds import default_seed, first_number, seed_state
 
 
@@ -58,8 +59,7 @@ class Noise(Layer):
         """Random numbers. kind "keep": p1 with probability 1 - p0, else 0; "normal": mean p0, deviation p1."""
         numbers = p.new(shape)
         state = p.random_state(self._random_state)
-        kind = ("keep", "normal").index(kind)
-        p.step("random", state=state, y=numbers, count=numbers.size, kind=kind, p0=p0, p1=p1)
+        p.step("random", state=state, y=numbers, count=numbers.size, kind=RANDOM_KINDS[kind], p0=p0, p1=p1)
         return numbers
 
     def _noise_shape(self, noise_shape, shape):

@@ -11,11 +11,9 @@ from fastseq import activations, constraints, initializers, regularizers
 from fastseq.layers.base import Layer
 from fastseq.layers.recurrent.input_sums import looked_up_inputs
 from fastseq.native import _native
-from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
+from fastseq.native.kinds import ACTIVATION_KINDS, CELL_KINDS, GENERAL_SCRATCH, OPERATIONS, RANDOM_KINDS
 from fastseq.program import gradient_rules, packed_weights, packing, packing_steps
 from fastseq.tensors.seeds import default_seed, first_number, seed_state
-
-_CELL_NUMBERS = {"lstm": 0, "gru": 1, "gru_reset_before": 2, "simple_rnn": 3}
 
 for _operation in ("lstm", "gru", "gru_reset_before", "simple_rnn"):
     gradient_rules.register(_operation, "gradients.recurrent:recurrent_rule")
@@ -233,7 +231,7 @@ class Gates:
             "kernel": kernel, "recurrent_kernel": recurrent_kernel, "bias": bias,
             "x_dropout": x_dropout, "h_dropout": h_dropout,
             "x_masks": self._mask_count(), "h_masks": self._mask_count(),
-            "cell": _CELL_NUMBERS[operation], "scratch": p.new((fields["batch"], 14, self.units)),
+            "cell": CELL_KINDS[operation], "scratch": p.new((fields["batch"], GENERAL_SCRATCH, self.units)),
             "trace": None, "states": None,
         }  # fmt: skip
         if p.trains:
@@ -286,7 +284,7 @@ class Gates:
         factors = p.new((self._mask_count(), batch, width))
         scale = 1.0 / (1.0 - rate) if rate < 1.0 else 0.0
         state = p.random_state(self._random_state)
-        p.step("random", state=state, y=factors, count=factors.size, kind=0, p0=rate, p1=scale)
+        p.step("random", state=state, y=factors, count=factors.size, kind=RANDOM_KINDS["keep"], p0=rate, p1=scale)
         return factors
 
     def _drop_inputs(self, p, sequences, draw):

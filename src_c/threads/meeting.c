@@ -1,5 +1,8 @@
 /* What it costs threads to meet at a barrier: plan.c weighs it against the work between two meetings. */
-#include "internal.h"
+#include "threads/meeting.h"
+#include "threads/barrier.h"
+#include "threads/clock.h"
+#include "threads/parallel.h"
 
 /* Cores that share a cache meet in 60 ns, others in 450, and a virtual machine's may be moved from the ones to the
    others: so it is measured, again after a while, in some 10 us. Where threads have to take turns on a core a meeting

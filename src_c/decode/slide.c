@@ -3,7 +3,7 @@
    next. They advance together, a row each: `window` rows and one timestep in place of one row and `window` timesteps,
    the same work at more speed, with the same bits (two LSTMs of 128 units with attention over 40 tokens: 86 us a token,
    not 144). */
-#include "internal.h"
+#include "decode/slide.h"
 #include <stdlib.h>
 #include <string.h>
 

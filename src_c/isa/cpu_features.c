@@ -1,5 +1,6 @@
 /* Which instruction sets both the CPU and the operating system support. */
-#include "internal.h"
+#include "isa/cpu_features.h"
+#include <stdint.h>
 #include <string.h>
 
 #if defined(__x86_64__) || defined(__i386__)

@@ -1,7 +1,7 @@
-/* What decode.c and beam.c share: a thread's batch of rows. */
-#ifndef FS_DECODE_H
-#define FS_DECODE_H
-#include "internal.h"
+/* What decode.c, sentences.c and beam.c share: a thread's batch of rows. */
+#ifndef FS_WORKER_H
+#define FS_WORKER_H
+#include "decode/slide.h"
 
 typedef struct {
     int32_t parent, token;
@@ -65,6 +65,8 @@ static inline int64_t fs_offers_of(const fs_decoding *d)
     return most < d->vocabulary ? most : d->vocabulary;
 }
 
+/* Takes sentences that wait, while there is room for all the rows that they may come to. */
+void fs_take_sentences(fs_worker *w);
 /* Writes the results of a sentence that has ended. */
 void fs_give_sentence(const fs_worker *w, const fs_group *group);
 /* The last group takes the place of one that has ended. */

@@ -1,168 +1,16 @@
 /* Runs the steps of a program, each on as many threads as pay: one parallel region per step, however many timesteps it
-   has. And how threads of a region meet, what fails in them, and how long steps are interrupted. */
-#include "internal.h"
-#include <sched.h>
-#include <time.h>
-#ifdef __linux__
-#include <limits.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-#endif
-
-#if defined(__x86_64__) || defined(__i386__)
-#define FS_PAUSE() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define FS_PAUSE() __asm__ volatile("yield")
-#else
-#define FS_PAUSE() ((void)0)
-#endif
-
-/* Waiting for the others: by spinning while they are at it (a meeting takes 0.06 us). Then by yielding, in case they
-   wait for this core: the system moves one of two threads that both want to run to an idle core, within ms, but leaves
-   two on one core of which one always sleeps (each meeting of theirs took 50 us, for good). At last asleep, when the
-   system has given their cores to somebody else: a core that sleeps here can take them in. */
-#define FS_SPINS 256           /* between two looks at the clock, some us */
-#define FS_LONGEST_SPIN 50000  /* ns */
-#define FS_LONGEST_YIELD 500000
-
-static void sleep_until_changed(fs_barrier *barrier, unsigned generation)
-{
-#ifdef __linux__
-    __atomic_add_fetch(&barrier->sleepers, 1, __ATOMIC_SEQ_CST);
-    syscall(SYS_futex, &barrier->generation, FUTEX_WAIT_PRIVATE, generation, NULL, NULL, 0);
-    __atomic_sub_fetch(&barrier->sleepers, 1, __ATOMIC_SEQ_CST);
-#else
-    (void)barrier, (void)generation;
-    sched_yield();
-#endif
-}
-
-static void wake_sleepers(fs_barrier *barrier)
-{
-#ifdef __linux__
-    if (__atomic_load_n(&barrier->sleepers, __ATOMIC_SEQ_CST))
-        syscall(SYS_futex, &barrier->generation, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
-#else
-    (void)barrier;
-#endif
-}
-
-int fs_barrier_wait(fs_barrier *barrier)
-{
-    fs_stress_pause(64);
-    /* In this order: whoever reads the generation that opening makes finds it open, and whoever reads an earlier one
-       sees it change. */
-    unsigned generation = __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE);
-    if (__atomic_load_n(&barrier->open, __ATOMIC_RELAXED))
-        return 1;
-    int threads = __atomic_load_n(&barrier->threads, __ATOMIC_RELAXED);
-    if (__atomic_add_fetch(&barrier->arrived, 1, __ATOMIC_ACQ_REL) == threads) {
-        __atomic_store_n(&barrier->arrived, 0, __ATOMIC_RELAXED);
-        __atomic_store_n(&barrier->generation, generation + 1, __ATOMIC_SEQ_CST);
-        wake_sleepers(barrier);
-        return 0;
-    }
-    int64_t began = 0, waited = 0;
-    for (int spins = 1; __atomic_load_n(&barrier->generation, __ATOMIC_ACQUIRE) == generation; spins++) {
-        if (waited < FS_LONGEST_SPIN)
-            FS_PAUSE();
-        else if (waited < FS_LONGEST_YIELD)
-            sched_yield();
-        else
-            sleep_until_changed(barrier, generation);
-        if (spins % FS_SPINS == 0 || waited >= FS_LONGEST_SPIN) {
-            int64_t now = fs_now_ns();
-            began = began ? began : now;
-            waited = now - began;
-        }
-    }
-    return __atomic_load_n(&barrier->open, __ATOMIC_RELAXED);
-}
-
-void fs_barrier_open(fs_barrier *barrier)
-{
-    __atomic_store_n(&barrier->open, 1, __ATOMIC_SEQ_CST);
-    __atomic_add_fetch(&barrier->generation, 1, __ATOMIC_SEQ_CST);
-    wake_sleepers(barrier);
-}
-
-/* ---- failures ---- */
-
-void fs_note_failure(fs_outcome *outcome, int64_t step, const fs_failure *failure)
-{
-    while (__atomic_exchange_n(&outcome->lock, 1, __ATOMIC_ACQUIRE))
-        sched_yield();
-    if (!outcome->failed || failure->position < outcome->failure->position) {
-        *outcome->failure = *failure;
-        outcome->failure->step = step;
-    }
-    __atomic_store_n(&outcome->failed, step + 1, __ATOMIC_RELAXED);
-    __atomic_store_n(&outcome->lock, 0, __ATOMIC_RELEASE);
-}
-
-/* ---- interrupts ---- */
-
-#define FS_POLL_EVERY 50000000 /* ns */
-#define FS_LONGEST_PAUSE 500000000
-
-static fs_poll_fn poll_function;
-void fs_set_poll(fs_poll_fn poll) { poll_function = poll; }
-
-/* To some ms, in a few ns. */
-static int64_t coarse_ns(void)
-{
-    struct timespec now;
-#ifdef CLOCK_MONOTONIC_COARSE
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-#else
-    clock_gettime(CLOCK_MONOTONIC, &now);
-#endif
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-void fs_watch_begin(fs_watch *watch)
-{
-    watch->stop = 0;
-    watch->next_poll = 0;
-    watch->out = NULL;
-    fegetenv(&watch->mode);
-}
-
-int fs_look(fs_watch *watch, int polls)
-{
-    if (__atomic_load_n(&watch->stop, __ATOMIC_RELAXED))
-        return 1;
-    if (!polls || poll_function == NULL)
-        return 0;
-    int64_t now = coarse_ns();
-    if (watch->next_poll == 0)
-        watch->next_poll = now + FS_POLL_EVERY;
-    if (now < watch->next_poll)
-        return 0;
-    /* What runs now, a signal handler perhaps, must not run in the kernels' floating-point mode. */
-    fenv_t mode;
-    fegetenv(&mode);
-    fesetenv(&watch->mode);
-    int stop = poll_function() || fs_orphaned(watch);
-    fesetenv(&mode);
-    /* Where another thread holds the GIL, polling waits for it: then it comes less often, so that it takes a twentieth
-       of the time at most. */
-    int64_t then = coarse_ns(), pause = (then - now) * 20;
-    pause = pause < FS_LONGEST_PAUSE ? pause : FS_LONGEST_PAUSE;
-    watch->next_poll = then + (pause > FS_POLL_EVERY ? pause : FS_POLL_EVERY);
-    if (stop)
-        __atomic_store_n(&watch->stop, 1, __ATOMIC_RELAXED);
-    return stop;
-}
-
-int fs_stops_after(const fs_share *share, double *unlooked, double work)
-{
-    if ((*unlooked += work) < FS_WORK_PER_LOOK)
-        return 0;
-    *unlooked = 0;
-    return fs_look(share->watch, share->polls);
-}
+   has. */
+#include "run/steps.h"
+#include "run/extents.h"
+#include "run/kernel_table.h"
+#include "run/outcome.h"
+#include "run/plan.h"
+#include "threads/clock.h"
+#include "threads/meeting.h"
+#include "threads/parallel.h"
+#include "threads/pause.h"
+#include "threads/stress.h"
+#include "threads/turns.h"
 
 /* Threads [first, first + count) of a region work on one step. */
 typedef struct {
@@ -182,32 +30,9 @@ typedef struct {
     int finished;    /* threads that have, where it is watched */
 } fs_region;
 
-/* Kernels that look for themselves, or whose threads meet; the others get their rows in pieces, and a look is between
-   them. */
-static int looks_itself(int op)
-{
-    switch (op) {
-    case FS_OP_DENSE:
-    case FS_OP_LSTM:
-    case FS_OP_GRU:
-    case FS_OP_GRU_RESET_BEFORE:
-    case FS_OP_SIMPLE_RNN:
-    case FS_OP_RECURRENT_GENERAL:
-    case FS_OP_MATMUL:
-    case FS_OP_LSTM_BACKWARD:
-    case FS_OP_GRU_BACKWARD:
-    case FS_OP_GRU_RESET_BEFORE_BACKWARD:
-    case FS_OP_SIMPLE_RNN_BACKWARD:
-    case FS_OP_RECURRENT_GENERAL_BACKWARD:
-        return 1;
-    default:
-        return 0;
-    }
-}
-
 static __attribute__((noinline)) int run_watched(const fs_job *job, const fs_share *share)
 {
-    if (job->extent.rows == 1 || looks_itself(job->step->op))
+    if (job->extent.rows == 1 || fs_looks_itself(job->step->op))
         return job->kernel(job->step->args, share);
     double rows = FS_WORK_PER_LOOK / (job->extent.row_work > 1 ? job->extent.row_work : 1);
     int64_t at_once = rows < 64 ? (int64_t)rows + 1 : (int64_t)rows / 64 * 64;

@@ -2,7 +2,14 @@
    (0.1 us) where a region of its own for each step takes 0.4 us to start, and more where its threads sleep. So a single
    row's step is worth several threads from some 10,000 multiply-adds on: each reads its share of the weights from its
    own L2. */
-#include "internal.h"
+#include "run/team.h"
+#include "run/extents.h"
+#include "run/plan.h"
+#include "threads/clock.h"
+#include "threads/meeting.h"
+#include "threads/parallel.h"
+#include "threads/stress.h"
+#include "threads/turns.h"
 
 /* Multiply-adds of a program's shared steps (5 us) that are worth a region. */
 #define FS_MIN_WORK_TOGETHER 600e3

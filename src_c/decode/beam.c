@@ -1,6 +1,6 @@
 /* Beam search: at every step each hypothesis that goes on offers its best tokens, each that has ended itself, and the
    best `width` of all stay. The rows of those that go on are gathered anew from the rows of their parents. */
-#include "decode.h"
+#include "decode/worker.h"
 #include <math.h>
 #include <string.h>
 

@@ -3,8 +3,9 @@
    Rows do not depend on each other, so each thread decodes a batch of rows of its own and takes the next one that waits
    where one has ended: no thread waits for another one, and no step is spent on a row that has ended. What a row gives
    has the same bits whoever is in the batch, since every kernel's rows have. */
-#include "decode.h"
-#include <math.h>
+#include "decode/worker.h"
+#include "threads/parallel.h"
+#include "threads/stress.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -65,83 +66,7 @@ static int64_t lay_out(fs_worker *w, char *memory)
     return size;
 }
 
-/* ---- sentences in and out ---- */
-
-/* Takes sentences that wait, while there is room for all the rows that they may come to. */
-static void take_sentences(fs_worker *w)
-{
-    const fs_decoding *d = w->d;
-    while (w->group_count < w->most_groups) {
-        int64_t sentence = __atomic_fetch_add(&w->run->next_sentence, 1, __ATOMIC_RELAXED);
-        if (sentence >= d->rows)
-            return;
-        fs_group *group = &w->groups[w->group_count++];
-        int64_t row = w->rows++;
-        group->sentence = sentence;
-        group->count = 1;
-        group->nodes = 0;
-        group->hypotheses[0] = (fs_hypothesis){.node = -1, .row = (int32_t)row};
-        memcpy(w->tokens + row * d->window, d->prompts + sentence * d->window, (size_t)d->window * sizeof(int32_t));
-        for (int64_t i = 0; i < d->carried_count; i++) {
-            size_t bytes = (size_t)d->carried[i].bytes;
-            memcpy(w->carried[i][0] + row * d->carried[i].bytes, d->carried[i].initial + sentence * d->carried[i].bytes,
-                   bytes);
-        }
-    }
-}
-
-void fs_give_sentence(const fs_worker *w, const fs_group *group)
-{
-    const fs_decoding *d = w->d;
-    int64_t width = fs_hypotheses_of(d), first = group->sentence * width;
-    for (int64_t i = 0; i < width; i++) {
-        const fs_hypothesis *h = &group->hypotheses[i];
-        d->lengths[first + i] = i < group->count ? h->length : 0;
-        if (d->scores)
-            d->scores[first + i] = i < group->count ? (float)h->score : -INFINITY;
-        if (d->width && i < group->count)
-            for (int32_t node = h->node, at = h->length; at-- > 0; node = group->tree[node].parent)
-                d->ids[(first + i) * d->max_length + at] = group->tree[node].token;
-    }
-}
-
-/* Groups change places, and with them the memory of their hypotheses. */
-void fs_drop_group(fs_worker *w, int64_t number)
-{
-    fs_group dropped = w->groups[number];
-    w->groups[number] = w->groups[--w->group_count];
-    w->groups[w->group_count] = dropped;
-}
-
-void fs_append_token(const fs_worker *w, int32_t *tokens, int64_t row, int32_t token)
-{
-    int64_t window = w->d->window;
-    int32_t *own = tokens + row * window;
-    memmove(own, own + 1, (size_t)(window - 1) * sizeof *own);
-    own[window - 1] = token;
-}
-
 /* ---- a step: the model, and what each row offers ---- */
-
-int fs_run_rows(const fs_rows_program *program, const fs_rows_worker *worker, int64_t rows, const fs_runner *runner,
-                fs_failure *failure)
-{
-    char *arguments = worker->arguments;
-    for (int64_t i = 0; i < program->patch_count; i++) {
-        const fs_patch *patch = &program->patches[i];
-        if (patch->which >= 0)
-            *(char **)(arguments + patch->where) = worker->data[patch->which] + patch->offset;
-    }
-    for (int64_t i = 0; i < program->scaled_count; i++) {
-        const fs_scaled *scaled = &program->scaled[i];
-        *(int64_t *)(arguments + scaled->where) = scaled->base + scaled->slope * rows;
-    }
-    for (int64_t i = 0; i < program->turned_count; i++)
-        *(int64_t *)(arguments + program->turned[i]) ^= 1;
-    if (runner->team)
-        return fs_team_run(runner->team, worker->steps, program->step_count, failure);
-    return fs_run_watched(worker->steps, program->step_count, 1, runner->watch, runner->polls, failure);
-}
 
 static int decoding_status(int status)
 {
@@ -262,7 +187,7 @@ static void decode_rows(fs_worker *w, fs_hypothesis *old)
     fs_failure failure = {0};
     for (;;) {
         fs_stress_pause(4);
-        take_sentences(w);
+        fs_take_sentences(w);
         if (w->rows == 0 || __atomic_load_n(&w->run->status, __ATOMIC_RELAXED))
             return;
         int status = run_model(w, &failure);

@@ -2,7 +2,11 @@
    Built without OpenMP everything runs on one thread; with FS_PTHREADS, as tests for data races are, on threads that a
    race detector knows from their beginning to their end (OpenMP's runtime hides how its own wait for each other). */
 #define _GNU_SOURCE /* pthread_getattr_np */
-#include "internal.h"
+#include "threads/parallel.h"
+#include "abi/fastseq.h"
+#include "abi/mix.h"
+#include "threads/clock.h"
+#include "threads/stress.h"
 #include <stdlib.h>
 #if defined(FS_PTHREADS) || defined(_OPENMP)
 #define FS_HAS_THREADS 1
@@ -381,7 +385,6 @@ void fs_parallel(int threads, fs_body body, void *context)
 /* ---- tests that widen the time between what threads do ---- */
 
 #ifdef FS_STRESS
-#include <time.h>
 void fs_stress_pause(int one_of)
 {
     static uint64_t counter;

@@ -1,7 +1,7 @@
 /* The C ABI of fastseq: what Cython sees. A program is a list of steps; a step is an operation and its arguments. */
 #ifndef FASTSEQ_H
 #define FASTSEQ_H
-#include "ops.h"
+#include "abi/ops.h"
 #include <stddef.h>
 
 enum fs_field_kind { FS_FIELD_IN, FS_FIELD_OUT, FS_FIELD_INT, FS_FIELD_NUM };
@@ -37,7 +37,10 @@ typedef void (*fs_sgemm_fn)(char *, char *, int *, int *, int *, float *, float 
                             float *, int *);
 
 const fs_op_info *fs_op_table(int op); /* null past the last one */
-const char *fs_activation_name(int kind);
+const char *fs_kind_family(int family); /* abi/kinds.h; null past the last one */
+const char *fs_kind_name(int family, int number); /* null past the last one */
+const char *fs_constant_name(int i); /* abi/constants.h; null past the last one */
+int64_t fs_constant(int i);
 
 /* Picks the ISA; name null or "" for the best one this CPU and OS support. 0, or -1 for a name that is unknown or not
    supported here. */

@@ -1,0 +1,57 @@
+/* Choices that depend on shapes (plan.c), and the blocks in which kernels and plan count work. */
+#ifndef FS_PLAN_H
+#define FS_PLAN_H
+#include "run/share.h"
+
+/* Most rows that threads share when each owns units: their flags stand on each thread's stack. */
+#define FS_SHARED_ROWS 256
+/* Most rows that a recurrent kernel has in hand at a time; a multiple of every number of rows that a block takes. */
+#define FS_MOST_LISTED 480
+
+static inline int64_t fs_panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
+
+/* Gates of a recurrent layer's operation. */
+static inline int fs_gates_of(int op)
+{
+    return op == FS_OP_LSTM ? FS_LSTM_GATES : op == FS_OP_SIMPLE_RNN ? FS_SIMPLE_RNN_GATES : FS_GRU_GATES;
+}
+
+/* Panels that stay together: where a product has one gate, or two, the kernel takes four panels, or two, in their
+   place. */
+static inline int fs_unit_panels(int op) { return op == FS_OP_SIMPLE_RNN || op == FS_OP_GRU_RESET_BEFORE ? 4 : 1; }
+
+static inline int64_t fs_unit_blocks(int op, int64_t units)
+{
+    return (fs_panels(units) + fs_unit_panels(op) - 1) / fs_unit_panels(op);
+}
+
+/* Inputs that a step multiplies with weights. */
+static inline int64_t fs_multiplied_inputs(const fs_recurrent_args *a) { return a->ids ? 0 : a->inputs; }
+
+/* Parts of the c of a weight gradient that threads may own. */
+static inline int fs_product_by_columns(const fs_product_tn_args *a) { return a->n > FS_PRODUCT_COLUMNS; }
+static inline int64_t fs_product_parts(const fs_product_tn_args *a)
+{
+    return fs_product_by_columns(a) ? (a->n + FS_PRODUCT_COLUMNS - 1) / FS_PRODUCT_COLUMNS
+                                    : (a->m + FS_PRODUCT_ROWS - 1) / FS_PRODUCT_ROWS;
+}
+
+/* Sums over dimensions: one piece of work gives so many neighbours of the last dimension that stays. */
+#define FS_REDUCE_BLOCK 256
+static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
+{
+    return (a->k2 + FS_REDUCE_BLOCK - 1) / FS_REDUCE_BLOCK;
+}
+
+/* On how many of `threads` the step is done soonest, where a meeting costs `meeting_ns`. */
+int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
+int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */
+/* Whether a step is to be shared by threads that are at hand. */
+int fs_pays_in_team(const fs_extent *extent, int threads, int64_t meeting_ns);
+/* `w_bytes` of the choices below: bytes of a packed weight (W_BYTES of a kernel's body, fs_weight_bytes of a step). */
+int fs_alternates(int64_t rows, int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes);
+int fs_fetches_ahead(int64_t rows, int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes);
+int64_t fs_row_group(int64_t inputs, int64_t units, int64_t vectors, int64_t w_bytes);
+int64_t fs_back_row_group(int64_t units, int64_t gates, int64_t w_bytes);
+int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int64_t gates);
+#endif

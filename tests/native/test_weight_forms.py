@@ -1,0 +1,49 @@
+"""The form of weights is a parameter of the kernels' bodies: another form is words, and no body changes for it."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from places import ROOT, TESTS
+
+SOURCES = ROOT / "src_c"
+COMPILER = os.environ.get("CC", "cc").split()[0]
+SOURCE = TESTS / "weight_forms.c"
+# Parts of src_c that a kernel calls.
+CALLED = ["run/extents", "run/extents_products", "run/kernel_table", "run/plan", "threads/barrier", "threads/meeting"]
+CALLED += ["threads/parallel", "threads/watch"]
+
+
+@pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"{COMPILER} is not installed")
+@pytest.mark.slow("compiles all kernels twice, in 40 s of a core")
+def test_bfloat16_weights_give_the_bits_of_float32_weights_of_the_same_values(tmp_path):
+    common = [COMPILER, "-std=gnu11", "-O1", "-ffp-contract=off", "-fno-math-errno", f"-I{SOURCES}"]
+    words = ["-DWORDS=<simd/simd_scalar.h>", "-c", SOURCE]
+    commands = [
+        [*common, *words, "-DFORM=f32", "-o", tmp_path / "f32.o"],
+        [*common, *words, "-DFORM=bf16", "-DBFLOAT16", "-o", tmp_path / "bf16.o"],
+        [
+            *common, SOURCE, tmp_path / "f32.o", tmp_path / "bf16.o", *(SOURCES / f"{name}.c" for name in CALLED),
+            "-lm", "-o", tmp_path / "forms",
+        ],
+    ]  # fmt: skip
+    for command in commands:
+        subprocess.run([str(part) for part in command], check=True, timeout=600)
+    done = subprocess.run([tmp_path / "forms"], capture_output=True, text=True, timeout=120, check=False)
+    found = re.fullmatch(r"(\d+) numbers, (\d+) zeros, (\d+) different\n", done.stdout)
+    assert found and int(found[1]) > 10_000
+    assert int(found[3]) == 0, done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_body_counts_the_bytes_of_a_packed_weight_as_a_float():
+    """Packed weights are fs_weight in the bodies, read with w_load: v_load would read float32 in every form."""
+    packed = {"accumulate", "dense", "recurrent_block", "recurrent", "recurrent_backward", "recurrent_general_backward"}
+    for name in packed:
+        text = (SOURCES / "kernels" / f"{name}_inl.h").read_text(encoding="utf-8")
+        assert "fs_weight" in text, name
+        assert not re.search(r"const float \*(const \*)?w(_x|_h|_c|eights)?\b", text), name
+        assert not re.search(r"v_load\((s->)?w(_x|_h|_c)?\b", text), name
+    assert not re.search(r"\* 4 [<>]", (SOURCES / "run" / "plan.c").read_text(encoding="utf-8"))
