@@ -4,8 +4,11 @@
    where one has ended: no thread waits for another one, and no step is spent on a row that has ended. What a row gives
    has the same bits whoever is in the batch, since every kernel's rows have. */
 #include "decode/worker.h"
+#include "run/extents.h"
+#include "threads/clock.h"
 #include "threads/parallel.h"
 #include "threads/stress.h"
+#include "threads/turns.h"
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -269,17 +272,47 @@ static void team_body(void *context, int thread, int threads)
     fs_team_end(run->team);
 }
 
+/* Multiply-adds of a program for all the rows that it was made for. */
+static double work_of(const fs_rows_program *program, const fs_rows_worker *worker)
+{
+    double work = 0;
+    for (int64_t i = 0; i < program->step_count; i++) {
+        fs_extent extent;
+        fs_extent_of(worker->steps[i].op, worker->steps[i].args, 1, &extent);
+        work += (double)extent.rows * extent.row_work;
+    }
+    return work;
+}
+
+/* Multiply-adds of the whole call, where each sentence goes to its full length. */
+static double work_of_call(const fs_decoding *d)
+{
+    double tokens = (double)(d->rows * (d->width ? d->width : 1) * d->max_length);
+    double of_token = work_of(&d->step, d->workers) / (double)d->capacity;
+    if (d->sliding)
+        of_token += work_of(&d->sliding->first, d->sliding->workers);
+    return tokens * of_token;
+}
+
 int fs_decode(fs_decoding *decoding)
 {
     fs_decoding_run run = {.d = decoding};
     fs_team team = {0};
     fs_watch_begin(&run.watch);
     /* Where the step is run by others, only what comes before it is a team's work. */
-    if (decoding->step_threads > 1 && (decoding->run == NULL || decoding->sliding)) {
-        run.team = &team;
-        fs_watch_region(&run.watch, (int)decoding->step_threads, team_body, &run);
-    } else {
-        fs_watch_region(&run.watch, (int)decoding->worker_count, worker_body, &run);
+    int in_team = decoding->step_threads > 1 && (decoding->run == NULL || decoding->sliding);
+    int threads = (int)(in_team ? decoding->step_threads : decoding->worker_count);
+    /* What a step in Python has to do nobody knows here. */
+    int may_take_turns = threads > 1 && decoding->run == NULL;
+    int64_t began = may_take_turns ? fs_now_ns() : 0;
+    double work = may_take_turns ? work_of_call(decoding) : 0;
+    if (may_take_turns && fs_threads_take_turns(work, began)) {
+        in_team = may_take_turns = 0;
+        threads = 1; /* the first worker takes all sentences */
     }
+    run.team = in_team ? &team : NULL;
+    fs_watch_region(&run.watch, threads, in_team ? team_body : worker_body, &run);
+    if (may_take_turns)
+        fs_note_region(work, began);
     return run.status;
 }
