@@ -46,7 +46,8 @@ EXTENSION_FLAGS = ["-O2", "-g0", "-std=gnu11", "-fPIC", "-DNPY_NO_DEPRECATED_API
 
 NATIVE = "fastseq.native._native"
 EXTENSIONS = [
-    NATIVE, "fastseq.native._call", "fastseq.native._kept", "fastseq.streaming._stream", "fastseq.decoding._decode"
+    NATIVE, "fastseq.native._call", "fastseq.native._kept", "fastseq.native._program", "fastseq.streaming._stream",
+    "fastseq.decoding._decode",
 ]  # fmt: skip
 # What tests/sanitizers/run.sh asks for, in FASTSEQ_TEST_BUILD, by comma; a build for people has none of it.
 TEST_BUILDS = {

@@ -1,4 +1,7 @@
-"""The whole call with one plain array: what stands around a kernel that takes less than a microsecond."""
+"""The whole call of a row, and predict: what stands around a kernel that takes less than a microsecond."""
+
+import sys
+import warnings
 
 import numpy as np
 
@@ -59,3 +62,58 @@ class ManyShapes:
     def time_60_calls(self):
         for x in self.inputs:
             self.model(x)
+
+
+class _Identity(layers.Layer):
+    def call(self, inputs):
+        return inputs
+
+
+ROWS = {
+    "Dense(4)": (lambda: models.Sequential([layers.Input((8,)), layers.Dense(4)]), (1, 8)),
+    "LSTM(8)": (lambda: models.Sequential([layers.Input((5, 8)), layers.LSTM(8)]), (1, 5, 8)),
+    "Dense(4), a Python layer": (
+        lambda: models.Sequential([layers.Input((8,)), layers.Dense(4), _Identity()]),
+        (1, 8),
+    ),
+    "40 of Dense(8)": (lambda: models.Sequential([layers.Input((8,)), *(layers.Dense(8) for _ in range(40))]), (1, 8)),
+}
+CALLS = {
+    "model(x)": lambda model, x, mask: lambda: model(x),
+    "training=False": lambda model, x, mask: lambda: model(x, training=False),
+    "training=True": lambda model, x, mask: lambda: model(x, training=True),
+    "mask=": lambda model, x, mask: lambda: model(x, mask=mask),
+    "inputs=": lambda model, x, mask: lambda: model(inputs=x),
+    "predict": lambda model, x, mask: lambda: model.predict(x, verbose=0),
+    "predict_on_batch": lambda model, x, mask: lambda: model.predict_on_batch(x),
+}
+
+
+class OneRow:
+    """The ways of calling a model for a row. `python_calls`: how many Python functions that runs."""
+
+    params = [list(ROWS), list(CALLS)]
+    param_names = ["model", "call"]
+
+    def setup(self, name, way):
+        make, shape = ROWS[name]
+        model, x = make(), np.random.default_rng(0).standard_normal(shape).astype("f")
+        self.call = CALLS[way](model, x, np.ones(shape[:-1], bool))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of masks that end at a layer
+            self.call()
+
+    def time_call(self, name, way):
+        self.call()
+
+    def track_python_calls(self, name, way):
+        count = -2  # the lambda, and the end of the profile
+
+        def note(frame, event, _):
+            nonlocal count
+            count += event in ("call", "c_call")
+
+        sys.setprofile(note)
+        self.call()
+        sys.setprofile(None)
+        return count

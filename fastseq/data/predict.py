@@ -8,7 +8,7 @@ import numpy as np
 
 from fastseq import requirements
 from fastseq.layers.inference import plain, run
-from fastseq.layers.walk import all_layers
+from fastseq.layers.walk import has_python, known_layers
 from fastseq.native.kept_states import apart_each
 from fastseq.tensors import arrays, nest
 
@@ -30,6 +30,8 @@ def predict(model, x, batch_size, verbose, steps, callbacks):
             raise ValueError(f"batch_size is a positive integer or None, got {batch_size!r}.")
     if steps is not None and (isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 1):
         raise ValueError(f"steps is a positive integer or None, got {steps!r}.")
+    if steps is None and verbose != 2 and _is_one_batch(model, x, batch_size):
+        return plain(run(model, x))
     source = _source(model, x, batch_size, steps)
     progress = _Progress(model.name, source.count, verbose)
     gathered = _Gathered(source.rows)
@@ -46,6 +48,19 @@ def predict(model, x, batch_size, verbose, steps, callbacks):
     if done == 0:
         raise ValueError(f"Model '{model.name}': predict got no batch at all.")
     return gathered.result()
+
+
+def _is_one_batch(model, x, batch_size):
+    """True for arrays of so few rows that they are one batch, whatever the model is made of."""
+    leaves = (x,) if type(x) is np.ndarray else nest.flatten(x)
+    if not leaves or any(type(leaf) is not np.ndarray or leaf.ndim == 0 for leaf in leaves):
+        return False
+    rows = len(leaves[0])
+    if len(leaves) > 1 and any(len(leaf) != rows for leaf in leaves):
+        return False
+    if _is_stateful(model):
+        return rows == (batch_size or _stateful_batch_size(model))
+    return rows <= (batch_size or _KERAS_BATCH_SIZE)
 
 
 # ---- where batches come from -----------------------------------------------------------------------------------------
@@ -164,14 +179,19 @@ def _is_stateful(model):
     return bool(getattr(model, "stateful", False))
 
 
+def _stateful_batch_size(model):
+    """The rows of a batch of a stateful model: those of its inputs, where it says them."""
+    sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", []) if tensor.shape}
+    sizes.discard(None)
+    return sizes.pop() if len(sizes) == 1 else _KERAS_BATCH_SIZE
+
+
 def _automatic_batch_size(model, leaves, steps):
     """Rows per batch where the caller does not say."""
     if _is_stateful(model):
-        sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", []) if tensor.shape}
-        sizes.discard(None)
-        return sizes.pop() if len(sizes) == 1 else _KERAS_BATCH_SIZE
+        return _stateful_batch_size(model)
     # The result of a layer in Python may depend on what else is in the batch.
-    if steps is not None or model._is_python or any(layer._is_python for layer in all_layers(model)):
+    if steps is not None or has_python(model):
         return _KERAS_BATCH_SIZE
     return int(np.clip(_CHUNK_VALUES // max(_values_per_row(model, leaves), 1), _KERAS_BATCH_SIZE, _MOST_ROWS))
 
@@ -180,7 +200,7 @@ def _values_per_row(model, leaves):
     """About how many values one row makes in all layers together."""
     steps = max((leaf.shape[1] for leaf in leaves if leaf.ndim > 1), default=1)
     total = sum(int(np.prod(leaf.shape[1:], dtype=np.int64)) for leaf in leaves)
-    for layer in all_layers(model):
+    for layer in known_layers(model):
         for node in layer._inbound_nodes[:1]:
             for tensor in node.output_tensors:
                 total += int(np.prod([steps if size is None else size for size in tensor.shape[1:]], dtype=np.int64))

@@ -6,8 +6,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 
-from fastseq.native._call cimport NativeProgram, Spec
 from fastseq.native._native cimport FS_DECODING_NO_CHOICE, FS_DECODING_NO_MEMORY, FS_DECODING_STEP_FAILED, FS_DECODING_STOPPED, Segment, Workspace, decode, fs_carried, fs_decoding, fs_failure, fs_passed, fs_rows_program, fs_rows_worker, fs_scaled, fs_sliding, fs_step, interruption
+from fastseq.native._program cimport NativeProgram, PythonStep
 
 cnp.import_array()
 
@@ -23,16 +23,10 @@ cdef class MixedStep:
     cdef int run(self, fs_failure *failure) except -1:
         cdef Segment segment
         cdef int status
-        cdef Spec *spec
-        cdef int i
         cdef Py_ssize_t index
-        arrays = []
-        for i in range(self.program.input_count + self.program.output_count):
-            spec = self.program.specs + i
-            arrays.append(cnp.PyArray_SimpleNewFromData(spec.ndim, spec.dims, spec.type_number, self.workspace.data[i]))
         for index in range(len(self.program.segments)):
             if self.program.segments[index] is None:
-                self.program._run_python(self.program.plan[index], self.workspace.arena, arrays)
+                (<PythonStep> self.program.python_steps[index]).run(self.workspace)
             else:
                 segment = self.program.segments[index]
                 status = self.workspace.run(segment, index, self.threads, failure)

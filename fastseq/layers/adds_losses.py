@@ -8,6 +8,7 @@ class AddsLosses:
     """Mixed into `Layer`."""
 
     _added_losses = ()  # by the last call; see added_losses.py
+    _forgotten = None  # the news at which all layers in this one had none
 
     @property
     def losses(self):

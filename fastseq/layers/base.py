@@ -92,9 +92,9 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         with building.lock:
             if self.built:
                 return
-            before = self._variables[:]
-            building.under_way.append(self)
+            before, outer = self._variables[:], len(building.under_way)
             try:
+                building.under_way.append(self)
                 self._build_for(shapes)
                 self._after_build()
             except BaseException:
@@ -103,7 +103,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
                 self.built = False
                 raise
             finally:
-                building.under_way.pop()
+                del building.under_way[outer:]
 
     def _build_for(self, shapes):
         names = [n for n in inspect.signature(self.build).parameters if n.endswith("_shape")]
@@ -147,17 +147,26 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     def _call_any(self, *args, **kwargs):
         """`__call__` (of _call.PlainCall) for what it does not find a program for at once."""
-        if not kwargs and len(args) == 1 and not self._is_python and self._plain_argument is not None:
+        way = self._way_of(args, kwargs)
+        if way is not None and not kwargs:
             # An array of the right dtype needs no binding and no conversion.
-            if binding.is_ready(args[0], self._argument_dtypes(self._plain_argument)):
-                return self._programs.run(self, {self._plain_argument: args[0]}, plain=True)
+            return self._programs.run(self, {self._plain_argument: args[0]}, way=way)
         arguments = binding.bind(self, args, kwargs)
         if is_symbolic(arguments):
             return self._call_symbolic(arguments)
         arguments = binding.convert(self, arguments)
         if self._is_python:
             return python_calls.run_python(self, arguments)
-        return self._programs.run(self, arguments)
+        return self._programs.run(self, arguments, way=way)
+
+    def _way_of(self, args, kwargs):
+        """The number of the short way (_call.pyx) that such a call may take once its program is there, or None."""
+        if self._is_python or self._plain_argument is None:
+            return None
+        way, x, mask = _call.way_of(self, args, kwargs)
+        if way is None or not binding.is_ready(x, self._argument_dtypes(self._plain_argument)):
+            return None
+        return way if mask is None or mask.dtype == bool else None
 
     @all_or_nothing
     def call(self, *args, **kwargs):

@@ -1,5 +1,7 @@
 """Layers that are Python: their `call` on arrays, alone and as a step of a program, and their masks."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from fastseq.layers.binding import check_input_spec, convert, fill_masks_and_training, tensor_shapes
@@ -10,8 +12,14 @@ from fastseq.program.python_losses import PythonLosses, checked_gradients
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, mask_rules, nest
 
+# The dtypes of results that stay as they are.
+_KEPT = frozenset(map(np.dtype, ("float32", "int32", "bool")))
+
 
 def _checked_results(layer, results):
+    if type(results) is np.ndarray and results.dtype in _KEPT and results.flags.carray:
+        return results
+
     def check(result):
         array = np.asarray(result)
         if array.dtype.kind not in "fiub":
@@ -21,16 +29,19 @@ def _checked_results(layer, results):
     return nest.map_structure(check, results)
 
 
+class _Outer(NamedTuple):
+    """What an eager call has of a program in the making."""
+
+    training: object
+    mask_rules: object
+
+
 def run_python(layer, arguments):
     """Eager call of a layer that defines call()."""
     check_input_spec(layer, next(iter(arguments.values())))
     layer._build_once(tensor_shapes(arguments, layer))
 
-    class Outer:
-        training = current_training()
-        mask_rules = mask_rules.NEWEST
-
-    arguments, previous = fill_masks_and_training(layer, Outer, arguments)
+    arguments, previous = fill_masks_and_training(layer, _Outer(current_training(), mask_rules.NEWEST), arguments)
     with added_losses.collecting(layer) as added:
         results = _checked_results(layer, with_training(arguments.get("training"), layer.call, **arguments))
         penalties = layer._penalties_of(nest.flatten(results))
@@ -45,17 +56,12 @@ def run_python(layer, arguments):
 
 def emit_python(layer, p, arguments):
     """One step that calls `layer.call` with arrays. The results' shapes and dtypes come from a call on zeros."""
-    names = list(arguments)
-    flat = nest.flatten(list(arguments.values()))
-    slots = [leaf for leaf in flat if isinstance(leaf, Slot)]
-    structure = list(arguments.values())
+    slots = [leaf for leaf in nest.flatten(list(arguments.values())) if isinstance(leaf, Slot)]
+    filled = _filler(arguments)
 
     def call(*values):
-        values = iter(values)
-        filled = nest.map_structure(lambda t: next(values) if isinstance(t, Slot) else t, structure)
-        filled = dict(zip(names, filled))
-        with added_losses.collecting(layer):
-            return _checked_results(layer, with_training(filled.get("training"), layer.call, **filled))
+        found = filled(values)
+        return _checked_results(layer, with_training(found.get("training"), layer.call, **found))
 
     with added_losses.dropping() as added:
         example = undone(call, *[np.zeros(slot.shape, slot.dtype) for slot in slots])
@@ -67,6 +73,25 @@ def emit_python(layer, p, arguments):
     backward = _backward_step(layer, slots, weights) if has_backward else None
     outputs = p.python(layer.name, losses.guarded(call), slots, nest.flatten(example), backward, weights)
     return nest.pack_like(example, outputs)
+
+
+def _filler(arguments):
+    """A function from arrays, in the order of the Slots in `arguments`, to a new dict of the arguments with them."""
+    names = [name for name, value in arguments.items() if isinstance(value, Slot)]
+    others = {name: value for name, value in arguments.items() if name not in names}
+    if not others and len(names) == 1:
+        return lambda values: {names[0]: values[0]}
+    if not any(nest.is_nested(value) for value in others.values()):
+        return lambda values: {**others, **dict(zip(names, values))}
+
+    def fill(values):
+        values = iter(values)
+        return {
+            name: nest.map_structure(lambda leaf: next(values) if isinstance(leaf, Slot) else leaf, value)
+            for name, value in arguments.items()
+        }
+
+    return fill
 
 
 def _backward_step(layer, slots, weights):

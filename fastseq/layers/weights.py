@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
+from fastseq.layers import walk
 from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.naming import auto_name
 from fastseq.tensors.variable import Variable
@@ -15,6 +16,8 @@ changes = [0]  # how often an attribute of a built layer was set: what a trainin
 
 class HoldsWeights:
     """Mixed into `Layer`. What it finds in attributes and is of this class is a layer inside."""
+
+    _walked = None  # what walk.py remembers
 
     def __new__(cls, *args, **kwargs):
         layer = super().__new__(cls)
@@ -54,13 +57,17 @@ class HoldsWeights:
         if key[0] != "_" and key not in _NOT_TRACED and self.__dict__.get("built") and self._traced_attributes:
             value = self._changed_attribute(key, value)
         # Layers held in attributes, or in lists and dicts in attributes, are sublayers: their weights are ours.
+        others = key in ("built", "stateful")  # a Sequential is not `built` any more once it gets or loses a layer
         if key != "_inbound_nodes" and not isinstance(value, (np.ndarray, str)):
             found = [leaf for leaf in nest.flatten(value) if isinstance(leaf, HoldsWeights)]
             if found:
                 self._children[key] = found
-            else:
-                self._children.pop(key, None)
+                others = True
+            elif self._children.pop(key, None) is not None:
+                others = True
         object.__setattr__(self, key, value)
+        if others:
+            walk.structure_changed()
 
     def _changed_attribute(self, key, value):
         """`value` as the attribute gets it in a built layer, whose programs are then made anew.

@@ -5,7 +5,7 @@ import inspect
 from fastseq.data import predict as prediction
 from fastseq.layers import inference
 from fastseq.layers.base import Layer
-from fastseq.layers.walk import all_layers
+from fastseq.layers.walk import all_layers, keeps_states
 from fastseq.models import warming
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
@@ -89,7 +89,7 @@ class Model(Trainable, Layer):
     @property
     def stateful(self):
         """True where a layer, at any depth, keeps states between calls."""
-        return any(getattr(layer, "stateful", False) for layer in all_layers(self))
+        return keeps_states(self)
 
     @all_or_nothing
     def reset_states(self):

@@ -3,7 +3,9 @@
 import importlib.machinery
 import platform
 
-EXTENSIONS = ("native._native", "native._kept", "native._call", "streaming._stream", "decoding._decode")
+EXTENSIONS = (
+    "native._native", "native._kept", "native._program", "native._call", "streaming._stream", "decoding._decode",
+)  # fmt: skip
 WHAT_TO_DO = "run `pip install -e .`, or start Python somewhere else"
 
 

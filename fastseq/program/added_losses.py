@@ -21,8 +21,15 @@ from fastseq.errors import UnsupportedError
 from fastseq.program.slots import Slot
 from fastseq.tensors import nest
 
-_calls = threading.local()  # .added: weak reference to the `Added` of the call that a thread is in
+
+class _Calls(threading.local):
+    added = None  # weak reference to the `Added` of the call that a thread is in
+
+
+_calls = _Calls()
 _outside = 0  # how many losses were added outside of all calls
+# Another one whenever a layer got losses, or layers came into another: since then calls have something to forget.
+_news = object()
 
 
 def outside():
@@ -127,24 +134,28 @@ def current():
 
     It is held by the call alone: where an interrupt comes just before the call could say that it ended, it is gone too.
     """
-    reference = getattr(_calls, "added", None)
+    reference = _calls.added
     return None if reference is None else reference()
 
 
 class collecting:
     """Around a call of `layer`: gives the `Added` of the outermost call of this thread, which may be this one."""
 
+    __slots__ = ("_added", "_layer", "_outermost")
+
     def __init__(self, layer):
         self._layer = layer
 
     def __enter__(self):
-        self._added = current()
-        self._outermost = self._added is None
-        if self._outermost:
-            forget(self._layer)
-            self._added = Added()
-            _calls.added = weakref.ref(self._added)
-        return self._added
+        added = current()
+        self._outermost = added is None
+        if added is None:
+            if self._layer._forgotten is not _news:
+                forget(self._layer)
+            added = Added()
+            _calls.added = weakref.ref(added)
+        self._added = added
+        return added
 
     def __exit__(self, kind, *_):
         if self._outermost:
@@ -161,7 +172,7 @@ class dropping:
     """Around a call on zeros that only tells shapes; gives the `Added` that is dropped."""
 
     def __enter__(self):
-        self._outer, self._added = getattr(_calls, "added", None), Added()
+        self._outer, self._added = _calls.added, Added()
         _calls.added = weakref.ref(self._added)
         return self._added
 
@@ -170,14 +181,24 @@ class dropping:
 
 
 def forget(layer):
-    """Clears what `layer` and all layers in it had from calls."""
+    """Clears what `layer` and all layers in it had from calls:"""
+    news = _news  # before the walk: what comes while it goes on is for the next one
     for part in _flattened(layer):
         if part._added_losses:
             _hold(part, ())
+    object.__setattr__(layer, "_forgotten", news)
+
+
+def look_again():
+    """After a change of which layers are in which: the next calls look for losses that are to be forgotten."""
+    global _news
+    _news = object()
 
 
 def _hold(layer, losses):
     object.__setattr__(layer, "_added_losses", losses)  # past Layer's own, which looks for layers
+    if losses:
+        look_again()
 
 
 def add(layer, loss):

@@ -23,11 +23,11 @@ class ProgramCache(_call.PlainPrograms):
     def clear(self):
         self.forget()
 
-    def run(self, layer, arguments, masks_only=False, plain=False):
+    def run(self, layer, arguments, masks_only=False, way=None):
         """Results of `layer` for bound, converted call arguments; a result's mask rides on it (arrays.MaskedArray).
 
-        plain: the arguments are what a call with one plain array alone makes of it, so that the next such call may
-        take the short way (_call.pyx).
+        way: None, or the number of the way in which a call of one plain array made these arguments, so that the next
+        such call may take the short way (_call.pyx).
         """
         found, key = self._key(arguments, masks_only)
         entry = self._entry(key, layer, arguments, masks_only)
@@ -35,8 +35,8 @@ class ProgramCache(_call.PlainPrograms):
         if entry.program is None:
             return structure
         program, penalized = entry.program, entry.program.penalties
-        if plain and current_training() is None and with_masks is None and not penalized and _is_flat(structure):
-            self.keep(key, entry, None if structure is None else type(structure))
+        if way is not None and not penalized and _is_flat(structure):
+            self.keep(key, entry, way, None if structure is None else type(structure), arrays.with_mask)
         if program.has_python or penalized or self._outside != added_losses.outside():
             results = self._run_collecting(layer, program, found)
         else:
@@ -54,6 +54,11 @@ class ProgramCache(_call.PlainPrograms):
             results = program.run(found)
             added.note_penalties(program.penalties, results[program.wanted_count :])
         return results
+
+    def run_with_python(self, layer, program, x, mask):
+        """The short way of a call whose program has Python steps: what they add to the loss is the call's."""
+        with added_losses.collecting(layer):
+            return program.run_plain(x, mask)
 
     def program(self, layer, arguments):
         """The Program for such arguments."""

@@ -10,14 +10,14 @@ from collections import Counter, OrderedDict
 
 import numpy as np
 
-from fastseq.native import _call, _native, runtime
+from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program.slots import Slot
 from fastseq.program.steps import slots_of
 from fastseq.tensors import nest
 
 
-class Program(_call.NativeProgram):
+class Program(_program.NativeProgram):
     """Native steps and Python steps in order, for fixed shapes; `run(inputs, results=None)` is NativeProgram's.
 
     inputs, outputs: Slots; the inputs are all that `Builder.input` gave, in that order. keeps: whether a run changes
@@ -34,7 +34,8 @@ class Program(_call.NativeProgram):
         self.has_python = any(step["op"] is None for step in self.steps)
         arena_size = self._place_arena()
         arrays = [(slot.shape, np.dtype(slot.dtype).num) for slot in (*inputs, *self.outputs)]
-        self._prepare(self._make_segments(), arena_size, arrays, len(inputs), builder.kept_arrays() if keeps else None)
+        kept = builder.kept_arrays() if keeps else None
+        self._prepare(*self._make_segments(), arena_size, arrays, len(inputs), kept)
 
     def _bind_outputs(self, builder, outputs):
         """Results are written straight into the arrays that the caller gets; what cannot be is copied at the end."""
@@ -84,13 +85,15 @@ class Program(_call.NativeProgram):
         return (-1, buffer.offset + slot.offset) if buffer.kind == "arena" else (buffer.number, slot.offset)
 
     def _make_segments(self):
-        """Runs of native steps become `_native.Segment`s; a Python step stands between them as None."""
-        self.plan = []  # (first step, or the Python step) beside each segment
-        segments, run = [], []
+        """A list of `_native.Segment`s of native steps, None for a Python step between them; and beside it a list of
+        `_program.PythonStep`s, None for the segments."""
+        self.plan = []  # the steps, or the Python step, of each segment
+        segments, python_steps, run = [], [], []
 
         def close(last_count=0):
             if run:
                 segments.append(_native.Segment([encoded for _, encoded in run], last_count, self._together))
+                python_steps.append(None)
                 self.plan.append([step for step, _ in run])
                 run.clear()
 
@@ -98,6 +101,7 @@ class Program(_call.NativeProgram):
             if step["op"] is None:
                 close()
                 segments.append(None)
+                python_steps.append(self._python_step(step))
                 self.plan.append(step)
                 continue
             number, _, known = OPERATIONS[step["op"]]
@@ -107,30 +111,18 @@ class Program(_call.NativeProgram):
                 fields.append((kind, offset, self._pointer(value) if isinstance(value, Slot) else value))
             run.append((step, (number, int(step["with_next"]), fields)))
         close(self._last_count)
-        return segments
+        return segments, python_steps
+
+    def _python_step(self, step):
+        ends = [
+            [(self._pointer(slot), slot.shape, np.dtype(slot.dtype).num) for slot in step[name]]
+            for name in ("inputs", "outputs")
+        ]
+        return _program.PythonStep(step["name"], step["function"], nest.flatten, *ends)
 
     def _failure(self, segment, step, position, value):
         """The exception for a native step that stopped."""
         return self.plan[segment][step]["failure"](position, value)
-
-    def _run_python(self, step, arena, bound):
-        def view(slot):
-            nbytes = slot.size * slot.itemsize
-            if slot.buffer.kind == "arena":
-                memory = arena[slot.buffer.offset + slot.offset :][:nbytes]
-            else:
-                whole = slot.buffer.array if slot.buffer.kind == "constant" else bound[slot.buffer.number]
-                memory = np.ravel(whole).view(np.uint8)[slot.offset :][:nbytes]
-            return memory.view(slot.dtype).reshape(slot.shape)
-
-        # The function gets copies: what it keeps must not change under it with the next run.
-        found = nest.flatten(step["function"](*[view(slot).copy() for slot in step["inputs"]]))
-        for slot, array in zip(step["outputs"], found):
-            if array.shape != slot.shape:
-                raise ValueError(
-                    f"Layer '{step['name']}': call() returned shape {array.shape}, on zeros it was {slot.shape}."
-                )
-            view(slot)[...] = array
 
     def describe(self):
         """Rows (layer name, kernel, note) of what runs, in order."""

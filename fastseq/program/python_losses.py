@@ -22,9 +22,10 @@ class PythonLosses:
         """`function`, the step's, which raises UnsupportedError where it adds a loss that would count wrongly."""
 
         def run(*arrays):
-            # None where the program runs outside of calls: the timesteps of streams, in which nothing is trained.
             added = added_losses.current()
-            added = added_losses.Added() if added is None else added
+            if added is None:  # outside of calls: in the timesteps of streams, where nothing is trained
+                with added_losses.collecting(self.layer):
+                    return function(*arrays)
             before = len(added)
             results = function(*arrays)
             if len(added) > before:

@@ -9,9 +9,9 @@ from cpython.object cimport PyObject
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from fastseq.native._call cimport NativeProgram
 from fastseq.native._kept cimport Scope, begin, check_signals, fail, leave
 from fastseq.native._native cimport Segment, Workspace, fs_failure, isa_now, threads_now
+from fastseq.native._program cimport NativeProgram
 
 cnp.import_array()
 

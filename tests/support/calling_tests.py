@@ -1,5 +1,7 @@
 """What the tests of the short way of a call share (fastseq/native/_call.pyx)."""
 
+import sys
+
 import numpy as np
 
 from fastseq import layers, models
@@ -16,6 +18,23 @@ def count_long_way(monkeypatch):
 
     monkeypatch.setattr(layers.Layer, "_call_any", counted)
     return seen
+
+
+def python_calls(function):
+    """How many Python functions start while `function()` runs, itself not counted."""
+    count = -1
+
+    def note(frame, event, _):
+        nonlocal count
+        count += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count
 
 
 def values(shape, seed=0):
