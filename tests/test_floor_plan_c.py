@@ -19,7 +19,7 @@ FLOORS = [
     ("run",),
     ("decode",),
 ]
-MOST_LINES = 400
+MOST_LINES, MOST_COLUMNS = 400, 120
 MOST_LINES_OF_A_FUNCTION = 60
 
 
@@ -117,6 +117,7 @@ def test_an_instruction_set_is_words_bodies_and_table(graph):
 def test_files_and_functions_stay_small():
     texts = {name: path.read_text(encoding="utf-8") for name, path in FILES.items()}
     assert [name for name, text in texts.items() if len(text.splitlines()) > MOST_LINES] == []
+    assert [name for name, text in texts.items() if max(map(len, text.splitlines())) > MOST_COLUMNS] == []
     found = [(name, *function) for name, text in texts.items() for function in functions(text)]
     assert len(found) > 300
     assert [one for one in found if one[2] > MOST_LINES_OF_A_FUNCTION] == []

@@ -20,12 +20,12 @@ enum { FS_HYPER_RATE, FS_HYPER_DECAY, FS_HYPER_CLIP, FS_HYPER_UNSCALE, FS_HYPER_
 #define FS_GENERAL_SCRATCH 14
 #define FS_GENERAL_BACKWARD_SCRATCH 12
 
-/* Multiply-adds (about 5 us) from which on a thread is worth its part of a region: starting one costs 0.4 us when its
+/* Multiply-adds (5 to 10 us) from which on a thread is worth its part of a region: starting one costs 0.4 us when its
    threads are awake, more when they sleep, and a scheduling quantum when another process has their core. */
 #define FS_MIN_WORK_PER_THREAD 600000
 
-/* A cell: its gates, the panels of units that stay together in its kernel, and what a traced step keeps for the backward
-   op: vectors of each panel, or rows of H in recurrent_general. */
+/* A cell: its gates, the panels of units that stay together in its kernel, and what a traced step keeps for the
+   backward op: vectors of each panel, or rows of H in recurrent_general. */
 #define FS_CELL_SIZES(X)                                                                                               \
     X(LSTM, 4, 1, 5, 5)                                                                                                \
     X(GRU, 3, 1, 4, 4)                                                                                                 \

@@ -1,5 +1,5 @@
-/* Beam search: at every step each hypothesis that goes on offers its best tokens, each that has ended itself, and the
-   best `width` of all stay. The rows of those that go on are gathered anew from the rows of their parents. */
+/* Beam search. At every step a hypothesis that goes on offers its best tokens, and one that has ended offers itself;
+   the best `width` of all offers stay. The rows of those that go on are gathered from the rows of their parents. */
 #include "decode/worker.h"
 #include <math.h>
 #include <string.h>

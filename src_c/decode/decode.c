@@ -1,8 +1,8 @@
 /* Decoding: the model's step, choices, ends and states of all rows in one call.
 
-   Rows do not depend on each other, so each thread decodes a batch of rows of its own and takes the next one that waits
-   where one has ended: no thread waits for another one, and no step is spent on a row that has ended. What a row gives
-   has the same bits whoever is in the batch, since every kernel's rows have. */
+   Rows do not depend on each other, so each thread decodes a batch of rows of its own and takes the next row that waits
+   where one has ended: no thread waits for another one, and no step is spent on a row that has ended. A row has the
+   same bits whatever other rows are in the batch, as in every kernel. */
 #include "decode/worker.h"
 #include "run/extents.h"
 #include "threads/clock.h"
@@ -139,7 +139,7 @@ static void swap_states(fs_worker *w)
         }
 }
 
-/* Row and group have the same number here; the last one takes the place of one that has ended. */
+/* Without a beam a row and its group have the same number. The last row takes the place of one that has ended. */
 static void advance_rows(fs_worker *w)
 {
     const fs_decoding *d = w->d;

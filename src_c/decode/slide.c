@@ -1,8 +1,8 @@
-/* A model that reads the last tokens each time, token after token: every window begins at another token, from zero
-   states, so each costs as many timesteps as it is long. But the windows that are under way all read the same token
-   next. They advance together, a row each: `window` rows and one timestep in place of one row and `window` timesteps,
-   the same work at more speed, with the same bits (two LSTMs of 128 units with attention over 40 tokens: 86 us a token,
-   not 144). */
+/* A model that reads the last `window` tokens for each new one. Every window begins one token later than the window
+   before it, from zero states, so it costs `window` timesteps. But all windows under way read the same token next, so
+   they advance together, a row each: `window` rows by one timestep, where one row would go `window` timesteps. That is
+   the same work, faster, with the same bits (two LSTMs of 128 units with attention over 40 tokens: 144 -> 86 us a
+   token). */
 #include "decode/slide.h"
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +74,7 @@ static char *timestep(const fs_slide *slide, int64_t passed, int64_t row, int64_
     return slide->histories[passed] + (row * slide->d->window + step) * slide->s->passed[passed].bytes;
 }
 
-/* The row whose window has just been read ends: the last one takes its place. */
+/* Ends the row whose window has just been read; the last row takes its place. */
 static void end_row(fs_slide *slide, int64_t row)
 {
     const fs_sliding *s = slide->s;

@@ -6,7 +6,7 @@
 
 /* FS_ROWS_<G>: rows whose sums of G vectors fit the registers beside the weights and a broadcast. With 32 registers, on
    AVX-512 and NEON, 24 sums do; with 16, on AVX2 and SSE2, 12: six rows of four vectors then take their k twice, two
-   vectors each time, since three rows of four would want a 17th register (AVX2, LSTM: 115 GFLOP/s, so 128). */
+   vectors each time, since three rows of four would want a 17th register (AVX2, LSTM: 115 -> 128 GFLOP/s). */
 #define FS_ROWS_4 6
 #if defined(__AVX512F__) || defined(__aarch64__)
 #define FS_REGISTERS 32
@@ -19,7 +19,7 @@
 #define FS_REGISTERS 16
 #define FS_ROWS_3 4
 #define FS_ROWS_4_ALONE 6
-/* Weights from beyond L2 are read once, by three rows (LSTM (32,20,1024,1024) on AVX2: 123 ms, so 98). */
+/* Weights from beyond L2 are read once, by three rows (LSTM (32,20,1024,1024) on AVX2: 123 -> 98 ms). */
 #define FS_ROWS_4_FAR 3
 #endif
 #define FS_MOST_ROWS 8 /* of any block */

@@ -234,10 +234,11 @@ FS_INLINE void fs_keep_state(const fs_run_state *s, int32_t row, int64_t unit, v
 #define FS_IS_SIGMOID(s) ((s)->a->recurrent_activation == FS_ACT_SIGMOID)
 #define FS_IS_USUAL(s) (FS_IS_TANH(s) && FS_IS_SIGMOID(s))
 
-/* A cell's tiles (or a phase's), from cell_sums(state, rows, block, acc, R, N) and its last part, cell_end(.., activation,
-   recurrent activation, traced). Where `usual` holds and there is no trace, cell_end is in line, with `act` and `rec`.
-   Everything else goes out of line and one by one: tiles that hold it all are most of the library, and of its build. The
-   sums go there through memory of their own (0.5% of a training step): `acc` itself must be in no memory. */
+/* A cell's tiles (or a phase's), from cell_sums(state, rows, block, acc, R, N) and its last part, cell_end(..,
+   activation, recurrent activation, traced). Where `usual` holds and there is no trace, cell_end is in line, with `act`
+   and `rec`. Everything else goes out of line and one by one: tiles that hold it all are most of the library, and of
+   its build. The sums go there through memory of their own (0.5% of a training step): `acc` itself must be in no
+   memory. */
 #define FS_CELL_TILES(cell, usual, act, rec, by_rows)                                                                  \
     static __attribute__((noinline)) void cell##_rest(const fs_run_state *s, const int32_t *rows, int64_t block,       \
                                                       fs_sums acc, int R, int N)                                       \

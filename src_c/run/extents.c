@@ -1,5 +1,11 @@
 /* How much work an operation is, and in how many independent rows: a function for each, products and recurrent layers
-   in extents_products.c. `row_work` counts in the time of one multiply-add of a product. */
+   in extents_products.c.
+
+   `row_work` counts in the time that a multiply-add of a product takes (0.017 ns: dense (64,256,256) on a core of Zen
+   4). The figures behind `measured` are such counts for an element, the best of 60 rounds of 0.4 ms over 16,384
+   elements in L2, with AVX-512; with AVX2 they are the same within 1.7 times, but where a second figure stands. A
+   factor is rounded, and where shapes or kinds differ it is one of the lower ones: a step that is thought too small
+   goes to one thread, which costs less than threads that are not worth their start. */
 #include "run/extents.h"
 #include "run/plan.h"
 
@@ -32,119 +38,131 @@ int64_t fs_weight_bytes(int op) { return divisions[op].w_bytes; }
 FS_EXTENT(embedding)
 {
     extent->rows = a->count;
-    extent->row_work = (double)a->width * 2;
+    extent->row_work = (double)a->width * 3; /* measured 3.5 */
 }
 
 FS_EXTENT(activation)
 {
     extent->rows = a->count;
-    extent->row_work = 20;
+    extent->row_work = 20; /* measured: relu 4, sigmoid 15, tanh 17, elu 38, gelu 39, mish 86 */
 }
 
 FS_EXTENT(activation_backward)
 {
     extent->rows = a->count;
-    extent->row_work = 20;
+    extent->row_work = 20; /* measured: relu 14, sigmoid 19, tanh 21, elu 24, gelu 60, mish 104 */
 }
 
 FS_EXTENT(row_activation)
 {
     extent->rows = a->outer;
-    extent->row_work = (double)(a->n * a->inner) * 30;
+    /* measured: softmax 27, log_softmax 30, each 62 where inner is 8; sparsemax, which sorts, 1500 */
+    extent->row_work = (double)(a->n * a->inner) * (a->kind == FS_ACT_SPARSEMAX ? 1500 : 30);
 }
 
 FS_EXTENT(row_activation_backward)
 {
     extent->rows = a->outer;
-    extent->row_work = (double)(a->n * a->inner) * 10;
+    /* measured: softmax 56, log_softmax 306 (AVX2: 228), sparsemax 2400 (2200) */
+    double element = a->kind == FS_ACT_SPARSEMAX ? 2000 : a->kind == FS_ACT_LOG_SOFTMAX ? 200 : 50;
+    extent->row_work = (double)(a->n * a->inner) * element;
 }
 
 FS_EXTENT(choice)
 {
     extent->rows = a->rows;
-    extent->row_work = (double)a->n * 30;
+    extent->row_work = (double)a->n * 30; /* measured: best 8, with log_probs 25, draw 29, top_k 78 */
 }
 
 FS_EXTENT(binary)
 {
     extent->rows = a->n0;
-    extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
+    extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 8; /* measured 8 */
 }
 
 FS_EXTENT(select)
 {
     extent->rows = a->n0;
-    extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
+    extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 36; /* measured 54, AVX2 36 */
 }
 
 FS_EXTENT(copy)
 {
     extent->rows = a->n0;
-    extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4;
+    extent->row_work = (double)(a->n1 * a->n2) * (double)(a->n3 * a->n4) * 4; /* measured 4, transposed 34 */
 }
 
 FS_EXTENT_OF(update, fs_update_args)
 {
     extent->rows = a->count;
-    extent->row_work = 20;
+    extent->row_work = 20; /* measured: sgd 8, adagrad, nadam, adam, rmsprop 16 to 17, adadelta 27 */
 }
 
 FS_EXTENT(sum_squares)
 {
     extent->rows = (a->count + FS_NORM_BLOCK - 1) / FS_NORM_BLOCK;
-    extent->row_work = FS_NORM_BLOCK;
+    extent->row_work = FS_NORM_BLOCK * 3.5; /* measured 3.6 */
 }
 
 /* Threads own columns of the table. */
 FS_EXTENT(embedding_backward)
 {
     extent->rows = fs_panels(a->width);
-    extent->row_work = (double)(a->count + a->rows) * 32;
+    extent->row_work = (double)(a->count + a->rows) * 45; /* measured: 256 ids of 64 rows 61, of 2048 rows 45 */
 }
 
 FS_EXTENT(reduce_sum)
 {
     extent->rows = a->k0 * a->k1 * fs_reduce_blocks(a);
-    extent->row_work = (double)(a->r0 * a->r1) * (double)a->r2;
+    extent->row_work = (double)(a->r0 * a->r1) * (double)a->r2 * 2; /* measured: over rows 3.4, last axis 2.3 */
     extent->row_work *= (double)(a->k2 < FS_REDUCE_BLOCK ? a->k2 : FS_REDUCE_BLOCK);
 }
 
 FS_EXTENT(loss)
 {
     extent->rows = (a->rows + FS_LOSS_BLOCK - 1) / FS_LOSS_BLOCK;
-    extent->row_work = (double)FS_LOSS_BLOCK * (double)(a->n + 8) * (a->kind <= FS_LOSS_HUBER ? 4 : 30);
+    /* measured for n + 8 values, n 1, 16, 256: squared 39, 46, 11; huber 40, 50, 16; categorical 44, 70, 60; binary 47,
+       86, 66 */
+    extent->row_work = (double)FS_LOSS_BLOCK * (double)(a->n + 8) * (a->kind <= FS_LOSS_HUBER ? 12 : 40);
 }
 
 FS_EXTENT(hits)
 {
     extent->rows = (a->rows + FS_LOSS_BLOCK - 1) / FS_LOSS_BLOCK;
-    extent->row_work = (double)FS_LOSS_BLOCK * (double)(a->n + 8) * 4;
+    extent->row_work = (double)FS_LOSS_BLOCK * (double)(a->n + 8) * 18; /* measured, n 1, 16, 256: 20, 43, 18 */
 }
 
 /* ---- on one thread: one row, whose work counts where a call may be interrupted ---- */
 
-FS_EXTENT(embedding_places) { extent->row_work = (double)a->count * 8; }
+FS_EXTENT(embedding_places) { extent->row_work = (double)a->count * 30; } /* measured 32 */
 
-FS_EXTENT(check_ids) { extent->row_work = (double)a->count; }
+FS_EXTENT(check_ids) { extent->row_work = (double)a->count * 29; } /* measured 29 */
 
-FS_EXTENT(one_hot) { extent->row_work = (double)a->count * (double)a->width; }
+FS_EXTENT(one_hot) { extent->row_work = (double)a->count * (double)a->width * 2.5; } /* measured 2.6 */
 
-FS_EXTENT(cast) { extent->row_work = (double)a->count * 2; }
+/* measured: 3 to 4, to bool 31 */
+FS_EXTENT(cast)
+{
+    int to_bool = a->kind == FS_CAST_I32_U8 || a->kind == FS_CAST_F32_U8;
+    extent->row_work = (double)a->count * (to_bool ? 30 : 3);
+}
 
-FS_EXTENT(affine) { extent->row_work = (double)a->count * 2; }
+FS_EXTENT(affine) { extent->row_work = (double)a->count * 4; } /* measured 4.2 */
 
-FS_EXTENT(masking) { extent->row_work = (double)a->rows * (double)a->width * 8; }
+FS_EXTENT(masking) { extent->row_work = (double)a->rows * (double)a->width * 6; } /* measured 6 */
 
-FS_EXTENT(mask_logic) { extent->row_work = (double)a->count * 2; }
+FS_EXTENT(mask_logic) { extent->row_work = (double)a->count * 50; } /* measured 52 to 63 */
 
-FS_EXTENT(random) { extent->row_work = (double)a->count * 100; }
+/* measured: keep 21, AVX2 440, whose compiler does not vectorize it; normal 1300 */
+FS_EXTENT(random) { extent->row_work = (double)a->count * (a->kind == FS_RANDOM_NORMAL ? 1200 : 20); }
 
-FS_EXTENT(normalize) { extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 20; }
+/* measured: 65, and 80 to 86 */
+FS_EXTENT(normalize) { extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 65; }
 
-FS_EXTENT(normalize_backward) { extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 20; }
+FS_EXTENT(normalize_backward) { extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 80; }
 
-FS_EXTENT(loss_weights) { extent->row_work = (double)a->rows * 2; }
+FS_EXTENT(loss_weights) { extent->row_work = (double)a->rows * 110; } /* measured 110 to 120 */
 
-FS_EXTENT(clip_scale) { extent->row_work = (double)a->count; }
+FS_EXTENT(clip_scale) { extent->row_work = (double)a->count * 45; } /* measured 44 to 47 */
 
-FS_EXTENT(column_sums) { extent->row_work = (double)a->count * (double)a->width; }
+FS_EXTENT(column_sums) { extent->row_work = (double)a->count * (double)a->width * 45; } /* measured 44 to 47 */

@@ -8,6 +8,7 @@ void fs_dense_extent(int op, const void *args, int threads, fs_extent *extent)
     const fs_dense_args *a = args;
     extent->rows = a->rows;
     extent->units = (fs_panels(a->units) + 3) / 4;
+    /* measured with one input, as in extents.c: linear 5, tanh 23, softmax 39 */
     extent->row_work = (double)(a->inputs + (a->softmax ? 40 : 16)) * (double)(fs_panels(a->units) * FS_PANEL);
     extent->by_units = a->rows < 4 * (int64_t)threads;
     extent->meets = extent->by_units && a->softmax;
@@ -26,19 +27,21 @@ FS_EXTENT(product_tn)
 FS_EXTENT(pack)
 {
     extent->rows = a->panels;
-    extent->row_work = (double)(a->rows * a->gates) * 64;
+    extent->row_work = (double)(a->rows * a->gates) * 64; /* measured for 16 units: 70, of a transposed matrix 570 */
 }
 
 FS_EXTENT(recurrent_general)
 {
     extent->rows = a->batch;
-    extent->row_work = (double)a->timesteps * (double)(a->inputs + a->units) * (double)a->units * 16;
+    /* measured for a weight of every gate: LSTM 13, SimpleRNN 4.6 */
+    extent->row_work = (double)a->timesteps * (double)(a->inputs + a->units) * (double)a->units * 13;
 }
 
 FS_EXTENT(recurrent_general_backward)
 {
     extent->rows = a->batch;
-    extent->row_work = (double)a->timesteps * (double)(a->units + 16) * (double)a->units * 8;
+    /* measured for a weight of every gate: LSTM 5.4, SimpleRNN 1.3 */
+    extent->row_work = (double)a->timesteps * (double)(a->units + 16) * (double)a->units * 5;
 }
 
 /* ---- recurrent layers ---- */

@@ -110,7 +110,8 @@ static void region_body(void *context, int thread, int threads)
     fs_leave_orphaned(region->watch);
 }
 
-/* Whether it did: not where threads take turns. Out of the way of steps on one thread. */
+/* Runs the region on several threads, and returns whether it did: not while threads take turns on their cores. Out of
+   line, so that steps on one thread do not pay for it. */
 static __attribute__((noinline)) int run_in_parallel(fs_region *region, int threads, double work)
 {
     int64_t began = fs_now_ns();
@@ -126,7 +127,8 @@ static __attribute__((noinline)) int run_in_parallel(fs_region *region, int thre
     return 1;
 }
 
-/* With the threads that the step might use, and so for no step that is too small for several. */
+/* Measures what a meeting costs, where that is due, with as many threads as the step might use; for a step that is too
+   small for several threads it measures nothing. */
 static void measure_meeting(const fs_extent *extent, int threads)
 {
     int most = fs_threads_for(extent, threads, FS_LEAST_MEETING_NS);
@@ -135,8 +137,8 @@ static void measure_meeting(const fs_extent *extent, int threads)
         fs_measure_meeting(most, now);
 }
 
-/* begun: whether `watch` is; else it begins with the first step that is watched (reading the floating-point mode takes
-   25 ns, a tenth of a small call). */
+/* begun: whether `watch` has begun; else it begins with the first step that is watched (reading the floating-point mode
+   takes 25 ns, a tenth of a small call). */
 static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t count, int threads,
                                                            fs_watch *watch, int begun, int polls, fs_failure *failure)
 {

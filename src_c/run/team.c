@@ -24,12 +24,13 @@ static void run_share(fs_team *team, int64_t number, const fs_extent *extent, in
         fs_note_failure(&team->outcome, number, &failure);
 }
 
-/* Every thread of the team walks the same way through the steps; thread 0 does alone what is too small to be shared.
-   All have to decide alike which steps are: where one shares a step that the other one does not, it waits for ever. So
-   they decide by the steps, by their number, and by what the team says, and by nothing that changes meanwhile.
+/* Every thread of the team walks through all steps. A step that is large enough is shared; thread 0 does the others
+   alone. All threads have to decide alike which steps are shared, because a thread that shares a step which another one
+   does not share waits for ever. So they decide by the steps, by the number of threads and by what the team says, none
+   of which changes while they walk.
 
-   Once a step has failed no later one is run, but the meetings are kept. Its own share each does do: whoever comes late
-   may find that the step has failed already, while others wait for him inside it. */
+   Once a step has failed the threads run no later one, but they still meet. In the step that failed every thread does
+   its share, also one that comes late and sees that the step has failed: others may wait for it inside that step. */
 static void run_steps(fs_team *team, int thread, int threads)
 {
     int shared_before = 0;
@@ -55,7 +56,7 @@ static void run_steps(fs_team *team, int thread, int threads)
     fs_barrier_wait(&team->barrier);
 }
 
-/* Before a meeting, by the thread that speaks for the team. */
+/* Thread 0 calls it before a meeting: what the team runs next. */
 static void say(fs_team *team, const fs_step *steps, int64_t count, fs_failure *failure)
 {
     team->steps = steps;
@@ -105,7 +106,7 @@ static void together(void *context, int thread, int threads)
     run_steps(team, thread, threads);
 }
 
-/* What of a program its threads would share. */
+/* The steps of a program that its threads would share. */
 typedef struct {
     int shared;
     double own; /* multiply-adds of those steps */
@@ -116,8 +117,8 @@ static int pays(const fs_pay *pay, double work)
     return pay->shared > 1 && pay->own >= FS_MIN_WORK_TOGETHER && work < FS_WATCHED_WORK;
 }
 
-/* Whether one region for all steps pays: several steps are to be shared, and none takes so long that it should be
-   watched. Where `best` is given it is what would be shared if a meeting cost the least that it can. */
+/* Whether one region for all steps pays: several steps are to be shared, and all steps together are too short to be
+   watched. `best`, unless null, becomes what would be shared if a meeting cost the least that it can. */
 static int pays_together(const fs_step *steps, int64_t count, int threads, double *work, fs_pay *best)
 {
     int64_t meeting_ns = fs_meeting_ns();
@@ -145,7 +146,8 @@ static int pays_together(const fs_step *steps, int64_t count, int threads, doubl
     return pays(&pay, *work);
 }
 
-/* Whether several threads run the program together; `work` is then what it has to do, and `now` may be later. */
+/* Whether several threads run the program together. `work` becomes the program's multiply-adds, and `now` the time
+   after a measurement of a meeting, where one was due. */
 static int run_together_pays(const fs_step *steps, int64_t count, int threads, int64_t *now, double *work)
 {
     if (!fs_meeting_due(*now))

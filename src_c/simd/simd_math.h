@@ -14,8 +14,9 @@
 #define FS_ROUND 12582912.0f
 #define FS_ROUND_127 12583039.0f
 
-/* Of all NaNs one: +, quiet, no payload, as NumPy's. Which of two NaNs an operation hands on depends on how the compiler
-   orders its operands, and the sign of a new one on the CPU; so results go through here before they are stored. */
+/* Of all NaNs one: +, quiet, no payload, as NumPy's. Which of two NaNs an operation hands on depends on how the
+   compiler orders its operands, and the sign of a new one on the CPU; so results go through here before they are
+   stored. */
 FS_INLINE vf v_one_nan(vf a) { return v_select(v_isnan(a), v_set1(__builtin_nanf("")), a); }
 
 /* e^r on |r| <= ln(2)/2, relative error 3e-9 before rounding. */

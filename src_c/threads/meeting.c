@@ -4,10 +4,13 @@
 #include "threads/clock.h"
 #include "threads/parallel.h"
 
-/* Cores that share a cache meet in 60 ns, others in 450, and a virtual machine's may be moved from the ones to the
-   others: so it is measured, again after a while, in some 10 us. Where threads have to take turns on a core a meeting
-   takes 50 us, and the measurement some ms. New threads may be on one core for a moment only: so it is made again
-   after 8 times as long as it took, and each time it is still so after twice as long as before. */
+/* Threads on cores that share a cache meet in 60 ns, on others in 450, and a virtual machine may move its cores from
+   the first kind to the second. So a meeting is measured while the library runs, once a second, in some 10 us.
+
+   Two threads that share one core take turns on it: a meeting takes 50 us then, and the measurement some ms. New
+   threads may share a core for a moment only, so the next measurement comes soon, after 8 times as long as this one
+   took. As long as measurements find that threads take turns, each waits twice as long as the one before, up to 10 s.
+   */
 #ifdef FS_STRESS
 #define FS_MEASURE_EVERY 100000 /* ns */
 #define FS_MEASURE_SELDOM 100000
@@ -15,7 +18,8 @@
 #define FS_MEASURE_EVERY 1000000000
 #define FS_MEASURE_SELDOM 10000000000
 #endif
-#define FS_TAKES_TURNS 5000 /* ns */
+#define FS_TAKES_TURNS 5000 /* ns of a meeting: 11 times what it takes on two cores that share no cache */
+#define FS_SOON 8
 #define FS_MEETINGS 8
 #define FS_MEASUREMENTS 3
 
@@ -25,8 +29,8 @@ int64_t fs_meeting_ns(void) { return __atomic_load_n(&meeting_ns, __ATOMIC_RELAX
 
 typedef struct {
     fs_barrier barrier;
-    int64_t best; /* the quickest of some: a thread that lost its core meanwhile says nothing */
-    int over; /* written by thread 0 between two meetings, read by all between two others */
+    int64_t best; /* the quickest of some, since a thread that loses its core meanwhile makes the others slow */
+    int over;     /* written by thread 0 between two meetings, read by all between two others */
 } fs_measurement;
 
 static void meet(void *context, int thread, int threads)
@@ -34,7 +38,7 @@ static void meet(void *context, int thread, int threads)
     fs_measurement *m = context;
     fs_barrier_of(&m->barrier, threads);
     for (int i = 0; i < FS_MEASUREMENTS && threads > 1 && !m->over; i++) {
-        /* The first one waits for threads to wake. */
+        /* The first meeting waits for threads to wake, so it is not counted. */
         fs_barrier_wait(&m->barrier);
         int64_t begin = fs_now_ns();
         for (int j = 0; j < FS_MEETINGS; j++)
@@ -48,14 +52,15 @@ static void meet(void *context, int thread, int threads)
     }
 }
 
-/* How long the next measurement has to wait for one that took so long. */
+/* How long the next measurement has to wait, in ns, after one that took `took` and whose quickest meeting took `best`.
+   */
 static int64_t wait_after(int64_t took, int64_t best)
 {
-    static int64_t last; /* wait, where threads took turns */
+    static int64_t last; /* wait after a measurement whose threads took turns, else 0 */
     int64_t wait = 0;
     if (best >= FS_TAKES_TURNS) {
         wait = 2 * __atomic_load_n(&last, __ATOMIC_RELAXED);
-        wait = wait < 8 * took ? 8 * took : wait;
+        wait = wait < FS_SOON * took ? FS_SOON * took : wait;
         wait = wait < FS_MEASURE_SELDOM ? wait : FS_MEASURE_SELDOM;
     }
     __atomic_store_n(&last, wait, __ATOMIC_RELAXED);

@@ -29,8 +29,9 @@ int fs_has_openmp(void)
 
 /* ---- forks ---- */
 
-/* How often this process is the child of a fork: whoever holds another number than this was in a region that its
-   threads did not come along from. Written by a child that has one thread. */
+/* How many forks lie between this process and the one that loaded the library. A region notes the number as it begins:
+   a thread that finds another one is in a child whose other threads stayed with the parent. Only a child that still has
+   one thread writes it. */
 static int forks;
 
 void fs_watch_region(fs_watch *watch, int threads, fs_body body, void *context)
@@ -99,8 +100,9 @@ static int may_have_threads(void)
 
 /* ---- threads made for a region and ended with it ---- */
 
-/* A region: one within it has one thread, as in OpenMP. Of the model that takes no memory when a thread first asks: how
-   the system's library gives that back looks like a race. */
+/* Whether this thread is in a region: a region within it has one thread, as in OpenMP. "initial-exec" makes it part of
+   the thread's own memory; memory that the system's library takes when a thread first asks looks like a race when it is
+   given back. */
 static _Thread_local int inside __attribute__((tls_model("initial-exec")));
 
 typedef struct {
@@ -166,11 +168,11 @@ void fs_parallel(int threads, fs_body body, void *context)
    as many as are missing are made here, with stacks of the same size, all alive at the same time, and ended. Where one
    cannot be made the region gets fewer, and calls of this thread do so for a second.
 
-   The race that is left: between the end of the probe and libgomp's own threads, some 10 us, another process of this
-   user or container, or another thread of this process that is not in this file, may take what the probe had found
-   (processes, addresses); and what a region had is taken to be there again for 0.1 s after a probe, unless a limit was
-   changed. Regions of other libraries on the same libgomp and thread end threads that are counted here. Two threads of
-   this process do not race: the one that probes lets the other one wait until its region has begun. */
+   A race is left. Between the end of the probe and libgomp's own threads, some 10 us, another process of this user or
+   container may take what the probe had found (processes, addresses); so may another thread of this process that is not
+   in this file. For 0.1 s after a probe, unless a limit was changed, a region trusts that it can have the same threads
+   again. Regions of other libraries on the same libgomp and thread end threads that are counted here. Two threads that
+   come through this file do not race: while one probes the other one waits until that region has begun. */
 #define FS_TRUSTED 100000000 /* ns */
 #define FS_PATIENCE 1000000000
 
@@ -214,7 +216,8 @@ static size_t stack_size(void)
             continue;
         while (*end == ' ' || *end == '\t')
             end++;
-        int shift = *end == 'B' || *end == 'b' ? 0 : *end == 'M' || *end == 'm' ? 20 : *end == 'G' || *end == 'g' ? 30 : 10;
+        int unit = *end | 0x20; /* in lower case */
+        int shift = unit == 'b' ? 0 : unit == 'm' ? 20 : unit == 'g' ? 30 : 10;
         return (size_t)number << shift;
     }
     return 0;

@@ -7,9 +7,10 @@
 /* A region took turns that lasted longer than this and a ns for each multiply-add: one thread alone takes a tenth of
    that or less. */
 #define FS_TURN 1000000 /* ns */
-/* Then steps go to one thread for 4 times as long as the region took, twice that when the next one takes turns again,
-   and so on: one slow moment costs little, and in a long contest a 64th of the time is lost. Two threads beside two
-   busy processes on two cores, an epoch of GRU(16) over 1,000 sequences: 20 to 1150 ms, so 13 to 80. */
+/* After such a region steps go to one thread for 4 times as long as the region took. When the next region takes turns
+   again they do so for 8 times as long, then 16, up to 64: one slow moment costs little, and a long contest a 64th of
+   the time. Two threads beside two busy processes on two cores, an epoch of GRU(16) over 1,000 sequences: 20 to 1150 ms
+   -> 13 to 80 ms. */
 #define FS_LEAST_FACTOR 4
 #define FS_MOST_FACTOR 64
 #define FS_LONGEST_ALONE 1000000000 /* ns */

@@ -16,8 +16,8 @@
 # threads_stress.py.
 #
 # On two cores: the build takes 1 to 5 minutes, asan and ubsan some 10 minutes, tsan 3, stress a minute.
-# Nothing is suppressed: in tsan the core makes its threads itself (FS_PTHREADS, src_c/threads/parallel.c), as OpenMP's runtime is
-# not built for it.
+# Nothing is suppressed: in tsan the core makes its threads itself (FS_PTHREADS, src_c/threads/parallel.c), as OpenMP's
+# runtime is not built for it.
 set -euo pipefail
 mode=${1:?asan, ubsan, tsan or stress}
 shift
