@@ -9,7 +9,7 @@ import numpy as np
 from fastseq.tensors import copyable, weight_locks
 
 # Bytes from which on a weight is kept in its packed form alone. Smaller ones are kept in both: whoever reads a packed
-# one waits for its unpacking, at about 1.5 GB/s, and 100 such weights are 25 MB.
+# one waits for its unpacking, at 1.5 to 3 GB/s, and 100 such weights are 25 MB.
 PACKED_ALONE = 1 << 18
 
 
@@ -172,7 +172,7 @@ class Variable:
         if array.shape != self.shape:
             raise ValueError(f"Variable '{self.path}' has shape {self.shape}, got a value of shape {array.shape}.")
         # A new array, not the old one overwritten: programs that run at this moment keep reading the old value.
-        array = np.array(array, np.float32) if copy else np.asarray(array, np.float32, order="C")
+        array = np.array(array, np.float32, order="C") if copy else np.asarray(array, np.float32, order="C")
         with weight_locks.changing:
             self._put(array)
         return self

@@ -59,6 +59,13 @@ def test_it_is_what_is_read_in_memory(monkeypatch, tmp_path):
     assert len(sections) == before and all(each == expected for each in found)
 
 
+def test_an_archive_without_a_name():
+    """As old pickles hold one."""
+    with keras_zip.KerasArchive(None, changed()) as archive, archive.weights() as file:
+        assert file.path == "<bytes>" and isinstance(file._raw, limits.Section)
+        assert file.root.keys()
+
+
 def test_loaded_weights_are_the_models_own():
     """No array of a model is a view of a file's bytes, which could change or would stay in memory."""
     data = bytearray(changed())

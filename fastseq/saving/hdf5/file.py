@@ -44,8 +44,8 @@ class H5File(limits.Opened):
 
     def __init__(self, source, path=None):
         in_memory = isinstance(source, (bytes, bytearray, memoryview))
-        self.path = path if path is not None else ("<bytes>" if in_memory else os.fspath(source))
         is_open = isinstance(source, limits.Section)
+        self.path = path if path is not None else "<bytes>" if in_memory or is_open else os.fspath(source)
         self._raw = source if is_open else io.BytesIO(source) if in_memory else open(source, "rb")
         self._content = source if in_memory else None
         self._objects = {}
