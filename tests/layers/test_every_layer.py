@@ -34,6 +34,11 @@ def test_no_row_is_of_a_layer_that_is_gone():
     assert set(CASES) - set(NAMES) == set(), "rows of tests/support/layer_cases.py"
 
 
+def test_a_layer_without_a_row_is_told_where_to_add_one():
+    with pytest.raises(pytest.fail.Exception, match=r"NoSuch has no row in CASES of tests/support/layer_cases\.py"):
+        case_of("NoSuch")
+
+
 # ---- streams ---------------------------------------------------------------------------------------------------------
 
 
