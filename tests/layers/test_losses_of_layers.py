@@ -1,5 +1,7 @@
 """`losses` of layers and models, and `add_loss`, against Keras 3.15: entries, order, numbers, what training makes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -66,15 +68,30 @@ def _adding(keras):
     return {"adds": Adds, "inside": Inside, "head": Head}
 
 
-def _models(keras):
-    """name -> function that makes the model."""
-    k, r = keras.layers, keras.regularizers
+def _options(keras):
+    """(options of a penalized layer, options of a penalized recurrent one)."""
+    r = keras.regularizers
     everything = {"activity_regularizer": r.L1L2(0.1, 0.3), "kernel_regularizer": "l2", "bias_regularizer": r.L1(0.5)}
-    recurrent = {**everything, "recurrent_regularizer": r.L2(0.2)}
-    own = _adding(keras)
+    return everything, {**everything, "recurrent_regularizer": r.L2(0.2)}
 
-    def stack(*made, shape=(3, 4)):
-        return lambda: keras.Sequential([k.Input(shape), *(layer() for layer in made)])
+
+def _stack(keras, *made):
+    """A function that makes a model of the layers that these functions make."""
+    return lambda: keras.Sequential([keras.Input((3, 4)), *(layer() for layer in made)])
+
+
+def _timed(keras, *made):
+    """The same for each timestep of a sequence of sequences."""
+    return lambda: keras.Sequential([
+        keras.Input((3, 2, 4)),
+        keras.layers.TimeDistributed(
+            keras.Sequential([keras.Input((2, 4)), *(layer() for layer in made)]), activity_regularizer="l2"
+        ),
+    ])  # fmt: skip
+
+
+def _graphs(keras):
+    k, (everything, recurrent) = keras.layers, _options(keras)
 
     def shared():
         x, dense = k.Input((3, 4)), k.Dense(4, **everything)
@@ -89,7 +106,7 @@ def _models(keras):
         return keras.Model(x, k.LSTM(2, **recurrent)(y))
 
     def frozen():
-        model = stack(lambda: k.Dense(3, **everything), lambda: k.Dense(2, **everything))()
+        model = _stack(keras, lambda: k.Dense(3, **everything), lambda: k.Dense(2, **everything))()
         model.layers[0].trainable = False
         return model
 
@@ -97,27 +114,20 @@ def _models(keras):
         x = k.Input((3,), dtype="int32")
         return keras.Model(x, k.GRU(2)(k.Embedding(7, 3, embeddings_regularizer="l2", activity_regularizer="l1")(x)))
 
-    def timed(*made):
-        return lambda: keras.Sequential([
-            k.Input((3, 2, 4)),
-            k.TimeDistributed(
-                keras.Sequential([k.Input((2, 4)), *(layer() for layer in made)]), activity_regularizer="l2"
-            ),
-        ])  # fmt: skip
-
-    sequences = {"return_sequences": True, **recurrent}
-    cells = [lambda: k.LSTMCell(3, kernel_regularizer="l2"), lambda: k.GRUCell(2, recurrent_regularizer="l1")]
     return {
-        "dense": stack(lambda: k.Dense(3, **everything)),
-        "nothing": stack(lambda: k.Dense(3)),
-        "identity": stack(lambda: k.Activation("linear", activity_regularizer="l1"), k.Flatten),
-        "activity": stack(lambda: k.ActivityRegularization(0.25, 0.5), k.Flatten),
-        "prelu": stack(lambda: k.PReLU(alpha_regularizer="l2", alpha_initializer="ones")),
         "shared": shared,
         "nested": nested,
         "nested, called twice": lambda: nested(2),
         "frozen": frozen,
         "embedding": embedded,
+    }
+
+
+def _recurrent(keras):
+    k, (_, recurrent), stack = keras.layers, _options(keras), partial(_stack, keras)
+    sequences = {"return_sequences": True, **recurrent}
+    cells = [lambda: k.LSTMCell(3, kernel_regularizer="l2"), lambda: k.GRUCell(2, recurrent_regularizer="l1")]
+    return {
         "lstm": stack(k.Masking, lambda: k.LSTM(2, **sequences), lambda: k.GRU(3, **recurrent)),
         "simple": stack(lambda: k.SimpleRNN(2, **{**recurrent, "activity_regularizer": None})),
         "cells": stack(lambda: k.RNN([cell() for cell in cells], activity_regularizer="l2")),
@@ -129,6 +139,21 @@ def _models(keras):
                 k.LSTM(2, **sequences), backward_layer=k.GRU(3, go_backwards=True, return_sequences=True)
             )
         ),
+    }
+
+
+def _models(keras):
+    """name -> function that makes the model."""
+    k, (everything, recurrent), own = keras.layers, _options(keras), _adding(keras)
+    stack, timed = partial(_stack, keras), partial(_timed, keras)
+    return {
+        "dense": stack(lambda: k.Dense(3, **everything)),
+        "nothing": stack(lambda: k.Dense(3)),
+        "identity": stack(lambda: k.Activation("linear", activity_regularizer="l1"), k.Flatten),
+        "activity": stack(lambda: k.ActivityRegularization(0.25, 0.5), k.Flatten),
+        "prelu": stack(lambda: k.PReLU(alpha_regularizer="l2", alpha_initializer="ones")),
+        **_graphs(keras),
+        **_recurrent(keras),
         "timesteps": timed(lambda: k.Dense(3, **everything), lambda: k.Dense(2, activity_regularizer="l1")),
         "timesteps of timesteps": timed(lambda: k.TimeDistributed(keras.Sequential([
             k.Input((4,)), k.Dense(3, **everything), k.Dense(2)])), lambda: k.LSTM(2, **recurrent)),

@@ -1,46 +1,25 @@
 """Masks go by the rules of the version of Keras that made the model; the rules stay with the graph. Without Keras."""
 
-import copy
-import json
-import pickle
-import warnings
-import zipfile
-
 import numpy as np
 import pytest
+from mask_models import (
+    IDS,
+    OTHERS,
+    RNG,
+    merged,
+    newest,
+    rules,
+    states_input,
+    the,
+    weighted,
+    with_states,
+    without_rules,
+    words,
+)
 
 import fastseq
-from fastseq import FileFormatError, layers
-from fastseq.models import clone_model, model_from_json
+from fastseq import layers
 from fastseq.tensors import mask_rules
-
-RNG = np.random.default_rng(5)
-IDS = np.array([[0, 0, 3, 5], [3, 5, 0, 0], [0, 2, 0, 1]], "int32")
-OTHERS = np.array([[1, 2, 0, 0], [0, 3, 0, 1], [4, 4, 4, 0]], "int32")
-
-
-def rules(name):
-    return mask_rules.scope(mask_rules.named(name))
-
-
-def weighted(model):
-    """The model with weights that show where a mask goes another way."""
-    model.set_weights([RNG.uniform(-1, 1, weight.shape).astype("float32") for weight in model.get_weights()])
-    return model
-
-
-def the(model, cls):
-    """The model's layer of a class."""
-    (layer,) = (layer for layer in model.layers if isinstance(layer, cls))
-    return layer
-
-
-def merged(rule, merge):
-    """Two masked inputs, merged and walked over, under the rules of a version."""
-    with rules(rule):
-        a, b = fastseq.Input((4,), dtype="int32"), fastseq.Input((4,), dtype="int32")
-        masked = [layers.Embedding(9, 3, mask_zero=True)(tensor) for tensor in (a, b)]
-        return weighted(fastseq.Model([a, b], layers.LSTM(3, return_sequences=True)(merge(masked))))
 
 
 @pytest.mark.parametrize(
@@ -83,25 +62,13 @@ def test_keras_2_joins_the_masks_there_are():
         a, b = fastseq.Input((4,), dtype="int32"), fastseq.Input((4, 3))
         y = layers.Add()([layers.Embedding(9, 3, mask_zero=True)(a), b])
         old = weighted(fastseq.Model([a, b], layers.GRU(2)(y)))
-    new = fastseq.Model.from_config(_without_rules(old.get_config()))
+    new = fastseq.Model.from_config(without_rules(old.get_config()))
     new.set_weights(old.get_weights())
     embedding, gru = the(old, layers.Embedding), the(old, layers.GRU)
     b = RNG.uniform(-1, 1, (3, 4, 3)).astype("float32")
     total = embedding.embeddings.numpy()[IDS] + b
     assert np.array_equal(old.predict([IDS, b]), gru(total, mask=IDS != 0))
     assert np.array_equal(new.predict([IDS, b]), gru(total))
-
-
-def with_states(rule="2"):
-    with rules(rule):
-        tokens, h, c = fastseq.Input((4,), dtype="int32"), fastseq.Input((3,)), fastseq.Input((3,))
-        masked = layers.Embedding(9, 4, mask_zero=True)(tokens)
-        y = layers.LSTM(3, return_sequences=True)(masked, initial_state=[h, c])
-        return weighted(fastseq.Model([tokens, h, c], layers.Dense(2)(y)))
-
-
-def states_input():
-    return [IDS, RNG.uniform(-1, 1, (3, 3)).astype("float32"), RNG.uniform(-1, 1, (3, 3)).astype("float32")]
 
 
 @pytest.mark.parametrize("rule, masked", [("2", True), ("3.0", False), ("3.15", False)])
@@ -113,80 +80,6 @@ def test_initial_states_and_the_mask(rule, masked):
     assert np.array_equal(model.predict(x), dense(lstm(sequences, initial_state=x[1:], mask=mask)))
 
 
-def _without_rules(config):
-    return json.loads(json.dumps(config), object_hook=lambda d: {k: v for k, v in d.items() if k != "mask_rules"})
-
-
-def copies(model, folder):
-    """(way, copy with the same weights) for every way to copy a model."""
-
-    def loaded(ending):
-        path = folder / f"model{ending}"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.save(path)
-        return fastseq.load_model(path)
-
-    def with_weights(twin):
-        twin.set_weights(model.get_weights())
-        return twin
-
-    yield "keras", loaded(".keras")
-    yield "h5", loaded(".h5")
-    yield "pickle", pickle.loads(pickle.dumps(model))
-    yield "deepcopy", copy.deepcopy(model)
-    yield "clone", with_weights(clone_model(model))
-    yield "clone with its models", with_weights(clone_model(model, recursive=True))
-    yield "config", with_weights(type(model).from_config(model.get_config()))
-    yield "json", with_weights(model_from_json(model.to_json()))
-    yield "twice", pickle.loads(pickle.dumps(loaded(".keras")))
-
-
-def test_rules_stay_with_a_graph(tmp_path):
-    model, x = with_states(), states_input()
-    expected = model.predict(x)
-    assert not np.array_equal(expected, _newest(model).predict(x))
-    for way, twin in copies(model, tmp_path):
-        assert np.array_equal(twin.predict(x), expected), way
-
-
-def _newest(model):
-    twin = type(model).from_config(_without_rules(model.get_config()))
-    twin.set_weights(model.get_weights())
-    return twin
-
-
-def words(rule="2"):
-    """A Sequential whose TimeDistributed hands on what the Embedding in it masks."""
-    with rules(rule):
-        model = fastseq.Sequential([
-            fastseq.Input((None, 4), dtype="int32"),
-            layers.TimeDistributed(layers.Embedding(9, 4, mask_zero=True)),
-            layers.TimeDistributed(layers.LSTM(3)),
-            layers.LSTM(3, return_sequences=True),
-        ])  # fmt: skip
-    return weighted(model)
-
-
-def test_rules_stay_with_a_sequential(tmp_path):
-    model, ids = words(), np.stack([IDS, OTHERS], axis=1)
-    ids[0, 1] = 0
-    expected = model.predict(ids)
-    assert not np.array_equal(expected, _newest(model).predict(ids))
-    for way, twin in copies(model, tmp_path):
-        assert np.array_equal(twin.predict(ids), expected), way
-
-
-def test_a_sequential_that_is_built_later_keeps_its_rules():
-    model = words()
-    with rules("2"):
-        later = fastseq.Sequential([type(layer).from_config(layer.get_config()) for layer in model.layers])
-    later.build((None, None, 4))
-    later.set_weights(model.get_weights())
-    ids = np.stack([IDS, OTHERS], axis=1)
-    assert np.array_equal(later.predict(ids), model.predict(ids))
-
-
 def test_words_are_masked_in_keras_2():
     model, ids = words(), np.stack([IDS, OTHERS], axis=1)
     ids[0, 1] = 0  # a timestep without words
@@ -196,18 +89,6 @@ def test_words_are_masked_in_keras_2():
     assert np.array_equal(model.predict(ids), expected)
 
 
-def test_a_part_of_a_model_keeps_its_rules():
-    model, x = with_states(), states_input()
-    lstm, dense = the(model, layers.LSTM), the(model, layers.Dense)
-    part = fastseq.Model(model.inputs, lstm.output[0] if isinstance(lstm.output, list) else lstm.output)
-    assert np.array_equal(dense(part.predict(x)), model.predict(x))
-    nested = fastseq.Model(model.inputs, layers.Identity()(model(model.inputs)))
-    assert np.array_equal(nested.predict(x), model.predict(x))
-    on_top = fastseq.Model(model.inputs, layers.LSTM(2)(lstm.output))
-    config = on_top.get_config()["layers"]
-    assert [node.get("mask_rules") for entry in config for node in entry["inbound_nodes"]][-2:] == ["2", None]
-
-
 def test_streams_follow_the_rules():
     with rules("2"):
         ids, other = fastseq.Input((None,), dtype="int32"), fastseq.Input((None, 3))
@@ -215,7 +96,7 @@ def test_streams_follow_the_rules():
         model = weighted(fastseq.Model([ids, other], layers.LSTM(3, return_sequences=True)(y)))
     x = RNG.uniform(-1, 1, (3, 4, 3)).astype("float32")
     expected = model.predict([IDS, x])
-    assert not np.array_equal(expected, _newest(model).predict([IDS, x]))
+    assert not np.array_equal(expected, newest(model).predict([IDS, x]))
     stream = model.stream(3)
     found = np.stack([stream.step([IDS[:, t], x[:, t]]) for t in range(4)], axis=1)
     stream.reset()
@@ -225,7 +106,7 @@ def test_streams_follow_the_rules():
 
 def test_training_follows_the_rules():
     old = with_states()
-    new, x = _newest(old), states_input()
+    new, x = newest(old), states_input()
     y = RNG.uniform(-1, 1, (3, 4, 2)).astype("float32")
     for model in (old, new):
         # The output is masked in both: the loss is the mean over its unmasked timesteps.
@@ -233,44 +114,6 @@ def test_training_follows_the_rules():
         model.compile("sgd", "mse")
         assert np.isclose(model.train_on_batch(x, y), expected, rtol=1e-5)
     assert not np.allclose(the(old, layers.LSTM).get_weights()[0], the(new, layers.LSTM).get_weights()[0])
-
-
-def test_saving_tells_what_keras_will_do_differently(tmp_path):
-    model = with_states()
-    for ending in (".keras", ".h5"):
-        with pytest.warns(UserWarning, match="rules of masks of Keras 2.*initial states without their mask.*'lstm"):
-            model.save(tmp_path / f"m{ending}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with_states("3.15").save(tmp_path / "m.keras")
-        pickle.dumps(model)
-        # Nothing in it depends on the rules.
-        with rules("2"):
-            plain = fastseq.Sequential([fastseq.Input((4,)), layers.Embedding(9, 4, mask_zero=True), layers.LSTM(3)])
-        plain.save(tmp_path / "m.keras")
-    with pytest.warns(UserWarning, match=r"Keras 3\.0 \(before 3\.4\).*masks what merging layers give"):
-        merged("3.0", layers.add).save(tmp_path / "m.keras")
-    with pytest.warns(UserWarning, match="TimeDistributed"):
-        words().save(tmp_path / "m.keras")
-
-
-def test_a_file_cannot_name_other_rules(tmp_path):
-    path = tmp_path / "m.keras"
-    pickled = with_states()
-    with pytest.warns(UserWarning):
-        pickled.save(path)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    for value in (b'"9"', b"[]", b"null", b"2"):
-        broken = {
-            **members,
-            "config.json": members["config.json"].replace(b'"mask_rules": "2"', b'"mask_rules": ' + value),
-        }
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, data in broken.items():
-                archive.writestr(name, data)
-        with pytest.raises(FileFormatError, match="mask_rules"):
-            fastseq.load_model(path)
 
 
 @pytest.mark.parametrize("rule", ["2", "3.9", "3.10", "3.15"])

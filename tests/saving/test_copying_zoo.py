@@ -37,26 +37,18 @@ def check(model, x, way):
 
 
 @pytest.mark.parametrize("way", [copy.deepcopy, pickled])
-@pytest.mark.parametrize("name", layer_cases.CASES)
+@pytest.mark.parametrize("name", sorted(layers.REGISTRY))
 def test_every_layer(name, way):
-    start = layers.Input((layer_cases.T, layer_cases.N))
-    y = layer_cases.CASES[name](layers.Dense(layer_cases.N, activation="tanh")(start))
-    model = fastseq.Model(start, layers.Dense(2)(layer_cases.flat(y) if len(y.shape) > 2 else y))
+    case = layer_cases.case_of(name)
+    start, x = layer_cases.start_of(layers, case.ids)
+    y = case.make(layers, x)
+    model = fastseq.Model(start, layers.Dense(2)(layers.Flatten()(y) if len(y.shape) > 2 else y))
     model.compile("adam", "mse", metrics=["mae"])
-    x, y = layer_cases.draw(3, layer_cases.T, layer_cases.N), layer_cases.draw(3, 2, seed=1)
+    x, y = layer_cases.inputs_of(case.ids), layer_cases.draw(layer_cases.B, 2, seed=1)
     model.train_on_batch(x, y)
     other = check(model, x, way)
     assert other.train_on_batch(x, y) == model.train_on_batch(x, y)
     assert_same(other.get_weights(), model.get_weights())
-
-
-def test_there_is_an_embedding():
-    """Which no case of `every_layer` has."""
-    for way in (copy.deepcopy, pickled):
-        model = fastseq.Sequential(
-            [layers.Input((4,), dtype="int32"), layers.Embedding(5, 3, mask_zero=True), layers.GRU(2)]
-        )
-        check(model, np.array([[1, 2, 0, 0], [4, 3, 2, 1]], "int32"), way)
 
 
 @pytest.mark.parametrize("way", [copy.deepcopy, pickled])

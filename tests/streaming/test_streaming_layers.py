@@ -128,9 +128,6 @@ REFUSED = {
         lambda: [layers.Masking(), layers.RNN(Leaky(3), name="it")], "masked timestep repeats the last output"
     ),
     "go_backwards": (lambda: [layers.RNN(stacked_cells(), go_backwards=True, name="it")], "backwards"),
-    "one Dense per timestep": (
-        lambda: [layers.LocallyConnected1D(2, 1, name="it")], "weights of its own for every timestep"
-    ),
     "time in the kernel": (lambda: [layers.EinsumDense("abc,bcd->abd", (STEPS, 4), name="it")], "for every timestep"),
     "sum over time": (lambda: [layers.EinsumDense("abc,bd->acd", (5, 4), name="it")], "for every timestep"),
     "time moved": (lambda: [layers.EinsumDense("abc,cd->adb", (4, STEPS), name="it")], "leave batch and time"),

@@ -1,66 +1,146 @@
-"""A small case of every layer, for tests that none may be missing from: what it makes of a Dense layer's output."""
+"""The table of layers: a row says all that the tests know of one, and no layer may be without a row.
+
+test_every_layer.py and test_every_layer_trains.py go over the names of `layers.REGISTRY` and take the row by `case_of`.
+A row is written once for both libraries: `k` is `fastseq.layers` or `keras.layers`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
-
-from fastseq import layers
+import pytest
 
 B, T, N = 3, 4, 6
-
-
-def flat(x):
-    return layers.Flatten()(x)
-
-
-def states(x, units, count):
-    return [layers.Dense(units)(flat(x)) for _ in range(count)]
-
-
-def two(layer):
-    return lambda x: layer([x, layers.Dense(N)(x)])
-
-
 RATES = {"dropout": 0.2, "recurrent_dropout": 0.2}
-# What each layer makes of a Dense layer's output (B, T, N).
+# What a stream gives: each timestep of the whole sequence's result, or at the last timestep the whole result.
+EACH, LAST = "each timestep", "the last timestep"
+# Of the mask (B, T) of an input (B, T, N): it comes out as it went in; or the call raises, in Keras too.
+KEPT, REFUSED = "kept", "refused"
+
+
+class Case(NamedTuple):
+    """A layer in the tests that go over all layers.
+
+    make(k, x): what the layer makes of x, a Dense layer's output (B, T, N), or ids (B, T) where `ids` is true.
+    stream: EACH, LAST, or the reason with which a stream refuses the layer, a pattern.
+    mask: KEPT, REFUSED, or None where no mask comes out.
+    benchmark: the class in asv_benchmarks/benchmarks that measures it, by default the one of its name; None where it
+        computes nothing.
+    options: functions of k that make the layer, each to be compared with Keras on values of its own.
+    known: (function of k, input, output) that need no Keras.
+    """
+
+    make: Callable
+    stream: str = EACH
+    mask: str | None = KEPT
+    benchmark: str | None = ""
+    ids: bool = False
+    options: tuple = ()
+    known: tuple = ()
+
+
+def case_of(name):
+    """The row of a layer; where there is none the test fails and says what to do."""
+    if name not in CASES:
+        pytest.fail(f"Layer {name} has no row in CASES of tests/support/layer_cases.py: add one.", pytrace=False)
+    return CASES[name]
+
+
+def last(k, x, units=N):
+    """(B, units) of x (B, T, N): what may stand behind it in a stream."""
+    return k.GRU(units)(x)
+
+
+def states(k, x, units, count):
+    return [last(k, x, units) for _ in range(count)]
+
+
+def two(name, **options):
+    return lambda k, x: getattr(k, name)(**options)([x, k.Dense(N)(x)])
+
+
+def one(name, *arguments, **options):
+    return lambda k, x: getattr(k, name)(*arguments, **options)(x)
+
+
+def cell(make, stream="what it does with the timesteps is not known"):
+    """A cell that is called beside its layer, on what has no time axis."""
+    return Case(make, stream, None, "RNN")
+
+
 CASES = {
-    "Activation": lambda x: layers.Activation("mish")(x),
-    "ActivityRegularization": lambda x: layers.ActivityRegularization(0.1, 0.1)(x),
-    "AlphaDropout": lambda x: layers.AlphaDropout(0.3)(x),
-    "Bidirectional": lambda x: layers.Bidirectional(layers.LSTM(4, return_sequences=True, **RATES))(x),
-    "Concatenate": two(layers.Concatenate()),
-    "Dense": lambda x: layers.Dense(4, activation="gelu")(x),
-    "Dot": two(layers.Dot(axes=1)),
-    "Dropout": lambda x: layers.Dropout(0.3)(x),
-    "ELU": lambda x: layers.ELU()(x),
-    "EinsumDense": lambda x: layers.EinsumDense("abc,de->abde", (T, 2, 3))(x),
-    "Flatten": flat,
-    "GRU": lambda x: layers.GRU(4, **RATES)(x),
-    "GRUCell": lambda x: layers.GRUCell(4, **RATES)(flat(x), states(x, 4, 1))[0],
-    "GaussianDropout": lambda x: layers.GaussianDropout(0.3)(x),
-    "GaussianNoise": lambda x: layers.GaussianNoise(0.3)(x),
-    "Identity": lambda x: layers.Identity()(x),
-    "InputLayer": lambda x: x,
-    "LSTM": lambda x: layers.LSTM(4, implementation=1, **RATES)(x),
-    "LSTMCell": lambda x: layers.LSTMCell(4, **RATES)(flat(x), states(x, 4, 2))[0],
-    "LeakyReLU": lambda x: layers.LeakyReLU()(x),
-    "LocallyConnected1D": lambda x: layers.LocallyConnected1D(4, 2)(x),
-    "Masking": lambda x: layers.GRU(4, **RATES)(layers.Masking()(x)),
-    "PReLU": lambda x: layers.PReLU()(x),
-    "Permute": lambda x: layers.Permute((2, 1))(x),
-    "RNN": lambda x: layers.RNN([layers.LSTMCell(3, **RATES), layers.SimpleRNNCell(4, **RATES)])(x),
-    "ReLU": lambda x: layers.ReLU(6.0, 0.1, 0.2)(x),
-    "RepeatVector": lambda x: layers.RepeatVector(3)(flat(x)),
-    "Reshape": lambda x: layers.Reshape((N, T))(x),
-    "SimpleRNN": lambda x: layers.SimpleRNN(4, **RATES)(x),
-    "SimpleRNNCell": lambda x: layers.SimpleRNNCell(4, **RATES)(flat(x), states(x, 4, 1))[0],
-    "Softmax": lambda x: layers.Softmax(axis=1)(x),
-    "SpatialDropout1D": lambda x: layers.SpatialDropout1D(0.3)(x),
-    "StackedRNNCells": lambda x: layers.StackedRNNCells([layers.GRUCell(4), layers.LSTMCell(3, **RATES)])(
-        flat(x), [states(x, 4, 1), states(x, 3, 2)]
-    )[0],
-    "TimeDistributed": lambda x: layers.TimeDistributed(layers.GRU(3, **RATES))(layers.Reshape((2, 2, N))(x)),
-    **{name: two(getattr(layers, name)()) for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
+    "Activation": Case(one("Activation", "mish")),
+    "ActivityRegularization": Case(one("ActivityRegularization", 0.1, 0.1)),
+    "AlphaDropout": Case(one("AlphaDropout", 0.3)),
+    "Bidirectional": Case(
+        lambda k, x: k.Bidirectional(k.LSTM(4, return_sequences=True, **RATES))(x),
+        "its backward half starts at the last timestep",
+    ),
+    "Concatenate": Case(two("Concatenate")),
+    "Dense": Case(one("Dense", 4, activation="gelu")),
+    "Dot": Case(two("Dot", axes=1), "it multiplies over the timesteps", mask=None),
+    "Dropout": Case(one("Dropout", 0.3)),
+    "ELU": Case(
+        one("ELU"),
+        options=(lambda k: k.ELU(), *(lambda k, alpha=alpha: k.ELU(alpha) for alpha in (0.3, 2, -1.0))),
+        known=(
+            (
+                lambda k: k.ELU(2.0), [-np.log(2), 0.0, 3.0, np.inf, -np.inf, -1e-6, np.nan],
+                [-1.0, 0.0, 3.0, np.inf, -2.0, -2e-6, np.nan],
+            ),
+        ),
+    ),
+    "EinsumDense": Case(one("EinsumDense", "abc,de->abde", (T, 2, 3)), mask=None),
+    "Embedding": Case(lambda k, x: k.GRU(3, **RATES)(k.Embedding(9, 4, mask_zero=True)(x)), LAST, None, ids=True),
+    "Flatten": Case(one("Flatten"), "it puts all timesteps into one row", None),
+    "GRU": Case(one("GRU", 4, **RATES), LAST, None),
+    "GRUCell": cell(lambda k, x: k.GRUCell(4, **RATES)(last(k, x), states(k, x, 4, 1))[0]),
+    "GaussianDropout": Case(one("GaussianDropout", 0.3)),
+    "GaussianNoise": Case(one("GaussianNoise", 0.3)),
+    "Identity": Case(one("Identity")),
+    "InputLayer": Case(lambda k, x: x, benchmark=None),
+    "LSTM": Case(one("LSTM", 4, **RATES), LAST, None),
+    "LSTMCell": cell(lambda k, x: k.LSTMCell(4, **RATES)(last(k, x), states(k, x, 4, 2))[0]),
+    "LeakyReLU": Case(one("LeakyReLU")),
+    "LocallyConnected1D": Case(one("LocallyConnected1D", 4, 2), "it has weights of its own for every timestep", None),
+    "Masking": Case(lambda k, x: k.GRU(4, **RATES)(k.Masking()(x)), LAST, None),
+    "PReLU": Case(one("PReLU"), "it has a weight for every timestep; shared_axes=\\[1\\] shares them"),
+    "Permute": Case(one("Permute", (2, 1)), "it moves the time axis", None),
+    "RNN": Case(lambda k, x: k.RNN([k.LSTMCell(3, **RATES), k.SimpleRNNCell(4, **RATES)])(x), LAST, None),
+    "ReLU": Case(one("ReLU", 6.0, 0.1, 0.2)),
+    "RepeatVector": Case(
+        lambda k, x: k.RepeatVector(3)(last(k, x)), "it makes a new sequence out of each timestep", None
+    ),
+    "Reshape": Case(one("Reshape", (N, T)), "it may mix timesteps", None),
+    "SimpleRNN": Case(one("SimpleRNN", 4, **RATES), LAST, None),
+    "SimpleRNNCell": cell(lambda k, x: k.SimpleRNNCell(4, **RATES)(last(k, x), states(k, x, 4, 1))[0]),
+    "Softmax": Case(one("Softmax"), mask=REFUSED),
+    "SpatialDropout1D": Case(one("SpatialDropout1D", 0.3)),
+    "StackedRNNCells": cell(
+        lambda k, x: k.StackedRNNCells([k.GRUCell(4), k.LSTMCell(3, **RATES)])(
+            last(k, x), [states(k, x, 4, 1), states(k, x, 3, 2)]
+        )[0],
+        "what a class of your own does with the timesteps is not known; TimeDistributed runs it on each",
+    ),
+    "TimeDistributed": Case(
+        lambda k, x: k.TimeDistributed(k.GRU(3, **RATES))(k.TimeDistributed(k.RepeatVector(2))(x)), mask=REFUSED
+    ),
+    **{name: Case(two(name)) for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
 }  # fmt: skip
 
 
 def draw(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("f")
+
+
+def start_of(k, ids):
+    """(a model's input, what the case gets of it)."""
+    if ids:
+        start = k.Input((T,), dtype="int32")
+        return start, start
+    start = k.Input((T, N))
+    return start, k.Dense(N, activation="tanh")(start)
+
+
+def inputs_of(ids):
+    return np.arange(B * T, dtype="i4").reshape(B, T) % 9 if ids else draw(B, T, N)

@@ -1,13 +1,24 @@
 """Native operations run one by one, and the steps of a recurrent layer's whole gradient, as training strings them."""
 
 import numpy as np
-from layer_check import isa
+from layer_check import EPS, isa
 
 from fastseq.native import _native, runtime
 from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
 from fastseq.program import packing
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
+
+
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("f")
+
+
+def assert_near(found, truth, terms=1.0, scale=None):
+    """Within the rounding of a sum of about `terms` numbers of the size `scale`."""
+    scale = np.abs(truth).max(initial=1e-30) if scale is None else scale
+    assert found.dtype == np.float32 and found.shape == truth.shape
+    np.testing.assert_allclose(found, truth, rtol=0, atol=2 * EPS * scale * max(1.0, np.sqrt(terms)))
 
 
 class Steps:
@@ -82,27 +93,13 @@ class RecurrentGradients:
         steps = Steps()
         batch, time, inputs = x.shape
         H, columns = self.units, self.columns
-        lstm = self.operation == "lstm"
         walked = {
             "batch": batch, "timesteps": time, "units": H, "mask": mask, "mask_row": time, "mask_time": 1,
             "sequences": int(self.sequences), "zero_masked": int(self.zero_masked), **self.activations,
         }  # fmt: skip
         if self.go_backwards:
             walked |= {"mask": None if mask is None else (mask, time - 1), "mask_time": -1}
-        trace = steps.out("trace", packing.trace_shape(self.operation, batch, time, H)) if self.traced else None
-        states = steps.out("states", (batch, time, H))
-        scratch = _native.recurrent_scratch(OPERATIONS[self.operation][0], batch, time, inputs, H)
-        steps.step(
-            self.operation, **walked, x=(x, (time - 1) * inputs) if self.go_backwards else x, h0=h0, c0=c0,
-            **packing.pack_recurrent(
-                self.cell, self.kernel, self.recurrent, self.bias, reset_after=self.operation == "gru"
-            ),
-            y=steps.out("y", (batch, time, H) if self.sequences else (batch, H)),
-            hn=steps.out("hn", (batch, H)), cn=steps.out("cn", (batch, H)) if lstm else None,
-            scratch=steps.builder.new((scratch,)), trace=trace, states=states, inputs=inputs,
-            x_row=time * inputs, x_time=-inputs if self.go_backwards else inputs,
-            y_row=time * H if self.sequences else H, y_time=H, finite_kernel=1,
-        )  # fmt: skip
+        trace, states = self._forward(steps, walked, x, h0, c0)
         dz = steps.out("dz", (batch, time, columns))
         # In the order of the walk, as the states are; in memory dz stands as x does.
         dz_time, dz_first = (-columns, (time - 1) * columns) if self.go_backwards else (columns, 0)
@@ -116,6 +113,41 @@ class RecurrentGradients:
             dy_row=time * H if self.sequences else H, dy_time=H, h_row=time * H, h_time=H,
             dz_row=time * columns, dz_time=dz_time,
         )  # fmt: skip
+        self._gradients_of_weights(steps, x, (dz, dz_first, dz_time), states, h0, reset_h)
+        dense = packing.pack_dense(self.kernel.T, None)
+        steps.step("dense", x=dz, y=steps.out("dx", x.shape), **dense, rows=batch * time, inputs=self.gates * H,
+                   units=inputs, x_stride=columns, y_stride=inputs)  # fmt: skip
+        if self.operation == "gru":
+            steps.step("reduce_sum", x=(dz, 3 * H), y=steps.out("inner", (H,)), k0=1, k1=1, k2=H, xk2=1, r0=1, r1=1,
+                       r2=batch * time, xr2=columns)  # fmt: skip
+        found = steps.run()
+        if self.operation == "gru":
+            found["bias"] = np.stack([found["bias"], np.concatenate([found["bias"][: 2 * H], found["inner"]])])
+        return found
+
+    def _forward(self, steps, walked, x, h0, c0):
+        """Adds the layer itself; returns the slots of its trace (None where it has none) and its states (B, T, H)."""
+        (batch, time, inputs), H = x.shape, self.units
+        trace = steps.out("trace", packing.trace_shape(self.operation, batch, time, H)) if self.traced else None
+        states = steps.out("states", (batch, time, H))
+        scratch = _native.recurrent_scratch(OPERATIONS[self.operation][0], batch, time, inputs, H)
+        steps.step(
+            self.operation, **walked, x=(x, (time - 1) * inputs) if self.go_backwards else x, h0=h0, c0=c0,
+            **packing.pack_recurrent(
+                self.cell, self.kernel, self.recurrent, self.bias, reset_after=self.operation == "gru"
+            ),
+            y=steps.out("y", (batch, time, H) if self.sequences else (batch, H)),
+            hn=steps.out("hn", (batch, H)), cn=steps.out("cn", (batch, H)) if self.operation == "lstm" else None,
+            scratch=steps.builder.new((scratch,)), trace=trace, states=states, inputs=inputs,
+            x_row=time * inputs, x_time=-inputs if self.go_backwards else inputs,
+            y_row=time * H if self.sequences else H, y_time=H, finite_kernel=1,
+        )  # fmt: skip
+        return trace, states
+
+    def _gradients_of_weights(self, steps, x, dz, states, h0, reset_h):
+        """Adds the products. dz: the slot (B, T, columns), where its first step is, and how far to the next one."""
+        dz, dz_first, dz_time = dz
+        (batch, time, inputs), H, columns = x.shape, self.units, self.columns
         d_recurrent = steps.out("recurrent", (H, self.gates * H))
         inside = self.gates * H  # columns of dz that the inputs' product gave
         product = {"c": steps.out("kernel", (inputs, inside)), "sums": steps.out("bias", (inside,))}
@@ -133,16 +165,6 @@ class RecurrentGradients:
         if reset_h is not None:
             steps.step("product_tn", a=reset_h, b=(dz, dz_first + 2 * H), n0=batch, n1=time, a0=time * H, a1=H,
                        b0=time * columns, b1=dz_time, m=H, n=H, c=(d_recurrent, 2 * H), c_stride=inside)  # fmt: skip
-        dense = packing.pack_dense(self.kernel.T, None)
-        steps.step("dense", x=dz, y=steps.out("dx", x.shape), **dense, rows=batch * time, inputs=inside, units=inputs,
-                   x_stride=columns, y_stride=inputs)  # fmt: skip
-        if self.operation == "gru":
-            steps.step("reduce_sum", x=(dz, 3 * H), y=steps.out("inner", (H,)), k0=1, k1=1, k2=H, xk2=1, r0=1, r1=1,
-                       r2=batch * time, xr2=columns)  # fmt: skip
-        found = steps.run()
-        if self.operation == "gru":
-            found["bias"] = np.stack([found["bias"], np.concatenate([found["bias"][: 2 * H], found["inner"]])])
-        return found
 
 
 def on_every_isa(run, check):

@@ -1,0 +1,184 @@
+"""Every layer of the table: it streams or is refused, what becomes of masks, files, options, README and benchmark.
+
+The rows are those of tests/support/layer_cases.py. Whether it trains is in gradients/test_every_layer_trains.py.
+"""
+
+import ast
+import re
+import warnings
+
+import numpy as np
+import pytest
+from layer_cases import CASES, EACH, KEPT, LAST, REFUSED, B, N, T, case_of, draw, inputs_of, start_of
+from layer_check import check_layer, random_weights
+from mask_check import check_masked
+from places import BENCHMARKS, ROOT
+
+import fastseq
+from fastseq import layers
+from fastseq.tensors import arrays
+
+NAMES = sorted(layers.REGISTRY)
+MASK = np.array([[True, True, False, False], [False, True, True, False], [True] * 4])
+every_layer = pytest.mark.parametrize("name", NAMES)
+
+
+def model_of(case, library=fastseq):
+    start, x = start_of(library.layers, case.ids)
+    model = library.Model(start, case.make(library.layers, x))
+    model.set_weights(random_weights([weight.shape for weight in model.weights]))
+    return model
+
+
+def test_no_row_is_of_a_layer_that_is_gone():
+    assert set(CASES) - set(NAMES) == set(), "rows of tests/support/layer_cases.py"
+
+
+def test_a_layer_without_a_row_is_told_where_to_add_one():
+    with pytest.raises(pytest.fail.Exception, match=r"NoSuch has no row in CASES of tests/support/layer_cases\.py"):
+        case_of("NoSuch")
+
+
+# ---- streams ---------------------------------------------------------------------------------------------------------
+
+
+@every_layer
+def test_streams_have_the_bits_of_the_whole_or_are_refused(name):
+    case = case_of(name)
+    model, x = model_of(case), inputs_of(case.ids)
+    if case.stream not in (EACH, LAST):
+        refused = next(layer.name for layer in model.layers if type(layer).__name__ == name)
+        for make in (model.stream, model.stream_pool):
+            with pytest.raises(
+                ValueError, match=rf"^Layer '{refused}' \({name}\) cannot run in a stream: {case.stream}\.$"
+            ):
+                make(B)
+        return
+    whole, stream = np.asarray(model(x)), model.stream(B)
+    found = stream.steps(x)
+    np.testing.assert_array_equal(found if case.stream == EACH else found[:, -1], whole)
+    stream.reset()
+    np.testing.assert_array_equal(np.stack([stream.step(x[:, t]) for t in range(T)], axis=1), found)
+
+
+# ---- masks -----------------------------------------------------------------------------------------------------------
+
+
+def _mask_that_comes_out(case, k, masked, read, refusals):
+    """The mask that `read` finds on the case's result for a masked input; REFUSED where one of `refusals` is raised."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # layers that drop masks say so
+        try:
+            found = read(case.make(k, masked))
+        except refusals:
+            return REFUSED
+    return None if found is None else KEPT if np.array_equal(found, MASK) else np.asarray(found)
+
+
+@every_layer
+def test_what_becomes_of_a_mask(name):
+    case = case_of(name)
+    x = inputs_of(case.ids)
+    assert _mask_that_comes_out(case, layers, arrays.with_mask(x, MASK), arrays.mask_of, ValueError) == case.mask
+
+
+@pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+@every_layer
+def test_what_becomes_of_a_mask_in_keras(name):
+    """The row says what Keras does, and its results for a masked input are Keras's."""
+    case, keras = case_of(name), pytest.importorskip("keras")
+    import tensorflow as tf
+
+    if not hasattr(keras.layers, name):
+        assert name == "LocallyConnected1D", "Keras 3 has no layer of this name"
+        return
+    x = inputs_of(case.ids)
+    tensor = tf.constant(x)
+    tensor._keras_mask = tf.constant(MASK)
+    errors = (ValueError, IndexError, tf.errors.InvalidArgumentError)
+    found = _mask_that_comes_out(case, keras.layers, tensor, lambda y: getattr(y, "_keras_mask", None), errors)
+    assert found == case.mask
+    if case.mask == REFUSED:
+        return
+    values = []
+    for library in (fastseq, keras):
+        k = library.layers
+        start, inside = start_of(k, case.ids)
+        y = case.make(k, inside if case.ids else k.Masking()(inside))
+        model = library.Model(start, k.GRU(2)(y) if case.mask == KEPT else y)  # a GRU shows which mask came out
+        model.set_weights(random_weights([weight.shape for weight in model.weights]))
+        given = x if case.ids else np.where(MASK[..., None], x, np.float32(0))
+        values.append(np.asarray(model(given)))
+    np.testing.assert_allclose(*values, rtol=0, atol=2e-5 * np.abs(values[1]).max())
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:.*is a LocallyConnected1D, which Keras 3 does not have")
+@every_layer
+@pytest.mark.parametrize("ending", ["keras", "h5"])
+def test_saved_and_loaded(name, ending, tmp_path):
+    case = case_of(name)
+    model, x = model_of(case), inputs_of(case.ids)
+    model.save(tmp_path / f"model.{ending}")
+    loaded = fastseq.load_model(tmp_path / f"model.{ending}")
+    np.testing.assert_array_equal(loaded(x), model(x))
+    assert [weight.path for weight in loaded.weights] == [weight.path for weight in model.weights]
+    for found, wanted in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert [layer.get_config() for layer in loaded.layers] == [layer.get_config() for layer in model.layers]
+
+
+# ---- options ---------------------------------------------------------------------------------------------------------
+
+
+OPTIONS = [pytest.param(name, i, id=f"{name}-{i}") for name in sorted(CASES) for i in range(len(CASES[name].options))]
+KNOWN = [pytest.param(*row, id=f"{name}-{i}") for name in sorted(CASES) for i, row in enumerate(CASES[name].known)]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name, option", OPTIONS)
+def test_options_as_in_keras(name, option):
+    """Values of several shapes, gradients aside; the mask; the config."""
+    make = CASES[name].options[option]
+    for shape in ((3, N), (2, 5, N), (3, 7, 33, N)):
+        check_layer(make, 3 * draw(*shape))
+    check_masked(make, draw(B, T, N), MASK, ulps=1)
+
+
+@pytest.mark.parametrize("make, x, y", KNOWN)
+def test_known_values(make, x, y):
+    found = make(layers)(np.array([x], "f"))
+    np.testing.assert_allclose(found, [y], rtol=1e-6)
+
+
+# ---- where else a layer is named -------------------------------------------------------------------------------------
+
+
+@every_layer
+def test_the_readme_names_it(name):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    listed = re.search(r"- \*\*Layers\*\*:(.*?)\n- \*\*", text, re.S)[1]
+    words = set(re.findall(r"\w+", listed))
+    beside = name.endswith("Cell") and {name.removesuffix("Cell"), "cells"} <= words  # "LSTM, GRU, their cells"
+    assert name in words or beside, f"README.md, the list behind **Layers**, does not name {name}: add it there."
+
+
+@every_layer
+def test_a_benchmark_measures_it(name):
+    if not BENCHMARKS.is_dir():
+        pytest.skip("a source distribution holds no benchmarks")
+    wanted = case_of(name).benchmark
+    if wanted is None:
+        return
+    classes = {
+        node.name
+        for path in (BENCHMARKS / "benchmarks").glob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    }
+    assert (wanted or name) in classes, (
+        f"asv_benchmarks/benchmarks has no class {wanted or name}: add {name.lower()}.py."
+    )
