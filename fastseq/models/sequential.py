@@ -82,7 +82,7 @@ class Sequential(Model):
         super(Model, self).__init__(trainable=trainable, name=name, **kwargs)
         self._stack = _Stack()
         self._functional = None
-        self.mask_rules = mask_rules.current()  # of the calls of its layers
+        self.mask_rules = mask_rules.current()  # the rules that calls of its layers follow
         for layer in layers or ():
             self.add(layer, rebuild=False)
         if layers:

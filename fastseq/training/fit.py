@@ -104,7 +104,7 @@ def _fit(
                 trainer.go_on(*next(source.batches(epoch)))
             with _Bar(f"Epoch {epoch + 1}/{epochs}", steps, verbose, start) as bar:
                 done = start
-                # A run that was killed after the step that stopped it has the epoch's end alone left to do.
+                # The killed run had already been told to stop: only the end of its epoch is left to do.
                 stopped = start and model.stop_training
                 for batch in () if stopped else _limited(source.batches(epoch, start), steps_per_epoch, start):
                     listed.on_train_batch_begin(done)
@@ -120,7 +120,7 @@ def _fit(
                     bar.update(logs)
                     if model.stop_training:
                         break
-                # Nor has one that was killed after an epoch's last step more to do.
+                # No step ran, and not because a killed run had done all steps of this epoch: the data has ended.
                 if done == start and not stopped and not (start and source.count(epoch) in (start, None)):
                     warnings.warn(
                         f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.", stacklevel=4

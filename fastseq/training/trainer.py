@@ -41,7 +41,7 @@ class Trainer:
     def set_optimizer(self, optimizer):
         """Another optimizer from the next step on."""
         self.optimizer = optimizers.get(optimizer)
-        # They end with the steps of the one before.
+        # The programs there end with the steps of the old optimizer.
         self._programs.clear()
 
     @property
@@ -70,7 +70,7 @@ class Trainer:
         try:
             program, results, gradients = self._run(x, y, weights, variables, training=True)
         finally:
-            # Even where an interrupt came after the program had changed them.
+            # The layers hear of it even where an interrupt came after the program had changed the weights.
             self._tell_layers(variables)
         penalized = self._penalized(results, variables)
         if program.updates is None and variables:
@@ -132,7 +132,7 @@ class Trainer:
         """(TrainingProgram, Results, gradients by the variables) of a batch."""
         key, found = self._inputs(x, training)
         key = (key, tuple(map(id, variables)), *(form_of(part) for part in (*y, *weights)))
-        # Labels may have the shapes and dtypes of others and still be of another kind, fractions for one.
+        # Labels of the same shape and dtype may still need another program, fractions as class numbers for one.
         for native in (True, False):
             program = self._programs.get((key, native))
             if program is None or not program.is_current():
@@ -156,7 +156,7 @@ class Trainer:
         if seen in self._plain:
             return self._plain[seen], (x,)
         key, found = key_of(bound(self.model, x, training))
-        # Binding takes 10 us; arrays that went in as they are do so the next time.
+        # Binding takes 10 us, and an array that was taken as it is will be taken so again: its key is kept.
         if plain and len(found) == 1 and found[0] is x:
             if len(self._plain) > 8 * _MOST_PROGRAMS:
                 self._plain.clear()
@@ -240,7 +240,7 @@ class Trainer:
 
 
 def form_of(array):
-    """What of labels or sample weights a program depends on."""
+    """The key of an array of labels or weights among programs: shape and dtype; None for no array."""
     return None if array is None else (array.shape, array.dtype)
 
 
