@@ -152,7 +152,7 @@ class OrthogonalRegularizer(Regularizer):
         units, lengths, products = self._products(x)
         with np.errstate(invalid="ignore"):
             by_units = self._share(len(units)) * (np.sign(products) @ units)
-            # Along a vector nothing changes but its length, of which only that of a tiny one counts.
+            # A change along a vector changes only its length, and the length counts only where it is below epsilon.
             along = np.sum(by_units * units, axis=1, keepdims=True) * (lengths > settings.epsilon())
             found = (by_units - along * units) / np.maximum(lengths, settings.epsilon())
         return (found if self.mode == "rows" else found.T).astype(np.float32)

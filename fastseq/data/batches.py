@@ -136,7 +136,7 @@ class Iterated:
         if self._iterator is None:
             self._iterator = iter(self._source)
             self._is_generator = self._iterator is self._source
-            # What a killed run has done of this epoch; nobody knows where a generator is.
+            # What a killed run has done of this epoch is skipped. A generator's place is not known: it goes on.
             skipped = 0 if self._is_generator or self._steps is not None else start
         for _ in range(2):
             there = False

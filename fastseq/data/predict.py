@@ -14,6 +14,8 @@ from fastseq.tensors import arrays, nest
 
 _KERAS_BATCH_SIZE = 32
 # Values that one batch of automatic size may hold in all layers' outputs together: 32 MB of float32.
+# LSTM(128) over (1024, 100, 64), one core of Zen 4, best of 6 rounds: 426 ms with 2^22 and 2^23, 493 with 2^19, 510
+# with 2^25. GRU(64) over (4096, 50, 32) takes 190 to 221 ms with any of them, without a trend.
 _CHUNK_VALUES = 1 << 23
 _MOST_ROWS = 8192
 _BAR_DELAY = 1.0

@@ -11,7 +11,7 @@ from fastseq.program.steps import slots_of
 from fastseq.streaming import _stream
 from fastseq.tensors import nest
 
-_MOST_PLANS = 64  # of one decoder, those used last: batch sizes, lengths of what stays as it is
+_MOST_PLANS = 64  # of one decoder: one for each batch size and each length of a constant input
 
 
 def layer_name(tensor):

@@ -1,4 +1,4 @@
-"""A model that reads a window, in two parts: recurrent layers for which windows advance side by side, and the rest.
+"""A model that reads a window, in two parts: recurrent layers, in which windows advance side by side, and the rest.
 
 See src_c/decode/slide.c. The first part is what streams run: recurrent layers and what stands before them, timestep by
 timestep. The rest gets the whole window's tokens, and what the recurrent layers gave at each of its timesteps.

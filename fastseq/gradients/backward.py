@@ -10,12 +10,12 @@ from fastseq.program.gradient_rules import rule_of
 from fastseq.program.slots import Slot, strides_of
 from fastseq.program.steps import ends_of
 
-# Operations whose results do not change with their inputs, but for jumps.
+# Operations whose results change with their inputs in jumps alone: their derivative is 0.
 _FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice"}
 
 
 class Rows(typing.NamedTuple):
-    """A gradient of a table (rows, width) by those of its rows that were looked up.
+    """The gradient of a table (rows, width), held for the rows that were looked up.
 
     gradient: Slot (n, width), of which row 0 is zeros; places: int32 Slot (rows,), which row of it each row has.
     """
@@ -169,7 +169,7 @@ class Backward:
             self.p.copy(gradient, Slot(whole.buffer, whole.shape, "float32", slot.offset), sizes, flat, strides)
             self.add(Slot(slot.buffer, (total,), "float32"), whole)
             return
-        # A part of it: of windows over a sequence, each part alone, so that time grows with their number and no faster.
+        # The gradient of a part. Each window over a sequence is added alone: time grows in proportion to their number.
         fresh = self._own_whole(slot)
         place = self.of(Slot(slot.buffer, (count,), "float32", slot.offset))
         if not fresh:

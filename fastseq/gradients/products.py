@@ -27,9 +27,9 @@ def weight_product(backward, c, sums=None, **fields):
     """Adds the product_tn step that gives `c`, and `sums`, Slots.
 
     Many rows go in pieces, whose results are added up: for a small c so that there is something to do for threads, for
-    a large one so that a thread gets the rows that it made before. Where two cores share no cache that takes a step of
-    LSTM (64,100,256,256) from 44 to 39.6 ms; where they do it costs 1%. How many depends on shapes alone, and so do the
-    bits.
+    a large one so that a thread gets the rows that it made before. Where two cores share no cache, a step of
+    LSTM (64,100,256,256): 44 -> 39.6 ms; where they share one it costs 1%. The number of pieces, and so the bits,
+    depends on shapes alone.
     """
     m, n, stride = fields["m"], fields["n"], fields["c_stride"]
     parts = -(-n // PRODUCT_COLUMNS) if n > PRODUCT_COLUMNS else -(-m // PRODUCT_ROWS)  # fs_product_parts

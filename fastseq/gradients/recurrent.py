@@ -3,8 +3,8 @@
 from fastseq.gradients.products import source_of, times_transposed, weight_product
 from fastseq.program import packing, packing_steps
 
-# Of the product with the state: columns of the recurrent kernel, where in dz the gradients of their sums stand, and how
-# many gates these are. A GRU that resets after keeps the candidate's apart; one that resets before multiplies r h.
+# Products with the state: (first gate in the recurrent kernel, first gate in dz, number of gates). A GRU that resets
+# after the product keeps the candidate's sum apart in dz. In one that resets before, the candidate's product is of r h.
 _STATE_PRODUCTS = {
     "lstm": [(0, 0, 4)],
     "gru": [(0, 0, 2), (2, 3, 1)],
@@ -92,7 +92,7 @@ class _WayBack:
             first = self._dz_first + self._dz_time + at * units if time > 1 else 0
             weight_product(b, c, sums, a=h, b=dz.at(first), n0=batch, n1=time - 1, a0=h_row, a1=h_time, b0=dz_row,
                            b1=self._dz_time, **after)  # fmt: skip
-            start = dz.at(self._dz_first + at * units)  # of the first step, whose state before it is h0 or zeros
+            start = dz.at(self._dz_first + at * units)  # the first step: the state before it is h0, or zeros
             if h0 is not None:
                 b.step("product_tn", c=c, sums=sums, a=h0, b=start, n0=1, n1=batch, a1=units, b1=dz_row, accumulate=1,
                        **after)  # fmt: skip
@@ -137,6 +137,6 @@ def _input_weights(b, source, x, dz, rows, columns):
                    c_stride=inside)  # fmt: skip
     b.add(kernel, d_kernel)
     if bias is not None and len(bias.shape) == 2:
-        # A GRU's second row, of the product with the state: as the first, but for the candidate.
+        # A GRU's second row belongs to the product with the state: it equals the first, except for the candidate.
         b.p.copy(d_bias, d_bias.at(inside), (inside // 3 * 2,), (1,), (1,))
     return d_bias

@@ -33,7 +33,7 @@ def general_rule(b, step):
     if not batch:
         return
     inside = kernel.shape[1]
-    columns = 4 * units if cell == _GRU else inside  # of dz: the candidate's recurrent sum stands apart
+    columns = 4 * units if cell == _GRU else inside  # gates of dz: the candidate's recurrent sum has a place of its own
     h, h_row, h_time = (f["y"], f["y_row"], f["y_time"]) if f["states"] is None else (f["states"], time * units, units)
     dz = b.p.new((batch, time, columns))
     # In the order of the walk, as the states are; in memory dz stands as x does.
@@ -108,7 +108,7 @@ def _bias(b, bias, dz, rows, columns, inside):
     sums = {"k0": 1, "k1": 1, "xk2": 1, "r0": 1, "r1": 1, "r2": rows, "xr2": columns}
     b.step("reduce_sum", x=dz, y=d_bias, k2=inside, **sums)
     if len(bias.shape) == 2:
-        # The second row, of the product with the state: as the first, but for the candidate.
+        # The second row belongs to the product with the state: it equals the first, except for the candidate.
         units = inside // 3
         b.p.copy(d_bias, d_bias.at(inside), (2 * units,), (1,), (1,))
         b.step("reduce_sum", x=dz.at(3 * units), y=d_bias.at(5 * units), k2=units, **sums)

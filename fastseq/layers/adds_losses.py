@@ -26,29 +26,32 @@ class AddsLosses:
     def add_loss(self, loss):
         """Adds a value to the loss of training and to `losses`, from inside `call()`.
 
-        Args:
-            loss: a NumPy array or scalar of any real dtype, or a nested list, tuple or dict of them; an array's values
-                are summed.
-
         Training needs the gradient of what is added: a layer for which it is not zero by construction of the model
-        (that has trainable weights, or comes after a layer that has) defines `losses_backward(*inputs)`, which
-        returns the gradients of the sum of all values that `call(*inputs)` adds, those by layers that it calls
-        included: what `backward` returns, by the float inputs and then by the trainable weights. `fit` and
-        `train_on_batch` raise UnsupportedError where it is missing.
+        (that has trainable weights, or comes after a layer that has) defines `losses_backward(*inputs)`, which returns
+        the gradients of the sum of all values that `call(*inputs)` adds, those by layers that it calls included: what
+        `backward` returns, by the float inputs and then by the trainable weights. `fit` and `train_on_batch` raise
+        UnsupportedError where it is missing.
 
-        Raises ValueError for anything else, as Keras does: a Python number, None, a function, a symbolic tensor.
+        Args:
+            loss (array or nest): A NumPy array or scalar of any real dtype, or a nested list, tuple or dict of them; an
+                array's values are summed.
+
+        Raises:
+            ValueError: Anything else, as in Keras: a Python number, None, a function, a symbolic tensor.
 
         Example:
-            class Sparse(fastseq.layers.Layer):
-                def call(self, x):
-                    self.add_loss(np.float32(0.1) * np.sum(np.abs(x)))
-                    return x
-
-                def backward(self, gradient, x):
-                    return gradient
-
-                def losses_backward(self, x):
-                    return np.float32(0.1) * np.sign(x)
+            >>> class Sparse(layers.Layer):
+            ...     def call(self, x):
+            ...         self.add_loss(np.float32(0.5) * np.sum(np.abs(x)))
+            ...         return x
+            ...     def backward(self, gradient, x):
+            ...         return gradient
+            ...     def losses_backward(self, x):
+            ...         return np.float32(0.5) * np.sign(x)
+            >>> layer = Sparse()
+            >>> y = layer(np.array([[1.0, -3.0]]))
+            >>> [float(loss) for loss in layer.losses]
+            [2.0]
         """
         added_losses.add(self, loss)
 

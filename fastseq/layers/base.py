@@ -32,15 +32,33 @@ from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     """Base class of layers; subclass it to write your own.
 
-    Arguments as in Keras: activity_regularizer, trainable, dtype (float32 only), autocast, name, and the older
-    input_shape=, input_dim=, batch_input_shape= and weights=.
     A subclass defines `call` on NumPy arrays and, where it has weights, `build(input_shape)` with `add_weight`;
     `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras. To train it and
     the layers before it, it defines `backward(gradient, *inputs)`: from the gradient by its output, an argument for
     each output, those by its float inputs and then, where it has any, by its `trainable_weights`, in their order: a
     list where there are several. `backward` reads weights as `call` does. Of a `call` that adds losses see `add_loss`.
 
-    Raises ValueError for an unknown keyword argument and for a dtype other than float32.
+    Args:
+        *args: None are taken.
+        **kwargs: `activity_regularizer` (penalty on the output in training), `trainable` (bool, default True), `dtype`
+            (float32, or a policy that is kept for files), `autocast` (kept), `name` (str; None makes one), and the
+            older `input_shape`, `input_dim`, `batch_input_shape` and `weights`.
+
+    Raises:
+        ValueError: An unknown keyword argument, a dtype other than float32, and a `trainable` that is no bool.
+
+    Example:
+        >>> class Scale(layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.scale = self.add_weight((input_shape[-1],), "ones", name="scale")
+        ...     def call(self, x):
+        ...         return x * self.scale
+        >>> layer = Scale()
+        >>> layer(np.array([[1.0, 2.0]]))
+        array([[1., 2.]], dtype=float32)
+        >>> layer.set_weights([[3.0, 4.0]])
+        >>> layer.get_weights(), layer.count_params(), layer.compute_output_shape((None, 2))
+        ([array([3., 4.], dtype=float32)], 2, (None, 2))
     """
 
     supports_masking = False
@@ -77,12 +95,17 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     @property
     def path(self):
+        """The layer's name, with which the paths of its weights begin."""
         return self.name
 
     # ---- building ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape):
-        """Makes the weights for inputs of `input_shape`, batch size first. Layers without weights need no build."""
+        """Makes the weights for inputs of a shape. Layers without weights need no build.
+
+        Args:
+            input_shape (tuple): Batch size first; None stands for an unknown size.
+        """
         self.built = True
 
     def _build_once(self, shapes):
@@ -121,6 +144,11 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             self._initial_weights = None
 
     def get_build_config(self):
+        """What `build_from_config` takes to build the layer of a file.
+
+        Returns:
+            dict, or None for a layer that is not built.
+        """
         if self._build_shape is None:
             return None
         return (
@@ -130,6 +158,11 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         )
 
     def build_from_config(self, config):
+        """Builds the layer as `get_build_config` of another one says, if it is not built yet.
+
+        Args:
+            config (dict): "input_shape", or "shapes_dict" for several inputs; others are passed over.
+        """
         if not config or self.built:
             return
         if "input_shape" in config:
@@ -170,7 +203,18 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     @all_or_nothing
     def call(self, *args, **kwargs):
-        """What the layer computes, on NumPy arrays. A subclass overrides it; here it runs the native layer."""
+        """What the layer computes, on NumPy arrays. A subclass overrides it; here it runs the native layer.
+
+        Args:
+            *args: The layer's inputs, float32 arrays as a rule.
+            **kwargs: Further arguments of the call, `mask` and `training` among them.
+
+        Returns:
+            An array, or a nest of them.
+
+        Raises:
+            ValueError: Inputs that do not fit.
+        """
         arguments = binding.bind(self, args, kwargs)
         return self._programs.run(self, binding.convert(self, arguments))
 
@@ -180,7 +224,6 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         return node.outputs
 
     def compute_output_spec(self, *args, **kwargs):
-        """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed. Builds the layer."""
         arguments = binding.bind(self, args, kwargs)
         shapes = binding.tensor_shapes(arguments, self)
         binding.check_input_spec(self, next(iter(arguments.values())))
@@ -216,9 +259,16 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         return self._masks_are_kept
 
     def compute_output_shape(self, input_shape):
-        """Output shape (or a list of them) for an input shape; None stands for an unknown size.
+        """Output shape for an input shape. A user's layer that does not define it is run on zeros to find out.
 
-        A user's layer that does not define it is run on zeros to find out.
+        Args:
+            input_shape (tuple): Batch size first; None stands for an unknown size.
+
+        Returns:
+            tuple, or a list of them for several outputs.
+
+        Raises:
+            ValueError: Shapes of several inputs for a layer of one.
         """
         if self._is_python:
             return python_calls.infer_output_shape(self, input_shape)
@@ -273,7 +323,15 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         return mask
 
     def compute_mask(self, inputs, previous_mask=None):
-        """The output's mask (bool array, a list of them, or None) for arrays `inputs` and their masks."""
+        """The output's mask for arrays.
+
+        Args:
+            inputs (array or nest): The first argument.
+            previous_mask (array or nest, default None): Its masks; None is none.
+
+        Returns:
+            bool array, a list of them, or None.
+        """
         return python_calls.run_mask(self, inputs, previous_mask)
 
     def symbolic_mask(self, inputs, masks, ops, rules):
@@ -316,6 +374,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     @property
     def dtype(self):
+        """What it computes in, "float32"."""
         return "float32"
 
     compute_dtype = variable_dtype = dtype

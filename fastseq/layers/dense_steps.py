@@ -20,7 +20,7 @@ def dense_steps(p, x, y, products, rows, units, activation, softmax=False):
     over_units = softmax and spec is not None and spec[0] == "softmax"
     elementwise = spec is not None and ACTIVATION_KINDS[spec[0]] < ACTIVATION_KINDS["softmax"]
     if p.trains:
-        # Backward needs what went into the activation, but for these; a loss may want what went into a softmax.
+        # The backward pass needs the input of every activation except these; a loss may want the input of a softmax.
         over_units = False
         elementwise = spec in (("linear", ()), ("tanh", ()), ("exponential", ())) and len(products) == 1
     name, parameters = spec if elementwise else ("linear", ())

@@ -28,10 +28,26 @@ class HoldsWeights:
         self, shape=None, initializer=None, dtype=None, trainable=True, autocast=True, regularizer=None,
         constraint=None, aggregation="none", overwrite_with_gradient=False, name=None,
     ):  # fmt: skip
-        """Adds a weight and returns its `Variable`.
+        """Adds a weight to the layer.
 
-        shape: tuple of int; initializer: as `fastseq.initializers.get` takes it (default: glorot_uniform).
-        Raises ValueError for a dtype other than float32 and for a shape with unknown or negative sizes.
+        Args:
+            shape (tuple of int, default None): None is (), a single number.
+            initializer (str, dict or Initializer, default None): What it begins as; None is "glorot_uniform".
+            dtype (str, default None): None or "float32".
+            trainable (bool, default True): Whether training changes it.
+            autocast (bool, default True): Accepted, without effect.
+            regularizer (str, dict or Regularizer, default None): Penalty on it in training; None is none.
+            constraint (str, dict or Constraint, default None): Applied to it after each step of training; None is none.
+            aggregation (str, default "none"): "none" or None.
+            overwrite_with_gradient (bool, default False): False only.
+            name (str, default None): The last part of its path; None makes one.
+
+        Returns:
+            The new `Variable`.
+
+        Raises:
+            ValueError: A dtype other than float32, a shape with unknown or negative sizes, and options that are not
+                supported.
         """
         if dtype is not None and str(np.dtype(dtype)) != "float32":
             raise ValueError(f"Layer '{self.name}': weights are float32, got dtype={dtype}.")
@@ -114,6 +130,7 @@ class HoldsWeights:
 
     @property
     def trainable(self):
+        """Whether training changes the weights; setting it sets that of the layers inside too."""
         return self._trainable
 
     @trainable.setter
@@ -127,11 +144,13 @@ class HoldsWeights:
 
     @property
     def trainable_weights(self):
+        """The weights that training changes, in the order of `weights`; none where the layer itself is frozen."""
         # As in Keras the weights inside go by their own word, not by what a model in this one was made with.
         return [v for v in self.weights if v.trainable] if self.trainable else []
 
     @property
     def non_trainable_weights(self):
+        """The weights that training does not change, in the order of `weights`."""
         trainable = set(map(id, self.trainable_weights))
         return [v for v in self.weights if id(v) not in trainable]
 
@@ -144,11 +163,22 @@ class HoldsWeights:
         return [v for v in self.variables if id(v) not in trainable]
 
     def get_weights(self):
-        """Copies of the weights, a list of float32 arrays in the order of `weights`."""
+        """Copies of the weights.
+
+        Returns:
+            list of float32 arrays in the order of `weights`.
+        """
         return [variable.numpy() for variable in self.weights]
 
     def set_weights(self, weights):
-        """Replaces the weights by arrays of the same shapes, in the order of `get_weights`; ValueError otherwise."""
+        """Replaces the weights.
+
+        Args:
+            weights (list of array): Of the same shapes, in the order of `get_weights`.
+
+        Raises:
+            ValueError: Another number of arrays, or other shapes.
+        """
         variables = self.weights
         if len(variables) != len(weights):
             raise ValueError(
@@ -166,13 +196,24 @@ class HoldsWeights:
                 variable.assign(value)
 
     def count_params(self):
-        """Number of values in the weights. Raises ValueError before the layer is built."""
+        """Number of values in the weights.
+
+        Returns:
+            int.
+
+        Raises:
+            ValueError: Before the layer is built.
+        """
         if not self.built:
             raise ValueError(f"Layer '{self.name}' is not built yet, so it has no weights to count.")
         return sum(int(np.prod(v.shape)) for v in self.weights)
 
     def saved_tree(self):
-        """Where Keras 3 keeps this layer's variables in a weights file: {"vars": [...], "children": {name: tree}}."""
+        """Where Keras 3 keeps this layer's variables in a weights file.
+
+        Returns:
+            dict {"vars": list of Variable, "children": {name: such a dict}}.
+        """
         children = {}
         for key, value in self._children.items():
             attribute = getattr(self, key)
@@ -183,7 +224,15 @@ class HoldsWeights:
         return {"vars": self._own_weights(), "children": children}
 
     def packed(self, key, make):
-        """`make()`, kept under `key` until a weight changes: weights in the layout a kernel wants are made once."""
+        """`make()`, kept under `key` until a weight changes: weights in the layout a kernel wants are made once.
+
+        Args:
+            key (str): What is packed.
+            make (function): Packs it.
+
+        Returns:
+            What `make` gave.
+        """
         # Into the dict that was there before: a weight that changes meanwhile puts a new one in its place.
         packed = self._packed
         if key not in packed:

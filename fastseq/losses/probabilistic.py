@@ -52,7 +52,7 @@ def _categorical(y_true, y_pred, from_logits=False, label_smoothing=0.0, axis=-1
         y_true = y_true + y_pred.dtype.type(label_smoothing) / y_pred.dtype.type(y_true.shape[-1])
     if from_logits:
         logs = _log_softmax(y_pred, axis)
-        # TensorFlow's own derivative: that of labels whose sum is 1, whatever their sum is.
+        # TensorFlow's own derivative, which takes the labels to sum to 1 even where they do not.
         return -_sum(y_true * logs, axis), lambda u: np.expand_dims(u, axis) * (np.exp(logs) - y_true)
     total = np.sum(y_pred, axis=axis, keepdims=True, dtype=np.float64).astype(y_pred.dtype)
     p = y_pred / total
@@ -240,17 +240,17 @@ class _Crossentropy(LossFunctionWrapper):
     """What the crossentropies share: a loss that can go on from what went into a model's last activation."""
 
     def takes_logits(self, y_true, y_pred):
-        """Whether Keras takes what went into the softmax or sigmoid in the place of such predictions.
+        """Whether Keras computes such a loss from the logits, which went into the softmax or sigmoid.
 
-        It does not where it has made other tensors of them by then: of another dtype, with zeros for a class to ignore,
-        or without their last axis of 1 for labels (B, T).
+        Keras does not where it has made another tensor of the predictions before: in another dtype, with zeros for a
+        class to ignore, or without the last axis of 1 for labels (B, T).
         """
         ranks = len(y_pred.shape) - len(y_true.shape)
         squeezed = ranks == 1 and y_pred.shape[-1] == 1 and len(y_true.shape) > 1
         return self.dtype == "float32" and self._fn_kwargs.get("ignore_class") is None and not squeezed
 
     def value_and_gradient_of_logits(self, y_true, logits, sample_weight=None, mask=None):
-        """`value_and_gradient` for what went into a model's last softmax or sigmoid, and by that.
+        """`value_and_gradient` of the logits, which went into a model's last softmax or sigmoid.
 
         As Keras does where that activation is the last thing a model does: Dense, Activation or Softmax, but not within
         a TimeDistributed, nor before a Reshape. Nothing is clipped then.

@@ -150,7 +150,7 @@ class Functional(Model):
         return super()._call_any(self.arrange(inputs), *args, **kwargs)
 
     def arrange(self, inputs, model=None):
-        """`inputs` in the structure of the model's inputs; see `_Structure.arrange`. model: whose name errors give."""
+        """`inputs` in the structure of the model's inputs; see `_Structure.arrange`. model: which errors name."""
         return self._structure.arrange(inputs, (model or self).name)
 
     def check_ranks(self, flat, model):

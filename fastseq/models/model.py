@@ -28,11 +28,32 @@ def _make_functional(cls):
 
 
 class Model(Trainable, Layer):
-    """A layer made of layers, with `predict`, `summary`, `save` ...
+    """A layer made of layers, with `predict`, `fit`, `summary`, `save` ...
 
-    Model(inputs, outputs, name=None, trainable=True): a functional model from nested structures (list, tuple, dict)
+    Model(inputs, outputs, name=None, trainable=True) is a functional model from nested structures (list, tuple, dict)
     of KerasTensors. A subclass may define `call` on NumPy arrays instead; its attributes that are layers are its
     layers.
+
+    Args:
+        *args: The inputs and outputs of a functional model; none for a subclass with a `call`.
+        **kwargs: `inputs` and `outputs`, `name`, `trainable`, and the others of `Layer`.
+
+    Raises:
+        ValueError: As `Functional`.
+
+    Example:
+        >>> x = layers.Input((3,))
+        >>> model = fastseq.Model(x, layers.Dense(1, kernel_initializer="zeros", name="last")(x))
+        >>> model.predict(np.ones((2, 3)), verbose=0).shape, model.predict_on_batch(np.ones((2, 3))).shape
+        ((2, 1), (2, 1))
+        >>> model.compile("sgd", "mse")
+        >>> history = model.fit(np.ones((4, 3)), np.zeros((4, 1)), verbose=0)
+        >>> model.evaluate(np.ones((4, 3)), np.zeros((4, 1)), verbose=0)
+        0.0
+        >>> model.train_on_batch(np.ones((4, 3)), np.zeros((4, 1)))
+        0.0
+        >>> model.get_layer("last").count_params()
+        4
     """
 
     #: Functional, which functional.py says below it.
@@ -53,6 +74,19 @@ class Model(Trainable, Layer):
             super().__init__(*args, **kwargs)
 
     def emit(self, p, inputs=None, **kwargs):
+        """Adds the model's steps to a program, as `Layer.emit`.
+
+        Args:
+            p (Builder): The program that is being made.
+            inputs (Slot or nest, default None): The inputs.
+            **kwargs: Further arguments of the call.
+
+        Returns:
+            The Slots of the outputs.
+
+        Raises:
+            NotImplementedError: The class does not define `call`.
+        """
         if not self._is_python:
             raise NotImplementedError(f"Model '{self.name}' ({type(self).__name__}) does not define call().")
         return super().emit(p, **(kwargs if inputs is None else {"inputs": inputs, **kwargs}))
@@ -69,7 +103,18 @@ class Model(Trainable, Layer):
         raise AttributeError("`Model.layers` is made by the model: use another name for your own attribute.")
 
     def get_layer(self, name=None, index=None):
-        """The layer with this name, or at this place in `layers`. Raises ValueError where there is none."""
+        """One of `layers`, by its name or its place.
+
+        Args:
+            name (str, default None): The layer's name.
+            index (int, default None): Its place in `layers`.
+
+        Returns:
+            The layer.
+
+        Raises:
+            ValueError: No such layer, and both or neither of the arguments.
+        """
         if index is not None and name is not None:
             raise ValueError(f"Provide only a layer name or a layer index. Received: index={index}, name={name}.")
         layers = self.layers
@@ -104,26 +149,42 @@ class Model(Trainable, Layer):
 
     @all_or_nothing
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
-        """Outputs for inputs `x`, computed batch by batch: NumPy arrays in the structure of the model's outputs.
+        """Outputs for inputs `x`, computed batch by batch.
 
-        x: an array, a list or dict of arrays (several inputs), or batches: a generator or other iterable, or an
-            object with `__len__` and `__getitem__` (as keras.utils.PyDataset). A batch is x, (x,), (x, y) or
-            (x, y, weights); y and weights are not used.
-        batch_size: rows per batch, for arrays. None: 32 where it matters (stateful models, Python layers, steps=),
-            else as many as keep the batch's memory moderate: a row's result does not depend on it.
-        verbose: 0 silent; 1 or "auto" a bar on stderr, once the run has lasted a second; 2 one line on stderr at the
-            end.
-        steps: number of batches to run; None runs all.
-        callbacks: must be empty.
+        Args:
+            x (array, nest or batches): An array, a list or dict of arrays (several inputs), or batches: a generator or
+                other iterable, or an object with `__len__` and `__getitem__` (as keras.utils.PyDataset). A batch is x,
+                (x,), (x, y) or (x, y, weights); y and weights are not used.
+            batch_size (int, default None): Rows per batch, for arrays. None is 32 where it matters (stateful models,
+                Python layers, steps=), else as many as keep the batch's memory moderate: a row's result does not depend
+                on it.
+            verbose (int or str, default "auto"): 0 is silent; 1 or "auto" a bar on stderr, once the run has lasted a
+                second; 2 one line on stderr at the end.
+            steps (int, default None): Number of batches to run; None runs all.
+            callbacks (list, default None): Must be empty.
 
-        Raises ValueError for inputs of different lengths, for arrays that do not fit the model's inputs, and for
-        a stateful model where the number of rows is no multiple of batch_size.
+        Returns:
+            NumPy arrays in the structure of the model's outputs.
+
+        Raises:
+            ValueError: Inputs of different lengths, arrays that do not fit the model's inputs, and a stateful model
+                where the number of rows is no multiple of batch_size.
         """
         return prediction.predict(self, x, batch_size, verbose, steps, callbacks)
 
     @all_or_nothing
     def predict_on_batch(self, x):
-        """Outputs for one batch: NumPy arrays in the structure of the model's outputs."""
+        """Outputs for one batch.
+
+        Args:
+            x (array or nest): The inputs.
+
+        Returns:
+            NumPy arrays in the structure of the model's outputs.
+
+        Raises:
+            ValueError: Arrays that do not fit the model's inputs.
+        """
         return inference.plain(inference.run(self, x))
 
     def warm(self, input_shape):
@@ -153,17 +214,38 @@ class Model(Trainable, Layer):
         return self
 
     def stream(self, batch_size=1):
-        """A `fastseq.streaming.Stream`: the model timestep by timestep, with the states of its own kept between calls.
+        """The model timestep by timestep, with states of its own kept between calls.
 
-        batch_size: rows that advance together. Raises ValueError, naming the layer, for a model whose output at a
-        timestep needs later ones.
+        Args:
+            batch_size (int, default 1): Rows that advance together.
+
+        Returns:
+            A `fastseq.streaming.Stream`.
+
+        Raises:
+            ValueError: Naming the layer, a model whose output at a timestep needs later ones.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4)])
+            >>> model.stream().step(np.zeros((1, 3))).shape
+            (1, 4)
         """
         from fastseq.streaming import Stream
 
         return Stream(self, batch_size)
 
     def stream_pool(self, capacity):
-        """A `fastseq.streaming.StreamPool`: at most `capacity` streams of one row that join and leave at any time."""
+        """Streams of one row each that join and leave at any time.
+
+        Args:
+            capacity (int): Most streams that are open at a time.
+
+        Returns:
+            A `fastseq.streaming.StreamPool`.
+
+        Raises:
+            ValueError: As `stream`, and a model of several inputs or outputs.
+        """
         from fastseq.streaming import StreamPool
 
         return StreamPool(self, capacity)
@@ -174,9 +256,22 @@ class Model(Trainable, Layer):
     ):  # fmt: skip
         """Prints a table of the layers: name (type), output shape, number of parameters, connections; and totals.
 
-        line_length: width of the table. positions: where the columns end, as fractions of it. print_fn: gets the
-        whole text in one call instead of `print`. expand_nested: show the layers of models in the model.
-        show_trainable: add a column. layer_range: two names or regular expressions, the first and last layer shown.
+        Args:
+            line_length (int, default None): Width of the table; None fits it.
+            positions (list of float, default None): Where the columns end, as fractions of the width; None fits them.
+            print_fn (function, default None): Gets the whole text in one call; None is `print`.
+            expand_nested (bool, default False): Whether to show the layers of models in the model.
+            show_trainable (bool, default False): Whether to add a column for it.
+            layer_range (pair of str, default None): Names or regular expressions of the first and last layer shown;
+                None is all.
+
+        Raises:
+            ValueError: A layer_range that no layers match.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)], name="small")
+            >>> model.summary(print_fn=lambda text: print(text.splitlines()[0]))
+            Model: "small"
         """
         from fastseq.models.summary import print_summary
 
@@ -186,7 +281,18 @@ class Model(Trainable, Layer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        """The model that a config from `get_config` describes, with freshly initialized weights."""
+        """The model that a config from `get_config` describes, with freshly initialized weights.
+
+        Args:
+            config (dict): Of a functional model, or the arguments of the class.
+            custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+        Returns:
+            A Model.
+
+        Raises:
+            UnsupportedError: Unknown classes and options.
+        """
         Functional = Model.functional_class
         if all(key in config for key in ("name", "layers", "input_layers", "output_layers")):
             names = list(inspect.signature(cls.__init__).parameters)[1:]
@@ -195,7 +301,14 @@ class Model(Trainable, Layer):
         return cls(**config)
 
     def to_json(self, **kwargs):
-        """The model's config as JSON text, in Keras's form. kwargs: for `json.dumps`."""
+        """The model's config as JSON text, in Keras's form.
+
+        Args:
+            **kwargs: Those of `json.dumps`.
+
+        Returns:
+            str.
+        """
         import json
 
         from fastseq.configs.serialization import serialize_keras_object
@@ -203,19 +316,48 @@ class Model(Trainable, Layer):
         return json.dumps(serialize_keras_object(self), **kwargs)
 
     def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Writes the model to a `.keras` file, or the older `.h5`; see `fastseq.saving.save_model`."""
+        """Writes the model to a `.keras` file, or the older `.h5`; see `fastseq.saving.save_model`.
+
+        Args:
+            filepath (str, path or file): A path that ends in .keras, .h5 or .hdf5, or a binary file object.
+            overwrite (bool, default True): False raises FileExistsError for an existing file.
+            zipped (bool, default None): None or True.
+            **kwargs: `include_optimizer`.
+
+        Raises:
+            ValueError: Other formats and arguments.
+        """
         from fastseq import saving
 
         saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
     def save_weights(self, filepath, overwrite=True):
-        """Writes the weights to a `.weights.h5` file; see `fastseq.saving.save_weights`."""
+        """Writes the weights to a `.weights.h5` file; see `fastseq.saving.save_weights`.
+
+        Args:
+            filepath (str, path or file): A path that ends in .weights.h5, or a binary file object.
+            overwrite (bool, default True): False raises FileExistsError for an existing file.
+
+        Raises:
+            ValueError: Another ending.
+        """
         from fastseq import saving
 
         saving.save_weights(self, filepath, overwrite=overwrite)
 
     def load_weights(self, filepath, skip_mismatch=False, by_name=False, objects_to_skip=None):
-        """Reads the weights from a file; see `fastseq.saving.load_weights`."""
+        """Reads the weights from a file; see `fastseq.saving.load_weights`.
+
+        Args:
+            filepath (str, path, bytes or file): `.weights.h5`, `.keras` or the older `.h5`.
+            skip_mismatch (bool, default False): Whether to warn and leave alone what has another shape.
+            by_name (bool, default False): Whether to match layers by name instead of by order; older HDF5 only.
+            objects_to_skip (list, default None): Layers to leave alone; `.weights.h5` and `.keras` only.
+
+        Raises:
+            FileFormatError: A file that is broken, or is another model's.
+            ValueError: A model without weights yet.
+        """
         from fastseq import saving
 
         saving.load_weights(

@@ -82,7 +82,7 @@ class Sequential(Model):
         super(Model, self).__init__(trainable=trainable, name=name, **kwargs)
         self._stack = _Stack()
         self._functional = None
-        self.mask_rules = mask_rules.current()  # of the calls of its layers
+        self.mask_rules = mask_rules.current()  # the rules that calls of its layers follow
         for layer in layers or ():
             self.add(layer, rebuild=False)
         if layers:
@@ -91,7 +91,15 @@ class Sequential(Model):
     # ---- the stack -----------------------------------------------------------------------------------------------
 
     def add(self, layer, rebuild=True):
-        """Puts a layer, or an `Input` as the first one, on top. rebuild: build the model now where that can be done."""
+        """Puts a layer, or an `Input` as the first one, on top.
+
+        Args:
+            layer (Layer or KerasTensor): What is added.
+            rebuild (bool, default True): Whether to build the model now; it is built at its first call otherwise.
+
+        Raises:
+            ValueError: What is no layer, a name that is taken, and a second Input.
+        """
         stack = self._stack
         if isinstance(layer, KerasTensor) and isinstance((layer._keras_history or [None])[0], InputLayer):
             layer = layer._keras_history[0]
@@ -118,7 +126,17 @@ class Sequential(Model):
         self._changed(rebuild)
 
     def pop(self, rebuild=True):
-        """Takes the last layer off and returns it. Raises IndexError where there is none."""
+        """Takes the last layer off.
+
+        Args:
+            rebuild (bool, default True): Whether to build the model now; it is built at its first call otherwise.
+
+        Returns:
+            The layer.
+
+        Raises:
+            IndexError: There is none.
+        """
         if not self._stack.layers:
             raise IndexError(f"Sequential model '{self.name}' has no layer to remove.")
         layer = self._stack.remove()

@@ -34,10 +34,18 @@ class Trainable:
     def compile(self, optimizer="rmsprop", loss=None, loss_weights=None, metrics=None, weighted_metrics=None, **kwargs):
         """Says how to train: optimizer, loss and metrics, as in Keras.
 
-        optimizer: name, config or object; loss: name, object or function with a gradient (losses.with_gradient), or for
-        several outputs a list or dict of them; loss_weights: a number for each output's loss; metrics: a list, or for
-        several outputs a list or dict of lists; weighted_metrics: those that take sample weights into account.
-        Raises TypeError for other arguments, naming those that exist, ValueError for unknown names.
+        Args:
+            optimizer (str, dict or Optimizer, default "rmsprop"): What changes the weights.
+            loss (str, Loss or function, default None): A function needs a gradient (losses.with_gradient); for several
+                outputs a list or dict.
+            loss_weights (list or dict, default None): A number for each output's loss; None is 1 for each.
+            metrics (list, default None): Names or Metrics; for several outputs a list or dict of lists.
+            weighted_metrics (list, default None): Those that take sample weights into account.
+            **kwargs: None are known.
+
+        Raises:
+            TypeError: Other arguments, naming those that exist.
+            ValueError: Unknown names.
         """
         from fastseq.training.trainer import Trainer
 
@@ -47,6 +55,7 @@ class Trainable:
 
     @property
     def optimizer(self):
+        """The optimizer; None before `compile`."""
         return None if self._trainer is None else self._trainer.optimizer
 
     @optimizer.setter
@@ -57,10 +66,12 @@ class Trainable:
 
     @property
     def loss(self):
+        """The loss as `compile` was told it; None before."""
         return None if self._trainer is None else self._trainer.loss
 
     @property
     def compiled(self):
+        """Whether `compile` was called."""
         return self._trainer is not None
 
     @property
@@ -70,6 +81,7 @@ class Trainable:
 
     @property
     def metrics_names(self):
+        """The names of `metrics`."""
         return [metric.name for metric in self.metrics]
 
     def _trainer_for(self, method):
@@ -82,24 +94,43 @@ class Trainable:
         validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
         steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, **kwargs,
     ):  # fmt: skip
-        """Trains for `epochs` (Keras 1: nb_epoch) and returns the `History`.
+        """Trains for some epochs. Ctrl-C leaves the weights of the last whole step.
 
-        x, y: arrays, or lists and dicts of them for several inputs and outputs; or x a generator or other iterable, or
-        an object with `__len__` and `__getitem__`, of batches (x, y) or (x, y, sample_weight).
-        batch_size: of arrays, 32 by default; batches that x makes stay as they are, as in Keras. verbose: 1 or "auto" a
-        bar, 2 a line for each epoch, 0 nothing; on stderr.
-        validation_split: the last share of the rows, which is not trained with; validation_data: (x, y), (x, y,
-        weights) or batches. validation_freq: after every how many epochs, or a list of their numbers, from 1. shuffle:
-        another order of the rows, or of the batches that x makes, in every pass over them; "batch" of the rows in each
-        batch. class_weight: dict class number -> weight. sample_weight: one for each sample, or for each timestep.
-        steps_per_epoch: batches in an epoch, where it is not one pass over the data: an epoch goes on where the last
-        one stopped, and ends with the pass. Without batch_size arrays are cut into so many batches.
-        A stateful model takes batches of one size: ValueError before the first step where arrays do not divide into
-        them; of batches that x makes it comes with the one that is smaller, after steps that stay (Keras broadcasts one
-        of a single row, and fails in others).
-        Ctrl-C leaves the weights of the last whole step. Raises TypeError for other arguments, naming those that exist,
-        and RuntimeError while another thread trains or evaluates this model, or one that shares layers or the optimizer
-        with it. Other threads may call the model meanwhile; what they get may be of weights of two steps.
+        Other threads may call the model meanwhile; what they get may be of weights of two steps. A stateful model takes
+        batches of one size: of batches that x makes, the error comes with the one that is smaller, after steps that
+        stay.
+
+        Args:
+            x (array, nest or batches, default None): Arrays, or a generator, iterable or object with `__len__` and
+                `__getitem__` of batches (x, y) or (x, y, sample_weight).
+            y (array or nest, default None): Labels; a list or dict for several outputs.
+            batch_size (int, default None): Rows of a batch of arrays; None is 32. Batches that x makes stay as they
+                are.
+            epochs (int, default 1): Number of the epoch to stop before, counted from 0: how many, with initial_epoch=0.
+            verbose (int or str, default "auto"): 1 or "auto" a bar, 2 a line for each epoch, 0 nothing; on stderr.
+            callbacks (list, default None): Callbacks, which are called along the way.
+            validation_split (float, default 0.0): The last share of the rows, which is not trained with.
+            validation_data (tuple or batches, default None): (x, y), (x, y, weights) or batches.
+            shuffle (bool or str, default True): Another order of the rows, or of the batches that x makes, in every
+                pass; "batch": within each.
+            class_weight (dict, default None): Class number -> weight.
+            sample_weight (array, default None): One for each sample, or for each timestep.
+            initial_epoch (int, default 0): The first epoch's number.
+            steps_per_epoch (int, default None): Batches in an epoch, where it is not one pass over the data: an epoch
+                goes on where the last one stopped, and ends with the pass. Without batch_size arrays are cut into so
+                many batches.
+            validation_steps (int, default None): Batches of validation; None is all.
+            validation_batch_size (int, default None): Rows of its batches; None is batch_size.
+            validation_freq (int or list, default 1): After every how many epochs, or after which ones, from 1.
+            **kwargs: `nb_epoch`, Keras 1's name for epochs.
+
+        Returns:
+            The `History`.
+
+        Raises:
+            TypeError: Other arguments, naming those that exist.
+            ValueError: Data that does not fit, and a stateful model whose rows do not divide into batches.
+            RuntimeError: While another thread trains this model, or one that shares layers or the optimizer.
         """
         from fastseq.training.fit import fit
 
@@ -117,10 +148,26 @@ class Trainable:
         self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
         return_dict=False, **kwargs,
     ):  # fmt: skip
-        """The loss, or a list of it and the metrics in the order of `metrics_names`, over all batches; x, y as for fit.
+        """The loss and the metrics over all batches.
 
-        return_dict: a dict by name instead. Raises TypeError for other arguments, naming those that exist, and
-        RuntimeError while another thread trains or evaluates this model.
+        Args:
+            x (array, nest or batches, default None): As for `fit`.
+            y (array or nest, default None): Labels.
+            batch_size (int, default None): Rows of a batch of arrays; None is 32.
+            verbose (int or str, default "auto"): 1 or "auto" a bar, 2 a line, 0 nothing; on stderr.
+            sample_weight (array, default None): One for each sample, or for each timestep.
+            steps (int, default None): Batches to run; None is all.
+            callbacks (list, default None): Callbacks, which are called along the way.
+            return_dict (bool, default False): Whether to return a dict by name.
+            **kwargs: None are known.
+
+        Returns:
+            The loss, a float, or a list of it and the metrics in the order of `metrics_names`.
+
+        Raises:
+            TypeError: Other arguments, naming those that exist.
+            ValueError: Data that does not fit, and a model that is not compiled.
+            RuntimeError: While another thread trains or evaluates this model.
         """
         from fastseq.training.fit import evaluate
 
@@ -128,9 +175,23 @@ class Trainable:
         return evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks, return_dict)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False, **kwargs):
-        """One step with a batch. Returns its loss, or a list of that and the metrics in the order of `metrics_names`.
+        """One step of training with a batch.
 
-        return_dict: a dict by name instead. Raises as `fit` does.
+        Args:
+            x (array or nest): The inputs.
+            y (array or nest, default None): Labels.
+            sample_weight (array, default None): One for each sample, or for each timestep.
+            class_weight (dict, default None): Class number -> weight.
+            return_dict (bool, default False): Whether to return a dict by name.
+            **kwargs: None are known.
+
+        Returns:
+            The loss, a float, or a list of it and the metrics in the order of `metrics_names`.
+
+        Raises:
+            TypeError: Other arguments, naming those that exist.
+            ValueError: Data that does not fit, and a model that is not compiled.
+            RuntimeError: While another thread trains or evaluates this model.
         """
         _unknown("train_on_batch", kwargs, _ON_BATCH)
         trainer = self._trainer_for("train_on_batch")
@@ -145,7 +206,23 @@ class Trainable:
 
     @all_or_nothing
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False, **kwargs):
-        """Loss and metrics of a batch, as `train_on_batch` returns them; nothing is trained."""
+        """Loss and metrics of a batch; nothing is trained.
+
+        Args:
+            x (array or nest): The inputs.
+            y (array or nest, default None): Labels.
+            sample_weight (array, default None): One for each sample, or for each timestep.
+            return_dict (bool, default False): Whether to return a dict by name.
+            **kwargs: None are known.
+
+        Returns:
+            What `train_on_batch` returns.
+
+        Raises:
+            TypeError: Other arguments, naming those that exist.
+            ValueError: Data that does not fit, and a model that is not compiled.
+            RuntimeError: While another thread trains or evaluates this model.
+        """
         _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
         trainer = self._trainer_for("test_on_batch")
         turn = Turn(trainer, trains=False)
@@ -171,20 +248,29 @@ class Trainable:
     # ---- files ---------------------------------------------------------------------------------------------------
 
     def get_compile_config(self):
-        """What `compile` was told, as Keras's files hold it; an empty dict before.
+        """What `compile` was told, as Keras's files hold it.
 
-        Warns, and gives an empty dict, where a loss or a metric has no config (a lambda for one).
+        It warns, and gives an empty dict, where a loss or a metric has no config (a lambda for one).
+
+        Returns:
+            dict; an empty one before `compile`.
         """
         from fastseq.saving import compile_config
 
         return compile_config.compile_config(self)
 
     def compile_from_config(self, config):
-        """Compiles as a dict from `get_compile_config`, of fastseq or Keras, says, and makes the optimizer's variables.
+        """Compiles as a config says, and makes the optimizer's variables.
 
         How Keras ran its steps (run_eagerly, jit_compile) makes no difference here. A class with a `compile` of its own
         is left alone, with a warning, as in Keras: it needs a `compile_from_config` of its own too.
-        Raises TypeError for other arguments that `compile` does not have, ValueError for what does not exist.
+
+        Args:
+            config (dict): What `get_compile_config` gives, of fastseq or Keras.
+
+        Raises:
+            TypeError: Other arguments that `compile` does not have.
+            ValueError: What does not exist.
         """
         from fastseq.saving import compile_config
 
@@ -198,15 +284,25 @@ class Trainable:
         compile_config.compile_model(self, config)
 
     def saved_tree(self):
-        """See `Layer.saved_tree`; a compiled model has its optimizer in it."""
+        """See `Layer.saved_tree`; a compiled model has its optimizer in it.
+
+        Returns:
+            dict.
+        """
         tree = super().saved_tree()
         return tree if self.optimizer is None else {**tree, "optimizer": self.optimizer}
 
     # ---- for BackupAndRestore ------------------------------------------------------------------------------------
 
     def get_training_state(self):
-        """dict name -> array: what the order of rows, layers' random numbers and states, and the epoch's totals go on
-        from."""
+        """What the order of rows, layers' random numbers and states, and the epoch's totals go on from.
+
+        Returns:
+            dict name -> array.
+
+        Raises:
+            ValueError: The model is not compiled.
+        """
         trainer = self._trainer_for("get_training_state")
         states = {f"random/{number}": state for number, state in enumerate(trainer.random_states())}
         states |= {f"kept/{number}": state for number, state in enumerate(trainer.kept_states())}
@@ -216,7 +312,11 @@ class Trainable:
     def set_training_state(self, found):
         """Takes what `get_training_state` gave.
 
-        Raises ValueError, and changes nothing, for states of stateful layers of other shapes and for what is no state.
+        Args:
+            found (dict): Name -> array.
+
+        Raises:
+            ValueError: States of stateful layers of other shapes, and what is no state; nothing has changed then.
         """
         trainer = self._trainer_for("set_training_state")
         kept = [found[f"kept/{number}"] for number in range(sum(name.startswith("kept/") for name in found))]

@@ -20,7 +20,7 @@ cdef extern from *:
 
 cnp.import_array()
 
-version = FASTSEQ_VERSION.decode()  # of the sources that this is built from
+version = FASTSEQ_VERSION.decode()  # of the sources that this extension is built from
 
 
 def operations():

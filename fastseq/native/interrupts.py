@@ -37,7 +37,7 @@ _before = {}  # signal -> the handler whose place `_handle` took; stays, should 
 _waiting = []  # (signal, frame, when it came)
 _held = 0  # blocks of `whole` that are running, one within the other
 _listener = None  # weak reference to the block of `listening` that is running
-_strict = 0  # those of them in which kernels do not stop
+_strict = 0  # blocks of `whole` in which kernels do not stop
 
 
 def _handle(number, frame):

@@ -1,12 +1,12 @@
-"""States that stateful layers keep, as they were where a call raises; _kept.pyx says how.
+"""Puts the states of stateful layers back where a call raises; _kept.pyx says how.
 
-A program writes them at its very end (Builder.keep), so that one that fails or is interrupted changes none. For calls
-of several programs, or with Python between their steps, the functions here stand around them:
+A program writes the states at its very end (Builder.keep), so a program that fails or is interrupted changes none of
+them. A call that runs several programs, or Python between their steps, needs one of these functions around it:
 
-- all_or_nothing: decorator of a method that users call, so that nothing of it is left where it raises;
-- undone: runs a function whose changes shall not stay;
-- apart: runs what is the caller's own, as a generator of batches is, whose calls stay whatever comes later;
-- settled: runs what has changed more than states when it ends: those stay too, whatever comes later;
+- all_or_nothing: decorator of a method that users call: where the method raises, all states are as before;
+- undone: runs a function and then puts the states back;
+- apart: runs code of the caller's, a generator of batches for one: what it changes stays, whatever raises later;
+- settled: runs a function that changes more than states: its states stay too, whatever raises later;
 - settle: what has changed so far stays;
 - write: sets kept arrays.
 """

@@ -60,7 +60,7 @@ class Nadam(Optimizer):
         return [self._u_product]
 
     def _factors(self):
-        """Of the first moment, of the gradient, and of the second moment, in float32 like Keras."""
+        """Factors of the first moment, the gradient and the second moment, in float32 like Keras."""
         step = int(self.iterations) + 1
         now, following = self._warmed(step), self._warmed(step + 1)
         product = np.float32(self._u_product)

@@ -38,9 +38,10 @@ def outside():
 
 
 class Penalty(NamedTuple):
-    """An output whose penalty is wanted of a program. slot: of `steps` timesteps for each row of the batch, as rows.
+    """An output whose penalty a program computes.
 
-    slot: None where nothing computes the output; then `losses` of the layer raises.
+    slot: the output, with `steps` timesteps of each row of the batch as rows; None where nothing computes the output,
+    and then `losses` of the layer raises.
     """
 
     layer: object
@@ -84,7 +85,7 @@ def rows_of(part):
 
 
 class _NotComputed:
-    """In the place of a penalty that nothing computes."""
+    """Stands where nothing computes the penalty."""
 
     def __init__(self, layer):
         self._layer = layer
@@ -115,7 +116,7 @@ class Added(list):
             self.note(layer, loss)
 
     def total(self, model):
-        """The sum of what layers in `model` added, a float: as Keras, not of layers that are none of the model's."""
+        """The sum of what the layers in `model` added, a float. As in Keras, other layers do not count."""
         ours = {id(layer) for layer in _flattened(model)}
         return sum(_sum(loss) for layer, loss in self if id(layer) in ours)
 

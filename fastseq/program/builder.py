@@ -96,7 +96,7 @@ class Builder:
         return self.weights[id(variable)][1]
 
     def kept(self, array):
-        """A slot of what `array`, which a layer keeps between calls, holds by now: an earlier call may come before.
+        """A slot of the values that `array`, which a layer keeps between calls, holds at this point of the program.
 
         As in Keras, whose states are variables, no gradient goes from what reads it to what an earlier call left.
         """
@@ -183,7 +183,7 @@ class Builder:
         else:
             self.step("embedding", ids=ids, table=table, y=y, count=ids.size, width=width)
         if not self.trains:
-            y.lookup = ids, table  # sums that are looked up would be those of old weights
+            y.lookup = ids, table  # training changes the weights, and looked-up sums would be of the old ones
         return y
 
     def cast(self, slot, dtype):

@@ -145,7 +145,7 @@ class Program(_program.NativeProgram):
 
 
 def _without_unread_rows(steps, outputs):
-    """Leaves out the steps of `Builder.rows_of` whose rows nobody reads: those who could took them from the table."""
+    """Drops each look-up (`Builder.rows_of`) whose result no step reads: its readers took the rows from the table."""
     used = Counter(id(slot.buffer) for step in steps for slot in slots_of(step))
     used.update(id(slot.buffer) for slot in outputs)
     return [

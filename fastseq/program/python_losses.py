@@ -7,10 +7,10 @@ from fastseq.program import added_losses
 
 
 class PythonLosses:
-    """Of one Python step: told while the program is made what training needs, and asked while it runs.
+    """The losses of one Python step, as training needs them: found while the program is made, checked in each run.
 
-    layer: whose step it is; slots: of the step's inputs; weights: Slots of its trainable weights; timesteps: how many
-    of them TimeDistributed made rows of the batch.
+    layer: the step's layer; slots: the step's inputs; weights: Slots of its trainable weights; timesteps: number of
+    timesteps that TimeDistributed made rows of the batch.
     """
 
     def __init__(self, layer, slots, weights, timesteps):
@@ -51,7 +51,7 @@ class PythonLosses:
             )
 
     def add_gradient(self, p, backward):
-        """Tells whether the gradient is needed; (Slot, Slot of the losses' gradient by it) of what it is by.
+        """Notes whether the gradient is needed, and returns pairs (Slot, Slot of the losses' gradient by it).
 
         backward: a gradients.Backward, which knows what depends on what is trained.
         """

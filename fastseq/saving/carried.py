@@ -120,7 +120,7 @@ def of_optimizer(optimizer, places=None):
     if places is not None:
         state["excluded"] = [place for key, place in places.items() if key in optimizer._excluded]
         if optimizer.built:
-            # Those of no layer here it cannot serve any more; its state is then for none.
+            # Where a variable belongs to no layer here the optimizer cannot serve it: its state is kept for none.
             serves = [places.get(id(variable)) for variable in optimizer._trainable_variables]
             state["serves"] = None if None in serves else serves
     return state

@@ -72,7 +72,7 @@ def _has_weights(group, name):
 
 
 def keras_version(root):
-    """Of the Keras that wrote a full-model file, "1" where it does not say."""
+    """The version of the Keras that wrote a full-model file; "1" where the file does not say."""
     version = root.attribute("keras_version")
     if version is None and (group := root.group("model_weights")) is not None:
         version = group.attribute("keras_version")

@@ -16,7 +16,7 @@ from fastseq.program.slots import Slot
 from fastseq.program.steps import ends_of
 from fastseq.tensors import mask_rules, nest
 
-# What Keras 3.15 does, by the field of MaskRules in which the model's rules are others.
+# Field of MaskRules -> what Keras 3.15 does where the model's rules differ in that field.
 _NOW = {
     "with_states": "it runs recurrent layers that are called with initial states without their mask",
     "merged": "it masks what merging layers give where one input (all, for arithmetic) is not masked",
@@ -84,7 +84,7 @@ def _steps(model, change_rules):
 
 
 class _Numbered:
-    """The steps that `wanted` hangs on, by keys that are alike for alike values.
+    """The steps that `wanted` depends on. Equal values have equal keys.
 
     steps: {key: (layer's name, what it does)}, the results' keys under "results".
     """

@@ -43,7 +43,7 @@ cdef class StreamCore:
     cdef int parity, state_count, input_count, x_type, y_type
     cdef list arrays            # the two sets, [set 0 ..., set 1 ...]
     cdef list before            # None, or copies of the states, made by a call that advances them several times
-    cdef char **addresses       # of those arrays
+    cdef char **addresses       # the addresses of those arrays
     cdef int x_ndim, y_ndim
     cdef cnp.npy_intp[32] x_dims
     cdef cnp.npy_intp[32] y_dims
@@ -215,7 +215,7 @@ cdef class StreamCore:
         """
         return self._alone(self._steps, x, out)
 
-    # Here, as a line of Python behind the change would be a place for Ctrl-C.
+    # These methods are Cython's, since Ctrl-C could come in a line of Python behind the change.
 
     def reset(self, rows=None):
         """Sets the states to the first ones.
@@ -341,7 +341,7 @@ def put_results(dict found, cnp.ndarray y):
         source += width
 
 
-# A pool's lock is taken and given back here, and its rows come and go here: in Python Ctrl-C could come between.
+# A pool's lock is taken and given back in Cython, and so are its rows: in Python Ctrl-C could come in between.
 
 
 def open_row(pool):
@@ -411,7 +411,7 @@ def step_rows(pool, inputs):
         y, before, after = pool._run(results)
         put_results(results, y)
         move_rows(pool._pool, after, pool._numbers, len(results), True)
-        # What came by now, while many rows moved as well, would else be raised in the caller's next line.
+        # A signal that came meanwhile, as many rows take long to move, must raise here, where it can still be undone.
         try:
             check_signals()
         except:

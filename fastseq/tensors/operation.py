@@ -29,7 +29,19 @@ class Operation:
         self._inbound_nodes = []
 
     def compute_output_spec(self, *args, **kwargs):
-        """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed."""
+        """Symbolic outputs for symbolic inputs: shapes and dtypes, nothing computed. A layer is built by it.
+
+        Args:
+            *args: KerasTensors, as the call takes its inputs.
+            **kwargs: Further arguments of the call.
+
+        Returns:
+            A KerasTensor, or a nest of them.
+
+        Raises:
+            ValueError: Inputs that do not fit.
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"'{self.name}' ({type(self).__name__}) must define compute_output_spec().")
 
     def _record(self, arguments):
@@ -47,10 +59,23 @@ class Operation:
         return 0
 
     def get_config(self):
+        """The arguments to make such a layer or operation, as plain data in Keras's form. Weights are not part of it.
+
+        Returns:
+            dict.
+        """
         return {"name": self.name}
 
     @classmethod
     def from_config(cls, config):
+        """A new layer from what `get_config` gave.
+
+        Args:
+            config (dict): Arguments by name.
+
+        Returns:
+            The layer, with no weights yet.
+        """
         return cls(**config)
 
     @property
@@ -60,6 +85,7 @@ class Operation:
 
     @property
     def output(self):
+        """The symbolic output of the first call, or a list of them. Raises AttributeError where there is none."""
         return self._ends_of_first_call("output_tensors")
 
     def _ends_of_first_call(self, name):

@@ -19,7 +19,7 @@ def default_seed():
 
 @contextlib.contextmanager
 def drawn_apart():
-    """Seeds drawn in the block come from elsewhere: who makes a copy does not advance Python's generator."""
+    """Seeds drawn in the block come from elsewhere: making a copy does not advance Python's generator."""
     token = _source.set(random.Random())
     try:
         yield

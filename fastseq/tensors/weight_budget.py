@@ -23,7 +23,7 @@ class WeightBudget:
     """
 
     def __init__(self, size, optimizers_wait=False):
-        """optimizers_wait: whoever loads makes the optimizers' variables, and not `compile_from_config`."""
+        """optimizers_wait: the loader makes the optimizers' variables, and `compile_from_config` does not."""
         self.optimizers_wait = optimizers_wait
         self._left = _FLOOR + _RATIO * size
         self._states_left = _STATES
@@ -61,7 +61,7 @@ def _bytes(shape):
 
 
 def kept_state(shape, layer):
-    """Zeros of a state that a stateful layer keeps; while a file is being loaded, no more of them than is sane."""
+    """Zeros of a state that a stateful layer keeps; while a file is being loaded, at most 1 GiB of them in all."""
     budget = getattr(_state, "budget", None)
     if budget is not None:
         budget.take_state(shape, layer)
@@ -69,7 +69,7 @@ def kept_state(shape, layer):
 
 
 def optimizers_wait():
-    """Whether whoever loads makes the optimizers' variables himself."""
+    """Whether the loader makes the optimizers' variables."""
     return getattr(getattr(_state, "budget", None), "optimizers_wait", False)
 
 

@@ -53,13 +53,13 @@ class Compiled:
         return [loss is not None or any(wanted) for loss, *wanted in zip(self.loss, *self._wanted)]
 
     def prepare(self, y_true, y_pred):
-        """Makes losses and metrics, of which some depend on shapes.
+        """Makes the losses and metrics; some of them depend on shapes.
 
-        y_true, y_pred: a list each, one per output; of y_pred only the shapes count.
+        y_true, y_pred: a list each, one entry per output; y_pred gives shapes alone.
         """
         if self.losses is not None:
             return
-        # Made before any is kept: a wrong name leaves nothing half done.
+        # All are made before one is kept: a wrong name leaves nothing half done.
         pairs = list(zip(self.loss, y_true, y_pred))
         found = [None if loss is None else losses.for_output(loss, y, predicted) for loss, y, predicted in pairs]
         made, counts = [], {}
@@ -73,7 +73,7 @@ class Compiled:
         # One loss alone is the total.
         self._each = [(name, all_metrics.Mean(name=f"{name}_loss")) for name in told] if len(told) > 1 else []
         self._metrics, self.losses = made, found
-        # Of several outputs' metrics that of their names.
+        # With several outputs, metrics are listed by their names.
         named = [(name, metric) for *_, name, metric in made]
         named = named if len(self.names) == 1 else sorted(named, key=lambda pair: pair[0])
         self._shown = [*((mean.name, mean) for mean in self._means()), *named]

@@ -134,10 +134,10 @@ class _Fit:
         if start and trainer.kept_totals and not isinstance(source, batches.Iterated):
             trainer.go_on(*next(source.batches(epoch)))
         with _Bar(f"Epoch {epoch + 1}/{self._epochs}", self._steps, self._verbose, start) as bar:
-            # A run that was killed after the step that stopped it has the epoch's end alone left to do.
+            # The killed run had already been told to stop: only the end of its epoch is left to do.
             stopped = start and model.stop_training
             done = start if stopped else self._batches(epoch, start, bar)
-            # A run that was killed after the last step of an epoch has the epoch's end alone left to do, too.
+            # No step ran, and not because a killed run had done all steps of this epoch: the data has ended.
             if done == start and not stopped and not (start and source.count(epoch) in (start, None)):
                 _warn(f"Model '{model.name}': the input ran out of data in epoch {epoch + 1}.")
                 return None

@@ -127,7 +127,7 @@ class TrainingProgram:
 
 
 def _ends_of_losses(p, wanted):
-    """Pairs of a Slot and that of the gradient by it of the losses that Python layers add."""
+    """Pairs (Slot, Slot of its gradient): the gradients of the losses that Python layers add."""
     backward = Backward(p, wanted) if p.python_losses else None
     return [end for losses in p.python_losses for end in losses.add_gradient(p, backward)]
 
@@ -141,10 +141,10 @@ class StaleError(Exception):
 
 
 class Output:
-    """An output of the model in a step: the `loss` by it, and `end`, the Slot that the loss's gradient is by.
+    """An output of the model in a step: its `loss`, and `end`, the Slot by which the loss is differentiated.
 
-    Keras computes a crossentropy of what went into the softmax or sigmoid that gave the output, where that is its last
-    step; then `end` is not `slot`.
+    Where a softmax or sigmoid is the last step, Keras computes a crossentropy of what went into it; then `end` is that,
+    and not `slot`.
     """
 
     def __init__(self, slot, loss, labels):

@@ -55,7 +55,7 @@ class Step:
             try:
                 program, results, gradients = self._run(x, y, weights, trained)
             finally:
-                # Even where an interrupt came after the program had changed them.
+                # The layers hear of it even where an interrupt came after the program had changed the weights.
                 _tell_layers(trained)
             penalized = self._penalized(results, trained)
             if program.updates is None and trained:
@@ -93,7 +93,7 @@ class Step:
         def make(native):
             return self._make(native, x, y, weights, variables)
 
-        # Labels may have the shapes and dtypes of others and still be of another kind, fractions for one.
+        # Labels of the same shape and dtype may still need another program, fractions as class numbers for one.
         for native in (True, False):
             program, _ = self._programs.find((key, native), lambda native=native: make(native))
             if not program.is_current():
@@ -117,7 +117,7 @@ class Step:
         if seen in self._plain:
             return self._plain[seen], (x,)
         key, found = key_of(bound(self._trainer.model, x, self._trains))
-        # Binding takes 10 us; arrays that went in as they are do so the next time.
+        # Binding takes 10 us, and an array that was taken as it is will be taken so again: its key is kept.
         if plain and len(found) == 1 and found[0] is x:
             if len(self._plain) > 8 * _MOST_PROGRAMS:
                 self._plain.clear()
@@ -162,7 +162,7 @@ class Step:
 
 
 def _form(array):
-    """The shape and dtype of labels or sample weights, on which a program depends; None where there are none."""
+    """The key of an array of labels or weights among programs: shape and dtype; None for no array."""
     return None if array is None else (array.shape, array.dtype)
 
 

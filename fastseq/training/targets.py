@@ -9,9 +9,12 @@ from fastseq.training.penalties import activity_gradient
 
 
 class Results:
-    """Of a step: `loss`, the weighted sum; `each`, the loss of each output that has one; `values`, the outputs as
-    arrays with their masks, where a metric needs them; `hits`: (Metric, its sum, its weights) of native accuracies;
-    `added`: what layers added to the loss, the sum of penalties of outputs and of `add_loss`; None where none did."""
+    """What a step gave.
+
+    loss: the weighted sum; each: the loss of each output that has one; values: the outputs as arrays with their masks,
+    where a metric needs them; hits: (Metric, its sum, its weights) of native accuracies; added: the sum of what layers
+    added to the loss, penalties of outputs and values of `add_loss`, or None where none did.
+    """
 
     def __init__(self, loss, each, values, hits):
         self.loss, self.each, self.values, self.hits = loss, each, values, hits
@@ -21,8 +24,8 @@ class Results:
 def targets_for(compiled, y, weights, native):
     """A function of the `Output`s and the penalties, `Builder.penalties`, that gives what adds the loss.
 
-    y, weights: a batch's labels and sample weights, a list each; native: False for labels like these that are not of
-    the form that native steps read.
+    y, weights: a batch's labels and sample weights, a list each; native: False where native steps cannot read such
+    labels.
     """
 
     def make(outputs, penalties):

@@ -92,7 +92,7 @@ class EinsumDense(Layer):
         if isinstance(initializer, initializers.VarianceScaling) and (
             initializer.input_axes is None or initializer.output_axes is None
         ):
-            # The fans are those of the equation. The layer's own initializer, which its config tells, stays as it is.
+            # The equation says which axes are inputs and outputs. The initializer in the config stays as it was given.
             axes = {"input_axes": found.input_axes, "output_axes": found.output_axes}
             initializer = type(initializer).from_config({**initializer.get_config(), "seed": initializer.seed, **axes})
         self.kernel = self.add_weight(

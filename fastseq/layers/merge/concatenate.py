@@ -106,7 +106,7 @@ class Concatenate(Merge):
             and mask.shape[:-1] == slot.shape[:-1]
             and self.axis in (-1, len(shape) - 1)
         ):
-            return mask  # of words, which are joined like features, however many there are
+            return mask  # masks of words are joined like features, however many there are
         own = mask.shape if len(mask.shape) == len(slot.shape) else (*mask.shape, 1)
         if len(own) != len(slot.shape) or any(m not in (1, n) for m, n in zip(own, slot.shape)):
             raise ValueError(

@@ -102,7 +102,7 @@ class StackedRNNCells(Layer):
             if not in_list and nest.is_nested(new) and len(new) == 1:
                 new = new[0]
             new_states.append(new)
-        # As Keras: of one cell, its states come alone.
+        # As in Keras, a stack of one cell gives that cell's states, not a list of them.
         return inputs, new_states[0] if len(new_states) == 1 else new_states
 
     def emit(self, p, inputs, states, training=False):

@@ -125,7 +125,7 @@ class TimeDistributed(Layer):
         return outputs
 
     def _adds_losses(self, p, inputs, training, mask):
-        """Whether what is wrapped adds losses in Python, which are those of a timestep each."""
+        """Whether the wrapped layer adds losses in Python: one for each timestep."""
         if not _is_python(self.layer):
             return False
         probe = Builder(training=p.training, trains=p.trains)

@@ -107,7 +107,7 @@ def _fixed_array(handle, address, grid, filtered):
     """VII.C: a header and a block of as many entries as there are chunks, where they are many in pages."""
     if address == UNDEFINED:
         return []
-    # Signature, version, whose it is, bytes of an entry, bits of a page's count, count of entries, address, checksum.
+    # Signature, version, owner, bytes of an entry, bits of a page's count, count of entries, address, checksum.
     head = handle.read_at(address, 28)
     signature, version, _, width, page_bits, count, block = struct.unpack_from("<4sBBBBQQ", head)
     if signature != b"FAHD" or version != 0 or not (12 < width <= 20 if filtered else width == 8) or page_bits > 32:
@@ -118,7 +118,7 @@ def _fixed_array(handle, address, grid, filtered):
     handle.spend(_OVERHEAD * count)
     page = 1 << page_bits
     pages = -(-count // page) if count > page else 0
-    # Signature, version, whose it is, the header's address; which pages are there; entries, if not in pages; checksum.
+    # Signature, version, owner, the header's address; which pages are there; entries, if not in pages; checksum.
     size = 14 + -(-pages // 8) + (0 if pages else count * width) + 4
     data = handle.read_at(block, size)
     if data[:4] != b"FADB":

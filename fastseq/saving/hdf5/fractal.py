@@ -93,7 +93,7 @@ class FractalHeap:
                 raise FileFormatError("it is damaged: a block of a heap is missing")
             if row < self._direct_rows:
                 return start, place, size
-            # Of a block of blocks, whose rows together have the size of this place: smaller with every step.
+            # A block of blocks: its rows together have the size of this place, which is smaller at every step down.
             address, rows = place, size.bit_length() - (self._width * self._smallest).bit_length() + 1
             if rows < 1:
                 raise FileFormatError("it is damaged: a block of a heap has no rows")

@@ -1,0 +1,200 @@
+"""Every public name has Args, Returns, Raises and an Example where its signature and source ask for them.
+
+The names come from `__all__` of the public modules, and the methods from the classes that users call.
+"""
+
+import ast
+import doctest
+import importlib
+import inspect
+import re
+import textwrap
+import types
+
+import numpy as np
+import pytest
+
+import fastseq
+from fastseq.decoding import Decoder
+from fastseq.streaming import Stream, StreamPool
+
+MODULES = (
+    "fastseq", "fastseq.activations", "fastseq.backend", "fastseq.callbacks", "fastseq.constraints",
+    "fastseq.decoding", "fastseq.initializers", "fastseq.layers", "fastseq.losses", "fastseq.metrics",
+    "fastseq.models", "fastseq.optimizers", "fastseq.optimizers.schedules", "fastseq.regularizers", "fastseq.saving",
+    "fastseq.streaming",
+)  # fmt: skip
+CLASSES = (fastseq.Layer, fastseq.Model, Stream, StreamPool, Decoder, fastseq.Variable)
+# Methods that programs, streams and files call, not users: fastseq/layers/README.md is about them.
+INSIDE = {"emit", "emit_mask", "keeps_time", "last_output", "packed", "saved_tree", "symbolic_mask", "trace"}
+SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
+GLOBALS = {module.rpartition(".")[2]: importlib.import_module(module) for module in MODULES} | {"np": np}
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def public_objects():
+    """{dotted name: class or function}, each object under the first of its names."""
+    found, seen = {}, set()
+    for module in map(importlib.import_module, MODULES):
+        for name in module.__all__:
+            item = getattr(module, name)
+            if callable(item) and not isinstance(item, types.ModuleType) and id(item) not in seen:
+                seen.add(id(item))
+                found[f"{module.__name__}.{name}"] = item
+    return found
+
+
+def public_methods():
+    """{Class.name: (class, attribute)} of the methods and properties of the classes that users call."""
+    found = {}
+    for cls in CLASSES:
+        for name in dir(cls):
+            attribute = inspect.getattr_static(cls, name)
+            is_method = callable(attribute) or isinstance(
+                attribute, (classmethod, property, types.GetSetDescriptorType)
+            )
+            ours = any("fastseq" in base.__module__ for base in cls.__mro__ if name in vars(base))
+            if (
+                not name.startswith("_")
+                and name not in INSIDE
+                and is_method
+                and ours
+                and not inspect.isclass(attribute)
+            ):
+                found[f"{cls.__name__}.{name}"] = (cls, attribute)
+    return found
+
+
+OBJECTS, METHODS = public_objects(), public_methods()
+
+
+def sections(doc):
+    """{name of a section: its text}."""
+    parts = SECTION.split(inspect.cleandoc(doc))
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def parameters(item):
+    """Names of the arguments as a docstring has them: with their stars, without self."""
+    try:
+        signature = inspect.signature(item)
+    except (TypeError, ValueError):
+        return []
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    names = [stars.get(p.kind, "") + p.name for p in signature.parameters.values()]
+    return [name for name in names if name not in ("self", "cls", "pool")]
+
+
+def own_tree(item):
+    """The tree of a function's source, or None where there is none (Cython, the constructor of a base class)."""
+    function = vars(item).get("__init__") if inspect.isclass(item) else item
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function)))).body[0]
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+def statements(node):
+    """The statements of a function without those of the functions in it."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.ClassDef, ast.Lambda)):
+            yield child
+            yield from statements(child)
+
+
+def wanted(item, is_method=False):
+    """The sections that an object's signature and source ask for; an Example of each class and function."""
+    found = set() if is_method else {"Example"}
+    if parameters(item):
+        found.add("Args")
+    tree = own_tree(item)
+    if tree is None:
+        return found
+    inside = list(statements(tree))
+    if any(isinstance(node, ast.Raise) and node.exc is not None for node in inside):
+        found.add("Raises")
+    returns = any(isinstance(node, ast.Return) and not is_none(node.value) for node in inside)
+    if not inspect.isclass(item) and returns:
+        found.add("Returns")
+    return found
+
+
+def is_none(value):
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def missing(name, item, doc, is_method=False):
+    """What a docstring lacks, as sentences."""
+    if not doc or not doc.strip():
+        return [f"{name} has no docstring"]
+    found = sections(doc)
+    lacking = wanted(item, is_method) - set(found)
+    faults = [f"{name} has no {section}" for section in sorted(lacking)]
+    for argument in parameters(item):
+        if not re.search(rf"^    {re.escape(argument)}[ :]", found.get("Args", ""), re.MULTILINE):
+            faults.append(f"{name} says nothing of {argument}")
+    return faults
+
+
+def doc_of(item):
+    """A class's own docstring, a function's, without the one of object."""
+    return vars(item).get("__doc__") if inspect.isclass(item) else item.__doc__
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_sections_of_public_names(name):
+    assert missing(name, OBJECTS[name], doc_of(OBJECTS[name])) == []
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_sections_of_public_methods(name):
+    cls, attribute = METHODS[name]
+    doc = inspect.getdoc(getattr(cls, name.split(".")[1]))
+    if isinstance(attribute, (property, types.GetSetDescriptorType)):
+        assert doc, f"{name} has no docstring"
+        return
+    assert missing(name, getattr(attribute, "__func__", attribute), doc, is_method=True) == []
+
+
+@pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
+def test_examples_run(name):
+    if name in OBJECTS:
+        doc = doc_of(OBJECTS[name])
+    else:
+        doc = inspect.getdoc(getattr(METHODS[name][0], name.split(".")[1]))
+    examples = doctest.DocTestParser().get_doctest(inspect.cleandoc(doc or ""), dict(GLOBALS), name, None, None)
+    said = []
+    doctest.DocTestRunner(optionflags=FLAGS).run(examples, out=said.append)
+    assert said == []
+
+
+@pytest.mark.parametrize("cls", [Stream, StreamPool, Decoder, fastseq.Variable])
+def test_an_example_shows_every_method(cls):
+    examples = sections(doc_of(cls))["Example"]
+    methods = [name for name in dir(cls) if f"{cls.__name__}.{name}" in METHODS]
+    called = [name for name in methods if not isinstance(inspect.getattr_static(cls, name), property)]
+    named = "|".join(re.findall(r"\.(\w+)", examples))
+    assert [name for name in called if not re.fullmatch(named, name)] == []
+
+
+def test_a_hole_is_seen():
+    """The tests above see what they are there to see."""
+
+    def f(x, **options):
+        """A docstring.
+
+        Args:
+            x: What is halved.
+        """
+        if not x:
+            raise ValueError
+        return x / 2
+
+    names = ["has no Example", "has no Raises", "has no Returns", "says nothing of **options"]
+    assert missing("f", f, f.__doc__) == [f"f {name}" for name in names]
+    assert missing("f", f, None) == ["f has no docstring"]
+
+
+def test_help_of_a_layer_shows_its_arguments():
+    for name in inspect.signature(fastseq.layers.LSTM).parameters:
+        assert f"    {name} (" in inspect.getdoc(fastseq.layers.LSTM) or name == "kwargs"
