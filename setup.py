@@ -10,6 +10,7 @@ changed. The C that Cython writes stays there too.
 import hashlib
 import os
 import platform
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -47,7 +48,7 @@ EXTENSION_FLAGS = ["-O2", "-g0", "-std=gnu11", "-fPIC", "-DNPY_NO_DEPRECATED_API
 NATIVE = "fastseq.native._native"
 EXTENSIONS = [
     NATIVE, "fastseq.native._call", "fastseq.native._kept", "fastseq.native._program", "fastseq.streaming._stream",
-    "fastseq.decoding._decode",
+    "fastseq.streaming._pool", "fastseq.decoding._decode",
 ]  # fmt: skip
 # What tests/sanitizers/run.sh asks for, in FASTSEQ_TEST_BUILD, by comma; a build for people has none of it.
 TEST_BUILDS = {
@@ -147,6 +148,12 @@ def core_sources():
     return sorted(found - kernels)
 
 
+def sources():
+    """The digest by which `fastseq.native.built` knows extensions of other sources."""
+    built = runpy.run_path(str(ROOT / "fastseq" / "native" / "built.py"))
+    return built["sources_in"](ROOT / "fastseq")
+
+
 def cores():
     """CPUs that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -169,7 +176,9 @@ class Build(build_ext):
         version = f'-DFASTSEQ_VERSION="{self.distribution.get_version()}"'
         extensions = [*compiler, *EXTENSION_FLAGS, version, *TEST_FLAGS, "-Isrc_c"]
         extensions += [f"-I{path}" for path in (numpy.get_include(), *self.include_dirs)]
-        jobs += [(extension.sources[0], extensions, [*HEADERS, *CYTHON]) for extension in self.extensions]
+        for extension in self.extensions:
+            own = [f'-DFASTSEQ_SOURCES="{sources()}"'] if extension.name == NATIVE else []
+            jobs.append((extension.sources[0], [*extensions, *own], [*HEADERS, *CYTHON]))
         compiled = [flag for flag in openmp if flag != "-lomp"]
         core = [*compiler, *COMMON, *CORE_FLAGS, *compiled, *TEST_FLAGS, "-Isrc_c"]
         jobs += [(source, core, HEADERS) for source in core_sources()]
@@ -189,7 +198,7 @@ class Build(build_ext):
     def object_of(self, source, command):
         """The object of a source, in a folder for this compiler with these flags; those of Cython also by Python's."""
         # pip's folders have other names every time, and each Python other warnings.
-        key = [flag for flag in command if not flag.startswith(("-I", "-W"))]
+        key = [flag for flag in command if not flag.startswith(("-I", "-W", "-DFASTSEQ_SOURCES"))]
         if source.endswith(".pyx"):
             key += [sysconfig.get_config_var("EXT_SUFFIX"), numpy.__version__, Cython.__version__]
         digest = hashlib.sha256("\0".join(key).encode()).hexdigest()

@@ -10,6 +10,7 @@ The names, arguments and meanings are those of Keras 3.15: see https://keras.io/
 
 import importlib
 
+import fastseq.native  # noqa: F401 - first of all, as it says in one sentence what is wrong where C is not built
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.layers.base import Layer

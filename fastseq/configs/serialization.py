@@ -5,15 +5,13 @@ A config is data. What its words may lead to is a closed set: the names in table
 tells a built-in of Keras from a user's class of the same name. https://keras.io/api/models/model_saving_apis/
 """
 
-import contextlib
 import inspect
-import threading
 import types
 import warnings
 
 import numpy as np
 
-from fastseq.configs import policies, recording, registry, tables
+from fastseq.configs import policies, recording, registry, shared_objects, tables
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -23,29 +21,6 @@ _ARRAY_DTYPES = frozenset(
     ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64")
 )
 _POLICIES = ("DTypePolicy", "FloatDTypePolicy", "Policy", "PolicyV1")
-_state = threading.local()
-
-
-class ObjectSharingScope:
-    """Within it, an object that a config names twice by ``shared_object_id`` is built once, in this thread."""
-
-    def __enter__(self):
-        self._outer = getattr(_state, "shared", None)
-        _state.shared = dict(getattr(_state, "made", {}))
-        return self
-
-    def __exit__(self, *exception):
-        _state.shared = self._outer
-
-
-@contextlib.contextmanager
-def already_made(objects):
-    """Within it, in this thread, these objects stand for their ``shared_object_id``: dict number -> object."""
-    _state.made = objects
-    try:
-        yield
-    finally:
-        _state.made = {}
 
 
 def serialize_keras_object(obj):
@@ -338,7 +313,7 @@ def _instance(config, known, cls=None):
     name = config["class_name"]
     if not isinstance(inner, dict):
         raise FileFormatError(f"The config of {name} should be a dict. Received: {inner!r}")
-    shared, shared_id = getattr(_state, "shared", None), config.get("shared_object_id")
+    shared, shared_id = shared_objects.known(), config.get("shared_object_id")
     # Only numbers name shared objects; anything else, a list for one, may not even be a key.
     sharing = shared is not None and isinstance(shared_id, int)
     if sharing and shared_id in shared:

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
-from fastseq import requirements  # noqa: F401 - ahead of the extensions, as it looks at NumPy's version
 from fastseq.native import built
 from fastseq.version import __version__
 
-built.check(Path(__file__).parents[1], __version__)
+_PACKAGE = Path(__file__).parents[1]
+built.look(_PACKAGE)  # first of all: who has not built them may have no NumPy either
+
+from fastseq import requirements  # noqa: E402, F401 - which looks at NumPy's version, ahead of what an older one breaks
+
+built.compare(_PACKAGE, __version__)

@@ -17,10 +17,12 @@ from fastseq.native._kept cimport Scope, resume, suspend
 
 cdef extern from *:
     const char *FASTSEQ_VERSION  # from setup.py
+    const char *FASTSEQ_SOURCES
 
 cnp.import_array()
 
 version = FASTSEQ_VERSION.decode()  # of the sources that this extension is built from
+sources = FASTSEQ_SOURCES.decode()  # built.sources_in says of what
 
 
 def operations():

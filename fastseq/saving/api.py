@@ -253,7 +253,8 @@ def _build(config, custom_objects, path, size, rules, optimizers_wait=False):
     optimizers_wait: see WeightBudget.
     """
     from fastseq.configs import policies
-    from fastseq.configs.serialization import ObjectSharingScope, deserialize_keras_object
+    from fastseq.configs.serialization import deserialize_keras_object
+    from fastseq.configs.shared_objects import ObjectSharingScope
     from fastseq.saving.config_check import check_model_config
     from fastseq.tensors.weight_budget import WeightBudget
 

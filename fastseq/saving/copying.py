@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-from fastseq.configs import limits, policies, recording, serialization
+from fastseq.configs import limits, policies, recording, serialization, shared_objects
 from fastseq.configs.registry import CustomObjectScope, register_as, scope_objects
 from fastseq.errors import FileFormatError
 from fastseq.saving import api, carried
@@ -131,7 +131,7 @@ def _restored(state):
 def _layer(config, size, rules):
     if isinstance(config, dict) and isinstance(config.get("config"), dict) and "layers" in config["config"]:
         return api._build(config, None, None, size, rules, optimizers_wait=True)
-    scopes = (serialization.ObjectSharingScope(), WeightBudget(size, optimizers_wait=True), mask_rules.scope(rules))
+    scopes = (shared_objects.ObjectSharingScope(), WeightBudget(size, optimizers_wait=True), mask_rules.scope(rules))
     with scopes[0], scopes[1], scopes[2]:
         made = serialization.deserialize_keras_object(config)
     if not hasattr(made, "saved_tree"):
@@ -190,7 +190,7 @@ def deep_copy(item, memo=None):
     in `item` go into it beside `item`.
     """
     state, noted = _noted_state(item, by_reference=True)
-    with serialization.already_made(noted.by_number(memo or {})):
+    with shared_objects.already_made(noted.by_number(memo or {})):
         made, parts = _restored(state)
     if memo is not None and parts:
         for path, own in carried.parts(item).items():

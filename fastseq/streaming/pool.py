@@ -4,7 +4,7 @@ import threading
 
 import numpy as np
 
-from fastseq.streaming import _stream, saved_states
+from fastseq.streaming import _pool, saved_states
 from fastseq.streaming.stream import Stream
 from fastseq.tensors import arrays
 
@@ -65,8 +65,8 @@ class StreamPool:
         """How many streams are open."""
         return len(self._rows)
 
-    open, close, step = _stream.open_row, _stream.close_row, _stream.step_rows
-    reset, set_state, restore = _stream.reset_row, _stream.set_row, _stream.restore_row
+    open, close, step = _pool.open_row, _pool.close_row, _pool.step_rows
+    reset, set_state, restore = _pool.reset_row, _pool.set_row, _pool.restore_row
 
     def _first_states(self):
         return self._one._plan(1)[0].start
@@ -123,13 +123,13 @@ class StreamPool:
         count = len(inputs)
         stream, x = self._batch(min(count, self.capacity))
         try:
-            plain = _stream.gather_inputs(inputs, self._rows, x, self._numbers, self._row_shape)
+            plain = _pool.gather_inputs(inputs, self._rows, x, self._numbers, self._row_shape)
         except KeyError:
             raise self._unknown(next(handle for handle in inputs if handle not in self._rows)) from None
         if not plain:
             self._convert(inputs, x)
         before = stream._current
-        _stream.move_rows(self._pool, before, self._numbers, count, False)
+        _pool.move_rows(self._pool, before, self._numbers, count, False)
         return stream.step(x), before, stream._current
 
     def _batch(self, count):

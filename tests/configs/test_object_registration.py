@@ -9,8 +9,9 @@ import pytest
 
 from fastseq import activations, constraints, initializers, regularizers
 from fastseq.configs import registry as registration
-from fastseq.configs.serialization import ObjectSharingScope, deserialize_keras_object, serialize_keras_object
 from fastseq.configs.serialization import _public_module as public_module
+from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
+from fastseq.configs.shared_objects import ObjectSharingScope
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.layers import REGISTRY
 from fastseq.tensors.symbolic import KerasTensor

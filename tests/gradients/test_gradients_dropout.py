@@ -9,7 +9,7 @@ from gradient_check import check_gradients
 
 import fastseq
 from fastseq import layers
-from fastseq.layers.recurrent.cell import Gates
+from fastseq.layers.recurrent.gates import Gates
 from fastseq.training.program import gradients_of
 
 keras = pytest.importorskip("keras")

@@ -19,6 +19,8 @@ SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 def clone(tmp_path):
     """A folder with the package in it, built, as a clone is after `pip install -e .`."""
     shutil.copytree(PACKAGE, tmp_path / "fastseq", ignore=shutil.ignore_patterns("__pycache__", "*.c"))
+    (tmp_path / "src_c").mkdir()
+    shutil.copytree(PACKAGE.parent / "src_c" / "abi", tmp_path / "src_c" / "abi")
     return tmp_path
 
 
@@ -70,6 +72,26 @@ def test_built_from_another_version(clone):
     out, error = import_in(clone)
     assert out == ""
     assert f"is built from the sources of {fastseq.__version__}, and the Python files here are of 9.9.9" in error
+
+
+def test_built_from_another_state_of_the_sources(clone):
+    """As after `git pull`: the version is the same, and a name that Python calls is not there yet."""
+    source = clone / "fastseq" / "streaming" / "_stream.pyx"
+    source.write_text(source.read_text() + "\n# another line\n")
+    out, error = import_in(clone)
+    assert out == ""
+    assert "is built from the sources of another state of them, and the Python files here are of this one" in error
+    source.unlink()
+    for path in [*(clone / "fastseq").rglob("*.pyx"), *(clone / "fastseq").rglob("*.pxd")]:
+        path.unlink()
+    assert import_in(clone)[1] == ""  # an installed package has no sources
+
+
+def test_not_built_and_no_numpy(clone):
+    """The commonest way to meet it: a fresh clone, and the system's Python."""
+    extension(clone, "native._native").unlink()
+    statement = "import sys; sys.modules['numpy'] = None; import fastseq"
+    assert "fastseq's C extension is not built in this folder" in import_in(clone, statement)[1]
 
 
 @pytest.mark.parametrize("name", ["native._native", "streaming._stream"])

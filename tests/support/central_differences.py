@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastseq.layers.recurrent.cell import reference_recurrence
+from fastseq.layers.recurrent.reference import reference_recurrence
 
 STATES = ("h0", "c0")
 WEIGHTS = ("kernel", "recurrent", "bias")

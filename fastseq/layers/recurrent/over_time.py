@@ -1,6 +1,6 @@
 """What layers that walk over time share, and the base of LSTM, GRU and SimpleRNN.
 
-See https://keras.io/api/layers/recurrent_layers/. What a step computes stands in cell.py.
+See https://keras.io/api/layers/recurrent_layers/. What a step computes stands in gates.py.
 """
 
 import numpy as np
@@ -8,7 +8,8 @@ import numpy as np
 from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
-from fastseq.layers.recurrent.cell import Gates, reference_recurrence
+from fastseq.layers.recurrent.gates import Gates
+from fastseq.layers.recurrent.reference import reference_recurrence
 from fastseq.native import kept_states
 from fastseq.tensors import nest
 from fastseq.tensors.weight_budget import kept_state

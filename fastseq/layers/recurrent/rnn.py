@@ -4,8 +4,9 @@ import numpy as np
 
 from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
 from fastseq.layers.base import Layer
-from fastseq.layers.recurrent.cell import RecurrentCell, reference_recurrence
+from fastseq.layers.recurrent.cell import RecurrentCell
 from fastseq.layers.recurrent.over_time import OverTime
+from fastseq.layers.recurrent.reference import reference_recurrence
 from fastseq.layers.recurrent.stacked_rnn_cells import StackedRNNCells, call_cell, first_states, output_size
 from fastseq.native._native import with_training
 from fastseq.program import added_losses

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from fastseq.layers.recurrent.cell import RecurrentCell, reference_recurrence
+from fastseq.layers.recurrent.cell import RecurrentCell
 from fastseq.layers.recurrent.over_time import Recurrent
+from fastseq.layers.recurrent.reference import reference_recurrence
 
 
 class _SimpleGates:
