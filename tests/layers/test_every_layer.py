@@ -72,7 +72,9 @@ def _mask_that_comes_out(case, k, masked, read, refusals):
             found = read(case.make(k, masked))
         except refusals:
             return REFUSED
-    return None if found is None else KEPT if np.array_equal(found, MASK) else np.asarray(found)
+    if found is None:
+        return None
+    return KEPT if np.array_equal(found, MASK) else f"another one: {np.asarray(found).tolist()}"
 
 
 @every_layer
