@@ -16,9 +16,9 @@ _MOST_ROWS = 48
 # few rows are better run one after the other by all threads together than at the same time by one each.
 _LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
 _MOST_TOKENS = 1 << 24  # the kernels count in float32
-# Windows that may advance side by side. LSTM(128), 40 tokens, one core of Zen 4, best of 5 rounds, ms row by row -> side
-# by side: 1 row, windows of 8: 0.78 -> 0.51, of 16: 1.73 -> 0.97; 2 rows of 16: 1.95 -> 2.02, of 40: 8.8 -> 9.1; 8 rows
-# of 40 (320 windows): 30 -> 35. A single row gains; from 2 rows on the rows fill a batch by themselves.
+# Windows that may advance side by side. LSTM(128), 40 tokens, one core of Zen 4, best of 5 rounds, ms row by row ->
+# side by side: 1 row, windows of 8: 0.78 -> 0.51, of 16: 1.73 -> 0.97; 2 rows of 16: 1.95 -> 2.02, of 40: 8.8 -> 9.1; 8
+# rows of 40 (320 windows): 30 -> 35. A single row gains; from 2 rows on the rows fill a batch by themselves.
 _FEWEST_WINDOWS, _MOST_WINDOWS = 8, 320
 
 

@@ -140,11 +140,11 @@ class StepPlans(_stream.Epoch):
         with self._lock:
             found, plan, epoch = key in self._plans, self._plans.pop(key, None), self.epoch
             if found:
-                self._plans[key] = plan  # behind the others: the first is the one that was not used for longest
+                self._plans[key] = plan  # moved behind the others: the first is the one unused for longest
         if not found:
             plan = make()
             with self._lock:
-                # A weight that changed meanwhile makes it right for now and no longer.
+                # A weight changed meanwhile: the plan is right for this call, and not kept.
                 if epoch == self.epoch:
                     self._plans[key] = plan
                     if len(self._plans) > _MOST_PLANS:

@@ -75,7 +75,7 @@ class Plan:
         builder = Builder(plans)
         builder.use(model)
         for layer in all_layers(model):
-            builder.use(layer)  # also one that is never traced, as a Sequential in a model
+            builder.use(layer)  # a layer that is never traced too, as a Sequential in a model
         graph = _graph(model)
         inputs = [_input_slot(builder, graph, i, batch, time) for i in range(len(graph.inputs))]
         tracer = Tracer(builder)
@@ -120,11 +120,11 @@ class Plans(_stream.Epoch):
         with self._lock:
             plan, epoch = self._plans.pop(key, None), self.epoch
             if plan is not None:
-                self._plans[key] = plan  # behind the others: the first is the one that was not used for longest
+                self._plans[key] = plan  # moved behind the others: the first is the one unused for longest
         if plan is None:
             plan = Plan(model, self, batch, time)
             with self._lock:
-                # A weight that changed meanwhile makes it right for now and no longer.
+                # A weight changed meanwhile: the plan is right for this call, and not kept.
                 if epoch == self.epoch:
                     self._plans[key] = plan
                     if len(self._plans) > _MOST_PROGRAMS:
