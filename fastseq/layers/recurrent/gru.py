@@ -87,7 +87,8 @@ class GRU(_GRUGates, Recurrent):
         stateful (bool, default False): Whether a call goes on from the states that the last call left, row by row.
         unroll (bool, default False): It changes nothing: the numbers are those of Keras's loop.
         reset_after (bool, default True): Which form of the candidate is computed.
-        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect.
+        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect; another value
+            raises.
         **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`, `zero_output_for_mask` (masked timesteps of a
             sequence are 0 rather than the last output), and `implementation` (with dropout: 1 draws factors for every
             gate, 2 one set for all).

@@ -84,7 +84,8 @@ class LSTM(_LSTMGates, Recurrent):
         go_backwards (bool, default False): Whether the last timestep comes first.
         stateful (bool, default False): Whether a call goes on from the states that the last call left, row by row.
         unroll (bool, default False): It changes nothing: the numbers are those of Keras's loop.
-        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect.
+        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect; another value
+            raises.
         **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`, `zero_output_for_mask` (masked timesteps of a
             sequence are 0 rather than the last output), and `implementation` (with dropout: 1 draws factors for every
             gate, 2 one set for all).
