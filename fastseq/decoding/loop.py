@@ -12,8 +12,8 @@ from fastseq.native import runtime
 # Rows that one thread has in hand: they bound its memory, and hardly its time. 64 rows of LSTM(256) and 20 tokens take
 # 11.3 to 11.6 ms with 6, 12, 16, 24 or 64 rows at a time (one core of Zen 4, best of 12 to 15 rounds).
 _MOST_ROWS = 48
-# Multiply-adds that a second thread wants (as FS_MIN_WORK_PER_THREAD in src_c/plan.c), and bytes of weights from which
-# few rows are better run one after the other by all threads together than at the same time by one each.
+# Multiply-adds that make a second thread worth it (as FS_MIN_WORK_PER_THREAD in src_c/plan.c). With more bytes of
+# weights than the second number few rows run one after the other, by all threads together, not side by side.
 _LEAST_WORK, _LARGE_WEIGHTS = 1.2e6, 4 << 20
 _MOST_TOKENS = 1 << 24  # the kernels count in float32
 # Windows that may advance side by side. LSTM(128), 40 tokens, one core of Zen 4, best of 5 rounds, ms row by row ->
