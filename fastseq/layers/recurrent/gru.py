@@ -47,9 +47,9 @@ class _GRUGates:
 class GRU(_GRUGates, Recurrent):
     """Gated recurrent unit over (B, T, I) float32, with gates in the order z r h. State: h, (B, units).
 
-    z, r = recurrent_activation(x W + b + h U + b');  h' = z h + (1 - z) candidate, where the candidate is activation(x
-    W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form) and activation(x W + b + (r h) U) with
-    reset_after=False (the paper's third version).
+      z, r = recurrent_activation(x W + b + h U + b'),  h' = z h + (1 - z) candidate
+      candidate = activation(x W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form)
+      candidate = activation(x W + b + (r h) U) with reset_after=False (the paper's third version)
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`, with h or a list of it and a bool mask (B,
     T). Source: Cho et al. 2014, https://arxiv.org/abs/1406.1078.

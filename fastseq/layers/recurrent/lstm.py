@@ -45,8 +45,8 @@ class _LSTMGates:
 class LSTM(_LSTMGates, Recurrent):
     """Long short-term memory over (B, T, I) float32, with gates in the order i f c o. States: h and c, (B, units) each.
 
-    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b); c' = f c + i g,  h' = o
-    activation(c').
+      i, f, o = recurrent_activation(x W + h U + b),  g = activation(x W + h U + b)
+      c' = f c + i g,  h' = o activation(c')
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`, with a list [h, c] and a bool mask (B, T).
     Source: Hochreiter and Schmidhuber 1997; the forget gate: Gers et al. 2000.
