@@ -239,7 +239,7 @@ def deserialize(config, custom_objects=None):
         custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
 
     Returns:
-        A Regularizer, or the class of a name.
+        A Regularizer; a name that nobody has is returned as it is, as in Keras.
 
     Raises:
         UnsupportedError: A class that nobody registered.

@@ -19,7 +19,7 @@ from fastseq.errors import FileFormatError
 _NAME = "latest.npz"
 # More epochs or steps than any run has.
 _MOST = 2**62
-# What stands in such a file: truth values, whole and other numbers, text, dates.
+# Kinds of arrays that such a file may hold: truth values, whole and other numbers, text, dates.
 _KINDS = "biufcUSmM"
 
 
@@ -83,7 +83,7 @@ class BackupAndRestore(Callback):
             return
         try:
             self._restore(self._path)
-        except TimeoutError:  # of a signal's handler, and no fault of the file's
+        except TimeoutError:  # the error of a signal's handler, and no fault of the file
             raise
         except (OSError, ValueError) as error:
             if not os.path.exists(kept):
@@ -115,7 +115,7 @@ class BackupAndRestore(Callback):
                 put_back(before)
             if isinstance(error, (MemoryError, ValueError)) or not isinstance(error, Exception):
                 raise
-            # A callback of somebody's may stumble over what it finds in any way.
+            # A user's callback may raise anything over what it finds.
             raise FileFormatError(f"it is no whole backup ({type(error).__name__}: {error})", path=path) from error
         self._epoch = self.model._initial_epoch = place["epoch"]
         self.model._initial_batch = place["batch"]

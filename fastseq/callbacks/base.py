@@ -23,7 +23,7 @@ class Callback:
         0 ['loss']
     """
 
-    _comes_last = False  # within a list, so that it sees what the others did at the same moment
+    _comes_last = False  # whether it is called last in a list, to see what the others did at the same moment
 
     def __init__(self):
         self.params = None

@@ -61,7 +61,7 @@ class ModelCheckpoint(MonitorCallback):
         self._steps = StepCount(save_freq)
         self._current_epoch = 0
         of_weights = self.filepath.endswith(".weights.h5")
-        # A whole model in a file of such a name would be taken for weights by whoever reads it.
+        # A reader would take a whole model in a file of such a name for weights.
         fits = of_weights if save_weights_only else self.filepath.endswith((".keras", ".h5")) and not of_weights
         if not fits:
             raise ValueError(

@@ -274,7 +274,7 @@ def _read_numpy(path):
     # Opened here: np.load leaves a broken archive open.
     with open(path, "rb") as file:
         head = file.read(6)
-        # What starts otherwise np.load takes for a pickle, and advises to load it unsafely.
+        # np.load takes any other beginning for a pickle, and advises to load it unsafely.
         if head and head != b"\x93NUMPY" and not head.startswith(b"PK"):
             raise ValueError("it is damaged, or not what its name says: it starts as neither a .npy nor an .npz file")
         file.seek(0)

@@ -13,7 +13,7 @@ class Names(Mapping):
 
     Example:
         >>> Names("fastseq.layers", {"core.dense": "Dense"})["Dense"]
-        <class 'fastseq.layers.Dense'>
+        <class 'fastseq.layers.core.dense.Dense'>
     """
 
     def __init__(self, package, modules):

@@ -12,7 +12,7 @@ import warnings
 
 from fastseq.errors import UnsupportedError
 
-# What rounding changes at most, relative to a number: in Keras, or for float64 here.
+# Largest relative change by rounding: in Keras, or here for float64.
 _ROUNDING = {"float16": "5e-4", "bfloat16": "4e-3", "float64": "6e-8"}
 _NAMES = (*_ROUNDING, "mixed_float16", "mixed_bfloat16")
 # "infer" and "_infer": TensorFlow 2.0 and 2.1, by the inputs.

@@ -348,7 +348,7 @@ def _compile_saved(model, config):
         model.compile_from_config(config)
     except MemoryError:
         raise
-    # Configs of files can break the constructors of all classes in as many ways as there are.
+    # A config from a file can make any constructor raise anything.
     except Exception as error:
         if hasattr(model, "_trainer"):
             model._trainer = None
@@ -364,7 +364,7 @@ def _find_class(config, known):
     registered_name = config.get("registered_name", name)
     if isinstance(registered_name, str) and registered_name in known:
         return known[registered_name]
-    # A module of None was written for a class of somebody's script: it is not the built-in of the same name.
+    # A script's own class has the module None: it is not the built-in of the same name.
     if "module" not in config or tables.is_builtin_module(module):
         if name in _POLICIES:
             return _policy_name

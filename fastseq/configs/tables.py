@@ -13,7 +13,7 @@ MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.s
 NOT_IN_KERAS = ("LocallyConnected1D",)
 OWN_PACKAGE, OWN_MODULE = "fastseq", "fastseq.layers"
 NESTED = {"schedules": "optimizers.schedules"}
-# What a user's class that stands for a missing one begins with.
+# Kind -> the class that a user subclasses to stand in for a missing one.
 _BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
 # Kinds whose place other kinds may take: a layer may be an activation, a loss a metric.
 _ALSO = {"activations": ("layers",), "metrics": ("metric functions", "losses")}

@@ -1,4 +1,4 @@
-"""From a plan for decoding and what is wanted of it to one call of the C core (src_c/decode/decode.c)."""
+"""Turns a plan for decoding, and what a caller wants of it, into one call of the C core (src_c/decode/decode.c)."""
 
 cimport cython
 cimport numpy as cnp
@@ -13,7 +13,7 @@ cnp.import_array()
 
 @cython.auto_pickle(False)
 cdef class MixedStep:
-    """A model's step of which parts are in Python: the loop runs it with the GIL, for all rows there is room for."""
+    """A model's step with parts in Python: the loop runs it with the GIL, for all rows that there is room for."""
 
     cdef NativeProgram program
     cdef Workspace workspace

@@ -68,7 +68,7 @@ def draw_of(batch, temperature, top_k, top_p, seed):
             f"seed is an integer, or one for each of {batch} rows, of shape ({batch},); got {seeds.dtype} of shape "
             f"{seeds.shape}."
         )
-    # Rows of one seed are told apart by their number; a seed given for a row alone is that of row 0.
+    # Rows that share a seed are told apart by their number; a seed of one row's own is taken as that of row 0.
     numbers = np.arange(batch, dtype=np.uint64) if seeds.ndim == 0 else np.zeros(batch, np.uint64)
     mixed = _mixed(np.broadcast_to(seeds, (batch,)).astype(np.uint64)) + numbers
     return _mixed(mixed), temperature, top_k, top_p

@@ -63,7 +63,7 @@ class TokenInput:
             )
 
     def slot(self, p, ids, name):
-        """The model's input for `ids`, an int32 Slot (rows, window)."""
+        """The Slot that the model gets as its input, for `ids`, an int32 Slot (rows, window)."""
         shape = ids.shape if self.has_time else ids.shape[:1]
         if self.depth is None:
             return ids.reshaped(shape)
@@ -163,7 +163,7 @@ def _logits(p, values, outputs):
         fields = step.get("fields", {})
         if not isinstance(fields.get("y"), Slot) or fields["y"].buffer is not values.buffer:
             continue
-        if reads > 2:  # by its own step and as this output
+        if reads > 2:  # once by its own step, once as this output
             break
         if step["op"] == "dense" and fields["softmax"]:
             p.steps[i] = {**step, "fields": {**fields, "softmax": 0}}

@@ -45,7 +45,7 @@ class _Cut:
                 continue
             try:
                 kind = output_is_timed(node, [timed[id(tensor)] for tensor in tensors])
-            except ValueError:  # it needs later timesteps, or all of them
+            except ValueError:  # the call needs later timesteps, or all of them
                 continue
             timed.update((id(tensor), kind and i == 0) for i, tensor in enumerate(node.output_tensors))
             if node.layer.memory is not None:

@@ -10,7 +10,7 @@ LABELS = {"loss": "texts it is trained on", "val_loss": "unseen texts, after the
 
 
 def default_ending():
-    """That of a picture nobody has named: .png where matplotlib is installed, else .svg."""
+    """The ending of a picture that was given no name: .png where matplotlib is installed, else .svg."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:

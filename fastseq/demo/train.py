@@ -143,7 +143,7 @@ def fitted(epochs=EPOCHS, seed=SEED):
 
 
 def exact_matches(model, count=MEASURED, seed=MEASURED_SEED):
-    """Of `count` unseen texts, how many the model, fed its own characters, converts without one wrong sign."""
+    """How many of `count` unseen texts the model, fed its own characters, converts without one wrong sign."""
     texts, answers = dates.samples(count, seed, unseen=True)
     return sum(a == b for a, b in zip(DateReader(model).read(texts), answers, strict=True))
 
@@ -170,7 +170,7 @@ def run(out, epochs=EPOCHS, seed=SEED, plot=None):
     started, cpu_started = time.perf_counter(), time.process_time()
     model, history, done = fitted(epochs, seed)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
-    # Before anything else that takes time: a second Ctrl-C loses nothing.
+    # The model is written before anything else that takes time: a second Ctrl-C loses nothing.
     _without_optimizer(model).save(out)
     if done < steps:
         print(f"Stopped after {done} of {steps} steps; the weights of the last whole step are kept.")

@@ -10,7 +10,7 @@ def einsum_gradient(shape, labels, other, other_labels, gradient, result_labels)
     """
     numbers = {label: i for i, label in enumerate(dict.fromkeys((*labels, *other_labels, *result_labels)))}
     unique = tuple(dict.fromkeys(labels))
-    # A label that neither of the others has was summed over this operand alone: all along it get the same.
+    # A label that stands in this operand alone was summed over: every element along it gets the same gradient.
     known = [label for label in unique if label in other_labels or label in result_labels]
 
     def of(labels):

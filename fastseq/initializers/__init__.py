@@ -88,7 +88,7 @@ def deserialize(config, custom_objects=None):
         custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
 
     Returns:
-        An Initializer, or the class of a name.
+        An Initializer; a name that nobody has is returned as it is, as in Keras.
 
     Raises:
         UnsupportedError: A class that nobody registered.

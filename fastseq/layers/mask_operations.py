@@ -48,7 +48,7 @@ class MaskOperation(Operation):
         return self._record(arguments).outputs if is_symbolic(arguments) else self.call(**arguments)
 
     def trace(self, p, arguments):
-        """Adds a step that computes it by NumPy. What it computes of is a tensor, whatever masks that has."""
+        """Adds a step that computes the operation by NumPy from the values of its input, whose masks do not count."""
         structure = list(arguments.values())
         slots = [leaf for leaf in nest.flatten(structure) if isinstance(leaf, Slot)]
 
@@ -135,7 +135,7 @@ class OnesLike(ZerosLike):
 
 
 class Cast(MaskOperation):
-    """What a layer of another dtype puts before the operations of its mask; all floats are float32 here."""
+    """The cast that a layer of another dtype puts before the operations of its mask; here all floats are float32."""
 
     options = ("dtype",)
     module = "keras.src.ops.core"
@@ -241,7 +241,7 @@ class _Expressions:
         return found
 
     def rank(self, mask):
-        return self._ranks.get(mask, 0)  # one that is not seen here has one dimension less than what it masks
+        return self._ranks.get(mask, 0)  # 0: an unknown mask has one dimension less than its tensor
 
     def of(self, tensor):
         found = self._of_tensor.get(id(tensor)) or ("tensor", id(tensor))
@@ -321,7 +321,7 @@ def mark_outputs(node):
 
 
 def implied_masks(graph):
-    """dict node -> name of its argument that holds the mask which the layer would be handed anyway."""
+    """dict node -> the name of the argument that only repeats the mask which the layer would be handed anyway."""
     if not any(isinstance(node.layer, MaskOperation) for node in graph.steps):
         return {}
     expressions, carried, implied = _Expressions(), {}, {}
@@ -335,7 +335,7 @@ def implied_masks(graph):
         explicit = node.arguments.get("mask")
         if explicit is not None:
             given = [m if m is None else expressions.of(m) for m in nest.flatten(explicit)]
-            # Layers with further tensors get no mask unless it is said.
+            # A layer that takes further tensors gets a mask only where its call names one.
             if given == masks and len(tensors) == 1:
                 implied[node] = "mask"
             masks = given if node.mask_rules.given else masks
@@ -348,7 +348,7 @@ def implied_masks(graph):
 
 
 def _masks_unseen(layer, masks):
-    """Whether masks may come out of a layer that the symbolic call of it does not show: a model's, a user's own."""
+    """Whether a layer may make masks that its symbolic call does not show, as a model or a user's own layer may."""
     if layer._is_python:
         return layer._computes_masks
     if not hasattr(layer, "predict"):

@@ -54,7 +54,7 @@ def serialize(loss):
         loss (Loss or function): What is described.
 
     Returns:
-        A dict, or the name of a function.
+        dict, in Keras's form.
 
     Raises:
         UnsupportedError: A lambda, or an object without `get_config()`.
@@ -74,7 +74,7 @@ def deserialize(name, custom_objects=None):
         custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
 
     Returns:
-        A Loss or a function.
+        A Loss or a function; a name that nobody has is returned as it is, as in Keras.
 
     Raises:
         UnsupportedError: A class or function that nobody registered.

@@ -79,7 +79,7 @@ class Loss:
     def _value_and_gradient(self, call, y_true, y_pred, sample_weight, mask):
         mask = _both(mask, arrays.mask_of(y_pred))
         y_true, y_pred = self._arrays(y_true, y_pred)
-        # NaN and infinity go through, as everywhere; who trains looks at the loss.
+        # NaN and infinity go through, as everywhere; `fit` looks at the loss.
         with np.errstate(all="ignore"):
             values, pullback = call(y_true, y_pred)
             weights = _weights(values, sample_weight, _both(mask, arrays.mask_of(values)), self.reduction)
@@ -196,7 +196,7 @@ def with_gradient(function, gradient):
 
 
 def squeeze_or_expand_to_same_rank(a, b, expand_rank_1=True):
-    """Arrays whose ranks differ by a last axis of size 1, made alike as Keras does; others as they are."""
+    """Gives two arrays one rank, as Keras does, where they differ by a last axis of size 1; others stay as they are."""
     if a.ndim == b.ndim + 1 and a.shape[-1] == 1:
         return (a, b[..., None]) if b.ndim == 1 and expand_rank_1 else (a[..., 0], b)
     if b.ndim == a.ndim + 1 and b.shape[-1] == 1:
@@ -261,7 +261,7 @@ def _reduced(values, weights, reduction):
     elif reduction == "mean_with_sample_weight":
         divisor = float(weights.sum())
     upstream = np.broadcast_to(weights, product.shape)
-    # Where weights have more entries than there are values, a value counts once for each of them.
+    # Where there are more weights than values, a value counts once for each of its weights.
     extra = product.ndim - values.ndim
     axes = (*range(extra), *(i + extra for i, n in enumerate(values.shape) if n == 1 and product.shape[i + extra] > 1))
     upstream = upstream.sum(axis=axes, keepdims=True).reshape(shape) if axes else upstream.reshape(shape)

@@ -81,7 +81,7 @@ def _sparse(y_true, y_pred, from_logits=False, ignore_class=None, axis=-1):
     if ignore_class is not None:
         valid = y_true != ignore_class
         y_true, y_pred = np.where(valid, y_true, 0), np.where(valid[..., None], y_pred, y_pred.dtype.type(0))
-    wrong = ~((y_true > -1) & (y_true < y_pred.shape[-1]))  # not a number is none of them
+    wrong = ~((y_true > -1) & (y_true < y_pred.shape[-1]))  # NaN is no class either
     if wrong.any():
         raise ValueError(
             f"Loss sparse_categorical_crossentropy: class {y_true[wrong].flat[0]:.17g} is outside the "

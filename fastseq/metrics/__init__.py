@@ -72,7 +72,7 @@ def serialize(metric):
         metric (Metric or function): What is described.
 
     Returns:
-        A dict, or the name of a function.
+        dict, in Keras's form.
 
     Raises:
         UnsupportedError: A lambda, or an object without `get_config()`.
@@ -92,7 +92,7 @@ def deserialize(config, custom_objects=None):
         custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
 
     Returns:
-        A Metric, a class or a function.
+        A Metric or a function; a name that nobody has is returned as it is, as in Keras.
 
     Raises:
         UnsupportedError: A class or function that nobody registered.

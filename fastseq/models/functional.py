@@ -69,7 +69,7 @@ class Functional(Model):
         self.name_ends()
         self.built = True
         if trainable is not None:
-            # Not the setter, as in Keras: it would undo what each layer of a loaded model says of itself.
+            # As in Keras this is not the setter, which would overwrite the `trainable` of each layer of a loaded model.
             self._trainable = bool(trainable)
 
     def name_ends(self):
@@ -188,7 +188,7 @@ class Functional(Model):
         self._structure.check_shapes(flat, self, batch=True)
         shapes = tuple(tuple(tensor.shape) for tensor in flat)
         if shapes not in self._plan.specs:
-            # Kept: a model that calls a model twice, which calls a model twice ... would otherwise be 2^depth walks.
+            # Kept: without it a model that calls a model twice, which calls a model twice ..., takes 2^depth walks.
             self._plan.specs[shapes] = self._walk(shapes)
         return nest.pack_like(self.output, [KerasTensor(*spec) for spec in self._plan.specs[shapes]])
 
@@ -346,7 +346,7 @@ def _on_new_inputs(inputs, outputs):
         arguments = {name: value for name, value in node.arguments.items() if name != "mask" or known(value)}
         if not node.input_tensors or not known(arguments):
             continue
-        # A call that makes one of the inputs beside other outputs must not claim the new Input as its own.
+        # One output of a call may become an Input: the call must then not take the new Input for its own output.
         results = [KerasTensor(t.shape, t.dtype, name=f"{t.name}_clone") for t in node.output_tensors]
         copies.update((id(old), new) for old, new in zip(node.output_tensors, results) if id(old) not in cut)
         results = nest.pack_like(node.outputs, results)

@@ -9,7 +9,7 @@ from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.operation import Operation
 from fastseq.tensors.symbolic import KerasTensor
 
-# More calls than any model, nested ones counted through: 60 models, each calling the next twice, would be 10^18.
+# More calls than any model has, those of nested models counted: 60 models that each call the next twice make 10^18.
 _MOST_CALLS = 1_000_000
 
 

@@ -1,4 +1,4 @@
-"""What layers keep between calls goes back where a call ends with an exception: a log of what the call overwrote.
+"""A log of what a call overwrites: where the call ends with an exception, what layers keep between calls goes back.
 
 A call opens a `Scope`; whoever is about to write to a kept array says so (`note`), and the scope copies it, once. Where
 an exception ends the call, the copies go back, and where the call ends well, an outer one takes them over. A call that
@@ -84,7 +84,7 @@ cdef void drop(Entry *entry) noexcept:
 
 
 cdef void leave(Scope *scope) noexcept:
-    """Ends the scope; the call that this one is in takes over what it has not noted itself."""
+    """Ends the scope. An outer call takes over what this one noted and the outer one did not."""
     cdef Entry *entry
     cdef Scope *outer = scope.outer
     set_here(outer)
@@ -111,7 +111,7 @@ cdef bint noted(Scope *scope, PyObject *array) noexcept:
 
 
 cdef int note(cnp.ndarray array) except -1:
-    """Ahead of a write to a C-contiguous `array` that is kept between calls. Outside of calls nothing happens."""
+    """Notes the values of a C-contiguous kept `array` before they are overwritten. Outside of calls nothing happens."""
     cdef Scope *scope = here()
     cdef Entry *entry
     cdef size_t size = cnp.PyArray_NBYTES(array)
@@ -164,7 +164,7 @@ cdef object run(function, tuple args, dict kwargs, bint always):
 
 
 def all_or_nothing(function):
-    """Decorator: where `function` raises, at whatever place, all that layers keep between calls is as it was before."""
+    """Decorator: wherever `function` raises, all that layers keep between calls is as it was before."""
 
     @functools.wraps(function)
     def call(*args, **kwargs):
@@ -174,12 +174,12 @@ def all_or_nothing(function):
 
 
 def undone(function, *args, **kwargs):
-    """`function(...)`; what layers keep between calls is as it was before, whether it raises or not."""
+    """`function(...)`; afterwards all that layers keep between calls is as before, whether it raised or not."""
     return run(function, args, kwargs, True)
 
 
 def apart(function, *args, **kwargs):
-    """`function(...)`, whose calls of layers are none of those around it: what they keep stays, whatever comes later."""
+    """`function(...)`, apart from the calls around it: what its calls of layers leave stays, whatever raises later."""
     cdef Scope *scope = suspend()
     try:
         return function(*args, **kwargs)
@@ -188,7 +188,7 @@ def apart(function, *args, **kwargs):
 
 
 def settled(function, *args):
-    """`function(...)`; once it has returned, what it has changed stays, whatever comes later."""
+    """`function(...)`; once it has returned, what it changed stays, whatever raises later."""
     cdef Scope *scope = here()
     found = function(*args)
     if scope != NULL:
@@ -197,7 +197,7 @@ def settled(function, *args):
 
 
 def settle():
-    """What the call has changed so far stays, whatever comes later."""
+    """Lets what the call has changed so far stay, whatever raises later."""
     cdef Scope *scope = here()
     if scope != NULL:
         forget(scope)

@@ -265,7 +265,7 @@ def set_default_threads(int n):
 
 
 def current_training():
-    """The `training` that the Python layer was told whose call() runs on this thread, or None."""
+    """The `training` of the Python layer whose call() runs on this thread, or None."""
     return (None, False, True)[fs_training_said]
 
 
@@ -316,7 +316,7 @@ cdef extern from "pythread.h" nogil:
     unsigned long PyThread_get_thread_ident()
 
 cdef unsigned long main_thread
-cdef object raised = None  # by a signal handler while kernels ran; on the main thread, the only one that runs handlers
+cdef object raised = None  # what a signal handler raised while kernels ran, on the main thread
 cdef bint polling = False  # whether a handler runs because kernels looked for signals
 
 
@@ -327,7 +327,7 @@ def _note_main_thread():
 
 cdef int poll_signals() noexcept nogil:
     """Lets Python run its signal handlers (Ctrl-C), which it does on the main thread alone. 1 where one raised."""
-    # Another thread takes no GIL to learn that there is nothing for it.
+    # Handlers run on the main thread alone: another thread need not take the GIL to learn that.
     global polling, fs_training_said
     cdef Scope *scope
     cdef int said
@@ -349,7 +349,7 @@ cdef int poll_signals() noexcept nogil:
 
 
 def polling_signals():
-    """Whether it is kernels that look for signals just now; what their program keeps is still as it was."""
+    """Whether kernels are looking for signals just now: then what their program keeps is still as it was."""
     return polling
 
 

@@ -23,7 +23,7 @@ class FusedUpdates:
         self._optimizer = optimizer
         self._variables = variables
         self._indices = [optimizer._get_variable_index(variable) for variable in variables]
-        # Counted by the program's last step: Python cannot know when it was interrupted whether the weights changed.
+        # The program's last step counts: after an interrupt Python cannot know whether the weights changed.
         self._done, self._one = np.zeros(1, np.int32), np.ones(1, np.int32)
         self._seen, self._saved = 0, []
 

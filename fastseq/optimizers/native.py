@@ -12,7 +12,7 @@ from fastseq.program.program import Program
 
 
 def _holders(array):
-    """References to an array and to what it is a view of, which views of it refer to."""
+    """Number of references to an array and to its base, since views of the array refer to the base."""
     return sys.getrefcount(array) + sys.getrefcount(array.base)
 
 
@@ -24,7 +24,7 @@ class Updates:
         self.hyper = np.zeros(HYPER_SIZE, np.float32)
         self._programs = {}
         self._owned = {}
-        self._alone = 0  # references to an array that the variable and this object hold
+        self._alone = 0  # `_holders` of an array that only its variable and this object hold
 
     def run(self, gradients, variables, indices, decays, rate, unscale, in_place):
         """Updates `variables` in place from `gradients` (contiguous float32 arrays of their shapes).
@@ -40,7 +40,7 @@ class Updates:
             builder = Builder()
             inputs = [builder.input(variable.shape, "float32") for variable in variables]
             outputs = [builder.new(variable.shape) for variable in variables]
-            # Long as they may take, for millions of weights, they are not interrupted: all weights change or none.
+            # Even the long updates of millions of weights are not interrupted: all weights change or none.
             builder.at_end(lambda: self.append(builder, inputs, outputs, key))
             self._programs[key] = program = Program(builder, inputs, outputs)
         program.run(tuple(gradients), weights)

@@ -16,7 +16,7 @@ _MOST_STEPS = 1 << 53
 class Saved(Copyable):
     """Mixed into `Optimizer`."""
 
-    # Of a copy that is not built: (what save_own_variables() gave, how many variables there are before build()).
+    # For a copy that is not built: (what save_own_variables() gave, number of variables before build()).
     _waiting = None
 
     def set_weights(self, weights):

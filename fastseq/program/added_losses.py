@@ -65,7 +65,7 @@ class ActivityPenalty:
         """A float for each timestep."""
         values = self._values
         if values is None:
-            # As Keras computes integers' penalties: the factors become integers too.
+            # Keras computes penalties of integers so: the factors become integers too.
             integers = None if self._array.dtype.kind == "f" else getattr(self._regularizer, "for_integers", None)
             regularizer = integers() if integers is not None else self._regularizer
             parts = parts_of(self._array, self._steps)
@@ -243,7 +243,7 @@ def _scalar(value):
 def _own(layer):
     added = current()
     here = [] if added is None else [loss for owner, loss in added if owner is layer]
-    # Outside of calls, and in a call of layers that are none of the outermost's.
+    # Outside of calls, and in calls of layers that do not belong to the outermost layer.
     return here or layer._added_losses
 
 

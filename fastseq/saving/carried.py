@@ -39,7 +39,7 @@ def parts(layer, order=()):
 def _children(part, names):
     if getattr(part, "_graph", None) is not None:
         own = [layer.name for layer in part.layers]
-        # A class that makes its graph itself gives the layers new names.
+        # A model class that makes its own graph gives the layers new names in each copy.
         named = own if names is None or sorted(names) == sorted(own) else names
         yield from sorted(zip(named, part.layers), key=lambda pair: pair[0])
     elif getattr(part, "_stack", None) is not None:
@@ -98,7 +98,7 @@ _SEEDED = (SeedGenerator, RandomInitializer)
 
 
 def _seed(source):
-    """(seed, count of draws; -1 where it gives the same one at each)."""
+    """(seed, count of draws); the count is -1 for a seed that gives the same at every draw."""
     if isinstance(source, SeedGenerator):
         return source._seed, source._count
     return _seed(source.seed) if isinstance(source.seed, SeedGenerator) else (source.seed, -1)
@@ -165,7 +165,7 @@ def give(layer, state):
 
 
 def _built(layer, layers, order):
-    """`parts(layer, order)` once all are built that were: those that a model's config does not mention are not yet."""
+    """`parts(layer, order)`, after building what was built: a model's config does not mention all such layers."""
     tried = set()
     while True:
         found = parts(layer, order)

@@ -11,9 +11,9 @@ from fastseq.errors import UnsupportedError
 from fastseq.saving import old_optimizers
 from fastseq.tensors import nest, weight_budget
 
-# How Keras runs a step, and not what the step computes; in files stands what its backend chose.
+# Options of how Keras runs a step, not of what the step computes; files hold what its backend chose.
 _HOW_KERAS_RUNS = ("run_eagerly", "jit_compile")
-# Which of the names in `compile` depend on shapes, so that no table has them.
+# Names that `compile` resolves by shapes: no table has them.
 _LOSSES_BY_SHAPE, _METRICS_BY_SHAPE = ("crossentropy", "ce"), ("accuracy", "acc")
 
 
@@ -51,7 +51,7 @@ def compile_model(model, config):
     config = {key: _part(key, value) for key, value in config.items()}
     for name in _HOW_KERAS_RUNS:
         config.pop(name, None)
-    # One batch in a call is what happens here too.
+    # Keras's steps_per_execution=1: one batch in a call, as here.
     if config.get("steps_per_execution") in (None, 1):
         config.pop("steps_per_execution", None)
     _check_names(config)
@@ -113,7 +113,7 @@ def to_training_config(config):
     from fastseq import losses
 
     def plain(identifier):
-        """The name of a function, and the long one where there is a short one too.
+        """The name of a function, always the long one.
 
         Keras 3.15 writes a name such as "mse" into this format as it is, and then cannot load the file.
         """
@@ -175,7 +175,7 @@ def _from_keras2(config):
 
 
 def _named_by_class():
-    """Classes of losses and metrics of one function each, which is no argument of theirs."""
+    """The classes of losses and metrics that compute one function each and do not take it as an argument."""
     from fastseq import losses, metrics
 
     wrappers = ("LossFunctionWrapper", "MeanMetricWrapper")

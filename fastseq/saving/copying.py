@@ -97,7 +97,7 @@ def restored(state):
     _check(state)
     try:
         for name, found in state["objects"].items():
-            # Where it came by value, as cloudpickle brings what a notebook defines, no decorator has run here.
+            # A class that came by value, as cloudpickle brings a notebook's, was never decorated in this process.
             register_as(name, found)
         return _restored(state)[0]
     except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -110,7 +110,7 @@ def _restored(state):
     objects = {**scope_objects(), **state["objects"]}
     config = limits.parse_json(state["config"], "config", None)
     with contextlib.ExitStack() as stack:
-        # As if it had been there all the time: no name is used up, no seed drawn, nothing is said of its policies.
+        # A copy uses up no name and no seed, and warns of no policy: its original did so.
         for scope in (naming.not_counted(), seeds.drawn_apart(), policies.reading(quiet=True)):
             stack.enter_context(scope)
         stack.enter_context(CustomObjectScope(objects))

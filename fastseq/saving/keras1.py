@@ -66,7 +66,7 @@ def layer(class_name, config):
     config = {key: _penalty_or_constraint(key, value) for key, value in config.items()}
     if not is_layer(class_name, config):
         return config
-    # The layer that begins a model says its input's shape in one way or the other.
+    # The first layer of a model gives its input's shape in one of two ways.
     if "batch_input_shape" not in config and config.get("input_dim") is not None and class_name != "Embedding":
         flat = class_name == "Dense"
         config["batch_input_shape"] = [None, *([] if flat else [config.get("input_length")]), config["input_dim"]]

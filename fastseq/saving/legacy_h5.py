@@ -240,7 +240,7 @@ def write(root, model, config, version, include_optimizer):
     group = root.create_group("model_weights")
     group.attrs["keras_version"], group.attrs["backend"] = version, "numpy"
     _write_names(group, "layer_names", [layer.name for layer in _layers(model)])
-    # In the order of their names, as one may be the beginning of another's path.
+    # In the order of their names: one name may be the beginning of another's path.
     for layer in sorted(model.layers, key=lambda layer: layer.name):
         _write_arrays(group.create_group(layer.name), _legacy_weights(layer))
     _write_arrays(group.create_group(_TOP_LEVEL), model.saved_tree().get("vars", []))

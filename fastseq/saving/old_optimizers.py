@@ -67,7 +67,7 @@ def to_keras3(config):
         if decay is not None:
             inner.setdefault("schedule_decay", decay)
     elif decay and not _is_number(decay, inner.get("learning_rate")):
-        inner["decay"] = decay  # which the optimizer refuses: a schedule that decays too is something Keras 3 has not
+        inner["decay"] = decay  # the optimizer refuses it: Keras 3 has no schedule that is lowered by a decay too
     elif decay:
         options = {"initial_learning_rate": float(inner["learning_rate"]), "decay_steps": 1, "decay_rate": decay}
         inner["learning_rate"] = {

@@ -119,7 +119,7 @@ def load(root, model, skip_mismatch=False, objects_to_skip=None, as_made=None):
     states = []
     for path, optimizer in walk_optimizers(model, skip, as_made):
         try:
-            # A LossScaleOptimizer is read as the optimizer inside it; a user's own may keep another inside for itself.
+            # A LossScaleOptimizer is read as the optimizer inside it. A user's own may hold one for other ends.
             built_in = type(optimizer).__module__.startswith("fastseq.")
             inner = root.group_spelled(_join(path, "inner_optimizer/vars")) if built_in else None
             group = inner or root.group_spelled(_join(path, "vars"))

@@ -232,7 +232,7 @@ def put(path, write):
     data = memory.getvalue()
     try:
         while data:
-            # A raw file may take a part; other objects say nothing of how much they took.
+            # A raw file may take only a part of the bytes; other objects do not say how many they took.
             written = path.write(data)
             data = data[written:] if isinstance(written, int) else b""
             if written == 0:
@@ -241,7 +241,7 @@ def put(path, write):
         raise TypeError(f"A model is written to a file of bytes, {path!r} takes none: open it with 'wb'.") from error
 
 
-# Names may have 255 bytes, a letter takes up to four of them, and the ending of what is written beside 14.
+# A name may have 255 bytes; a letter takes up to four, and the ending of the file that is written beside takes 14.
 _LONGEST_NAME = 60
 
 
@@ -260,7 +260,7 @@ def replace(path, write):
             write(file)
         os.replace(beside, path)
     except OSError as error:
-        # It would name a file that nobody has heard of.
+        # The error would name the file that is written beside, which the caller does not know.
         if error.filename == beside:
             raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
         raise

@@ -16,7 +16,7 @@ STORED, DEFLATED = 0, 8
 # [4.4.4] encrypted, patch data, strongly encrypted; names in UTF-8.
 _UNREADABLE, _UTF8 = 0x1 | 0x20 | 0x40, 0x800
 _END, _END64, _END64_AT, _ENTRY, _LOCAL = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07", b"PK\x01\x02", b"PK\x03\x04"
-# What stands for a number that a field of zip64 has, in two and in four bytes.
+# In the place of a number that a field of zip64 holds: this, in two and in four bytes.
 _ELSEWHERE2, _ELSEWHERE4 = 0xFFFF, 0xFFFFFFFF
 _LONGEST_COMMENT = 0xFFFF
 # What is in memory at a time while a checksum is made: half of a core's L2 cache, or less.

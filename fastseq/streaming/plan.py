@@ -74,7 +74,7 @@ class Plan:
         builder = Builder(plans)
         builder.use(model)
         for layer in all_layers(model):
-            builder.use(layer)  # also one that is never traced, as a Sequential in a model
+            builder.use(layer)  # a layer that is never traced too, as a Sequential in a model
         graph = _graph(model)
         inputs = [_input_slot(builder, graph, i, batch, time) for i in range(len(graph.inputs))]
         tracer = Tracer(builder)

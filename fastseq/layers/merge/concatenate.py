@@ -88,7 +88,7 @@ class Concatenate(Merge):
         last = len(inputs[0].shape) - 1
         axis = self.axis % (last + 1)
         full = any(m is not None and len(m.shape) > last for m in mask)
-        # A mask per step holds for all of its features. Only where one has a mask per feature are all spelled out.
+        # A mask per step holds for all its features. Masks are spelled out only where an input has one per feature.
         if all(m is not None and len(m.shape) > last for m in mask) and len({m.shape[-1] for m in mask}) == 1:
             masks = list(mask)  # as they are, also where they are of words, and no more or fewer than the features
         else:

@@ -263,7 +263,7 @@ class _Extremum(Merge):
                 slot = p.select(mask, slot, result)
             if result_mask is not None:
                 result = p.select(result_mask, result, slot)
-            # Without a mask on one side, nothing of the result is masked from there on.
+            # One input without a mask: from there on no value of the result is masked.
             both = mask is not None and result_mask is not None
             result_mask = joined(p, self, [result_mask, mask], "or") if both else None
             result = p.binary(self.kind, result, slot)

@@ -48,9 +48,9 @@ class _GRUGates:
 class GRU(_GRUGates, Recurrent):
     """Gated recurrent unit over (B, T, I) float32, with gates in the order z r h. State: h, (B, units).
 
-    z, r = recurrent_activation(x W + b + h U + b');  h' = z h + (1 - z) candidate, where the candidate is activation(x
-    W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form) and activation(x W + b + (r h) U) with
-    reset_after=False (the paper's third version).
+      z, r = recurrent_activation(x W + b + h U + b'),  h' = z h + (1 - z) candidate
+      candidate = activation(x W + b + r (h U + b')) with reset_after=True (the default, CuDNN's form)
+      candidate = activation(x W + b + (r h) U) with reset_after=False (the paper's third version)
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`, with h or a list of it and a bool mask (B,
     T). Source: Cho et al. 2014, https://arxiv.org/abs/1406.1078.
@@ -88,7 +88,8 @@ class GRU(_GRUGates, Recurrent):
         stateful (bool, default False): Whether a call goes on from the states that the last call left, row by row.
         unroll (bool, default False): It changes nothing: the numbers are those of Keras's loop.
         reset_after (bool, default True): Which form of the candidate is computed.
-        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect.
+        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect; another value
+            raises.
         **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`, `zero_output_for_mask` (masked timesteps of a
             sequence are 0 rather than the last output), and `implementation` (with dropout: 1 draws factors for every
             gate, 2 one set for all).

@@ -46,8 +46,8 @@ class _LSTMGates:
 class LSTM(_LSTMGates, Recurrent):
     """Long short-term memory over (B, T, I) float32, with gates in the order i f c o. States: h and c, (B, units) each.
 
-    i, f, o = recurrent_activation(x W + h U + b), g = activation(x W + h U + b); c' = f c + i g,  h' = o
-    activation(c').
+      i, f, o = recurrent_activation(x W + h U + b),  g = activation(x W + h U + b)
+      c' = f c + i g,  h' = o activation(c')
 
     Call: `layer(sequences, initial_state=None, mask=None, training=False)`, with a list [h, c] and a bool mask (B, T).
     Source: Hochreiter and Schmidhuber 1997; the forget gate: Gers et al. 2000.
@@ -85,7 +85,8 @@ class LSTM(_LSTMGates, Recurrent):
         go_backwards (bool, default False): Whether the last timestep comes first.
         stateful (bool, default False): Whether a call goes on from the states that the last call left, row by row.
         unroll (bool, default False): It changes nothing: the numbers are those of Keras's loop.
-        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect.
+        use_cudnn (str or bool, default "auto"): "auto", True or False; kept for files, without effect; another value
+            raises.
         **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`, `zero_output_for_mask` (masked timesteps of a
             sequence are 0 rather than the last output), and `implementation` (with dropout: 1 draws factors for every
             gate, 2 one set for all).

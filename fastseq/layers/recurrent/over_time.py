@@ -50,7 +50,7 @@ class OverTime(Layer):
         return masks[:1] if self.return_sequences else []
 
     def cell_of_output(self):
-        """The cell whose first state is the layer's output; None where no state need be it."""
+        """The cell that has the layer's output as its first state; None where a cell need not keep its output."""
         return self
 
     def last_output(self, memory):
@@ -74,7 +74,7 @@ class OverTime(Layer):
             )
 
         for size in nest.flatten(self.state_size):
-            # Before any are made: a file may ask for states that are larger than any model's.
+            # Checked before any state is made: a file may ask for states that are larger than any model's.
             kept_state((batch_size, size), self.name)
         initial = self.get_initial_state(batch_size)
         self.states = nest.map_structure(lambda state: np.array(state, np.float32, order="C"), initial)
@@ -120,7 +120,7 @@ class OverTime(Layer):
 
     def _kept_slots(self, p, sequences):
         """What a stateful layer's call starts from. Raises ValueError for another batch size than its states have."""
-        if self.states is None:  # it became stateful after it was built, or somebody took them away
+        if self.states is None:  # the layer became stateful after it was built, or its states were taken away
             self._keep_states(sequences.shape[0], sequences.shape)
         shapes = [state.shape for state in nest.flatten(self.states)]
         if shapes[0][0] != sequences.shape[0]:
@@ -174,7 +174,7 @@ class OverTime(Layer):
             return mask
         if mask.shape == (batch, time, 1):
             return mask.reshaped((batch, time))
-        # Keras's loop takes masks of words where each word happens to stand beside a unit; its unrolled form does not.
+        # Keras's loop takes a mask of words where there are as many words as units; its unrolled form does not.
         if len(mask.shape) != 3 or mask.shape[:2] != (batch, time) or self.unroll:
             raise ValueError(
                 f"Layer '{self.name}' takes a mask of shape (batch, timesteps) = {(batch, time)}, got {mask.shape}."

@@ -148,7 +148,7 @@ class RNN(OverTime):
         Returns (Slot of the outputs, states in the structure of `initial`).
         """
         if p.penalized and (_is_stack(cell) or _is_native(cell)) and cell.activity_regularizer is not None:
-            # Keras has one for each timestep, the first twice, and cannot train with them.
+            # Keras has one penalty for each timestep, counts the first twice, and cannot train with them.
             p.penalties.append(added_losses.Penalty(cell, cell.activity_regularizer, None, 1))
         if _is_stack(cell):
             states = []
@@ -167,7 +167,7 @@ class RNN(OverTime):
         return self._emit_python(p, cell, x, initial, mask, training, sequences, inner)
 
     def cell_of_output(self):
-        """The built-in cell whose first state is this layer's output; None where a cell of the user's own puts out."""
+        """The built-in cell that has this layer's output as its first state; None where it is the user's own."""
         cell = self.cell
         while _is_stack(cell):
             cell = cell.cells[-1]
@@ -192,7 +192,7 @@ class RNN(OverTime):
         x = p.float32(x)
         given = [x, *([] if mask is None else [mask])]
         given += [] if initial is None else [p.float32(state) for state in nest.flatten(initial)]
-        found = {}  # the structure of the states, once a first call has told it
+        found = {}  # the structure of the states: the first call tells it
 
         def run(x, mask, states):
             structure = first_states(cell, batch) if initial is None else initial
@@ -202,7 +202,7 @@ class RNN(OverTime):
             def step(x, flat):
                 states = nest.pack_like(structure, flat)
                 listed = list(states) if nest.is_nested(states) else [states]
-                # NumPy's products have other bits for other strides: a timestep is laid out the same in any sequence.
+                # NumPy's products have other bits for other strides, so each timestep is copied to one layout.
                 output, new = call_cell(cell, np.ascontiguousarray(x), listed, training)
                 new = [np.asarray(state, np.float32) for state in nest.flatten(new)]
                 if len(new) != len(flat):

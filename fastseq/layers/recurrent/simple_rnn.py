@@ -136,7 +136,7 @@ class SimpleRNNCell(_SimpleGates, RecurrentCell):
         options = {key: value for key, value in locals().items() if key not in ("self", "units", "kwargs", "__class__")}
         super().__init__(units, options, **kwargs)
 
-    # Keras's cell calls its input so.
+    # Keras's cell calls its input `sequence`.
     def emit(self, p, sequence, states, training=False):
         return super().emit(p, sequence, states, training)
 
@@ -144,7 +144,7 @@ class SimpleRNNCell(_SimpleGates, RecurrentCell):
         return super().compute_output_shape(sequence_shape, states_shape)
 
     def _drops(self, rate):
-        # Unlike the cells with gates, it drops everything at a rate of 1.
+        # A rate of 1 drops everything here; the cells with gates take it for no dropout.
         return rate > 0
 
 

@@ -73,7 +73,7 @@ class Bidirectional(Layer):
         self._check_pair()
         for direction in (self.forward_layer, self.backward_layer):
             if hasattr(direction, "zero_output_for_mask"):
-                # As Keras: repeated outputs would leak from one direction's padding into the other's sequence.
+                # As in Keras: outputs repeated over one direction's padding would reach the other direction's sequence.
                 direction.zero_output_for_mask = direction.return_sequences
         self.merge_mode = merge_mode
         self.stateful = layer.stateful
@@ -159,7 +159,7 @@ class Bidirectional(Layer):
             states = [list(initial_state[:half]), list(initial_state[half:])]
         layers = (self.forward_layer, self.backward_layer)
         native = all(isinstance(layer, Recurrent) for layer in layers)
-        # A direction's penalty is of its own output, which `_run_native` does not have by itself.
+        # A direction is penalized for its own output, which `_run_native` does not have as an array of its own.
         penalized = p.trains and any(layer.activity_regularizer is not None for layer in layers)
         run = self._run_native if native and not penalized else self._run_any
         outputs, final = run(p, sequences, states, mask, training)
@@ -201,7 +201,7 @@ class Bidirectional(Layer):
         return outputs, final
 
     def _note_directions(self, p, outputs, final):
-        """The penalties of the directions' outputs, each as it were by itself: copies, in the direction's own order."""
+        """The penalties of the two directions: of a copy of each one's output, in that direction's order of time."""
         split = self.forward_layer.state_count
         for layer, first_unit, states in (
             (self.forward_layer, 0, final[:split]),

@@ -69,7 +69,7 @@ class TimeDistributed(Layer):
             )
         words = p.mask_rules.words
         rows = None if mask is None else mask.reshaped((batch * time, *mask.shape[2:]))
-        # As Keras 3, which calls the layer's call(), the layer inside gets the mask that it is given and no other.
+        # Keras 3 calls the layer's call(), so the layer inside gets the mask of this call and no other.
         flat = inputs.reshaped((batch * time, *rest)).with_mask(rows if words else None)
         if _keeps_states(self.layer) or self._adds_losses(p, flat, training, rows):
             outputs = self._emit_steps(p, inputs, training, None if words else mask)
@@ -119,7 +119,7 @@ class TimeDistributed(Layer):
         if mask is not None and "mask" in parameters:
             arguments["mask"] = mask
         outputs = self.layer.trace(p, arguments)
-        # As Keras, which goes by the layer's call(): its own penalty, the last that was noted, counts for nothing.
+        # Keras calls the layer's call(), so the layer's own penalty does not count; it is the last that was noted.
         while p.penalties[before:] and p.penalties[-1].layer is self.layer:
             p.penalties.pop()
         return outputs

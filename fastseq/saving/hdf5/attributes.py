@@ -61,7 +61,7 @@ def _parse(message):
     if at > len(message):
         raise FileFormatError("it is damaged: an attribute is larger than its header")
     name, its_type, space = parts
-    # A type or shape that stands elsewhere (a committed datatype) is none that Keras writes.
+    # Keras writes no type or shape that stands elsewhere (a committed datatype).
     shared = version > 1 and flags & 3
     return name.split(b"\0", 1)[0].decode("utf-8"), Attribute(None if shared else its_type, space, message[at:])
 

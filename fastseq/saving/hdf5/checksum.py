@@ -9,7 +9,7 @@ import struct
 from fastseq.errors import FileFormatError
 
 _MASK = 0xFFFFFFFF
-# What a byte costs of a budget of bytes, so that checking ends as soon as reading does.
+# What checking a byte charges to a budget of bytes, so that checking ends as soon as reading does.
 _COST = 8
 
 

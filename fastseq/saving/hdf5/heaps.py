@@ -58,7 +58,7 @@ class GlobalHeaps:
         data = self.handle.read_at(address + 16, size - 16)
         places, at = {}, 0
         while at + 16 <= len(data):
-            # Number, references, size; numbers begin with 1, and what is free has 0.
+            # Number, references, size. Numbers begin with 1; free space has number 0.
             number, _, length = struct.unpack_from("<HH4xQ", data, at)
             if number == 0:
                 break
