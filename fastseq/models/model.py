@@ -207,8 +207,9 @@ class Model(Trainable, Layer):
             UnsupportedError: the model defines `call` in Python; warm the layers it calls, or call it once.
 
         Example:
-            >>> model = fastseq.load_model("model.keras").warm((1, 100, 15))
-            >>> y = model(x)  # x of shape (1, 100, 15)
+            >>> model = fastseq.Sequential([layers.Input((None, 15)), layers.LSTM(4)]).warm((1, 100, 15))
+            >>> model(np.zeros((1, 100, 15), "float32")).shape
+            (1, 4)
         """
         warming.warm(self, input_shape)
         return self

@@ -66,7 +66,7 @@ class Updates:
 
         Unless `in_place`, also when somebody else holds it: so a program keeps the weights that it was made from.
         """
-        value = variable.held()
+        value = variable._held()
         if self._owned.get(id(variable)) is not value or not (in_place or _holders(value) <= self._alone):
             value = packing.aligned(value)
             variable._value = self._owned[id(variable)] = value

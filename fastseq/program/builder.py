@@ -92,7 +92,7 @@ class Builder:
     def weight(self, variable):
         """A slot of a layer's weight as Keras keeps it."""
         if id(variable) not in self.weights:
-            self.weights[id(variable)] = variable, self.constant(variable.held())
+            self.weights[id(variable)] = variable, self.constant(variable._held())
         return self.weights[id(variable)][1]
 
     def kept(self, array):

@@ -47,7 +47,7 @@ def dense(p, kernel, bias):
 
 def block(p, variable, view):
     """A contiguous copy of a part of a weight: `view` is made of the variable's array by slices and transpositions."""
-    whole = variable.held()
+    whole = variable._held()
     assert np.shares_memory(view, whole) or not view.size
     first = (view.ctypes.data - whole.ctypes.data) // whole.itemsize if view.size else 0
     strides = [stride // whole.itemsize for stride in view.strides]

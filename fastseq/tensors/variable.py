@@ -100,7 +100,7 @@ class Variable:
     def _value(self, array):
         self._content = array
 
-    def held(self):
+    def _held(self):
         """The variable's own array, which from now on is kept: for what reads it at its place, or changes it there.
 
         Training does both. No packed form takes the array's place any more, so that it stays where it is until the
@@ -133,7 +133,7 @@ class Variable:
                     self._content = packed
         return arrays
 
-    def take_packed(self, packed):
+    def _take_packed(self, packed):
         """Replaces the value by a PackedValue, whose arrays may be anybody's, read-only ones too.
 
         They must not change while the variable has them. Raises ValueError for a value of another shape.

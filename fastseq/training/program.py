@@ -70,7 +70,7 @@ class TrainingProgram:
                 "trainable=False on their layers, or leave them out."
             )
         self._model = model
-        self._arrays = [(variable, variable.held()) for variable, _ in p.weights.values()]
+        self._arrays = [(variable, variable._held()) for variable, _ in p.weights.values()]
         outputs = [Output(slot, *told) for slot, told in zip(slots, losses_of(slots))]
         self.target = target = target_for(outputs, list(p.penalties))
         results, ends = target.add(p, inputs, bool(variables))

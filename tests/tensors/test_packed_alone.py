@@ -217,7 +217,7 @@ def test_ids_whose_input_sums_are_looked_up():
     two = model()
     two.set_weights(one.get_weights())
     for weight in two.weights:
-        weight.held()
+        weight._held()
     assert bits(two(x)) == bits(found)
 
 
@@ -302,10 +302,10 @@ def test_packed_arrays_that_somebody_else_owns(tmp_path, where):
         packed = own._content
         if content(own) == "PackedValue":
             arrays = [elsewhere(array, f"{number}_{i}") for i, array in enumerate(packed.arrays)]
-            weight.take_packed(PackedValue(arrays, packed.form, packed.shape))
+            weight._take_packed(PackedValue(arrays, packed.form, packed.shape))
             before = [array.tobytes() for array in arrays]
     with pytest.raises(ValueError, match="has shape"):
-        twin.weights[0].take_packed(twin.weights[1]._content)
+        twin.weights[0]._take_packed(twin.weights[1]._content)
     assert bits(twin(x)) == bits(found) and bits(twin.get_weights()) == bits(weights)
     assert all(weight._content.arrays[0].flags.writeable is False for weight in kernels(twin))
     assert all(
@@ -333,14 +333,14 @@ def test_training_begins_while_another_thread_packs():
     class HeldMeanwhile(PackedValue):
         @staticmethod
         def pack(array, form):
-            own = weight.held()
+            own = weight._held()
             assert own is array
             packed = PackedValue.pack(array, form)
             own[...] = 7  # as an optimizer's step does
             return packed
 
     weight.packed(form, HeldMeanwhile)
-    assert weight._content is weight.held() and (weight.numpy() == 7).all()
+    assert weight._content is weight._held() and (weight.numpy() == 7).all()
 
     class SetMeanwhile(PackedValue):
         @staticmethod

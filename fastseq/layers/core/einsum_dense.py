@@ -144,7 +144,7 @@ class EinsumDense(Layer):
             y = self._emit_numpy(p, x, terms, tuple(sizes[label] for label in terms.result))
         elif not terms.sums and not terms.units:
             # Nothing is summed: a factor for each element.
-            kernel = self.kernel.held().transpose([terms.kernel.index(label) for label in terms.shared])
+            kernel = self.kernel._held().transpose([terms.kernel.index(label) for label in terms.shared])
             kernel = packing_steps.block(p, self.kernel, kernel) if p.trains else p.constant(kernel)
             y = p.binary("multiply", _moved(p, x, terms.input, terms.rows + terms.shared), kernel)
             y = _moved(p, y, terms.rows + terms.shared, terms.result)
@@ -187,7 +187,7 @@ class EinsumDense(Layer):
     def _weights_in_steps(self, p, terms, count, inputs, units):
         """`_packs` without a bias, in a program for training."""
         order = [terms.kernel.index(label) for label in terms.shared + terms.sums + terms.units]
-        kernels = packing_steps.block(p, self.kernel, self.kernel.held().transpose(order))
+        kernels = packing_steps.block(p, self.kernel, self.kernel._held().transpose(order))
         own = [packing_steps.part(kernels, i * inputs * units, (inputs, units)) for i in range(count)]
         return [packing_steps.dense(p, kernel, None) for kernel in own]
 

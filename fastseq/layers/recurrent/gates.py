@@ -173,16 +173,20 @@ class Gates:
                     "functions, and a mask of timesteps, not of units."
                 )
             return self._python_step(p, sequences, mask, initial, fields, go_backwards)
-        rowwise = any(ACTIVATION_KINDS[name] >= ACTIVATION_KINDS["softmax"] for name, _ in specs)
+        rowwise = self._set_activations(fields, specs)
+        if rowwise or x_dropout is not None or h_dropout is not None:
+            return self._general_step(p, fields, x_dropout, h_dropout)
+        return self._own_step(p, fields, sequences, go_backwards)
+
+    def _set_activations(self, fields, specs):
+        """Puts the activations' kinds and parameters into `fields`; whether one is row-wise."""
         if any(name == "glu" for name, _ in specs):
             raise ValueError(f"Layer '{self.name}': glu halves its input and cannot be a recurrent layer's activation.")
         for prefix, letter, (name, parameters) in zip(("activation", "recurrent_activation"), "ar", specs):
             fields[prefix] = ACTIVATION_KINDS[name]
             for i in range(3):
                 fields[f"{letter}{i}"] = ([*parameters, 0.0, 0.0, 0.0])[i]
-        if rowwise or x_dropout is not None or h_dropout is not None:
-            return self._general_step(p, fields, x_dropout, h_dropout)
-        return self._own_step(p, fields, sequences, go_backwards)
+        return any(ACTIVATION_KINDS[name] >= ACTIVATION_KINDS["softmax"] for name, _ in specs)
 
     def _own_step(self, p, fields, sequences, go_backwards):
         """The step of the layer's own kernel, whose weights are packed."""
@@ -219,7 +223,7 @@ class Gates:
     def _arrays(self):
         """The weights as Keras has them, for steps that read them so: they are kept so from now on."""
         weights = self.kernel, self.recurrent_kernel, self.bias
-        return tuple(None if weight is None else weight.held() for weight in weights)
+        return tuple(None if weight is None else weight._held() for weight in weights)
 
     def _bias_array(self):
         return None if self.bias is None else self.bias._value
