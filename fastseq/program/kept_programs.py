@@ -2,11 +2,13 @@
 
 import threading
 
+from fastseq.tensors import weight_locks
+
 
 class KeptPrograms:
     """A table of at most so many programs, or of what holds them. Any number of threads may look things up.
 
-    A base class: where `clear` is called because a weight changed, what is being made meanwhile is not kept. `epoch`
+    A base class: where `clear` is called because a weight changed, what is being made meanwhile is made again. `epoch`
     counts the calls of `clear`.
 
     Args:
@@ -35,11 +37,23 @@ class KeptPrograms:
             if there:
                 self._found[key] = value
         if not there:
-            value = make()
-            with self._lock:
-                if epoch == self.epoch:
-                    self._put(key, value)
+            value, is_current = self._make(key, make, epoch)
+            if not is_current:
+                # It may have weights of before and of after: now none can change. Not so at once, as what is traced may
+                # be code of a user's, which may wait for another thread.
+                with weight_locks.building, weight_locks.changing:
+                    epoch = self.epoch
+                    value, _ = self._make(key, make, epoch)
         return value, epoch
+
+    def _make(self, key, make, epoch):
+        """(what `make` gives, whether nothing was cleared since `epoch`); it is kept where nothing was."""
+        value = make()
+        with weight_locks.changing, self._lock:  # weights that are just being set are all set then
+            is_current = epoch == self.epoch
+            if is_current:
+                self._put(key, value)
+        return value, is_current
 
     def replace(self, key, value):
         """Puts `value` in the place of what there is for `key`."""

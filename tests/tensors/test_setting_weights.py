@@ -38,7 +38,8 @@ def test_threads_predict_while_weights_are_set(monkeypatch, large):
         except BaseException as error:
             failures.append(error)
 
-    threads = [threading.Thread(target=predict, args=(call,)) for call in (model, model.predict, model)]
+    calls = (model, model.predict, lambda x: model.stream().steps(x)[:, -1])
+    threads = [threading.Thread(target=predict, args=(call,)) for call in calls]
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     try:
