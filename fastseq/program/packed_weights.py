@@ -10,7 +10,7 @@ from fastseq.program.program import Program
 
 # Bytes from which on the native step packs. Making its program takes 0.1 ms, in which NumPy packs 160 KB.
 _NATIVE = 1 << 20
-_BLOCK = 1 << 16  # values that are looked at together: 256 KiB, a part of a core's L2 cache
+_COPIED_AT_ONCE = 1 << 16  # values that are looked at together: 256 KiB, a part of a core's L2 cache
 
 
 class PackedValue:
@@ -81,7 +81,7 @@ def recurrent(cell, kernel, recurrent_kernel, bias, reset_after):
 def are_finite(arrays):
     """Whether arrays hold neither NaN nor infinities; None among them is left out. Nothing of their size is made."""
     arrays = [array.reshape(-1) for array in arrays if array is not None]
-    if sum(map(len, arrays)) <= _BLOCK:
+    if sum(map(len, arrays)) <= _COPIED_AT_ONCE:
         return all(np.isfinite(array).all() for array in arrays)
     with np.errstate(invalid="ignore"):
         return all(_is_finite(array) for array in arrays)
@@ -89,5 +89,5 @@ def are_finite(arrays):
 
 def _is_finite(values):
     # A NaN is the smallest and largest of all; the second of two looks at a block finds it in the cache.
-    blocks = (values[start : start + _BLOCK] for start in range(0, len(values), _BLOCK))
+    blocks = (values[start : start + _COPIED_AT_ONCE] for start in range(0, len(values), _COPIED_AT_ONCE))
     return all(np.isfinite(end) for block in blocks for end in (block.min(), block.max()))
