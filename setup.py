@@ -26,6 +26,8 @@ import numpy
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
+if not os.environ.get("CC", "unset").strip():  # empty is none: else the first flag is taken for the compiler
+    del os.environ["CC"]
 ROOT = Path(__file__).parent
 HEADERS = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "src_c").rglob("*.h"))
 CYTHON = sorted(str(p.relative_to(ROOT)) for p in (ROOT / "fastseq").rglob("*.p[xy][dx]"))

@@ -157,3 +157,10 @@ def test_what_a_wheel_and_a_source_distribution_hold(tmp_path):
         wanted |= {str(p.relative_to(ROOT)) for p in tracked(ROOT / folder) if p.suffix != ".c" or folder != "fastseq"}
     assert wanted <= held
     assert not [name for name in held if name.endswith((".so", ".o")) or name == "fastseq/native/_call.c"]
+
+
+def test_an_empty_compiler_is_none(monkeypatch):
+    """Else the first flag would be taken for the compiler."""
+    monkeypatch.setenv("CC", " ")
+    runpy.run_path(str(SETUP), run_name="setup")
+    assert "CC" not in os.environ

@@ -3,18 +3,31 @@
 import math
 import re
 import shutil
+import sys
 import textwrap
 
 from fastseq.tensors import nest
 
 _HEADERS = ["Layer (type)", "Output Shape", "Param #", "Connected to"]
+_ASCII = {ord(sign): "-" if sign in "━─" else "|" if sign in "┃│" else "+" for sign in "┏━┳┓┡╇┩├─┼┤└┴┘┃│"}
 _BOX = {"top": "┏━┳┓", "under header": "┡━╇┩", "between": "├─┼┤", "bottom": "└─┴┘"}
 
 
 def print_summary(model, line_length, positions, print_fn, expand_nested, show_trainable, layer_range):
     """See `Model.summary`."""
     text = summary_text(model, line_length, positions, expand_nested, show_trainable, layer_range)
+    if print_fn is None:
+        text = _printable(text, getattr(sys.stdout, "encoding", None))
     (print_fn or print)(text)
+
+
+def _printable(text, encoding):
+    """The text with boxes of signs that the encoding of a stream has; None is any."""
+    try:
+        text.encode(encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = text.translate(_ASCII).encode(encoding, "replace").decode(encoding)
+    return text
 
 
 def summary_text(model, line_length=None, positions=None, expand_nested=False, show_trainable=False, layer_range=None):

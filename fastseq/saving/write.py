@@ -170,7 +170,8 @@ def _check(model, path, ending, overwrite, makes_folder=False):
         return
     if not path.endswith(ending):
         endings = " or ".join(repr(item) for item in ([ending] if isinstance(ending, str) else ending))
-        raise ValueError(f"The file's name must end in {endings}, got '{path}'.")
+        older = " or, for the older format, '.h5' or '.hdf5'" if ending == ".keras" else ""
+        raise ValueError(f"The file's name must end in {endings}{older}, got '{path}'.")
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, "There is a folder where the file should be", path)
     folder = os.path.dirname(path)

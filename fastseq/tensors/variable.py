@@ -1,7 +1,7 @@
 """Weights: float32 arrays with a name and an owner that hears of every change.
 
 A large weight that kernels read in a packed layout is kept in that layout alone: beside what Keras would have, a model
-would take its size twice. Whoever reads it gets it unpacked; what changes it in place asks for it with `held`.
+would take its size twice. Whoever reads it gets it unpacked; what changes it in place asks for it with `_held`.
 """
 
 import numpy as np

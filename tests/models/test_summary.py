@@ -1,5 +1,8 @@
 """summary(): the rows and numbers of Keras's, and a table that fits its width."""
 
+import io
+import sys
+
 import model_zoo as zoo
 import numpy as np
 import pytest
@@ -91,3 +94,16 @@ def test_model_of_a_users_own():
     model.predict(np.ones((1, 2)))
     name, _, count = zoo.cells(text_of(model))[0][1]
     assert (name, count) == ("a(Dense)", "6")
+
+
+def test_a_stream_that_has_no_boxes_gets_others(monkeypatch):
+    """As a pipe or a terminal of ASCII has none: a name in it that cannot be shown stands as "?"."""
+    model = Sequential([Input((3,)), Dense(2, name="größe")])
+    written = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", written)
+    model.summary()
+    written.flush()
+    text = written.buffer.getvalue().decode("ascii")
+    assert "gr??e (Dense)" in text and "+----" in text and "| (None, 2)" in text
+    lines = [line for line in text.splitlines() if line[:1] in "+|"]
+    assert len({len(line) for line in lines}) == 1
