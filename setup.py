@@ -153,7 +153,7 @@ def core_sources():
 def sources():
     """The digest by which `fastseq.native.built` knows extensions of other sources."""
     built = runpy.run_path(str(ROOT / "fastseq" / "native" / "built.py"))
-    return built["sources_in"](ROOT / "fastseq")
+    return built["sources_in"](str(ROOT / "fastseq"))
 
 
 def cores():

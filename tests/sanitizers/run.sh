@@ -15,7 +15,7 @@
 # (${TMPDIR:-/tmp}/fastseq-<mode>) and is made again where sources changed. More arguments go to pytest, or to
 # threads_stress.py.
 #
-# On two cores: the build takes 1 to 5 minutes, asan and ubsan some 10 minutes, tsan 3, stress a minute.
+# On two cores: the build takes 1 to 5 minutes, asan 3 and ubsan 1 with `-n 2` (pytest-xdist), tsan 3, stress a minute.
 # Nothing is suppressed: in tsan the core makes its threads itself (FS_PTHREADS, src_c/threads/parallel.c), as OpenMP's
 # runtime is not built for it.
 set -euo pipefail
