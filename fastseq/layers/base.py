@@ -24,7 +24,7 @@ from fastseq.layers.weights import HoldsWeights
 from fastseq.native import _call
 from fastseq.native.kept_states import all_or_nothing
 from fastseq.program.cache import ProgramCache, ProgramUsers
-from fastseq.tensors import nest
+from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.operation import Operation
 from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 
@@ -112,7 +112,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         """shapes: dict of the tensor arguments' shapes by name, the first argument's first."""
         if self.built and not building.under_way:
             return
-        with building.lock:
+        with weight_locks.building:
             if self.built:
                 return
             before, outer = self._variables[:], len(building.under_way)

@@ -1,18 +1,9 @@
-"""One thread at a time builds layers: another one that calls the same layer waits, and finds it built."""
+"""The layers that are being built, under `weight_locks.building`: one thread at a time builds, another one waits."""
 
 import os
 
-from fastseq.tensors import weight_locks
-
 # The layers that are being built. A layer says `built` before all that it needs is there.
 under_way = []
-
-
-def __getattr__(name):
-    """`lock`, which a forked child has anew."""
-    if name == "lock":
-        return weight_locks.building
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 if hasattr(os, "register_at_fork"):

@@ -170,10 +170,6 @@ class Functional(Model):
     def emit(self, p, inputs, training=None, mask=None):
         flat = nest.flatten(self.arrange(inputs))
         self._structure.check_shapes(flat, self)
-        return self.emit_graph(p, flat, training, mask)
-
-    def emit_graph(self, p, flat, training=None, mask=None):
-        """See `Calls.emit`."""
         return self._plan.emit(p, flat, training, mask)
 
     def emit_mask(self, p, inputs, mask):
@@ -211,11 +207,6 @@ class Functional(Model):
     def get_config(self):
         """The model's config in Keras 3.15's form. Weights are not part of it."""
         return functional_config.functional_config(self)
-
-    @staticmethod
-    def of_config(cls, config, custom_objects=None):
-        """A model of a class whose __init__ takes inputs and outputs, from a config of `get_config`."""
-        return functional_config.functional_from_config(cls, config, custom_objects)
 
 
 Model.functional_class = Functional

@@ -7,6 +7,7 @@ from fastseq.layers import inference
 from fastseq.layers.base import Layer
 from fastseq.layers.walk import all_layers, keeps_states
 from fastseq.models import warming
+from fastseq.models.functional_config import functional_from_config
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
 
@@ -298,7 +299,7 @@ class Model(Trainable, Layer):
         if all(key in config for key in ("name", "layers", "input_layers", "output_layers")):
             names = list(inspect.signature(cls.__init__).parameters)[1:]
             if cls is Model or (issubclass(cls, Functional) and names[:2] == ["inputs", "outputs"]):
-                return Functional.of_config(Functional if cls is Model else cls, config, custom_objects)
+                return functional_from_config(Functional if cls is Model else cls, config, custom_objects)
         return cls(**config)
 
     def to_json(self, **kwargs):

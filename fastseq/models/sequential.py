@@ -2,12 +2,11 @@
 
 from fastseq.configs import policies
 from fastseq.errors import FileFormatError
-from fastseq.layers import building
 from fastseq.layers.base import Layer
 from fastseq.layers.core.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
-from fastseq.tensors import mask_rules, nest
+from fastseq.tensors import mask_rules, nest, weight_locks
 from fastseq.tensors.naming import free_name
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -230,7 +229,7 @@ class Sequential(Model):
         if not self.built and not nest.is_nested(first) and not self._stack.has_input():
             # The weights do not depend on the batch size; only states that are kept do.
             shape = first.shape if self.stateful else (None, *first.shape[1:])
-            with building.lock:  # other threads may make their first call too
+            with weight_locks.building:  # other threads may make their first call too
                 if not self.built:
                     self.build(shape)
         return super().trace(p, arguments)
@@ -249,7 +248,7 @@ class Sequential(Model):
         if self._functional is not None:
             flat = nest.flatten(self._functional.arrange(inputs, self))
             self._functional.check_ranks(flat, self)
-            return self._functional.emit_graph(p, flat, training, mask)
+            return self._functional.call_graph.emit(p, flat, training, mask)
         # Several inputs, for which there is no graph: the layers as they come.
         if mask is not None and not nest.is_nested(inputs):
             inputs = inputs.with_mask(mask)

@@ -13,7 +13,7 @@ import warnings
 import zipfile
 
 from fastseq import requirements
-from fastseq.errors import UnsupportedError, missing_package
+from fastseq.errors import UnsupportedError
 from fastseq.saving import keras_zip, mask_differences
 from fastseq.saving.sharing import mark_shared
 from fastseq.saving.weights_h5 import walk, walk_optimizers
@@ -207,11 +207,7 @@ def _weights(model, include_optimizer=True):
 
 def h5py_module():
     """h5py, first imported here. Raises ImportError, naming it, where it cannot be imported."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise missing_package("h5py", "Writing a Keras file", error) from error
-    return requirements.check(h5py)
+    return requirements.load("h5py", "Writing a Keras file")
 
 
 def _hdf5(write):

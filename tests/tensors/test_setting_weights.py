@@ -12,7 +12,6 @@ from raising import raising_at
 
 import fastseq
 from fastseq import layers
-from fastseq.layers import building
 from fastseq.tensors import variable, weight_budget, weight_locks
 
 RNG = np.random.default_rng(0)
@@ -109,7 +108,7 @@ def test_a_forked_child_has_locks_of_its_own():
             warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
             child = os.fork()
         if child == 0:
-            free = [lock.acquire(timeout=5) for lock in (weight_locks.building, weight_locks.changing, building.lock)]
+            free = [lock.acquire(timeout=5) for lock in (weight_locks.building, weight_locks.changing)]
             os._exit(0 if all(free) else 1)
         _, status = os.waitpid(child, 0)
     finally:
