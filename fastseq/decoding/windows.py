@@ -7,7 +7,7 @@ timestep. The rest gets the whole window's tokens, and what the recurrent layers
 from fastseq.decoding.step import RowsPlan, builder_for, last_values
 from fastseq.layers.walk import all_layers
 from fastseq.program.program import Program
-from fastseq.streaming.plan import Tracer, given_masks, output_is_timed
+from fastseq.streaming.plan import Tracer, given_masks, output_is_timed, timed_tensors
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -44,10 +44,11 @@ class _Cut:
             if given_masks(node):
                 continue
             try:
-                kind = output_is_timed(node, [timed[id(tensor)] for tensor in tensors])
+                made = output_is_timed(node, [timed[id(tensor)] for tensor in timed_tensors(node)])
             except ValueError:  # the call needs later timesteps, or all of them
                 continue
-            timed.update((id(tensor), kind and i == 0) for i, tensor in enumerate(node.output_tensors))
+            kinds = made if isinstance(made, list) else [made, *[False] * (len(node.output_tensors) - 1)]
+            timed.update((id(tensor), kind) for tensor, kind in zip(node.output_tensors, kinds))
             if node.layer.memory is not None:
                 recurrent.append(node)
         self.first = _needed(graph.steps, [tensor for node in recurrent for tensor in node.output_tensors])

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 
-from fastseq.layers import mask_operations
+from fastseq.ops.operation import OpNode
 from fastseq.layers.core.input_layer import Input, InputLayer
 from fastseq.models import functional_config
 from fastseq.models.calls import Calls
@@ -82,7 +82,7 @@ class Functional(Model):
     @property
     def layers(self):
         """The layers in Keras's order: by their distance to the outputs, the farthest first. A new list."""
-        return [layer for layer in self._graph.layers if not isinstance(layer, mask_operations.MaskOperation)]
+        return [layer for layer in self._graph.layers if not isinstance(layer, OpNode)]
 
     @layers.setter
     def layers(self, _):

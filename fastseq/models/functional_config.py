@@ -4,7 +4,8 @@ from collections import deque
 
 from fastseq.configs import policies
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.layers import mask_operations
+from fastseq.ops import files as ops_files
+from fastseq.ops.operation import OpNode
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.operation import Operation
 from fastseq.tensors.symbolic import KerasTensor
@@ -50,8 +51,8 @@ def functional_config(model):
 
     entries = []
     for layer in graph.layers:
-        is_operation = isinstance(layer, mask_operations.MaskOperation)
-        entry = mask_operations.serialize(layer) if is_operation else serialize_keras_object(layer)
+        is_operation = isinstance(layer, OpNode)
+        entry = ops_files.serialize(layer) if is_operation else serialize_keras_object(layer)
         entry["name"] = layer.name
         entry["inbound_nodes"] = [
             (operation_call if is_operation else call)(node)
@@ -128,8 +129,8 @@ class _Reader:
             raise FileFormatError(f"Layer number {position} of a functional model has no name.")
         if name in self.layers:
             raise FileFormatError("Two layers of a functional model have this name.", layer=name)
-        if mask_operations.is_operation(entry) and entry.get("class_name") not in (self.custom_objects or {}):
-            layer = mask_operations.deserialize(entry)
+        if ops_files.is_operation(entry) and entry.get("class_name") not in (self.custom_objects or {}):
+            layer = ops_files.deserialize(entry)
         else:
             data = {key: value for key, value in entry.items() if key not in ("name", "inbound_nodes")}
             layer = deserialize_keras_object(data, self.custom_objects)

@@ -6,6 +6,7 @@ here: so a file is laid out in the order that it will come to.
 """
 
 from fastseq.layers import mask_operations
+from fastseq.ops.operation import OpNode
 from fastseq.models.graph_map import Graph
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.symbolic import KerasTensor, Node
@@ -13,7 +14,7 @@ from fastseq.tensors.symbolic import KerasTensor, Node
 
 def layers_in_keras(graph, inputs, outputs):
     """The layers of `graph` without mask operations, in that order. inputs, outputs: its KerasTensors, flat."""
-    made = [layer for layer in graph.layers if not isinstance(layer, mask_operations.MaskOperation)]
+    made = [layer for layer in graph.layers if not isinstance(layer, OpNode)]
     if all(node.mask_rules == mask_rules.NEWEST for node in graph.nodes):
         return made
     shadows, values = {}, {}

@@ -17,6 +17,7 @@ LOSS_KINDS = _KINDS["loss"]
 LOSS_REDUCTIONS = _KINDS["reduction"]
 HITS_KINDS = _KINDS["hits"]
 CELL_KINDS = _KINDS["cell"]
+CHAIN_KINDS, REDUCE_KINDS = _KINDS["chain"], _KINDS["reduce"]
 CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].items()}  # (from, to) -> number
 
 # Units that stand side by side in packed weights.
@@ -29,6 +30,10 @@ LOSS_BLOCK, NORM_BLOCK = _SIZES["FS_LOSS_BLOCK"], _SIZES["FS_NORM_BLOCK"]
 HYPER_SIZE, HYPER_OWN, HYPER_UNSCALE = (_SIZES[f"FS_HYPER_{name}"] for name in ("SIZE", "OWN", "UNSCALE"))
 # Rows of H floats that recurrent_general and its backward op want for each row of a batch.
 GENERAL_SCRATCH, GENERAL_BACKWARD_SCRATCH = _SIZES["FS_GENERAL_SCRATCH"], _SIZES["FS_GENERAL_BACKWARD_SCRATCH"]
+# What a chain of elementwise operations has at most.
+CHAIN_INPUTS, CHAIN_OUTPUTS, CHAIN_REGISTERS = (
+    _SIZES[f"FS_CHAIN_{name}"] for name in ("INPUTS", "OUTPUTS", "REGISTERS")
+)
 # Multiply-adds that a thread wants to be worth starting.
 MIN_WORK_PER_THREAD = _SIZES["FS_MIN_WORK_PER_THREAD"]
 

@@ -8,7 +8,7 @@ import contextlib
 import numpy as np
 
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KINDS, OPERATIONS
-from fastseq.program import gradient_rules
+from fastseq.program import chains, gradient_rules
 from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of
 from fastseq.tensors import mask_rules
 
@@ -19,6 +19,8 @@ gradient_rules.register("select", "gradients.elementwise:select_rule")
 gradient_rules.register("activation", "gradients.elementwise:activation_rule")
 gradient_rules.register("row_activation", "gradients.elementwise:row_activation_rule")
 gradient_rules.register("embedding", "gradients.elementwise:embedding_rule")
+gradient_rules.register("elementwise", "gradients.chains:elementwise_rule")
+gradient_rules.register("reduce", "gradients.chains:reduce_rule")
 
 
 class Builder:
@@ -70,7 +72,7 @@ class Builder:
 
     def use(self, layer):
         """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""
-        if self.cache is not None:
+        if self.cache is not None and hasattr(layer, "_users"):  # an operation holds no weights
             layer._users.add(self.cache)
 
     # ---- slots ---------------------------------------------------------------------------------------------------
@@ -245,6 +247,34 @@ class Builder:
             width = slot.shape[axis] * inner
             self.copy(slot, result.at(start), (outer, width), (width, 1), (total * inner, 1))
             start += width
+        return result
+
+    def elementwise(self, kind, *operands, dtype="float32"):
+        """One operation of `CHAIN_KINDS` on each element, with NumPy's broadcasting: a new slot of `dtype`.
+
+        operands: Slots, and plain numbers of the kind that the operation takes.
+        """
+        shape = np.broadcast_shapes(*(operand.shape for operand in operands if isinstance(operand, Slot)))
+        inputs, numbers, places = chains.operands_of(shape, operands)
+        result = self.new(shape, dtype)
+        chain = chains.Chain(shape, inputs, numbers, [(kind, places)], [(0, result)])
+        self.steps.append(chains.entry(chain, self.layer_name))
+        return result
+
+    def reduce(self, kind, x, axes, dtype="float32"):
+        """The elements of `x` along `axes`, counted from 0, taken together by one of `REDUCE_KINDS`: a new slot."""
+        result = self.new([size for axis, size in enumerate(x.shape) if axis not in axes], dtype)
+        inputs = [(x, tuple(strides_of(x.shape)))]
+        chain = chains.Chain(x.shape, inputs, [], [("copy", (("x", 0),))], [(0, result)], (kind, tuple(axes)))
+        self.steps.append(chains.entry(chain, self.layer_name))
+        return result
+
+    def view(self, x, shape, strides, offset=0):
+        """A new slot of `shape`, read from `x` at `strides` and from an element on, as a step that may be fused."""
+        result = self.new(shape, x.dtype)
+        inputs = [(x.at(offset) if offset else x, tuple(strides))]
+        chain = chains.Chain(shape, inputs, [], [("copy", (("x", 0),))], [(0, result)])
+        self.steps.append(chains.entry(chain, self.layer_name))
         return result
 
     def binary(self, kind, a, b):

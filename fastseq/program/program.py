@@ -12,6 +12,7 @@ import numpy as np
 
 from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
+from fastseq.program import fusing
 from fastseq.program.slots import Slot
 from fastseq.program.steps import slots_of
 from fastseq.tensors import nest
@@ -29,6 +30,7 @@ class Program(_program.NativeProgram):
         builder.steps = self.steps
         self.outputs = self._bind_outputs(builder, outputs)
         self._last_count = builder.write_kept() if keeps else 0
+        self.steps = fusing.fuse(self.steps, self.outputs, self._last_count)
         self._together = builder.traces
         self.wanted_count, self.penalties = len(outputs), []  # behind the wanted outputs are the penalized ones
         self.has_python = any(step["op"] is None for step in self.steps)

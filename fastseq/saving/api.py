@@ -297,12 +297,12 @@ def _culprit(config, custom_objects, size):
 
 def _failing(config, custom_objects, size, without):
     from fastseq.configs.serialization import deserialize_keras_object
-    from fastseq.layers import mask_operations
+    from fastseq.ops import files
     from fastseq.tensors.weight_budget import WeightBudget
 
     for entry in config["config"].get("layers", []):
         inner = entry["config"]
-        if mask_operations.is_operation(entry):
+        if files.is_operation(entry):
             continue  # not a layer that the user made
         try:
             with WeightBudget(size):

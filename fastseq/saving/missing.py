@@ -35,10 +35,11 @@ def missing_layers(config, custom_objects=None):
 
 def _is_missing(entry, custom_objects):
     from fastseq.configs import serialization
-    from fastseq.layers import mask_operations
+    from fastseq.ops import files
 
-    if mask_operations.is_operation(entry):
-        return entry["class_name"] not in (*mask_operations.OPERATIONS, *(custom_objects or ()))
+    if files.is_operation(entry):
+        known = files.definition_of(entry["class_name"], entry.get("module")) is not None
+        return not known and entry["class_name"] not in (custom_objects or ())
     try:
         serialization.find_class(entry, custom_objects)
     except tables.NotFound:

@@ -8,7 +8,6 @@ of what was before.
 
 import numpy as np
 
-from fastseq.layers.mask_operations import MaskOperation
 from fastseq.layers.time_axis import refuse
 from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
@@ -169,10 +168,9 @@ class Tracer:
             else:
                 if given_masks(node, graph.implied.get(node)):
                     refuse(layer, "a mask is given to its call; streams follow the masks that layers hand on")
-                tensors = [leaf for leaf in nest.flatten(first) if isinstance(leaf, KerasTensor)]
-                made = output_is_timed(node, [kinds[id(t)] for t in tensors])
+                made = output_is_timed(node, [kinds[id(t)] for t in timed_tensors(node)])
                 outputs = nest.flatten(self.call(node, graph.arguments(node, slots), path))
-                made = [made, *[False] * (len(outputs) - 1)]
+                made = made if isinstance(made, list) else [made, *[False] * (len(outputs) - 1)]
             for tensor, slot, kind in zip(node.output_tensors, outputs, made):
                 slots[id(tensor)], kinds[id(tensor)] = slot, kind
         return [slots[id(t)] for t in graph.outputs], [kinds[id(t)] for t in graph.outputs]
@@ -215,14 +213,21 @@ def given_masks(node, implied=None):
     ]
 
 
+def timed_tensors(node):
+    """The tensors of a call whose time axes decide over that of its output."""
+    given = list(node.arguments.values())
+    given = given if node.layer.reads_all_alike else given[:1]
+    return [leaf for leaf in nest.flatten(given) if isinstance(leaf, KerasTensor)]
+
+
 def output_is_timed(node, timed):
-    """Whether the first output of a call is timed, where the tensors of its first argument are as `timed` says.
+    """Whether the first output of a call is timed, where its `timed_tensors` are as `timed` says; or a list of it for
+    all outputs.
 
     Raises ValueError where a timestep of it depends on later ones.
     """
     layer = node.layer
-    if layer._is_python and not isinstance(layer, MaskOperation):
+    if layer._is_python:
         refuse(layer, "what a class of your own does with the timesteps is not known; TimeDistributed runs it on each")
-    first = next(iter(node.arguments.values()))
-    shapes = [tuple(tensor.shape) for tensor in nest.flatten(first) if isinstance(tensor, KerasTensor)]
+    shapes = [tuple(tensor.shape) for tensor in timed_tensors(node)]
     return layer.keeps_time(timed, shapes, node.arguments)

@@ -19,6 +19,8 @@ class Operation:
     call_graph = None
     #: What it keeps from timestep to timestep: None, or "states", which `Builder.states` gives and takes.
     memory = None
+    #: Whether streams ask all tensors of a call for their time axes, and not those of its first argument alone.
+    reads_all_alike = False
     trainable = True
     weights = ()
 

@@ -2,9 +2,10 @@
 
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.naming import auto_name
+from fastseq.tensors.operators import Operators
 
 
-class KerasTensor:
+class KerasTensor(Operators):
     """A tensor without values, as `Input` and symbolic layer calls return it.
 
     Args:

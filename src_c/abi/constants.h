@@ -24,6 +24,11 @@ enum { FS_HYPER_RATE, FS_HYPER_DECAY, FS_HYPER_CLIP, FS_HYPER_UNSCALE, FS_HYPER_
    threads are awake, more when they sleep, and a scheduling quantum when another process has their core. */
 #define FS_MIN_WORK_PER_THREAD 600000
 
+/* What a chain of elementwise operations has at most (kernels/chain_inl.h). */
+#define FS_CHAIN_INPUTS 8
+#define FS_CHAIN_OUTPUTS 4
+#define FS_CHAIN_REGISTERS 32
+
 /* A cell: its gates, the panels of units that stay together in its kernel, and what a traced step keeps for the
    backward op: vectors of each panel, or rows of H in recurrent_general. */
 #define FS_CELL_SIZES(X)                                                                                               \
@@ -51,6 +56,9 @@ enum { FS_CELL_SIZES(FS_CELL_SIZE) };
     X(FS_GENERAL_SCRATCH)                                                                                              \
     X(FS_GENERAL_BACKWARD_SCRATCH)                                                                                     \
     X(FS_MIN_WORK_PER_THREAD)                                                                                          \
+    X(FS_CHAIN_INPUTS)                                                                                                 \
+    X(FS_CHAIN_OUTPUTS)                                                                                                \
+    X(FS_CHAIN_REGISTERS)                                                                                              \
     FS_CELL_CONSTANTS(X, FS_LSTM)                                                                                      \
     FS_CELL_CONSTANTS(X, FS_GRU)                                                                                       \
     FS_CELL_CONSTANTS(X, FS_GRU_RESET_BEFORE)                                                                          \

@@ -4,6 +4,7 @@
 #ifndef FS_KINDS_H
 #define FS_KINDS_H
 #include "abi/activation_kinds.h"
+#include "abi/chain_kinds.h"
 
 #define FS_CASTS(X)                                                                                                    \
     X(FS_CAST_F32_I32, float32_to_int32)                                                                               \
@@ -81,13 +82,15 @@
     F(loss, FS_LOSSES)                                                                                                 \
     F(reduction, FS_REDUCTIONS)                                                                                        \
     F(hits, FS_HITS_KINDS)                                                                                             \
-    F(cell, FS_CELLS)
+    F(cell, FS_CELLS)                                                                                                  \
+    F(chain, FS_CHAIN_KINDS)                                                                                           \
+    F(reduce, FS_REDUCE_KINDS)
 
 #define FS_FAMILY_NUMBER(family, LIST) FS_FAMILY_##family,
 enum fs_kind_family { FS_KIND_FAMILIES(FS_FAMILY_NUMBER) };
 #undef FS_FAMILY_NUMBER
 
-#define FS_KIND_NUMBER(number, name) number,
+#define FS_KIND_NUMBER(number, ...) number,
 enum fs_cast_kind { FS_CASTS(FS_KIND_NUMBER) };
 enum fs_binary_kind { FS_BINARIES(FS_KIND_NUMBER) };
 enum fs_mask_kind { FS_MASK_KINDS(FS_KIND_NUMBER) };
@@ -97,5 +100,7 @@ enum fs_loss_kind { FS_LOSSES(FS_KIND_NUMBER) };
 enum fs_loss_reduction { FS_REDUCTIONS(FS_KIND_NUMBER) };
 enum fs_hits_kind { FS_HITS_KINDS(FS_KIND_NUMBER) };
 enum fs_cell { FS_CELLS(FS_KIND_NUMBER) };
+enum fs_chain_kind { FS_CHAIN_KINDS(FS_KIND_NUMBER) };
+enum fs_reduce_kind { FS_REDUCE_KINDS(FS_KIND_NUMBER) };
 #undef FS_KIND_NUMBER
 #endif

@@ -9,6 +9,7 @@
 #define FS_OPS_H
 #include "abi/constants.h"
 #include "abi/kinds.h"
+#include "abi/ops_chains.h"
 #include "abi/ops_elementwise.h"
 #include "abi/ops_products.h"
 #include "abi/ops_recurrent.h"
@@ -69,7 +70,9 @@ enum { FS_BYTES_f32 = 4 };
     OP(LOSS_WEIGHTS, loss_weights, f32, loss_weights, PIECES)                                                          \
     OP(LOSS, loss, f32, loss, PIECES)                                                                                  \
     OP(HITS, hits, f32, hits, PIECES)                                                                                  \
-    OP(COLUMN_SUMS, column_sums, f32, column_sums, PIECES)
+    OP(COLUMN_SUMS, column_sums, f32, column_sums, PIECES)                                                             \
+    OP(ELEMENTWISE, elementwise, f32, elementwise, PIECES)                                                             \
+    OP(REDUCE, reduce, f32, reduce, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;
@@ -88,6 +91,9 @@ typedef struct {
 typedef struct {
     FS_RECURRENT_BACKWARD_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
 } fs_recurrent_backward_args; /* and so do their backward ones */
+typedef struct {
+    FS_CHAIN_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
+} fs_chain_args; /* and what elementwise and reduce begin with */
 FS_OPS(FS_STRUCT)
 
 enum fs_op_id {

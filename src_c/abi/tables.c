@@ -24,7 +24,7 @@ const fs_op_info *fs_op_table(int op)
 }
 
 /* The names of each family, in the order of their numbers, and null behind the last. */
-#define FS_NAME(number, name) #name,
+#define FS_NAME(number, name, ...) #name,
 #define FS_NAMES(family, LIST) static const char *const family##_names[] = {LIST(FS_NAME) NULL};
 FS_KIND_FAMILIES(FS_NAMES)
 

@@ -43,6 +43,52 @@ static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
     return (a->k2 + FS_REDUCE_BLOCK - 1) / FS_REDUCE_BLOCK;
 }
 
+static inline int64_t fs_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* How a chain's elements make pieces of work: tiles of some rows of dimension 3 by columns of dimension 4, about 4,096
+   elements (2 us for one instruction). */
+#define FS_CHAIN_TILE 4096
+typedef struct {
+    int64_t rows, cols, down, across; /* of a tile; tiles of dimensions 3 and 4 */
+} fs_tiles;
+static inline fs_tiles fs_chain_tiles(const fs_chain_args *a)
+{
+    fs_tiles t = {.rows = 1, .cols = FS_CHAIN_TILE, .down = a->n3, .across = (a->n4 + FS_CHAIN_TILE - 1) / FS_CHAIN_TILE};
+    if (a->n4 < FS_CHAIN_TILE) {
+        t.rows = a->n4 ? FS_CHAIN_TILE / a->n4 : 1;
+        t.cols = a->n4;
+        t.down = (a->n3 + t.rows - 1) / t.rows;
+        t.across = a->n4 ? 1 : 0;
+    }
+    return t;
+}
+
+/* A reduction's pieces of work: outputs, or where the last dimension stays, columns of it: fewer for a piece where there
+   would be too few pieces for threads; or `step` outputs of a short row each. */
+typedef struct {
+    int64_t outputs, count; /* elements of y, and how many elements each is of */
+    int64_t pieces, across, cols, step;
+} fs_reduce_plan;
+static inline fs_reduce_plan fs_plan_reduce(const fs_reduce_args *a)
+{
+    const int64_t sizes[5] = {a->n0, a->n1, a->n2, a->n3, a->n4};
+    fs_reduce_plan p = {.outputs = 1, .count = 1, .across = 1, .cols = 1, .step = 1};
+    for (int d = 0; d < 5; d++)
+        *(a->reduced >> d & 1 ? &p.count : &p.outputs) *= sizes[d];
+    p.pieces = p.outputs;
+    if (p.count == 0 || p.outputs == 0)
+        return p;
+    if (!a->last) {
+        p.cols = p.outputs >= 512 ? 64 : 16;
+        p.across = (a->n4 + p.cols - 1) / p.cols;
+        p.pieces = p.outputs / a->n4 * p.across;
+    } else if (a->reduced == 1 << 4) {
+        p.step = 1 + FS_CHAIN_TILE / 4 / a->n4;
+        p.pieces = (p.outputs + p.step - 1) / p.step;
+    }
+    return p;
+}
+
 /* On how many of `threads` the step is done soonest, where a meeting costs `meeting_ns`. */
 int fs_threads_for(const fs_extent *extent, int threads, int64_t meeting_ns);
 int fs_worth_a_thread(const fs_extent *extent); /* to run beside another step */

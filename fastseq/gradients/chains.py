@@ -1,0 +1,151 @@
+"""Gradients of the elementwise operations and reductions of chains, each while it is still a chain of its own.
+
+At a tie or a kink the gradient is TensorFlow's, which GradientTape gives.
+"""
+
+from fastseq.errors import UnsupportedError
+from fastseq.program.slots import Slot, strides_of
+
+#: What has no gradient: results that change in jumps.
+FLAT = {"equal", "less", "less_equal", "isnan", "logical_not", "float32_to_int32", "floor", "ceil", "round", "trunc",
+        "sign"}  # fmt: skip
+
+
+def _add(b, slot, strides, shape, gradient):
+    """Adds the gradient over `shape` to that of an input that was read at `strides`."""
+    b.add_strided(slot, shape, strides, gradient)
+
+
+#: name -> function of (builder, x, y, dy), each the Slot or number: the gradient by the one operand.
+UNARY = {
+    "copy": lambda p, x, y, dy: dy,
+    "negative": lambda p, x, y, dy: p.elementwise("negative", dy),
+    "abs": lambda p, x, y, dy: p.elementwise("multiply", dy, _sign(p, x)),
+    "sqrt": lambda p, x, y, dy: p.elementwise("divide", p.elementwise("multiply", dy, 0.5), y),
+    "square": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("multiply", x, 2.0)),
+    "reciprocal": lambda p, x, y, dy: p.elementwise(
+        "multiply", dy, p.elementwise("negative", p.elementwise("square", y))
+    ),
+    "rsqrt": lambda p, x, y, dy: p.elementwise(
+        "multiply", p.elementwise("multiply", dy, -0.5), p.elementwise("multiply", y, p.elementwise("square", y))
+    ),
+    "exp": lambda p, x, y, dy: p.elementwise("multiply", dy, y),
+    "expm1": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("exp", x)),
+    "log": lambda p, x, y, dy: p.elementwise("divide", dy, x),
+    "log1p": lambda p, x, y, dy: p.elementwise("divide", dy, p.elementwise("add", x, 1.0)),
+    "tanh": lambda p, x, y, dy: p.elementwise(
+        "multiply", dy, p.elementwise("subtract", 1.0, p.elementwise("square", y))
+    ),
+    "sigmoid": lambda p, x, y, dy: p.elementwise(
+        "multiply", dy, p.elementwise("multiply", y, p.elementwise("subtract", 1.0, y))
+    ),
+    "softplus": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sigmoid", x)),
+    "erf": lambda p, x, y, dy: p.elementwise(
+        "multiply", dy,
+        p.elementwise("multiply", p.elementwise("exp", p.elementwise("negative", p.elementwise("square", x))),
+                      1.1283791670955126),
+    ),
+}  # fmt: skip
+
+
+def _sign(p, x):
+    above = p.elementwise("int32_to_float32", p.elementwise("less", 0.0, x, dtype="bool"))
+    below = p.elementwise("int32_to_float32", p.elementwise("less", x, 0.0, dtype="bool"))
+    return p.elementwise("subtract", above, below)
+
+
+def _of_larger(p, a, c, y, dy):
+    """TensorFlow's maximum: all of it goes to the first operand where the two are equal."""
+    first = p.elementwise("less_equal", c, a, dtype="bool")
+    return p.elementwise("select", first, dy, 0.0), p.elementwise("select", first, 0.0, dy)
+
+
+def _of_smaller(p, a, c, y, dy):
+    first = p.elementwise("less_equal", a, c, dtype="bool")
+    return p.elementwise("select", first, dy, 0.0), p.elementwise("select", first, 0.0, dy)
+
+
+def _of_quotient(p, a, c, y, dy):
+    by_first = p.elementwise("divide", dy, c)
+    return by_first, p.elementwise("negative", p.elementwise("multiply", by_first, y))
+
+
+#: name -> function of (builder, a, c, y, dy): the gradients by both operands.
+BINARY = {
+    "add": lambda p, a, c, y, dy: (dy, dy),
+    "subtract": lambda p, a, c, y, dy: (dy, p.elementwise("negative", dy)),
+    "multiply": lambda p, a, c, y, dy: (p.elementwise("multiply", dy, c), p.elementwise("multiply", dy, a)),
+    "divide": _of_quotient,
+    "maximum": _of_larger,
+    "minimum": _of_smaller,
+}
+
+
+def _operand(b, chain, place):
+    """The Slot of an input as a contiguous array over the chain's shape, or its number."""
+    kind, i = place
+    if kind == "n":
+        return chain.numbers[i]
+    slot, strides = chain.inputs[i]
+    if list(strides) == strides_of(chain.shape, strides) and slot.shape == chain.shape:
+        return slot
+    return b.p.view(slot, chain.shape, strides)
+
+
+def elementwise_rule(b, step):
+    chain = step["chain"]
+    ((kind, operands),), ((_, y),) = chain.code, chain.results
+    dy = b.of(y)
+    if dy is None or kind in FLAT or y.dtype != "float32":
+        return
+    inputs = [chain.inputs[place[1]] if type(place) is tuple and place[0] == "x" else None for place in operands]
+    if kind == "select":
+        which = _operand(b, chain, operands[0])
+        for place, sides in ((1, (dy, 0.0)), (2, (0.0, dy))):
+            if inputs[place] is not None and b.wants(inputs[place][0]):
+                _add(b, *inputs[place], chain.shape, b.p.elementwise("select", which, *sides))
+        return
+    values = [_operand(b, chain, place) for place in operands]
+    if kind in UNARY:
+        gradients = [UNARY[kind](b.p, values[0], y, dy)]
+    elif kind in BINARY:
+        gradients = BINARY[kind](b.p, *values, y, dy)
+    else:
+        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of {kind}.")
+    for read, gradient in zip(inputs, gradients):
+        if read is not None and b.wants(read[0]):
+            _add(b, *read, chain.shape, gradient)
+
+
+def _spread(b, slot, shape, axes):
+    """A Slot of what is left of a reduction, over the whole shape again."""
+    left = iter(strides_of(slot.shape))
+    return b.p.view(slot, shape, [0 if axis in axes else next(left) for axis in range(len(shape))])
+
+
+def reduce_rule(b, step):
+    chain = step["chain"]
+    (kind, axes), ((_, y),) = chain.reduction, chain.results
+    dy = b.of(y)
+    if dy is None or y.dtype != "float32":
+        return
+    ((slot, strides),) = chain.inputs
+    count = 1
+    for axis in axes:
+        count *= chain.shape[axis]
+    if kind == "mean":
+        dy = b.p.elementwise("divide", dy, float(count))
+    whole = _spread(b, dy, chain.shape, axes)
+    x = slot if isinstance(slot, Slot) and slot.shape == chain.shape else b.p.view(slot, chain.shape, strides)
+    if kind in ("sum", "mean"):
+        gradient = whole
+    elif kind in ("max", "min"):  # in equal parts to all that are as large
+        hit = b.p.elementwise("equal", x, _spread(b, y, chain.shape, axes), dtype="bool")
+        hits = b.p.elementwise("int32_to_float32", hit)
+        share = b.p.elementwise("divide", hits, _spread(b, b.p.reduce("sum", hits, axes), chain.shape, axes))
+        gradient = b.p.elementwise("multiply", whole, share)
+    elif kind == "prod":
+        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of prod.")
+    else:
+        return
+    _add(b, slot, strides, chain.shape, gradient)

@@ -1,0 +1,39 @@
+"""Docstrings of operations, in one form: a sentence, Args, Returns, an Example."""
+
+import textwrap
+
+ARRAY = "(array): float32, int32 or bool; lists and plain numbers become one."
+AXIS = "(int or tuple, default None): The axes; None is all."
+KEEPDIMS = "(bool, default False): Whether these axes stay, with size 1."
+
+
+def documented(summary, arguments, returns, example=None, raises=None):
+    """A decorator that writes a function's docstring.
+
+    Args:
+        summary (str): What it computes.
+        arguments (dict): Name -> "(type): what it is."
+        returns (str): What comes out.
+        example (str): Python that a reader may run, or None.
+        raises (dict): Name of the exception -> when.
+
+    Returns:
+        The decorator.
+    """
+
+    def lines(entries, between):
+        for name, text in entries.items():
+            yield from textwrap.wrap(
+                f"{name}{between}{text}", 112, initial_indent=" " * 8, subsequent_indent=" " * 12
+            )
+
+    def decorate(function):
+        parts = [summary, "", "    Args:", *lines(arguments, " "), "", "    Returns:", f"        {returns}"]
+        if raises:
+            parts += ["", "    Raises:", *lines(raises, ": ")]
+        if example:
+            parts += ["", "    Example:", f"        >>> {example}"]
+        function.__doc__ = "\n".join([*parts, "    "])
+        return function
+
+    return decorate

@@ -1,0 +1,78 @@
+"""Shapes and dtypes of what an operation gives, found by tracing it where nothing is kept.
+
+Unknown sizes are traced as numbers that nobody writes, twice: a size that comes out otherwise the second time is unknown.
+"""
+
+import numpy as np
+
+from fastseq.program.builder import Builder
+from fastseq.program.slots import Slot
+from fastseq.tensors.symbolic import KerasTensor
+
+# (batch, every other unknown size) of the two traces. Primes, so that a size made of them is none of a model's own.
+UNKNOWN = ((83, 97), (89, 101))
+
+
+class ShapeBuilder(Builder):
+    """A Builder whose steps are thrown away. sizes: the numbers that stand for unknown sizes."""
+
+    def __init__(self, sizes=()):
+        super().__init__()
+        self.unknown = frozenset(sizes)
+
+    def step(self, operation, **fields):
+        pass
+
+    def python(self, name, function, inputs, examples, backward=None, weights=()):
+        return [self.new(example.shape, example.dtype.name) for example in examples]
+
+    def weight(self, variable):
+        return self.new(variable.shape)
+
+    def constant(self, array):
+        array = np.asarray(array)
+        return self.new(array.shape, array.dtype.name)
+
+    def broadcast_shapes(self, *shapes):
+        """NumPy's, but an unknown size beside a known one is the known one."""
+        longest = max(map(len, shapes), default=0)
+        result = []
+        for sizes in zip(*((1,) * (longest - len(shape)) + tuple(shape) for shape in shapes)):
+            found = {size for size in sizes if size != 1}
+            known = found - self.unknown
+            if len(known) > 1:
+                return np.broadcast_shapes(*shapes)  # which raises
+            result.append(max(known or found or {1}))
+        return tuple(result)
+
+    def elementwise(self, kind, *operands, dtype="float32"):
+        return self.new(self.broadcast_shapes(*(o.shape for o in operands if isinstance(o, Slot))), dtype)
+
+    def reduce(self, kind, x, axes, dtype="float32"):
+        return self.new([size for axis, size in enumerate(x.shape) if axis not in axes], dtype)
+
+    def view(self, x, shape, strides, offset=0):
+        return self.new(shape, x.dtype)
+
+    def copy(self, source, target, shape, source_strides, target_strides):
+        pass
+
+
+def traced_twice(trace, tensors):
+    """KerasTensors of what `trace(builder, slots)` gives, a list of Slots, for these KerasTensors.
+
+    trace: gets a Slot for each tensor.
+    """
+    found = []
+    for batch, other in UNKNOWN:
+        p = ShapeBuilder((batch, other))
+        slots = []
+        for tensor in tensors:
+            sizes = [
+                (other if axis else batch) if size is None else size for axis, size in enumerate(tensor.shape)
+            ]
+            slots.append(p.new(sizes, tensor.dtype))
+        found.append(trace(p, slots))
+    return [
+        KerasTensor(tuple(a if a == b else None for a, b in zip(x.shape, y.shape)), x.dtype) for x, y in zip(*found)
+    ]
