@@ -20,6 +20,7 @@ FLOORS = [
     ["configs"],
     ["program"],
     ["gradients"],
+    ["ops"],
     ["activations", "constraints", "initializers", "regularizers"],
     ["backend", "losses"],
     ["layers", "metrics", "optimizers"],

@@ -1,0 +1,42 @@
+"""Elementwise functions of fastseq.ops beside Keras's."""
+
+import numpy as np
+import pytest
+from op_check import array, call, check, name_of
+
+pytest.importorskip("keras")
+pytestmark = pytest.mark.tensorflow
+
+X, Y, ROW = array(3, 4), array(3, 4, seed=1), array(4)
+IDS, MORE, FLAGS = array(3, 4, dtype="int32"), array(3, 4, dtype="int32", seed=1), array(3, 4, dtype="bool")
+SPECIAL = np.array([[0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 3e38]], np.float32)
+
+BINARY = ["add", "subtract", "multiply", "divide", "true_divide", "maximum", "minimum"]
+COMPARE = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
+LOGIC = ["logical_and", "logical_or", "logical_xor"]
+UNARY = ["negative", "absolute", "square", "exp", "expm1", "tanh", "erf"]
+POSITIVE = ["log", "log1p", "sqrt", "rsqrt", "reciprocal"]
+
+CALLS = [
+    *(call(name, *pair) for name in BINARY for pair in [(X, Y), (X, ROW), (X, 2), (2.5, X), (IDS, MORE), (IDS, X)]),
+    *(call(name, X[:, :1], Y) for name in BINARY),
+    *(call(name, *pair, grad=False) for name in COMPARE for pair in [(X, Y), (IDS, MORE), (IDS, 1), (X, ROW)]),
+    *(call(name, FLAGS, array(3, 4, dtype="bool", seed=2), grad=False) for name in LOGIC),
+    *(call(name, x, grad=x is X) for name in UNARY for x in [X, SPECIAL, array(0, 3), array(2, 700)]),
+    *(call(name, IDS, grad=False) for name in UNARY if name != "erf"),  # which TensorFlow has for floats alone
+    *(call(name, np.abs(x), grad=x is X) for name in POSITIVE for x in [X, SPECIAL, array(2, 700)]),
+    *(call(name, SPECIAL, SPECIAL[:, ::-1].copy(), grad=False) for name in BINARY),
+    call("where", FLAGS, X, Y),
+    call("where", FLAGS, X, 0.0),
+    call("where", FLAGS, 1, IDS, grad=False),
+    call("clip", X, -0.5, 0.5),
+    call("clip", IDS, 0, 1, grad=False),
+    *(call("cast", x, dtype, grad=False) for x in [X, IDS, FLAGS] for dtype in ["float32", "int32", "bool"]),
+    call("isnan", SPECIAL, grad=False),
+    call("logical_not", FLAGS, grad=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("c", CALLS, ids=name_of)
+def test_like_keras(c):
+    check(c)
