@@ -17,12 +17,13 @@ import warnings
 from fastseq import regularizers
 from fastseq.configs import policies
 from fastseq.layers import arguments as constructor_arguments
-from fastseq.layers import binding, building, mask_operations, python_calls, time_axis
+from fastseq.layers import binding, building, mask_operations, python_calls, time_axis, traced_calls
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
 from fastseq.layers.weights import HoldsWeights
 from fastseq.native import _call
 from fastseq.native.kept_states import all_or_nothing
+from fastseq.ops.values import Traced
 from fastseq.program.cache import ProgramCache, ProgramUsers
 from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.operation import Operation
@@ -62,6 +63,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     """
 
     supports_masking = False
+    #: Whether a `call` of Python may be traced into native steps; False where its effects are wanted at every call.
+    traced = True
     _takes_several = False  # whether the first argument may be a list or a dict of tensors
 
     def __new__(cls, *args, **kwargs):
@@ -86,6 +89,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         self._build_shape = None
         self._variables = []
         self._packed = {}
+        self._trace_verdicts = {}  # what a call was like -> None where it is traced, else why not
         self._programs = ProgramCache()
         self._users = ProgramUsers(self._programs)
         self._is_python = type(self).call is not Layer.call
@@ -180,6 +184,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     def _call_any(self, *args, **kwargs):
         """`__call__` (of _call.PlainCall) for what it does not find a program for at once."""
+        if traced_calls.is_tracing() and any(isinstance(leaf, Traced) for leaf in nest.flatten([args, kwargs])):
+            return traced_calls.call_layer(self, args, kwargs)
         way = self._way_of(args, kwargs)
         if way is not None and not kwargs:
             # An array of the right dtype needs no binding and no conversion.
@@ -314,7 +320,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         """Adds the steps of this layer to the program `p` and returns the Slots of its outputs."""
         if not self._is_python:
             raise NotImplementedError(f"Layer '{self.name}' ({type(self).__name__}) must define call().")
-        return python_calls.emit_python(self, p, kwargs)
+        traced = traced_calls.emit(self, p, kwargs)
+        return python_calls.emit_python(self, p, kwargs) if traced is None else traced
 
     def emit_mask(self, p, inputs, mask):
         """The output's mask as a Slot (or a list of them), from the inputs' Slots and masks."""

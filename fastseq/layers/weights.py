@@ -96,8 +96,11 @@ class HoldsWeights:
             raise AttributeError(f"{who} is built, with weights for {key}={before!r}: it cannot have {key}={value!r}.")
         if isinstance(before, Variable) and value is not before:
             raise AttributeError(f"{who}: `{key}` is a weight; give it values with layer.{key}.assign(values).")
-        if self._is_python:
-            return value  # its call() reads it anew
+        if self._is_python:  # its call() reads it anew, but what was traced of it has the value from before
+            if value is not before and None in self._trace_verdicts.values():
+                self._weights_changed()
+                changes[0] += 1
+            return value
         if key in ("activation", "recurrent_activation"):
             value = activations.get(value)
         if value is not before:

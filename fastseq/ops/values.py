@@ -8,6 +8,7 @@ take or refuse whatever is made of it.
 import numpy as np
 
 from fastseq.errors import UnsupportedError
+from fastseq.ops.numpy_protocol import NumpyProtocol
 from fastseq.program.slots import Slot, strides_of
 from fastseq.tensors import arrays, settings
 from fastseq.tensors.operators import Operators
@@ -20,7 +21,7 @@ class MixesTimesteps(UnsupportedError):
     """An operation takes timesteps together, so that no stream can compute it one at a time."""
 
 
-class Traced(Operators):
+class Traced(NumpyProtocol, Operators):
     """An array of a program in the making: a shape, a dtype, and no values yet.
 
     p: the Builder; slot: its Slot; time: the axis along which its timesteps lie, None where it has none or nobody asks.

@@ -70,6 +70,24 @@ class Builder:
         finally:
             self.mask_rules = before
 
+    @contextlib.contextmanager
+    def undone_on_error(self):
+        """What is added in the block is taken back where it raises."""
+        before = {key: value.copy() if isinstance(value, (list, dict)) else value for key, value in vars(self).items()}
+        try:
+            yield
+        except BaseException:
+            for key, value in before.items():
+                now = getattr(self, key)
+                if isinstance(value, list):
+                    now[:] = value
+                elif isinstance(value, dict):
+                    now.clear()
+                    now.update(value)
+                else:
+                    setattr(self, key, value)
+            raise
+
     def use(self, layer):
         """Notes that the program depends on the weights of `layer`: its cache is cleared when they change."""
         if self.cache is not None and hasattr(layer, "_users"):  # an operation holds no weights

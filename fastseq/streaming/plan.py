@@ -8,6 +8,7 @@ of what was before.
 
 import numpy as np
 
+from fastseq.layers import traced_calls
 from fastseq.layers.time_axis import refuse
 from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
@@ -227,7 +228,10 @@ def output_is_timed(node, timed):
     Raises ValueError where a timestep of it depends on later ones.
     """
     layer = node.layer
-    if layer._is_python:
-        refuse(layer, "what a class of your own does with the timesteps is not known; TimeDistributed runs it on each")
     shapes = [tuple(tensor.shape) for tensor in timed_tensors(node)]
+    if layer._is_python:
+        made = traced_calls.keeps_time(layer, timed, shapes, node.arguments)
+        if made is not None:
+            return made
+        refuse(layer, "what a class of your own does with the timesteps is not known; TimeDistributed runs it on each")
     return layer.keeps_time(timed, shapes, node.arguments)

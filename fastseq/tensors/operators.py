@@ -29,7 +29,6 @@ class Operators:
     """The operators that arrays have, as functions of fastseq.ops."""
 
     __slots__ = ()
-    __array_ufunc__ = None  # an array to the left of an operator leaves it to this class
 
     __add__, __radd__ = _binary("add")
     __sub__, __rsub__ = _binary("subtract")

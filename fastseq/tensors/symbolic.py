@@ -23,6 +23,8 @@ class KerasTensor(Operators):
         (None, 4)
     """
 
+    __array_ufunc__ = None  # an array to the left of an operator leaves it to this class
+
     def __init__(self, shape, dtype="float32", name=None, history=None):
         self.shape = tuple(shape)
         self.dtype = dtype

@@ -4,16 +4,23 @@ A large weight that kernels read in a packed layout is kept in that layout alone
 would take its size twice. Whoever reads it gets it unpacked; what changes it in place asks for it with `_held`.
 """
 
+import threading
+
 import numpy as np
 
 from fastseq.tensors import copyable, weight_locks
+from fastseq.tensors.operators import Operators
 
 # Bytes from which on a weight is kept in its packed form alone. Smaller ones are kept in both: whoever reads a packed
 # one waits for its unpacking, at 1.5 to 3 GB/s, and 100 such weights are 25 MB.
 PACKED_ALONE = 1 << 18
 
 
-class Variable:
+class _ReadAs(threading.local):
+    found = None  # None, or what a traced call has in the place of a variable's value, a function of it
+
+
+class Variable(Operators):
     """A layer's weight: a float32 array that hears of every change.
 
     Reading gives a copy, so the only way to change a weight is `assign`, which also drops the packed copies and the
@@ -36,6 +43,10 @@ class Variable:
         >>> w.assign([3.0, 4.0]).numpy()
         array([3., 4.], dtype=float32)
     """
+
+    #: Of each thread: what `numpy`, `value` and arithmetic give while a call is traced.
+    read_as = _ReadAs()
+    __ne__ = object.__ne__
 
     def __init__(
         self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None, copy=True
@@ -81,10 +92,18 @@ class Variable:
         Returns:
             float32 array of the variable's shape.
         """
+        if self.read_as.found is not None:
+            return self.read_as.found(self)
         content = self._content
         return content.copy() if type(content) is np.ndarray else content.unpacked()
 
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        inputs = [part.numpy() if isinstance(part, Variable) else part for part in inputs]
+        return getattr(ufunc, method)(*inputs, **kwargs)
+
     def __array__(self, dtype=None, copy=None):
+        if self.read_as.found is not None:
+            raise TypeError("numpy.asarray() asks for the values of a weight")
         value = self.numpy()
         return value if dtype is None else value.astype(dtype, copy=False)
 
