@@ -108,7 +108,17 @@ cdef extern from "abi/fastseq.h" nogil:
     enum: FS_DONE, FS_FAILED, FS_INTERRUPTED
     ctypedef int (*fs_poll_fn)() noexcept
     void fs_set_poll(fs_poll_fn poll)
+    ctypedef struct fs_move:
+        int64_t where, bytes
+
+    ctypedef struct fs_loop:
+        int64_t first, last, times
+        const fs_move *moves
+        int64_t move_count
+
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
+    int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
+                     int threads, fs_failure *failure)
     void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
     int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
     int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
@@ -126,6 +136,11 @@ cdef class Segment:
     cdef bint together       # its steps may run in one parallel region
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
+    cdef fs_loop *loops
+    cdef fs_move *moves    # of all loops
+    cdef int64_t loop_count
+
+    cdef set_loops(self, list loops)
 
 
 cdef class Workspace:

@@ -113,9 +113,11 @@ cdef class Segment:
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     last_count: the last so many of them cannot fail, and nothing interrupts them.
     together: whether many small steps go in one parallel region, as pays in training.
+    loops: list of (first step, the one behind the last, how often, [(step, byte offset of a pointer, bytes by which it
+    moves on each time)]).
     """
 
-    def __cinit__(self, steps, int64_t last_count=0, bint together=False):
+    def __cinit__(self, steps, int64_t last_count=0, bint together=False, list loops=[]):
         cdef const fs_op_info *info
         cdef int64_t total = 0, where, i = 0, patch = 0
         self.step_count = len(steps)
@@ -156,8 +158,24 @@ cdef class Segment:
             total += size
             i += 1
         self.patch_count = patch
+        self.set_loops(loops)
+
+    cdef set_loops(self, list loops):
+        cdef int64_t at = 0
+        self.loop_count = len(loops)
+        self.loops = <fs_loop *> calloc(max(1, self.loop_count), sizeof(fs_loop))
+        self.moves = <fs_move *> calloc(max(1, sum([len(found) for _, _, _, found in loops])), sizeof(fs_move))
+        if not (self.loops and self.moves):
+            raise MemoryError()
+        for i, (first, last, times, found) in enumerate(loops):
+            self.loops[i] = fs_loop(first, last, times, self.moves + at, len(found))
+            for step, offset, bytes_ in found:
+                self.moves[at] = fs_move(self.starts[<int64_t> step] + <int64_t> offset, bytes_)
+                at += 1
 
     def __dealloc__(self):
+        free(self.loops)
+        free(self.moves)
         free(self.steps)
         free(self.starts)
         free(self.arguments)
@@ -219,6 +237,11 @@ cdef class Workspace:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
+            if segment.loop_count:
+                status = fs_run_loops(steps, count, arguments, segment.loops, segment.loop_count, threads, failure)
+                if segment.last_count and status == FS_DONE:
+                    fs_run_to_end(steps + count, segment.last_count, threads)
+                return status
             if segment.together:
                 return fs_run_together(steps, segment.step_count, segment.last_count, threads, failure)
             status = fs_run(steps, count, threads, failure)

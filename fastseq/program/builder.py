@@ -23,6 +23,13 @@ gradient_rules.register("elementwise", "gradients.chains:elementwise_rule")
 gradient_rules.register("reduce", "gradients.chains:reduce_rule")
 
 
+class Loop:
+    """Steps with this one in `step["loop"]` run `times` times, all of them in turn."""
+
+    def __init__(self, times):
+        self.times = times
+
+
 class Builder:
     """A program in the making; layers add their steps to it.
 
@@ -69,6 +76,17 @@ class Builder:
             yield
         finally:
             self.mask_rules = before
+
+    @contextlib.contextmanager
+    def loop(self, times):
+        """The steps added in the block run so many times; what differs from time to time are Slots that move
+        (`Slot.part`). No step among them is Python, and none is a loop's."""
+        first, loop = len(self.steps), Loop(times)
+        yield
+        for step in self.steps[first:]:
+            if step["op"] is None or "loop" in step:
+                raise ValueError("A loop holds native steps only, and no other loop.")
+            step["loop"] = loop
 
     @contextlib.contextmanager
     def undone_on_error(self):

@@ -61,6 +61,8 @@ def _producer(steps, at, readers, writers, wanted):
         before = writers[id(slot.buffer)][0]
         if before >= at or steps[before] is None or "chain" not in steps[before]:
             continue
+        if steps[before].get("loop") is not steps[at].get("loop") or slot.moves:
+            continue
         first = steps[before]["chain"]
         if first.reduction is not None or first.shape != chain.shape or steps[before]["with_next"]:
             continue
@@ -81,7 +83,7 @@ def _joined(first, second, at, readers, wanted):
     """The instructions of `first`, then those of `second`, or None where that is too much."""
     inputs, numbers = list(first.inputs), [*first.numbers, *second.numbers]
     made = {id(slot.buffer): index for index, slot in first.results}
-    known = {(id(slot.buffer), slot.offset, strides): i for i, (slot, strides) in enumerate(inputs)}
+    known = {_place(slot, strides): i for i, (slot, strides) in enumerate(inputs)}
     places = []
     for slot, strides in second.inputs:
         whole = list(strides) == strides_of(second.shape, strides)
@@ -90,7 +92,7 @@ def _joined(first, second, at, readers, wanted):
                 return None  # it reads the same array another way, too
             places.append(("t", made[id(slot.buffer)]))
             continue
-        key = id(slot.buffer), slot.offset, strides
+        key = _place(slot, strides)
         if key not in known:
             known[key] = len(inputs)
             inputs.append((slot, strides))
@@ -109,6 +111,15 @@ def _joined(first, second, at, readers, wanted):
         read = [n for n in readers[id(slot.buffer)] if n != at]
         if read or id(slot.buffer) in wanted or slot.buffer.kind != "arena":
             results.append((index, slot))
+    # A block is written when it has been read: an array may be both, element by element.
+    written = {id(slot.buffer) for _, slot in results}
+    if any(id(slot.buffer) in written and list(strides) != strides_of(second.shape, strides)
+           for slot, strides in inputs):  # fmt: skip
+        return None
     if len(results) > CHAIN_OUTPUTS or (second.reduction is not None and len(results) > 1):
         return None
     return Chain(second.shape, inputs, numbers, code, results, second.reduction)
+
+
+def _place(slot, strides):
+    return id(slot.buffer), slot.offset, slot.moves, strides

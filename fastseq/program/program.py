@@ -14,7 +14,7 @@ from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program import fusing
 from fastseq.program.slots import Slot
-from fastseq.program.steps import slots_of
+from fastseq.program.steps import ends_of, slots_of
 from fastseq.tensors import nest
 
 
@@ -66,6 +66,7 @@ class Program(_program.NativeProgram):
                     buffer.first = start if buffer.first is None else min(buffer.first, start)
                     buffer.last = max(buffer.last or 0, end)
                     found[id(buffer)] = buffer
+        self._keep_through_loops()
         total, live = 0, []
         for buffer in sorted(found.values(), key=lambda b: b.first):
             live = sorted((b for b in live if b.last >= buffer.first), key=lambda b: b.offset)
@@ -79,6 +80,19 @@ class Program(_program.NativeProgram):
             live.append(buffer)
             total = max(total, offset + size)
         return total
+
+    def _keep_through_loops(self):
+        """What a loop reads before it writes it, or what others read or write too, lives as long as the loop."""
+        for first, last, _ in loops_of(self.steps):
+            inside = {}  # id of a buffer -> (it, whether the loop writes it first)
+            for step in self.steps[first:last]:
+                read, written = ends_of(step)
+                for slot in (*read, *written):
+                    if slot.buffer.kind == "arena":
+                        inside.setdefault(id(slot.buffer), (slot.buffer, slot not in read))
+            for buffer, is_new in inside.values():
+                if not is_new or buffer.first < first or buffer.last >= last:
+                    buffer.first, buffer.last = min(buffer.first, first), max(buffer.last, last - 1)
 
     def _pointer(self, slot):
         buffer = slot.buffer
@@ -94,7 +108,12 @@ class Program(_program.NativeProgram):
 
         def close(last_count=0):
             if run:
-                segments.append(_native.Segment([encoded for _, encoded in run], last_count, self._together))
+                loops = [
+                    (first, last, loop.times, _moves([step for step, _ in run], first, last))
+                    for first, last, loop in loops_of([step for step, _ in run])
+                ]
+                encoded = [encoded for _, encoded in run]
+                segments.append(_native.Segment(encoded, last_count, self._together, loops))
                 python_steps.append(None)
                 self.plan.append([step for step, _ in run])
                 run.clear()
@@ -144,6 +163,29 @@ class Program(_program.NativeProgram):
                 note = f"{note}; at the same time as the next".lstrip("; ")
             rows.append((step["name"], _native.kernel_name(number), note))
         return rows
+
+
+def loops_of(steps):
+    """(first step, the one behind the last, Loop) of each loop among these steps."""
+    found = []
+    for number, step in enumerate(steps):
+        loop = step.get("loop")
+        if loop is not None and found and found[-1][2] is loop:
+            found[-1][1] = number + 1
+        elif loop is not None:
+            found.append([number, number + 1, loop])
+    return found
+
+
+def _moves(steps, first, last):
+    """(step, byte offset of a pointer among its arguments, bytes) for every Slot of the steps that moves."""
+    found = []
+    for number in range(first, last):
+        known = OPERATIONS[steps[number]["op"]][2]
+        for name, value in steps[number]["fields"].items():
+            if isinstance(value, Slot) and value.moves:
+                found.append((number, known[name][1], value.moves))
+    return found
 
 
 def _without_unread_rows(steps, outputs):
