@@ -13,17 +13,12 @@ import types
 
 import numpy as np
 import pytest
+from public_names import MODULES
 
 import fastseq
 from fastseq.decoding import Decoder
 from fastseq.streaming import Stream, StreamPool
 
-MODULES = (
-    "fastseq", "fastseq.activations", "fastseq.backend", "fastseq.callbacks", "fastseq.constraints",
-    "fastseq.decoding", "fastseq.initializers", "fastseq.layers", "fastseq.losses", "fastseq.metrics",
-    "fastseq.models", "fastseq.optimizers", "fastseq.optimizers.schedules", "fastseq.regularizers", "fastseq.saving",
-    "fastseq.streaming",
-)  # fmt: skip
 CLASSES = (fastseq.Layer, fastseq.Model, Stream, StreamPool, Decoder, fastseq.Variable)
 # Methods that programs, streams and files call, not users: fastseq/layers/README.md is about them.
 INSIDE = {"emit", "emit_mask", "keeps_time", "last_output", "packed", "saved_tree", "symbolic_mask", "trace"}
