@@ -6,55 +6,12 @@ from fastseq.layers.base import Layer
 from fastseq.layers.core.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
+from fastseq.models.stack import OfFunctional, Stack, added_input, fits
 from fastseq.tensors import mask_rules, nest, weight_locks
-from fastseq.tensors.naming import free_name
 from fastseq.tensors.symbolic import KerasTensor
 
 
-class _Stack:
-    """The layers from the first to the last, an InputLayer among them; not an attribute that Layer walks."""
-
-    def __init__(self):
-        self.layers = []
-        self.names = {}
-
-    def push(self, layer):
-        self.layers.append(layer)
-        self.names[layer.name] = layer
-
-    def remove(self):
-        layer = self.layers.pop()
-        if not any(other is layer for other in self.layers):
-            del self.names[layer.name]
-        return layer
-
-    def add_input(self, batch_shape, taken):
-        self.push(_added_input(batch_shape, taken))
-
-    def rename_input(self):
-        first = self.layers[0]
-        del self.names[first.name]
-        first.name = free_name(first.name, self.names)
-        self.names[first.name] = first
-
-    def has_input(self):
-        return bool(self.layers) and isinstance(self.layers[0], InputLayer)
-
-
-def _added_input(batch_shape, taken):
-    """An InputLayer for a model that has none, with a name that is not among `taken`."""
-    layer = InputLayer(batch_shape=batch_shape)
-    layer.added = True
-    if layer.name in taken:
-        layer.name = free_name(layer.name, taken)
-    return layer
-
-
-def _fits(shape, wanted):
-    return len(shape) == len(wanted) and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
-
-
-class Sequential(Model):
+class Sequential(OfFunctional, Model):
     """A stack of layers, each of one input and one output.
 
     Args:
@@ -79,7 +36,7 @@ class Sequential(Model):
 
     def __init__(self, layers=None, trainable=True, name=None, **kwargs):
         super(Model, self).__init__(trainable=trainable, name=name, **kwargs)
-        self._stack = _Stack()
+        self._stack = Stack()
         self._functional = None
         self.mask_rules = mask_rules.current()  # the rules that calls of its layers follow
         for layer in layers or ():
@@ -198,8 +155,8 @@ class Sequential(Model):
                 f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
             )
         if not stack.has_input():
-            first = _added_input(input_shape, stack.names)
-        elif _fits(input_shape, stack.layers[0].batch_shape):
+            first = added_input(input_shape, stack.names)
+        elif fits(input_shape, stack.layers[0].batch_shape):
             first = stack.layers[0]
         else:
             raise ValueError(
@@ -280,43 +237,6 @@ class Sequential(Model):
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
-
-    def _of_functional(self, name):
-        if self._functional is None:
-            raise AttributeError(f"Sequential model '{self.name}' has no defined {name.replace('_', ' ')} yet.")
-        return getattr(self._functional, name)
-
-    @property
-    def input_shape(self):
-        return self._of_functional("input_shape")
-
-    @property
-    def output_shape(self):
-        return self._of_functional("output_shape")
-
-    @property
-    def inputs(self):
-        return self._of_functional("inputs")
-
-    @property
-    def outputs(self):
-        return self._of_functional("outputs")
-
-    @property
-    def input(self):
-        return self._of_functional("input")
-
-    @property
-    def output(self):
-        return self._of_functional("output")
-
-    @property
-    def input_names(self):
-        return self._of_functional("input_names")
-
-    @property
-    def output_names(self):
-        return self._of_functional("output_names")
 
     # ---- config --------------------------------------------------------------------------------------------------
 
