@@ -1,7 +1,7 @@
 """What models write to files and read from them; `fastseq.saving` does it."""
 
 
-class Filed:
+class Saved:
     """Mixed into `Model`."""
 
     def to_json(self, **kwargs):
@@ -12,6 +12,11 @@ class Filed:
 
         Returns:
             str.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> models.model_from_json(model.to_json()).output_shape
+            (None, 1)
         """
         import json
 
@@ -30,6 +35,14 @@ class Filed:
 
         Raises:
             ValueError: Other formats and arguments.
+
+        Example:
+            >>> import tempfile
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> path = tempfile.mkdtemp() + "/model.keras"
+            >>> model.save(path)
+            >>> fastseq.load_model(path).output_shape
+            (None, 1)
         """
         from fastseq import saving
 
@@ -44,6 +57,14 @@ class Filed:
 
         Raises:
             ValueError: Another ending.
+
+        Example:
+            >>> import os, tempfile
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> path = tempfile.mkdtemp() + "/model.weights.h5"
+            >>> model.save_weights(path)
+            >>> os.path.exists(path)
+            True
         """
         from fastseq import saving
 
@@ -61,6 +82,15 @@ class Filed:
         Raises:
             FileFormatError: A file that is broken, or is another model's.
             ValueError: A model without weights yet.
+
+        Example:
+            >>> import tempfile
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> path = tempfile.mkdtemp() + "/model.weights.h5"
+            >>> fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="ones")]).save_weights(path)
+            >>> model.load_weights(path)
+            >>> model.predict(np.ones((1, 2)), verbose=0)
+            array([[2.]], dtype=float32)
         """
         from fastseq import saving
 

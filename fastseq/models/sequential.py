@@ -55,6 +55,13 @@ class Sequential(OfFunctional, Model):
 
         Raises:
             ValueError: What is no layer, a name that is taken, and a second Input.
+
+        Example:
+            >>> model = fastseq.Sequential()
+            >>> model.add(layers.Input((3,)))
+            >>> model.add(layers.Dense(4))
+            >>> model.output_shape
+            (None, 4)
         """
         stack = self._stack
         if isinstance(layer, KerasTensor) and isinstance((layer._keras_history or [None])[0], InputLayer):
@@ -92,6 +99,11 @@ class Sequential(OfFunctional, Model):
 
         Raises:
             IndexError: There is none.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(5)])
+            >>> model.pop().units, model.output_shape
+            (5, (None, 4))
         """
         if not self._stack.layers:
             raise IndexError(f"Sequential model '{self.name}' has no layer to remove.")
@@ -141,10 +153,20 @@ class Sequential(OfFunctional, Model):
     # ---- building ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape=None):
-        """Makes the weights for inputs of `input_shape`, batch size first.
+        """Makes the weights. For the shapes of several inputs it does nothing.
 
-        Does nothing for the shapes of several inputs. Raises ValueError for a model without layers, and for another
-        shape than that of the model's Input.
+        Args:
+            input_shape (tuple, default None): That of the input, batch size first; a size of None is any. Without a
+                shape it does nothing.
+
+        Raises:
+            ValueError: A model without layers, and another shape than that of the model's Input.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Dense(4)])
+            >>> model.build((None, 3))
+            >>> model.count_params()
+            16
         """
         if not isinstance(input_shape, (list, tuple)) or not nest.is_shape(input_shape):
             return
@@ -175,9 +197,29 @@ class Sequential(OfFunctional, Model):
         self._after_build()
 
     def get_build_config(self):
+        """What `build_from_config` makes the weights from, in a file.
+
+        Returns:
+            dict of the input's shape; None before the model is built.
+
+        Example:
+            >>> fastseq.Sequential([layers.Input((3,)), layers.Dense(4)]).get_build_config()
+            {'input_shape': (None, 3)}
+        """
         return None if self._functional is None else {"input_shape": self._stack.layers[0].batch_shape}
 
     def build_from_config(self, config):
+        """Makes the weights as `get_build_config` says, unless they are made.
+
+        Args:
+            config (dict): `input_shape`, as `build` takes it.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Dense(4)])
+            >>> model.build_from_config({"input_shape": (None, 3)})
+            >>> model.output_shape
+            (None, 4)
+        """
         if config and not self.built and config.get("input_shape"):
             self.build(config["input_shape"])
 
@@ -222,6 +264,24 @@ class Sequential(OfFunctional, Model):
         return None
 
     def compute_output_spec(self, inputs, training=None, mask=None):
+        """The symbolic output for a symbolic input; it builds a model that is not built.
+
+        Args:
+            inputs (KerasTensor or nest): The input.
+            training (bool, default None): Not looked at: it changes no shape.
+            mask (KerasTensor, default None): Not looked at.
+
+        Returns:
+            A KerasTensor, or a nest of them.
+
+        Raises:
+            ValueError: As `build`, and an input of another shape than the model's.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Dense(4)])
+            >>> model.compute_output_spec(fastseq.KerasTensor((None, 3))).shape
+            (None, 4)
+        """
         if not self.built and not nest.is_nested(inputs):
             self.build(inputs.shape)
         if self._functional is not None:
@@ -232,6 +292,21 @@ class Sequential(OfFunctional, Model):
         return inputs
 
     def compute_output_shape(self, input_shape):
+        """The output's shape for an input's.
+
+        Args:
+            input_shape (tuple): Batch size first; None stands for any size.
+
+        Returns:
+            tuple.
+
+        Raises:
+            ValueError: A shape that a layer does not take.
+
+        Example:
+            >>> fastseq.Sequential([layers.Input((3,)), layers.Dense(4)]).compute_output_shape((5, 3))
+            (5, 4)
+        """
         if self._functional is not None:
             return self._functional.compute_output_shape(input_shape)
         for layer in self.layers:
@@ -241,7 +316,16 @@ class Sequential(OfFunctional, Model):
     # ---- config --------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        """The model's config in Keras 3.15's form. Weights are not part of it."""
+        """The model's config in Keras 3.15's form. Weights are not part of it.
+
+        Returns:
+            dict, as `from_config` takes it.
+
+        Example:
+            >>> config = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)], name="small").get_config()
+            >>> config["name"], [entry["class_name"] for entry in config["layers"]]
+            ('small', ['InputLayer', 'Dense'])
+        """
         from fastseq.configs.serialization import serialize_keras_object
 
         config = Layer.get_config(self)
@@ -254,7 +338,21 @@ class Sequential(OfFunctional, Model):
     def from_config(cls, config, custom_objects=None):
         """The model that a config from `get_config` describes, with freshly initialized weights.
 
-        Raises FileFormatError (a ValueError) for a config that is no Sequential's.
+        Args:
+            config (dict): The model's name, and its layers' configs.
+            custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+        Returns:
+            A Sequential.
+
+        Raises:
+            FileFormatError: A config that is no Sequential's.
+            UnsupportedError: Unknown classes and options.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)])
+            >>> fastseq.Sequential.from_config(model.get_config()).output_shape
+            (None, 4)
         """
         from fastseq.configs.serialization import deserialize_keras_object
 

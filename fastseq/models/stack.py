@@ -57,32 +57,40 @@ class OfFunctional:
 
     @property
     def input_shape(self):
+        """The input's shape, batch size first. AttributeError before the model is built."""
         return self._of_functional("input_shape")
 
     @property
     def output_shape(self):
+        """The output's shape, batch size first. AttributeError before the model is built."""
         return self._of_functional("output_shape")
 
     @property
     def inputs(self):
+        """The symbolic inputs, a list of one. AttributeError before the model is built."""
         return self._of_functional("inputs")
 
     @property
     def outputs(self):
+        """The symbolic outputs, a flat list. AttributeError before the model is built."""
         return self._of_functional("outputs")
 
     @property
     def input(self):
+        """The symbolic input. AttributeError before the model is built."""
         return self._of_functional("input")
 
     @property
     def output(self):
+        """The symbolic output. AttributeError before the model is built."""
         return self._of_functional("output")
 
     @property
     def input_names(self):
+        """The input layers' names. AttributeError before the model is built."""
         return self._of_functional("input_names")
 
     @property
     def output_names(self):
+        """The names of the layers that give the outputs. AttributeError before the model is built."""
         return self._of_functional("output_names")

@@ -45,6 +45,12 @@ class Trainable(HasTrainingState):
         Raises:
             TypeError: Other arguments, naming those that exist.
             ValueError: Unknown names.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile(optimizers.SGD(0.5), loss="mse", metrics=["mae"])
+            >>> float(model.optimizer.learning_rate), model.loss
+            (0.5, 'mse')
         """
         from fastseq.training.trainer import Trainer
 
@@ -130,6 +136,13 @@ class Trainable(HasTrainingState):
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a stateful model whose rows do not divide into batches.
             RuntimeError: While another thread trains this model, or one that shares layers or the optimizer.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> history = model.fit(np.ones((8, 2)), np.zeros((8, 1)), epochs=2, validation_split=0.25, verbose=0)
+            >>> history.history["val_loss"]
+            [0.0, 0.0]
         """
         from fastseq.training.fit import fit
 
@@ -167,6 +180,14 @@ class Trainable(HasTrainingState):
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a model that is not compiled.
             RuntimeError: While another thread trains or evaluates this model.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.evaluate(np.ones((8, 2)), np.ones((8, 1)), verbose=0)
+            [1.0, 1.0]
+            >>> model.evaluate(np.ones((8, 2)), np.ones((8, 1)), verbose=0, return_dict=True)
+            {'loss': 1.0, 'mae': 1.0}
         """
         from fastseq.training.fit import evaluate
 
@@ -191,6 +212,12 @@ class Trainable(HasTrainingState):
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a model that is not compiled.
             RuntimeError: While another thread trains or evaluates this model.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.train_on_batch(np.ones((8, 2)), np.ones((8, 1)))
+            [1.0, 1.0]
         """
         _unknown("train_on_batch", kwargs, _ON_BATCH)
         trainer = self._trainer_for("train_on_batch")
@@ -221,6 +248,12 @@ class Trainable(HasTrainingState):
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a model that is not compiled.
             RuntimeError: While another thread trains or evaluates this model.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.test_on_batch(np.ones((8, 2)), np.ones((8, 1)), return_dict=True)
+            {'loss': 1.0, 'mae': 1.0}
         """
         _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
         trainer = self._trainer_for("test_on_batch")
@@ -240,7 +273,17 @@ class Trainable(HasTrainingState):
         return found[0] if len(found) == 1 else found
 
     def reset_metrics(self):
-        """Forgets the numbers of the batches so far."""
+        """Forgets the numbers of the batches so far.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.test_on_batch(np.ones((8, 2)), np.ones((8, 1)))
+            [1.0, 1.0]
+            >>> model.reset_metrics()
+            >>> model.metrics[0].result()
+            0.0
+        """
         if self._trainer is not None:
             self._trainer.reset_results()
 
@@ -253,6 +296,13 @@ class Trainable(HasTrainingState):
 
         Returns:
             dict; an empty one before `compile`.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> config = model.get_compile_config()
+            >>> config["loss"], config["metrics"], config["optimizer"]["class_name"]
+            ('mse', ['mae'], 'SGD')
         """
         from fastseq.saving import compile_config
 
@@ -270,6 +320,14 @@ class Trainable(HasTrainingState):
         Raises:
             TypeError: Other arguments that `compile` does not have.
             ValueError: What does not exist.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> other = models.clone_model(model)
+            >>> other.compile_from_config(model.get_compile_config())
+            >>> other.loss
+            'mse'
         """
         from fastseq.saving import compile_config
 

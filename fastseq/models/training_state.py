@@ -16,6 +16,12 @@ class HasTrainingState:
 
         Raises:
             ValueError: The model is not compiled.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> "seed" in model.get_training_state()
+            True
         """
         trainer = self._trainer_for("get_training_state")
         states = {f"random/{number}": state for number, state in enumerate(trainer.random_states())}
@@ -31,6 +37,11 @@ class HasTrainingState:
 
         Raises:
             ValueError: States of stateful layers of other shapes, and what is no state; nothing has changed then.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.set_training_state(model.get_training_state())
         """
         trainer = self._trainer_for("set_training_state")
         kept = [found[f"kept/{number}"] for number in range(sum(name.startswith("kept/") for name in found))]

@@ -30,6 +30,7 @@ class KerasTensor:
 
     @property
     def ndim(self):
+        """The number of dimensions."""
         return len(self.shape)
 
     def __array__(self, *args, **kwargs):
