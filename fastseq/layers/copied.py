@@ -14,7 +14,7 @@ class Copied(Copyable):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        at_home(cls)
+        at_home(cls)  # here, since a base or an inner layer is made without a look-up of its name
         if "build" in vars(cls):
             cls.build = _noting(vars(cls)["build"])
 
