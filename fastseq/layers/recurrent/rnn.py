@@ -70,15 +70,24 @@ class RNN(OverTime):
 
     @property
     def state_size(self):
+        """The sizes of the cell's states, a list."""
         size = self.cell.state_size
         return [size] if isinstance(size, int) else list(size)
 
     @property
     def state_count(self):
+        """How many states the cell has."""
         return len(nest.flatten(self.state_size))
 
     def get_initial_state(self, batch_size):
-        """The states before the first timestep, a list as `initial_state` takes it."""
+        """The states before the first timestep, as `initial_state` takes them.
+
+        Args:
+            batch_size (int): Rows.
+
+        Returns:
+            A list of arrays, or of nests of them where cells have several states.
+        """
         states = first_states(self.cell, batch_size)
         return list(states) if nest.is_nested(states) else [states]
 
