@@ -34,8 +34,11 @@ def is_tracing():
     return _tracing.depth > 0
 
 
-def _run(layer, p, function, arguments, times=None):
-    """What `function(**arguments)` returns, with Traced arrays in the places of the Slots among its arguments."""
+def run_traced(p, function, arguments, training=None, times=None):
+    """What `function(**arguments)` returns, with Traced arrays in the places of the Slots among its arguments.
+
+    times: the axis of timesteps by the id of a Slot. Raises CannotTrace for what no trace can hold.
+    """
     times = times or {}
     filled = {
         name: nest.map_structure(
@@ -46,7 +49,7 @@ def _run(layer, p, function, arguments, times=None):
     _tracing.depth += 1
     try:
         with traced_weights(lambda variable: lift(p, variable)), added_losses.dropping() as added:
-            result = with_training(filled.get("training"), function, **filled)
+            result = with_training(training, function, **filled)
     finally:
         _tracing.depth -= 1
     if added:
@@ -55,6 +58,22 @@ def _run(layer, p, function, arguments, times=None):
         if leaf is not None and not isinstance(leaf, (Traced, np.ndarray, np.generic, int, float)):
             raise CannotTrace(f"its call returns a {type(leaf).__name__}")
     return result
+
+
+def _run(layer, p, arguments, times=None):
+    return run_traced(p, layer.call, arguments, arguments.get("training"), times)
+
+
+def scratch_of(p):
+    """A Builder for a trace that is thrown away, with what the call that `p` is made for says."""
+    scratch = Builder(training=p.training)
+    scratch.mask_rules = p.mask_rules
+    return scratch
+
+
+def reason_of(error):
+    """Why a call is not traced, in words."""
+    return str(error) if isinstance(error, CannotTrace) else where_raised(error)
 
 
 def _key(p, arguments):
@@ -70,8 +89,7 @@ def _check(layer, p, arguments):
     """Raises CannotTrace where a traced call is not the Python call."""
     watched, found = Watched(layer), []
     for _ in range(2):
-        builder, inputs = Builder(training=p.training), []
-        builder.mask_rules = p.mask_rules
+        builder, inputs = scratch_of(p), []
 
         def slot(leaf, builder=builder, inputs=inputs):
             if not isinstance(leaf, Slot):
@@ -80,7 +98,7 @@ def _check(layer, p, arguments):
             return inputs[-1]
 
         given = {name: nest.map_structure(slot, value) for name, value in arguments.items()}
-        outputs = slots_of_result(builder, _run(layer, builder, layer.call, given))
+        outputs = slots_of_result(builder, _run(layer, builder, given))
         watched.check()
         found.append((builder, inputs, outputs, signature(builder.steps, inputs, outputs)))
     (builder, inputs, outputs, first), (*_, second) = found
@@ -129,9 +147,9 @@ def emit(layer, p, arguments):
         if not known:
             _check(layer, p, arguments)
         with p.undone_on_error():
-            outputs = slots_of_result(p, _run(layer, p, layer.call, arguments))
+            outputs = slots_of_result(p, _run(layer, p, arguments))
     except Exception as error:
-        layer._trace_verdicts[key] = str(error) if isinstance(error, CannotTrace) else where_raised(error)
+        layer._trace_verdicts[key] = reason_of(error)
         return None
     layer._trace_verdicts[key] = None
     return outputs
@@ -206,7 +224,7 @@ def keeps_time(layer, timed, shapes, arguments):
 
         slots = nest.map_structure(slot, dict(arguments))
         try:
-            result = nest.flatten(_run(layer, p, layer.call, slots, times))
+            result = nest.flatten(_run(layer, p, slots, times))
         except MixesTimesteps as error:
             raise ValueError(f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {error}.") from None
         except Exception:

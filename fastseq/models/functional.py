@@ -9,6 +9,7 @@ from fastseq.models.graph_map import Graph, sorted_nodes
 from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
 from fastseq.models.structure import Structure
+from fastseq.ops.operation import OpNode
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor, Node
 

@@ -313,6 +313,11 @@ class Builder:
         self.steps.append(chains.entry(chain, self.layer_name))
         return result
 
+    def write(self, x, target):
+        """target = x, arrays of one shape; the step may be fused with the one that makes `x`."""
+        chain = chains.Chain(x.shape, [(x, tuple(strides_of(x.shape)))], [], [("copy", (("x", 0),))], [(0, target)])
+        self.steps.append(chains.entry(chain, self.layer_name))
+
     def binary(self, kind, a, b):
         """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu at_least above.
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
 from fastseq.layers.base import Layer
+from fastseq.layers.recurrent import traced_cells
 from fastseq.layers.recurrent.cell import RecurrentCell
 from fastseq.layers.recurrent.over_time import OverTime
 from fastseq.layers.recurrent.reference import reference_recurrence
@@ -173,6 +174,9 @@ class RNN(OverTime):
             p.use(cell)
         if _is_native(cell):
             return self._emit_native(p, cell, x, initial, wanted, mask, training, sequences, inner)
+        traced = traced_cells.emit(self, p, cell, x, initial, mask, training, sequences, inner)
+        if traced is not None:
+            return traced
         return self._emit_python(p, cell, x, initial, mask, training, sequences, inner)
 
     def cell_of_output(self):
