@@ -1,0 +1,79 @@
+/* All functions of one and of two numbers, over the words of simd_<isa>.h, which must be included first. X(NAME, name)
+   names v_<name> of floats, or fs_int_<name> of int32. */
+#ifndef FS_SIMD_FUNCTIONS_H
+#define FS_SIMD_FUNCTIONS_H
+#include "simd/simd_integers.h"
+#include "simd/simd_math.h"
+#include "simd/simd_powers.h"
+#include "simd/simd_rounding.h"
+#include "simd/simd_trigonometric.h"
+
+/* Of simd_<isa>.h, simd_math.h, where the functions are shorter and round more often, and the files above. */
+#define FS_UNARY_FUNCTIONS(X)                                                                                          \
+    X(ABS, abs)                                                                                                        \
+    X(NEGATIVE, neg)                                                                                                   \
+    X(SQRT, sqrt)                                                                                                      \
+    X(EXP, exp)                                                                                                        \
+    X(EXPM1, expm1)                                                                                                    \
+    X(LOG, log)                                                                                                        \
+    X(LOG1P, log1p)                                                                                                    \
+    X(TANH, tanh)                                                                                                      \
+    X(SIGMOID, sigmoid)                                                                                                \
+    X(SOFTPLUS, softplus)                                                                                              \
+    X(ERF, erf)                                                                                                        \
+    FS_UNARY_FUNCTIONS_HERE(X)
+#define FS_UNARY_FUNCTIONS_HERE(X)                                                                                     \
+    X(SIN, sin)                                                                                                        \
+    X(COS, cos)                                                                                                        \
+    X(TAN, tan)                                                                                                        \
+    X(ASIN, asin)                                                                                                      \
+    X(ACOS, acos)                                                                                                      \
+    X(ATAN, atan)                                                                                                      \
+    X(SINH, sinh)                                                                                                      \
+    X(COSH, cosh)                                                                                                      \
+    X(ASINH, asinh)                                                                                                    \
+    X(ACOSH, acosh)                                                                                                    \
+    X(ATANH, atanh)                                                                                                    \
+    X(EXP2, exp2)                                                                                                      \
+    X(LOG2, log2)                                                                                                      \
+    X(LOG10, log10)                                                                                                    \
+    X(CBRT, cbrt)                                                                                                      \
+    X(RSQRT, rsqrt)                                                                                                    \
+    X(ERFC, erfc)                                                                                                      \
+    X(ERFINV, erfinv)                                                                                                  \
+    X(FLOOR, floor)                                                                                                    \
+    X(CEIL, ceil)                                                                                                      \
+    X(TRUNC, trunc)                                                                                                    \
+    X(ROUND, round)                                                                                                    \
+    X(SIGN, sign)
+#define FS_BINARY_FUNCTIONS(X)                                                                                         \
+    X(ATAN2, atan2)                                                                                                    \
+    X(POWER, pow)                                                                                                      \
+    X(FMOD, fmod)                                                                                                      \
+    X(MOD, mod)                                                                                                        \
+    X(FLOOR_DIVIDE, floor_divide)                                                                                      \
+    X(LOGADDEXP, logaddexp)                                                                                            \
+    X(HYPOT, hypot)                                                                                                    \
+    X(NEXTAFTER, nextafter)
+#define FS_INT_UNARY_FUNCTIONS(X)                                                                                      \
+    X(NEGATIVE, negative)                                                                                              \
+    X(ABS, abs)                                                                                                        \
+    X(SIGN, sign)                                                                                                      \
+    X(BITWISE_NOT, bitwise_not)                                                                                        \
+    X(SQUARE, square)
+#define FS_INT_BINARY_FUNCTIONS(X)                                                                                     \
+    X(ADD, add)                                                                                                        \
+    X(SUBTRACT, subtract)                                                                                              \
+    X(MULTIPLY, multiply)                                                                                              \
+    X(MINIMUM, minimum)                                                                                                \
+    X(MAXIMUM, maximum)                                                                                                \
+    X(FLOOR_DIVIDE, floor_divide)                                                                                      \
+    X(MOD, mod)                                                                                                        \
+    X(FMOD, fmod)                                                                                                      \
+    X(POWER, power)                                                                                                    \
+    X(BITWISE_AND, bitwise_and)                                                                                        \
+    X(BITWISE_OR, bitwise_or)                                                                                          \
+    X(BITWISE_XOR, bitwise_xor)                                                                                        \
+    X(LEFT_SHIFT, left_shift)                                                                                          \
+    X(RIGHT_SHIFT, right_shift)
+#endif
