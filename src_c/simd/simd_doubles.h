@@ -24,13 +24,14 @@ FS_INLINE vd vd_flushed(vd a)
 }
 FS_INLINE vf v_rounded(vd low, vd high) { return v_join(vd_flushed(low), vd_flushed(high)); }
 
-/* v_<name> of floats from vd_<name> of doubles. */
-#define FS_UNARY_BY_HALVES(name)                                                                                       \
-    FS_INLINE vf v_##name(vf x) { return v_rounded(vd_##name(vd_low(x)), vd_##name(vd_high(x))); }
-#define FS_BINARY_BY_HALVES(name)                                                                                      \
+/* v_<name> of floats from vd_<name> of doubles. `round` is v_rounded, or v_join for a function that gives no number
+   between 0 and the smallest normal float: it saves a tenth of a short function. */
+#define FS_UNARY_BY_HALVES(name, round)                                                                                \
+    FS_INLINE vf v_##name(vf x) { return round(vd_##name(vd_low(x)), vd_##name(vd_high(x))); }
+#define FS_BINARY_BY_HALVES(name, round)                                                                               \
     FS_INLINE vf v_##name(vf x, vf y)                                                                                  \
     {                                                                                                                  \
-        return v_rounded(vd_##name(vd_low(x), vd_low(y)), vd_##name(vd_high(x), vd_high(y)));                          \
+        return round(vd_##name(vd_low(x), vd_low(y)), vd_##name(vd_high(x), vd_high(y)));                              \
     }
 
 FS_INLINE vd vd_neg(vd a) { return vd_of_bits(vl_xor(vd_bits(a), vl_set1(INT64_MIN))); }

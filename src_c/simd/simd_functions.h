@@ -6,6 +6,7 @@
 #include "simd/simd_math.h"
 #include "simd/simd_powers.h"
 #include "simd/simd_rounding.h"
+#include "simd/simd_special.h"
 #include "simd/simd_trigonometric.h"
 
 /* Of simd_<isa>.h, simd_math.h, where the functions are shorter and round more often, and the files above. */
@@ -26,6 +27,7 @@
     X(SIN, sin)                                                                                                        \
     X(COS, cos)                                                                                                        \
     X(TAN, tan)                                                                                                        \
+    X(SINC, sinc)                                                                                                      \
     X(ASIN, asin)                                                                                                      \
     X(ACOS, acos)                                                                                                      \
     X(ATAN, atan)                                                                                                      \
@@ -41,6 +43,7 @@
     X(RSQRT, rsqrt)                                                                                                    \
     X(ERFC, erfc)                                                                                                      \
     X(ERFINV, erfinv)                                                                                                  \
+    X(I0, i0)                                                                                                          \
     X(FLOOR, floor)                                                                                                    \
     X(CEIL, ceil)                                                                                                      \
     X(TRUNC, trunc)                                                                                                    \
@@ -53,7 +56,9 @@
     X(MOD, mod)                                                                                                        \
     X(FLOOR_DIVIDE, floor_divide)                                                                                      \
     X(LOGADDEXP, logaddexp)                                                                                            \
+    X(LOGADDEXP2, logaddexp2)                                                                                          \
     X(HYPOT, hypot)                                                                                                    \
+    X(HEAVISIDE, heaviside)                                                                                            \
     X(NEXTAFTER, nextafter)
 #define FS_INT_UNARY_FUNCTIONS(X)                                                                                      \
     X(NEGATIVE, negative)                                                                                              \
@@ -71,6 +76,8 @@
     X(MOD, mod)                                                                                                        \
     X(FMOD, fmod)                                                                                                      \
     X(POWER, power)                                                                                                    \
+    X(GCD, gcd)                                                                                                        \
+    X(LCM, lcm)                                                                                                        \
     X(BITWISE_AND, bitwise_and)                                                                                        \
     X(BITWISE_OR, bitwise_or)                                                                                          \
     X(BITWISE_XOR, bitwise_xor)                                                                                        \

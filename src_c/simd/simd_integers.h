@@ -37,6 +37,23 @@ FS_INLINE int32_t fs_int_power(int32_t a, int32_t b)
             power *= square;
     return (int32_t)power;
 }
+/* The greatest common divisor and the least common multiple, at least 0 where they fit. */
+FS_INLINE int32_t fs_int_gcd(int32_t a, int32_t b)
+{
+    uint32_t x = a < 0 ? 0u - (uint32_t)a : (uint32_t)a, y = b < 0 ? 0u - (uint32_t)b : (uint32_t)b;
+    while (y != 0) {
+        const uint32_t rest = x % y;
+        x = y;
+        y = rest;
+    }
+    return (int32_t)x;
+}
+FS_INLINE int32_t fs_int_lcm(int32_t a, int32_t b)
+{
+    const uint32_t divisor = (uint32_t)fs_int_gcd(a, b);
+    const uint32_t x = a < 0 ? 0u - (uint32_t)a : (uint32_t)a, y = b < 0 ? 0u - (uint32_t)b : (uint32_t)b;
+    return divisor == 0 ? 0 : (int32_t)(x / divisor * y);
+}
 FS_INLINE int32_t fs_int_bitwise_and(int32_t a, int32_t b) { return a & b; }
 FS_INLINE int32_t fs_int_bitwise_or(int32_t a, int32_t b) { return a | b; }
 FS_INLINE int32_t fs_int_bitwise_xor(int32_t a, int32_t b) { return a ^ b; }

@@ -37,6 +37,13 @@ FS_INLINE vf v_sign(vf x)
     return v_select(v_gt(x, v_zero()), one, v_select(v_lt(x, v_zero()), v_neg(one), y));
 }
 
+/* 0 for x < 0, y for x = 0, 1 for x > 0. */
+FS_INLINE vf v_heaviside(vf x, vf y)
+{
+    const vf one = v_set1(1.0f), at_zero = v_select(v_eq(x, v_zero()), y, x);
+    return v_select(v_lt(x, v_zero()), v_zero(), v_select(v_gt(x, v_zero()), one, at_zero));
+}
+
 /* r - k b, exactly, for the k that puts it into [0, b). Both are at least 0; r is a float, b one times a power of 2,
    and r < 2^29 b, so that k has 29 bits and k b 53. */
 FS_INLINE vd vd_remainder(vd r, vd b)
@@ -72,8 +79,8 @@ FS_INLINE vd vd_mod(vd x, vd y)
     const vdm same_sign = vd_eq(vd_copysign(one, m), vd_copysign(one, y));
     return vd_select(vd_eq(m, zero), vd_copysign(m, y), vd_select(same_sign, m, vd_add(m, y)));
 }
-FS_BINARY_BY_HALVES(fmod)
-FS_BINARY_BY_HALVES(mod)
+FS_BINARY_BY_HALVES(fmod, v_rounded)
+FS_BINARY_BY_HALVES(mod, v_rounded)
 
 /* 1 where x / y lies below its whole part: m, the remainder, is not 0 and its sign is not that of y. */
 FS_INLINE vd vd_one_if_unlike(vd m, vd y)

@@ -116,6 +116,22 @@ FS_INLINE vd vd_tan(vd x)
     return vd_div(vd_select(odd, vd_neg(c), s), vd_select(odd, s, c));
 }
 
+/* sin(pi x) / (pi x), of x itself: exactly 0 at integers but 0, where sin of the rounded product is not. */
+FS_INLINE vd vd_sinc(vd x)
+{
+    const vd zero = vd_set1(0.0), round = vd_set1(FS_ROUND_DOUBLE), pi = vd_set1(2.0 * FS_PI_2);
+    /* From 2^24 on every float is an even integer, as 0 is. x - x is NaN for infinities. */
+    const vd near = vd_select(vd_lt(vd_abs(x), vd_set1(0x1p24)), x, vd_sub(x, x));
+    const vd sum = vd_add(near, round), r = vd_sub(near, vd_sub(sum, round));
+    /* |pi r| reaches pi / 2, where the sine is the cosine of what is missing. */
+    const vd a = vd_mul(pi, vd_abs(r));
+    const vdm above = vd_lt(vd_set1(0.5 * FS_PI_2), a);
+    const vd sine = vd_select(above, vd_cos_core(vd_sub(vd_set1(FS_PI_2), a)), vd_sin_core(a));
+    /* The last bit of the integer becomes the sign. */
+    const vd turned = vd_of_bits(vl_xor(vd_bits(vd_copysign(sine, r)), vl_shl(vd_bits(sum), 63)));
+    return vd_select(vd_eq(x, zero), vd_set1(1.0), vd_div(turned, vd_mul(pi, x)));
+}
+
 /* asin on [0, 1/2], or, above, asin(sqrt((1 - a) / 2)), which is half of acos(a). Relative error 9.8e-13. */
 FS_INLINE vd vd_asin_core(vd a, vdm above)
 {
@@ -172,11 +188,12 @@ FS_INLINE vd vd_atan2(vd y, vd x)
     return vd_select(vd_eq(x, x), vd_select(vd_eq(y, y), angle, y), x);
 }
 
-FS_UNARY_BY_HALVES(sin)
-FS_UNARY_BY_HALVES(cos)
-FS_UNARY_BY_HALVES(tan)
-FS_UNARY_BY_HALVES(asin)
-FS_UNARY_BY_HALVES(acos)
-FS_UNARY_BY_HALVES(atan)
-FS_BINARY_BY_HALVES(atan2)
+FS_UNARY_BY_HALVES(sin, v_join)
+FS_UNARY_BY_HALVES(cos, v_join)
+FS_UNARY_BY_HALVES(tan, v_join)
+FS_UNARY_BY_HALVES(sinc, v_rounded)
+FS_UNARY_BY_HALVES(asin, v_join)
+FS_UNARY_BY_HALVES(acos, v_join)
+FS_UNARY_BY_HALVES(atan, v_join)
+FS_BINARY_BY_HALVES(atan2, v_rounded)
 #endif
