@@ -23,6 +23,11 @@
     X(SOFTPLUS, softplus)                                                                                              \
     X(ERF, erf)                                                                                                        \
     FS_UNARY_FUNCTIONS_HERE(X)
+
+/* Exact: floor to sign, heaviside, fmod, nextafter, and mod but for the rounding of a sum. The others: at most 0.502
+   ulp, but i0 0.514, erfinv 0.515, rsqrt 1.47; Keras on TensorFlow has 1.3 to 64 (rsqrt 1.94). Maxima against NumPy's
+   and SciPy's float64 over 2 to 5 million arguments of each: uniform, of all exponents, of all bit patterns, and near
+   what is critical (1, multiples of pi / 2). tests/native/test_simd_functions.py holds 0.52 and 1.5. */
 #define FS_UNARY_FUNCTIONS_HERE(X)                                                                                     \
     X(SIN, sin)                                                                                                        \
     X(COS, cos)                                                                                                        \

@@ -90,8 +90,8 @@ FS_INLINE vd vd_one_if_unlike(vd m, vd y)
     return vd_select(vd_eq(m, zero), zero, vd_select(same_sign, zero, one));
 }
 /* NumPy's floor_divide on float32, operation for operation: x less its remainder is divided and rounded. So 1 by 0.1f
-   is 9, since 0.1f is above a tenth. An infinite x gives NaN as in NumPy and in Keras on TensorFlow; y = 0 gives x / y.
-   */
+   is 9, since 0.1f is above a tenth. An infinite x gives NaN, as in NumPy and in Keras on TensorFlow; y = 0 gives
+   x / y. */
 FS_INLINE vf v_floor_divide(vf x, vf y)
 {
     const vd x0 = vd_low(x), x1 = vd_high(x), y0 = vd_low(y), y1 = vd_high(y);
