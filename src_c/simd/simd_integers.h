@@ -8,24 +8,25 @@ FS_INLINE int32_t fs_int_subtract(int32_t a, int32_t b) { return (int32_t)((uint
 FS_INLINE int32_t fs_int_multiply(int32_t a, int32_t b) { return (int32_t)((uint32_t)a * (uint32_t)b); }
 FS_INLINE int32_t fs_int_minimum(int32_t a, int32_t b) { return a < b ? a : b; }
 FS_INLINE int32_t fs_int_maximum(int32_t a, int32_t b) { return a > b ? a : b; }
-/* The greatest integer not above a / b; 0 for b = 0. INT32_MIN / -1 wraps to INT32_MIN. */
+FS_INLINE int32_t fs_int_negative(int32_t a) { return (int32_t)(0u - (uint32_t)a); }
+/* The greatest integer not above a / b; 0 for b = 0. INT32_MIN / -1, which the CPU traps, wraps to INT32_MIN. */
 FS_INLINE int32_t fs_int_floor_divide(int32_t a, int32_t b)
 {
-    if (b == 0)
-        return 0;
-    const int64_t q = (int64_t)a / b;
-    return (int32_t)(uint32_t)(q - (q * b != a && (a < 0) != (b < 0)));
+    if (b == 0 || b == -1)
+        return b == 0 ? 0 : fs_int_negative(a);
+    const int32_t q = a / b;
+    return q - (a % b != 0 && (a < 0) != (b < 0));
 }
 /* With the sign of b; 0 for b = 0. */
 FS_INLINE int32_t fs_int_mod(int32_t a, int32_t b)
 {
-    if (b == 0)
+    if (b == 0 || b == -1)
         return 0;
-    const int64_t r = (int64_t)a % b;
-    return (int32_t)(r != 0 && (r < 0) != (b < 0) ? r + b : r);
+    const int32_t r = a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 /* With the sign of a, as C's %; 0 for b = 0. */
-FS_INLINE int32_t fs_int_fmod(int32_t a, int32_t b) { return b == 0 ? 0 : (int32_t)((int64_t)a % b); }
+FS_INLINE int32_t fs_int_fmod(int32_t a, int32_t b) { return b == 0 || b == -1 ? 0 : a % b; }
 /* a^b for b >= 0; NumPy refuses negative exponents, for which this is what is left of 1 / a^-b: 1, -1 or 0. */
 FS_INLINE int32_t fs_int_power(int32_t a, int32_t b)
 {
@@ -64,7 +65,6 @@ FS_INLINE int32_t fs_int_left_shift(int32_t a, int32_t b)
 }
 FS_INLINE int32_t fs_int_right_shift(int32_t a, int32_t b) { return a >> ((uint32_t)b < 32 ? b : 31); }
 
-FS_INLINE int32_t fs_int_negative(int32_t a) { return (int32_t)(0u - (uint32_t)a); }
 FS_INLINE int32_t fs_int_abs(int32_t a) { return a < 0 ? fs_int_negative(a) : a; } /* of INT32_MIN itself */
 FS_INLINE int32_t fs_int_sign(int32_t a) { return (a > 0) - (a < 0); }
 FS_INLINE int32_t fs_int_bitwise_not(int32_t a) { return ~a; }
