@@ -8,6 +8,9 @@ import subprocess
 import pytest
 from places import ROOT, TESTS
 
+from fastseq.native import _native
+from fastseq.native.kinds import OPERATIONS
+
 SOURCES = ROOT / "src_c"
 COMPILER = os.environ.get("CC", "cc").split()[0]
 SOURCE = TESTS / "weight_forms.c"
@@ -47,3 +50,18 @@ def test_no_body_counts_the_bytes_of_a_packed_weight_as_a_float():
         assert not re.search(r"const float \*(const \*)?w(_x|_h|_c|eights)?\b", text), name
         assert not re.search(r"v_load\((s->)?w(_x|_h|_c)?\b", text), name
     assert not re.search(r"\* 4 [<>]", (SOURCES / "run" / "plan.c").read_text(encoding="utf-8"))
+
+
+def test_each_form_has_its_list_and_each_row_its_kernel():
+    """abi/ops.h, read as text: a row stands in the list of its form, and the library has a step and a kernel of it."""
+    text = (SOURCES / "abi" / "ops.h").read_text(encoding="utf-8")
+    lists = dict(re.findall(r"^#define FS_OPS_(\w+)\(OP\)((?:.*\\\n)*.*)", text, re.M))
+    (whole,) = re.findall(r"^#define FS_OPS\(OP\)(.*)", text, re.M)
+    assert re.findall(r"FS_OPS_(\w+)\(OP\)", whole) == list(lists)
+    names = {}
+    for form, rows in lists.items():
+        for name, said in re.findall(r"OP\(\w+, (\w+), (\w+), ", rows):
+            assert said == form, name
+            names[name if form == "f32" else f"{name}_{form}"] = f"fs_{form}_{name}__{_native.active_isa()}"
+    assert len(names) > 40
+    assert {name: _native.kernel_name(number) for name, (number, _, _) in OPERATIONS.items()} == names
