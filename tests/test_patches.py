@@ -41,7 +41,7 @@ KNOWN = {
         "Add a form of weights", {"<form>": "bf16", "<layer>": "dense"}, 11,
         ["tests/program/test_bf16_weights.py", "tests/gradients/test_gradient_rules.py",
          "tests/native/test_weight_forms.py"],
-        "bf16 or forward_pass or forms", 30, builds=True,
+        "bf16 or forward_pass or forms", 20, builds=True,
     ),
 }  # fmt: skip
 
