@@ -321,7 +321,10 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         if not self._is_python:
             raise NotImplementedError(f"Layer '{self.name}' ({type(self).__name__}) must define call().")
         traced = traced_calls.emit(self, p, kwargs)
-        return python_calls.emit_python(self, p, kwargs) if traced is None else traced
+        if traced is not None:
+            return traced
+        with traced_calls.not_tracing():
+            return python_calls.emit_python(self, p, kwargs)
 
     def emit_mask(self, p, inputs, mask):
         """The output's mask as a Slot (or a list of them), from the inputs' Slots and masks."""

@@ -29,6 +29,19 @@ class _Tracing(threading.local):
 _tracing = _Tracing()
 
 
+class not_tracing:
+    """A context in which a traced call runs Python on arrays: weights have their values."""
+
+    def __enter__(self):
+        self._depth, _tracing.depth = _tracing.depth, 0
+        self._weights = traced_weights(None)
+        self._weights.__enter__()
+
+    def __exit__(self, *error):
+        _tracing.depth = self._depth
+        self._weights.__exit__(*error)
+
+
 def is_tracing():
     """Whether this thread traces a call at the moment."""
     return _tracing.depth > 0
@@ -127,7 +140,7 @@ def _compare(layer, builder, inputs, outputs, arguments):
         name: nest.map_structure(lambda leaf: next(given) if isinstance(leaf, Slot) else leaf, value)
         for name, value in arguments.items()
     }
-    with np.errstate(all="ignore"), added_losses.dropping():
+    with np.errstate(all="ignore"), added_losses.dropping(), not_tracing():
         result = undone(lambda: with_training(filled.get("training"), layer.call, **filled))
     python = nest.flatten(python_calls._checked_results(layer, result))
     for mine, theirs in zip(traced, python, strict=True):

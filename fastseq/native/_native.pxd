@@ -12,6 +12,7 @@ cdef extern from "abi/fastseq.h" nogil:
 
     ctypedef struct fs_op_info:
         const char *name
+        const char *form
         size_t args_size
         int field_count
         const fs_field *fields

@@ -26,7 +26,10 @@ sources = FASTSEQ_SOURCES.decode()  # built.sources_in says of what
 
 
 def operations():
-    """dict: operation name -> (number, size of its arguments, {field: (kind, offset, shape text)})."""
+    """dict: operation name -> (number, size of its arguments, {field: (kind, offset, shape text)}).
+
+    With float32 weights, or none, it is the plain name ("dense"); with another form the form follows ("dense_bf16").
+    """
     cdef const fs_op_info *info
     cdef int op = 0, i
     kinds = {FS_FIELD_IN: "in", FS_FIELD_OUT: "out", FS_FIELD_INT: "int", FS_FIELD_NUM: "num"}
@@ -39,7 +42,8 @@ def operations():
         for i in range(info.field_count):
             fields[info.fields[i].name.decode()] = (
                 kinds[info.fields[i].kind], info.fields[i].offset, info.fields[i].shape.decode())
-        found[info.name.decode()] = (op, info.args_size, fields)
+        name = info.name.decode() if info.form == b"f32" else f"{info.name.decode()}_{info.form.decode()}"
+        found[name] = (op, info.args_size, fields)
         op += 1
 
 

@@ -14,7 +14,8 @@ typedef struct {
 } fs_field;
 
 typedef struct {
-    const char *name;
+    const char *name; /* of the operation */
+    const char *form; /* of the weights that this row of it reads */
     size_t args_size;
     int field_count;
     const fs_field *fields;

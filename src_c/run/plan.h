@@ -10,7 +10,7 @@
 
 static inline int64_t fs_panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
 
-/* Gates of a recurrent layer's operation. */
+/* Gates of a recurrent layer's operation: FS_OP_<name>, as fs_operation_of gives it, here and below. */
 static inline int fs_gates_of(int op)
 {
     return op == FS_OP_LSTM ? FS_LSTM_GATES : op == FS_OP_SIMPLE_RNN ? FS_SIMPLE_RNN_GATES : FS_GRU_GATES;

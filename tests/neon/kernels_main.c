@@ -92,7 +92,8 @@ void finish(int op, const void *args, int threads)
     h = hash(h, &failure, sizeof failure);
     for (int i = 0; i < output_count; i++)
         h = hash_output(h, &outputs[i]);
-    printf("%s %s %s %016llx\n", fs_op_table(op)->name, name, fs_kernel_name(op), (unsigned long long)h);
+    const fs_op_info *info = fs_op_table(op);
+    printf("%s_%s %s %s %016llx\n", info->form, info->name, name, fs_kernel_name(op), (unsigned long long)h);
 }
 
 float *floats_in(int64_t count, float scale)
@@ -162,7 +163,7 @@ int main(int count, char **arguments)
         return 1;
     fs_set_sgemm(plain_sgemm);
     for (int op = 0; fs_op_table(op); op++)
-        printf("kernel %s %s\n", fs_op_table(op)->name, fs_kernel_name(op));
+        printf("kernel %s_%s %s\n", fs_op_table(op)->form, fs_op_table(op)->name, fs_kernel_name(op));
     recurrent_cases();
     general_cases();
     dense_cases();
