@@ -32,18 +32,21 @@ class Chain:
         self.reduction = reduction
 
     def registers(self):
-        """(how many registers it takes, the register of every instruction): one is used again once nobody reads it."""
-        last = {}
+        """(how many registers it takes, the register of every instruction): one is used again once nobody reads it.
+
+        That of a result is its memory, which may be an input's too, so nothing else is written to it.
+        """
+        last, results = {}, {index for index, _ in self.results}
         for at, (_, operands) in enumerate(self.code):
             for operand in operands:
                 if type(operand) is tuple and operand[0] == "t":
                     last[operand[1]] = at
-        for index, _ in self.results:
+        for index in results:
             last[index] = len(self.code)
         first = len(self.inputs) + len(self.numbers)
         free, count, found = [], first, []
         for at, (_, operands) in enumerate(self.code):
-            if free:
+            if free and at not in results:
                 found.append(free.pop())
             else:
                 found.append(count)

@@ -46,6 +46,7 @@ def _fused(body, last, outputs):
             for slot, _ in found[stays]["chain"].inputs:
                 readers[id(slot.buffer)] = [at if n == stays else n for n in readers[id(slot.buffer)]]
             for _, slot in found[stays]["chain"].results:
+                readers[id(slot.buffer)] = [n for n in readers[id(slot.buffer)] if n != at]  # from a register now
                 writers[id(slot.buffer)] = [at if n == stays else n for n in writers[id(slot.buffer)]]
             found[at] = {**found[at], **chains.entry(merged, found[at]["name"])}
             found[stays] = None
