@@ -202,6 +202,8 @@ def call_layer(layer, args, kwargs):
 
 
 def _time_of_call(layer, tensors, arguments):
+    if {leaf.time for leaf in tensors} == {0}:
+        return 0  # rows of the batch, which no layer mixes where it does not train
     if any(leaf.time not in (None, 1) for leaf in tensors):
         raise MixesTimesteps(f"it calls layer '{layer.name}' with timesteps along another axis than 1")
     if layer.memory is not None:

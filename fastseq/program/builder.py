@@ -24,10 +24,11 @@ gradient_rules.register("reduce", "gradients.chains:reduce_rule")
 
 
 class Loop:
-    """Steps with this one in `step["loop"]` run `times` times, all of them in turn."""
+    """Steps with this one in `step["loop"]` run `times` times, all of them in turn; the builder's from number `first` on."""
 
-    def __init__(self, times):
+    def __init__(self, times, first):
         self.times = times
+        self.first = first
 
 
 class Builder:
@@ -80,10 +81,10 @@ class Builder:
     @contextlib.contextmanager
     def loop(self, times):
         """The steps added in the block run so many times; what differs from time to time are Slots that move
-        (`Slot.part`). No step among them is Python, and none is a loop's."""
-        first, loop = len(self.steps), Loop(times)
-        yield
-        for step in self.steps[first:]:
+        (`Slot.part`). No step among them is Python, and none is a loop's. The block gets the Loop."""
+        loop = Loop(times, len(self.steps))
+        yield loop
+        for step in self.steps[loop.first :]:
             if step["op"] is None or "loop" in step:
                 raise ValueError("A loop holds native steps only, and no other loop.")
             step["loop"] = loop
