@@ -277,7 +277,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             ValueError: Shapes of several inputs for a layer of one.
         """
         if self._is_python:
-            return python_calls.infer_output_shape(self, input_shape)
+            shape = traced_calls.output_shape(self, input_shape)
+            return python_calls.infer_output_shape(self, input_shape) if shape is None else shape
         if isinstance(input_shape, dict) or any(isinstance(size, (tuple, list, dict)) for size in input_shape):
             kind = "dict" if isinstance(input_shape, dict) else "list"
             raise ValueError(

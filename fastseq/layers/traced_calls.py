@@ -12,7 +12,7 @@ from fastseq.layers import python_calls
 from fastseq.native._native import with_training
 from fastseq.native.kept_states import undone
 from fastseq.ops.operation import slots_of_result
-from fastseq.ops.shape_builder import ShapeBuilder
+from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
 from fastseq.ops.tracing import CannotTrace, Watched, signature, traced_weights, where_raised
 from fastseq.ops.values import MixesTimesteps, Traced, lift
 from fastseq.program import added_losses
@@ -20,6 +20,7 @@ from fastseq.program.builder import Builder
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
 from fastseq.tensors import nest
+from fastseq.tensors.symbolic import KerasTensor
 
 
 class _Tracing(threading.local):
@@ -248,3 +249,24 @@ def keeps_time(layer, timed, shapes, arguments):
     if set(found[0]) - {None, 1}:
         return None
     return found[0][0] == 1
+
+
+def output_shape(layer, input_shape):
+    """The shape of what a call gives, or a nest of them, from a trace where nothing is computed; None where the call
+    cannot be traced."""
+    if untraced(layer) is not None:
+        return None
+    name = next(iter(layer._signature.parameters))
+    structure, tensors = [], nest.flatten(nest.map_shapes(KerasTensor, input_shape))
+
+    def trace(p, slots):
+        given = iter(slots)
+        result = _run(layer, p, {name: nest.map_shapes(lambda shape: next(given), input_shape)})
+        structure[:] = [result]
+        return nest.flatten(slots_of_result(p, result))
+
+    try:
+        found = [tensor.shape for tensor in traced_twice(trace, tensors)]
+    except Exception:
+        return None
+    return nest.pack_like(structure[0], found) if nest.is_nested(structure[0]) else found[0]

@@ -113,7 +113,7 @@ cdef extern from "abi/fastseq.h" nogil:
         int64_t where, bytes
 
     ctypedef struct fs_loop:
-        int64_t first, last, times
+        int64_t first, last, times, condition
         const fs_move *moves
         int64_t move_count
 

@@ -117,8 +117,8 @@ cdef class Segment:
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     last_count: the last so many of them cannot fail, and nothing interrupts them.
     together: whether many small steps go in one parallel region, as pays in training.
-    loops: list of (first step, the one behind the last, how often, [(step, byte offset of a pointer, bytes by which it
-    moves on each time)]).
+    loops: list of (first step, the one behind the last, how often, None or (step, byte offset of a pointer) of the bool
+    that each time depends on, [(step, byte offset of a pointer, bytes by which it moves on each time)]).
     """
 
     def __cinit__(self, steps, int64_t last_count=0, bint together=False, list loops=[]):
@@ -165,14 +165,15 @@ cdef class Segment:
         self.set_loops(loops)
 
     cdef set_loops(self, list loops):
-        cdef int64_t at = 0
+        cdef int64_t at = 0, where
         self.loop_count = len(loops)
         self.loops = <fs_loop *> calloc(max(1, self.loop_count), sizeof(fs_loop))
-        self.moves = <fs_move *> calloc(max(1, sum([len(found) for _, _, _, found in loops])), sizeof(fs_move))
+        self.moves = <fs_move *> calloc(max(1, sum([len(loop[4]) for loop in loops])), sizeof(fs_move))
         if not (self.loops and self.moves):
             raise MemoryError()
-        for i, (first, last, times, found) in enumerate(loops):
-            self.loops[i] = fs_loop(first, last, times, self.moves + at, len(found))
+        for i, (first, last, times, condition, found) in enumerate(loops):
+            where = -1 if condition is None else self.starts[<int64_t> condition[0]] + <int64_t> condition[1]
+            self.loops[i] = fs_loop(first, last, times, where, self.moves + at, len(found))
             for step, offset, bytes_ in found:
                 self.moves[at] = fs_move(self.starts[<int64_t> step] + <int64_t> offset, bytes_)
                 at += 1

@@ -6,6 +6,7 @@ Reference: https://keras.io/api/ops/
 from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names(__name__, {
+    "control_flow": "cond fori_loop map scan stop_gradient switch vectorized_map while_loop",
     "creation": "ones_like zeros_like",
     "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less less_equal log "
     "log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KINDS, OPERATIONS
 from fastseq.program import chains, gradient_rules
+from fastseq.program.loops import Loop
 from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of
 from fastseq.tensors import mask_rules
 
@@ -21,14 +22,6 @@ gradient_rules.register("row_activation", "gradients.elementwise:row_activation_
 gradient_rules.register("embedding", "gradients.elementwise:embedding_rule")
 gradient_rules.register("elementwise", "gradients.chains:elementwise_rule")
 gradient_rules.register("reduce", "gradients.chains:reduce_rule")
-
-
-class Loop:
-    """Steps with this one in `step["loop"]` run `times` times, all of them in turn; the builder's from number `first` on."""
-
-    def __init__(self, times, first):
-        self.times = times
-        self.first = first
 
 
 class Builder:
@@ -63,6 +56,7 @@ class Builder:
         self.states = None
         self.fewer_rows = False
         self.layer_name = None
+        self.in_loop = False
         self.steps = []
         self.inputs = []
         self._kept = {}  # id of an array that a layer keeps -> (the array, Slot of what it will hold)
@@ -83,7 +77,11 @@ class Builder:
         """The steps added in the block run so many times; what differs from time to time are Slots that move
         (`Slot.part`). No step among them is Python, and none is a loop's. The block gets the Loop."""
         loop = Loop(times, len(self.steps))
-        yield loop
+        self.in_loop = True
+        try:
+            yield loop
+        finally:
+            self.in_loop = False
         for step in self.steps[loop.first :]:
             if step["op"] is None or "loop" in step:
                 raise ValueError("A loop holds native steps only, and no other loop.")

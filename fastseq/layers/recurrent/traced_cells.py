@@ -10,6 +10,7 @@ from fastseq.layers import traced_calls
 from fastseq.layers.recurrent.stacked_rnn_cells import call_cell, first_states
 from fastseq.ops.operation import slots_of_result
 from fastseq.program.hoisting import hoist
+from fastseq.program.loops import carry_over, entry_of, fresh
 from fastseq.program.slots import strides_of
 from fastseq.tensors import nest
 
@@ -100,41 +101,29 @@ class _Walk:
         p = self.p
         xs = self.time_first(self.x)
         masks = None if self.mask is None else self.time_first(self.mask)
-        kept = [self._fresh(state) for state in self.states]
+        kept = [fresh(p, state) for state in self.states]
         shape = self._output_shape()
         y = p.new((self.time, *shape)) if self.sequences else p.new(shape)
         last = None
         if not self.sequences or (masks is not None and not self.zero):
-            last = self._fresh(p.constant(np.zeros(shape, np.float32))) if masks is not None else y
+            last = fresh(p, p.constant(np.zeros(shape, np.float32))) if masks is not None else y
         whole = self._of_all_timesteps()
         with p.loop(self.time) as loop:
-            x = self._moving(xs, self.backwards)
+            x = entry_of(xs, self.backwards)
             output, new = self.step(x, kept)
             if whole is not None:
                 steps, own = whole
                 wide = xs.reshaped((self.time * self.batch, *self.features))
                 loop.first += hoist(p, loop.first, steps, self.time, [x], [(own, wide)], kept, self.backwards) or 0
-            mask = None if masks is None else self._moving(masks, self.backwards)
+            mask = None if masks is None else entry_of(masks, self.backwards)
             output = self.masked(mask, output, None if self.zero else last)
             new = [self.masked(mask, value, old) for value, old in zip(new, kept)]
             if self.sequences:
-                p.write(output, self._moving(y, self.turned))
+                p.write(output, entry_of(y, self.turned))
             if last is not None:
                 p.write(output, last)
-            for value, old in zip(new, kept):
-                p.write(value, old)
+            carry_over(p, new, kept)
         return (self.batch_first(y) if self.sequences else last), kept
-
-    def _fresh(self, slot):
-        """A copy that the loop may overwrite."""
-        copy = self.p.new(slot.shape)
-        self.p.copy(slot, copy, (slot.size,), (1,), (1,))
-        return copy
-
-    def _moving(self, slot, backwards):
-        """The entry of its first axis that the loop is at."""
-        size = slot.size // slot.shape[0] * slot.itemsize
-        return slot.part(slot.shape[1:], (slot.shape[0] - 1) * size if backwards else 0, -size if backwards else size)
 
     def _of_all_timesteps(self):
         """(the steps of the cell for the rows of all timesteps, the Slot of the inputs there), or None where it mixes
@@ -179,7 +168,7 @@ def emit(layer, p, cell, x, initial, mask, training, sequences, inner):
             if walk.batch == 0:
                 return None
             walk._output_shape()
-            y, states = walk.unrolled() if p.trains or walk.time <= 2 else walk.looped()
+            y, states = walk.unrolled() if p.trains or p.in_loop or walk.time <= 2 else walk.looped()
     except Exception as error:
         layer._trace_verdicts[key] = traced_calls.reason_of(error)
         return None
