@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 
-from fastseq.ops.operation import OpNode
 from fastseq.layers.core.input_layer import Input, InputLayer
 from fastseq.models import functional_config
 from fastseq.models.calls import Calls
 from fastseq.models.graph_map import Graph, sorted_nodes
 from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
+from fastseq.ops.operation import OpNode
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor, Node
 
@@ -87,6 +87,11 @@ class Functional(Model):
     @layers.setter
     def layers(self, _):
         raise AttributeError("`Model.layers` is made by the model: use another name for your own attribute.")
+
+    @property
+    def operations(self):
+        """The layers, and the operations between them, in Keras's order. A new list."""
+        return list(self._graph.layers)
 
     def _sublayers(self):
         return list(dict.fromkeys(self.layers + super()._sublayers()))

@@ -186,7 +186,10 @@ class OpNode(Operation):
         self._is_python = False
 
     def __call__(self, *args, **kwargs):
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"Operation '{self.name}' ({self.definition.class_name}): {error}.") from None
         bound.apply_defaults()
         if is_symbolic(list(bound.arguments.values())):
             return self._record(bound.arguments).outputs
