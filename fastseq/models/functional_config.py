@@ -114,6 +114,9 @@ class _Reader:
         known = ("layers", "input_layers", "output_layers", "name", "trainable")
         others = {key: value for key, value in self.config.items() if key not in known}
         model = cls(inputs, outputs, name=self.config.get("name"), trainable=self.config.get("trainable"), **others)
+        if any(isinstance(layer, OpNode) for layer in self.layers.values()):
+            inside = set(model.layers)
+            model._structure.layers_as_made = [layer for layer in self.layers.values() if layer in inside]
         if call_count(model) > _MOST_CALLS:
             raise FileFormatError(
                 f"The model makes more than {_MOST_CALLS} layer calls, nested models counted.", layer=model.name

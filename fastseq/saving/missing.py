@@ -64,6 +64,9 @@ def _is_expression(entry):
 def _told_name(entry):
     """The class's name, and for Keras 2's operations that of the function."""
     name, function = entry["class_name"], entry["config"].get("function")
+    if name == "TensorFlowOpLayer":
+        node = entry["config"].get("node_def")
+        function = node.get("op") if isinstance(node, dict) else None
     if name in _EXPRESSIONS_OF_KERAS_2 and isinstance(function, str):
         name = function.removeprefix("__operators__.")
     return name[:_LONGEST]
