@@ -6,7 +6,8 @@ those that the model was trained with: `hard_sigmoid` in a file of Keras 2 is cl
 """
 
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.saving import keras1, keras2_calls
+from fastseq.saving import keras1, keras2_operations
+from fastseq.saving.keras2_calls import tensor as tensor_of
 from fastseq.tensors.naming import free_name
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
@@ -229,16 +230,16 @@ class _Converter:
                 layers.insert(0, {"class_name": "InputLayer", "config": inputs})
             return dict(config, layers=layers)
         self.kinds = {layer["name"]: layer["class_name"] for layer in layers}
-        self.renamed = keras2_calls.renamed_calls(layers)
-        operations = any(kind in keras2_calls.CLASSES for kind in self.kinds.values())
+        self.renamed = keras2_operations.renamed_calls(layers)
+        operations = any(kind in keras2_operations.CLASSES for kind in self.kinds.values())
         if operations:
-            layers = keras2_calls.converted(layers, self)
+            layers = keras2_operations.converted(layers, self)
         for layer in layers:
             nodes = layer.get("inbound_nodes", [])
             layer["inbound_nodes"] = [self.node(layer["class_name"], node) for node in nodes]
         config = {**config, **{key: self.outputs(config[key]) for key in ("input_layers", "output_layers")}}
         if operations:
-            layers = keras2_calls.needed(layers, config["output_layers"])
+            layers = keras2_operations.needed(layers, config["output_layers"])
         return {**config, "layers": layers}
 
     def node(self, kind, node):
@@ -289,7 +290,7 @@ class _Converter:
             node -= 1
         if (layer, node) in self.renamed:
             layer, node = self.renamed[layer, node], 0
-        return keras2_calls.tensor(layer, node, index)
+        return tensor_of(layer, node, index)
 
     def outputs(self, value):
         """`input_layers`, `output_layers`: here Keras 3 still counts a Functional's definition, but no Sequential's."""

@@ -5,9 +5,11 @@ import numpy as np
 
 def expressions(tf, keras, x, i):
     """[(names of functions of fastseq.ops, the outputs)]; x: a tensor (None, 4, 5), i: one of integers, (None, 4)."""
+    return [case for part in (_arithmetic, _functions, _shapes) for case in part(tf, keras, x, i)]
+
+
+def _arithmetic(tf, keras, x, i):
     k = keras.backend
-    a = keras.activations
-    ones = np.ones((5, 3), np.float32)
     return [
         ("get_item", x[:, -1, 0:3:2]),
         ("get_item", x[:, ::-1]),
@@ -42,6 +44,12 @@ def expressions(tf, keras, x, i):
         ("cast any greater", k.any(x > 0.0, axis=1)),
         ("all greater", tf.reduce_all(x > -1.0, axis=1)),
         ("logsumexp", tf.math.reduce_logsumexp(x, 1)),
+    ]
+
+
+def _functions(tf, keras, x, i):
+    k, a = keras.backend, keras.activations
+    return [
         ("softmax", tf.nn.softmax(x)),
         ("softmax", tf.nn.softmax(x, axis=1)),
         ("log_softmax", tf.nn.log_softmax(x)),
@@ -84,6 +92,12 @@ def expressions(tf, keras, x, i):
         ("multiply rsqrt maximum sum square", tf.nn.l2_normalize(x, -1)),
         ("multiply rsqrt maximum sum square", k.l2_normalize(x, -1)),
         ("sqrt sum square", tf.norm(x, axis=1)),
+    ]
+
+
+def _shapes(tf, keras, x, i):
+    k, ones = keras.backend, np.ones((5, 3), np.float32)
+    return [
         ("get_item squeeze", tf.squeeze(x[:, :1], 1)),
         ("get_item squeeze", k.squeeze(x[:, :1], 1)),
         ("expand_dims", tf.expand_dims(x, -1)),
