@@ -100,11 +100,11 @@ class _Expressions:
                 parts.append(self.of(leaf))
             else:
                 parts.append(float(leaf) if isinstance(leaf, (int, float)) else frozen(leaf))
-        values = node.layer.values.values()
-        options = tuple(frozen(value) if isinstance(value, (list, tuple)) else value for value in values)
-        for position, result in enumerate(node.output_tensors):
-            name = type(node.layer).__name__ if position == 0 else (type(node.layer).__name__, position)
-            self._of_tensor[id(result)] = self._mask(len(result.shape), name, options, *parts)
+        options = tuple(map(frozen, node.layer.values.values()))
+        for number, result in enumerate(node.output_tensors):
+            which = (number,) if number else ()
+            name = type(node.layer).__name__
+            self._of_tensor[id(result)] = self._mask(len(result.shape), name, options, *parts, *which)
 
 
 def _tensors(arguments):
