@@ -100,7 +100,10 @@ class Definition:
                 found[name] = np.array(value, np.float32 if floats and not isinstance(value, bool) else dtype_of(value))
         if not any(isinstance(leaf, np.ndarray) for leaf in nest.flatten(list(found.values()))):
             # Plain numbers alone: the first one is as good as an array.
-            name = next(name for name, value in arguments.items() if name not in self.plain and is_number(value))
+            numbers = (name for name, value in arguments.items() if name not in self.plain and is_number(value))
+            name = next(numbers, None)
+            if name is None:
+                raise ValueError(f"ops.{self.name}() needs at least one array.")
             found[name] = np.array(arguments[name], dtype_of(arguments[name]))
         return self._programs.run(self, found)
 
@@ -160,6 +163,10 @@ def slots_of_result(p, result):
     return nest.map_structure(slot, result)
 
 
+# Where TensorFlow has nothing to do, it gives the tensor itself, on which Keras finds the mask.
+_HAND_ON = ("cast", "convert_to_tensor")
+
+
 class OpNode(Operation):
     """An operation in a graph of symbolic calls, with the options that Keras writes into a file.
 
@@ -186,7 +193,10 @@ class OpNode(Operation):
         self._is_python = False
 
     def __call__(self, *args, **kwargs):
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"Operation '{self.name}' ({self.definition.class_name}): {error}.") from None
         bound.apply_defaults()
         if is_symbolic(list(bound.arguments.values())):
             return self._record(bound.arguments).outputs
@@ -199,9 +209,11 @@ class OpNode(Operation):
 
         def trace(p, slots):
             given = iter(slots)
-            result = self.trace(p, nest.map_structure(
-                lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, dict(arguments)
-            ))  # fmt: skip
+            # One argument after the other, as `tensors` has them: a dict's entries would come in the order of names.
+            result = self.trace(p, {
+                name: nest.map_structure(lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, value)
+                for name, value in arguments.items()
+            })  # fmt: skip
             structure[:] = [result]
             return nest.flatten(result)
 
@@ -210,7 +222,10 @@ class OpNode(Operation):
 
     def trace(self, p, arguments):
         """Adds the operation to the program `p`; arguments: Slots in the places of tensors, and plain data."""
-        return slots_of_result(p, self._on_traced(p, arguments, {}))
+        result = self._on_traced(p, arguments, {})
+        if self.definition.name in _HAND_ON and any(result.slot is leaf for leaf in arguments.values()):
+            return result.slot  # with its mask
+        return slots_of_result(p, result)
 
     def _on_traced(self, p, arguments, times):
         """The body's result; times: the axis of time by the id of a Slot."""
@@ -241,7 +256,8 @@ class OpNode(Operation):
                 times[id(found)] = 1
             return found
 
-        slots = nest.map_structure(slot, dict(arguments))  # held, as they are known by their ids
+        # Held, as they are known by their ids; one argument after the other, in the order of `timed`.
+        slots = {name: nest.map_structure(slot, value) for name, value in arguments.items()}
         try:
             result = nest.flatten(self._on_traced(p, slots, times))
         except MixesTimesteps as error:
