@@ -204,9 +204,10 @@ class OpNode(Operation):
 
         def trace(p, slots):
             given = iter(slots)
-            result = self.trace(p, nest.map_structure(
-                lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, dict(arguments)
-            ))  # fmt: skip
+            values = nest.map_structure(
+                lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, list(arguments.values())
+            )  # a list: the leaves of a dict come in the order of its names
+            result = self.trace(p, dict(zip(arguments, values)))
             structure[:] = [result]
             return nest.flatten(result)
 
@@ -248,7 +249,8 @@ class OpNode(Operation):
                 times[id(found)] = 1
             return found
 
-        slots = nest.map_structure(slot, dict(arguments))  # held, as they are known by their ids
+        # In the order of the call, not of names as in a dict; and held, as they are known by their ids.
+        slots = dict(zip(arguments, nest.map_structure(slot, list(arguments.values()))))
         try:
             result = nest.flatten(self._on_traced(p, slots, times))
         except MixesTimesteps as error:
