@@ -12,6 +12,11 @@ _NAMES = Names(__name__, {
     "log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "
     "rsqrt sqrt square subtract tanh true_divide where",
     "linear_algebra": "cross dot inner kron matmul norm outer tensordot vdot",
+    "nn": "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid log_softmax "
+    "relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus "
+    "swish tanh_shrink threshold",
+    "nn_losses": "binary_crossentropy categorical_crossentropy logsumexp sparse_categorical_crossentropy",
+    "normalization": "batch_normalization dot_product_attention layer_normalization moments normalize rms_normalization",
     "reductions": "all any mean std sum var",
     "shapes": "concatenate expand_dims reshape squeeze stack transpose",
 })  # fmt: skip
