@@ -15,15 +15,14 @@ from fastseq.native import runtime
 from fastseq.program.builder import Builder
 from fastseq.program.kept_programs import KeptPrograms
 from fastseq.program.program import Program
-from fastseq.program.slots import Slot
 from fastseq.streaming import _stream
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
 
 _MOST_PROGRAMS = 64  # of one model: one for each batch size of its streams and pools, and each length of chunk
-# Operations in one native call of a chunk: 0.3 s in plain C, 20 ms with AVX-512. 1,000 rows of a GRU(128) then take 2%
-# longer than in one call, at 1e9 14%.
-_MOST_WORK = 3e9
+# Multiply-adds in one native call of a chunk: 0.3 s in plain C, 20 ms with AVX-512. 1,000 rows of a GRU(128) then take
+# 2% longer than in one call, at 0.5e9 14%.
+_MOST_WORK = 1.5e9
 
 
 class Memory:
@@ -86,19 +85,9 @@ class Plan:
         self.states = [(memory.name, [slot.shape for slot in memory.first]) for memory in tracer.memories]
         self.start = [array for memory in tracer.memories for array in memory.start]
         self.chunks = all(self.timed) and not tracer.masked
-        self.most_timesteps = max(1, int(_MOST_WORK * time / max(1, sum(map(_work, builder.steps)))))
         self.program = Program(builder, inputs + first, outputs + last)
-
-
-def _work(step):
-    """About how many operations a step of a Builder does; none in Python, where Ctrl-C works without help."""
-    fields = step.get("fields", {})
-    if "timesteps" in fields:
-        rows = fields["batch"] * fields["timesteps"]
-        return 8 * rows * fields["units"] * (fields["inputs"] + fields["units"] + 10)
-    if "units" in fields:
-        return 2 * fields["rows"] * fields["units"] * (fields["inputs"] + 10)
-    return 20 * sum(slot.size for slot in fields.values() if isinstance(slot, Slot) and slot.buffer.kind != "constant")
+        # Steps in Python count as nothing: there Ctrl-C works without help.
+        self.most_timesteps = max(1, int(_MOST_WORK * time / max(1, self.program.work())))
 
 
 class Plans(KeptPrograms, _stream.Epoch):
