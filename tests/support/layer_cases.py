@@ -10,6 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import fastseq
+from fastseq.layers.core.dense import reference_dense
+
 B, T, N = 3, 4, 6
 RATES = {"dropout": 0.2, "recurrent_dropout": 0.2}
 # What a stream gives: each timestep of the whole sequence's result, or at the last timestep the whole result.
@@ -29,7 +32,8 @@ class Case(NamedTuple):
     options: functions of k that make the layer, each to be compared with Keras: on arrays of `shapes`, on a masked one
         within `ulps` of the largest value, and its gradients.
     streams: functions of k that make the layer, each of which streams every timestep of (B, any number, N).
-    known: (function of k, input, output) that need no Keras.
+    known: (function of k, input, output) that need no Keras; the output, or what makes it of the input and the layer's
+        weights in float64, its naive twin.
     raises: (function of k, pattern of the ValueError's message).
     """
 
@@ -75,6 +79,14 @@ def cell(make, stream="what it does with the timesteps is not known"):
     return Case(make, stream, None, "RNN")
 
 
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("f")
+
+
+def stream_of(k, layer):
+    return fastseq.Sequential([k.Input((None, N)), layer]).stream()
+
+
 CASES = {
     "Activation": Case(one("Activation", "mish")),
     "ActivityRegularization": Case(one("ActivityRegularization", 0.1, 0.1)),
@@ -84,7 +96,10 @@ CASES = {
         "its backward half starts at the last timestep",
     ),
     "Concatenate": Case(two("Concatenate")),
-    "Dense": Case(one("Dense", 4, activation="gelu")),
+    "Dense": Case(
+        one("Dense", 4, activation="gelu"),
+        known=((lambda k: k.Dense(21, use_bias=False), draw(7, 5), reference_dense),),
+    ),
     "Dot": Case(two("Dot", axes=1), "it multiplies over the timesteps", mask=None),
     "Dropout": Case(one("Dropout", 0.3)),
     "ELU": Case(
@@ -106,6 +121,7 @@ CASES = {
             lambda k: k.GRU(4, return_sequences=True), lambda k: k.GRU(5, return_sequences=True, reset_after=False),
             lambda k: k.GRU(4, "softmax", return_sequences=True, use_bias=False),
         ),
+        raises=((lambda k: stream_of(k, k.GRU(4, go_backwards=True)), "it goes backwards, from the last timestep"),),
     ),
     "GRUCell": cell(lambda k, x: k.GRUCell(4, **RATES)(last(k, x), states(k, x, 4, 1))[0]),
     "GaussianDropout": Case(one("GaussianDropout", 0.3)),
@@ -158,10 +174,6 @@ def rows_of(field):
         for name, case in sorted(CASES.items())
         for i, entry in enumerate(getattr(case, field))
     ]
-
-
-def draw(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("f")
 
 
 def start_of(k, ids):
