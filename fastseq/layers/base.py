@@ -367,7 +367,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         time_axis.refuse(self, "what it does with the timesteps is not known")
 
     def last_output(self, memory):
-        """Of a layer with a memory: the Slot of what it put out at the timestep before, which a masked one repeats.
+        """Of a layer with states: the Slot of what it put out at the timestep before, which a masked one repeats.
 
         memory: a streaming.plan.Memory. None where a masked timestep gives zeros.
         """

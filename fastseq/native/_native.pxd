@@ -116,6 +116,7 @@ cdef extern from "abi/fastseq.h" nogil:
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
     int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
                      int threads, fs_failure *failure)
+    double fs_work_of(const fs_step *step)
     void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
     int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
     int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
@@ -150,6 +151,7 @@ cdef class Workspace:
     cdef int run(self, Segment segment, Py_ssize_t index, int threads, fs_failure *failure) noexcept
 
 
+cdef double work_of(const fs_step *step) noexcept
 cdef int decode(fs_decoding *decoding) noexcept nogil
 cdef int threads_now() except -1
 cdef int training_said() noexcept

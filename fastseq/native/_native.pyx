@@ -247,6 +247,10 @@ cdef class Workspace:
         return status
 
 
+cdef double work_of(const fs_step *step) noexcept:
+    return fs_work_of(step)
+
+
 cdef int decode(fs_decoding *decoding) noexcept nogil:
     """fs_decode, for _decode.pyx."""
     return fs_decode(decoding)

@@ -27,9 +27,9 @@ gradient_rules.register("reduce", "gradients.chains:reduce_rule")
 class Builder:
     """A program in the making; layers add their steps to it.
 
-    training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a recurrent
-    layer without initial states finds those it starts from and those it leaves (streaming.Memory); fewer_rows: whether
-    the program will run for fewer rows than it is made for, too (decoding.step.StepPlan). trains: whether gradients are
+    training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a layer
+    with a `memory` finds what it starts from, and puts what it leaves (streaming.plan.Memory); fewer_rows: whether the
+    program will run for fewer rows than it is made for, too (decoding.step.StepPlan). trains: whether gradients are
     wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are;
     traces: whether recurrent steps keep what their gradients need, by default where it trains. penalized: whether the
     outputs that activity regularizers penalize are wanted (`penalties`), by default where it trains. mask_rules: those
@@ -328,6 +328,22 @@ class Builder:
         """target = x, arrays of one shape; the step may be fused with the one that makes `x`."""
         chain = chains.Chain(x.shape, [(x, tuple(strides_of(x.shape)))], [], [("copy", (("x", 0),))], [(0, target)])
         self.steps.append(chains.entry(chain, self.layer_name))
+
+    def with_earlier(self, x, count):
+        """x (B, T, ...) float32 behind the `count` timesteps before it, (B, count + T, ...), for a layer whose `memory`
+        is "inputs": in a stream those that it got before, else zeros, as at a stream's start."""
+        (batch, time, *rest), inner = x.shape, product(x.shape[2:])
+        whole, row = self.new((batch, count + time, *rest)), (count + time) * inner
+        if self.states is None:
+            self.copy(self.constant(np.zeros(1, np.float32)), whole, (batch, count * inner), (0, 0), (row, 1))
+        else:
+            (earlier,), _ = self.states.begin(self, [np.zeros((batch, count, *rest), np.float32)])
+            self.copy(earlier, whole, (batch, count * inner), (count * inner, 1), (row, 1))
+        self.copy(x, whole.at(count * inner), (batch, time * inner), (time * inner, 1), (row, 1))
+        if self.states is not None:
+            (later,) = self.states.last
+            self.copy(whole.at(time * inner), later, (batch, count * inner), (row, 1), (count * inner, 1))
+        return whole
 
     def binary(self, kind, a, b):
         """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu at_least above.

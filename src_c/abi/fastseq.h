@@ -54,6 +54,8 @@ enum fs_status { FS_DONE, FS_FAILED, FS_INTERRUPTED };
 /* Runs the steps in order on at most `threads` threads: FS_DONE, FS_FAILED with `failure` filled, or FS_INTERRUPTED
    because the poll function said so; then results and whatever the steps write hold anything. */
 int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure);
+/* About how many multiply-adds a step is (run/extents.c). */
+double fs_work_of(const fs_step *step);
 /* Runs steps that cannot fail, from the first to the last: nothing interrupts them. */
 void fs_run_to_end(const fs_step *steps, int64_t count, int threads);
 /* fs_run for all but the last `last_count` of the steps, then fs_run_to_end for these; in one parallel region where

@@ -82,7 +82,7 @@ enum { FS_BYTES_f32 = 4 };
     OP(SCATTER, scatter, f32, scatter, PIECES)                                                                         \
     OP(ARGSORT, argsort, f32, argsort, PIECES)                                                                         \
     OP(SEARCH, search, f32, search, PIECES)                                                                            \
-    OP(CUMULATE, cumulate, f32, cumulate, PIECES)\
+    OP(CUMULATE, cumulate, f32, cumulate, PIECES)                                                                      \
     OP(FOURIER, fourier, f32, fourier, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;

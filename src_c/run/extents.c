@@ -29,6 +29,13 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     divisions[op].extent(op, args, threads, extent);
 }
 
+double fs_work_of(const fs_step *step)
+{
+    fs_extent extent;
+    fs_extent_of(step->op, step->args, 1, &extent);
+    return (double)extent.rows * extent.row_work;
+}
+
 int fs_looks_itself(int op) { return divisions[op].looks; }
 
 int fs_operation_of(int op) { return divisions[op].operation; }
