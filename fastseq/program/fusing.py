@@ -29,6 +29,10 @@ def fuse(steps, outputs, last_count=0):
 def _without_unread(body, last, outputs):
     """`body` without chains whose results nobody reads: a product reads its operand past a change of its axes."""
     wanted = {id(slot.buffer) for slot in outputs}
+    for step in body:  # what a loop writes at its end it reads the next time
+        if "loop" in step:
+            wanted |= {id(slot.buffer) for slot in ends_of(step)[0]}
+            wanted |= {id(slot.buffer) for slot in [step["loop"].condition] if slot is not None}
     wanted |= {id(slot.buffer) for step in last for slot in ends_of(step)[0]}
     kept = []
     for step in reversed(body):
