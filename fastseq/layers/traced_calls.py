@@ -242,7 +242,9 @@ def keeps_time(layer, timed, shapes, arguments):
         try:
             result = nest.flatten(_run(layer, p, slots, times))
         except MixesTimesteps as error:
-            raise ValueError(f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {error}.") from None
+            raise ValueError(
+                f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {error}."
+            ) from None
         except Exception:
             return None
         found.append([leaf.time if isinstance(leaf, Traced) else None for leaf in result])

@@ -221,14 +221,18 @@ def fori_loop(lower, upper, body_fun, init_val):
     """
     _no_symbols("fori_loop", lower, upper, init_val)
     if isinstance(lower, Traced) or isinstance(upper, Traced):
-        return while_loop(lambda i, value: i < upper, lambda i, value: (i + 1, body_fun(i, value)), (lower, init_val))[1]
+        return while_loop(lambda i, value: i < upper, lambda i, value: (i + 1, body_fun(i, value)), (lower, init_val))[
+            1
+        ]
     numbers = np.arange(int(lower), int(upper), dtype=np.int32)
     p = builder_of(*nest.flatten(init_val))
     if p is None or p.trains or p.in_loop:
         for i in numbers.tolist():
             init_val = body_fun(i, init_val)
         return init_val
-    return scan(lambda value, i: (body_fun(i, value), None), init_val, lift(p, numbers))[0] if len(numbers) else init_val
+    return (
+        scan(lambda value, i: (body_fun(i, value), None), init_val, lift(p, numbers))[0] if len(numbers) else init_val
+    )
 
 
 def cond(pred, true_fn, false_fn):

@@ -157,6 +157,7 @@ def frozen(value):
 
 def slots_of_result(p, result):
     """The Slots of what a body returned: Traced, arrays that it made of constants alone, nests of them."""
+
     def slot(leaf):
         if leaf is None:
             return None

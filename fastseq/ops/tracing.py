@@ -23,7 +23,7 @@ class CannotTrace(Exception):
 
 
 def where_raised(error):
-    """"file:line: message" of an exception: the last line of code that is not fastseq's or NumPy's."""
+    """ "file:line: message" of an exception: the last line of code that is not fastseq's or NumPy's."""
     found = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
@@ -89,7 +89,9 @@ def signature(steps, inputs, outputs):
         elif step["op"] is None:
             told = step["name"]
         else:
-            told = tuple((name, value) for name, value in step["fields"].items() if isinstance(value, (int, float, str)))
+            told = tuple(
+                (name, value) for name, value in step["fields"].items() if isinstance(value, (int, float, str))
+            )
         found.append((step["op"], told, ends))
     return found, tuple(place(slot) for slot in nest.flatten(outputs) if isinstance(slot, Slot))
 

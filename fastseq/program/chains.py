@@ -111,7 +111,9 @@ class Chain:
         """The arguments of the step, by the names of src_c/abi/ops_chains.h, as `Builder.step` takes them."""
         sizes, strides, bits = self._merged()
         if len(sizes) > 5:
-            raise ValueError(f"An operation over {self.shape} takes {len(sizes)} dimensions in this order, 5 are known.")
+            raise ValueError(
+                f"An operation over {self.shape} takes {len(sizes)} dimensions in this order, 5 are known."
+            )
         _, registers = self.registers()
         found = {
             "code": self._code(registers), "numbers": self._numbers(), "instructions": len(self.code),
@@ -172,4 +174,3 @@ def finish(steps):
     for step in steps:
         if "chain" in step:
             step["fields"] = step["chain"].fields()
-

@@ -7,7 +7,6 @@ import pytest
 from layer_check import rms
 from native_steps import Steps, assert_near, draw, on_every_isa, run_step
 
-
 # rows, m, n: less than a vector, edges of panels, groups of four and row blocks, more rows than a chunk, none.
 PRODUCTS = [
     (1, 1, 1),
