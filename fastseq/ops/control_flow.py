@@ -1,7 +1,7 @@
 """Loops and choices over functions. https://keras.io/api/ops/core/
 
-On arrays they are plain Python. Where they are traced, a body is traced once and runs as a native loop; in training it is
-traced once for each time, since gradients go back through every one.
+On arrays they are plain Python. Where they are traced, a body is traced once and runs as a native loop; in training it
+is traced once for each time, since gradients go back through every one.
 """
 
 import numpy as np
@@ -130,7 +130,8 @@ def _same_as(p, name, values, before):
     found = [lift(p, _plain_array(value)) for value in nest.flatten(values)]
     if [value.shape for value in found] != [value.shape for value in before]:
         raise ValueError(
-            f"ops.{name}: the body got arrays of shapes {[v.shape for v in before]} and gave {[v.shape for v in found]}."
+            f"ops.{name}: the body got arrays of shapes {[v.shape for v in before]}, and gave such of "
+            f"{[v.shape for v in found]}."
         )
     return [e.cast(value, old.dtype).slot for value, old in zip(found, before)]
 

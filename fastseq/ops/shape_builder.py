@@ -1,6 +1,7 @@
 """Shapes and dtypes of what an operation gives, found by tracing it where nothing is kept.
 
-Unknown sizes are traced as numbers that nobody writes, twice: a size that comes out otherwise the second time is unknown.
+Unknown sizes are traced as numbers that nobody writes, twice: a size that comes out otherwise the second time is
+unknown.
 """
 
 import numpy as np

@@ -17,8 +17,9 @@ class Chain:
     shape: sizes that it runs over; inputs: pairs (Slot, strides in elements over `shape`); numbers: float32 or int32
     values that every element meets; code: pairs (name of the operation, operands), an operand being ("x", i) for an
     input, ("n", i) for a number, ("t", i) for the result of an instruction, ("p", i) for the place of a number, or a
-    plain int for what an activation is told; results: pairs (index of an instruction, Slot that it is written to). reduction: None, or (kind, the axes of
-    `shape` that it takes together), and then `results` has one pair, with the Slot of what is left.
+    plain int for what an activation is told; results: pairs (index of an instruction, Slot that it is written to).
+    reduction: None, or (kind, the axes of `shape` that it takes together), and then `results` has one pair, with the
+    Slot of what is left.
     """
 
     __slots__ = ("code", "inputs", "numbers", "reduction", "results", "shape")

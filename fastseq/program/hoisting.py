@@ -1,9 +1,9 @@
 """Hoisting: what a loop over time computes of its input alone goes before the loop, for all timesteps at once.
 
-A product with a kernel reads the kernel once for all timesteps, where the loop would read it for each. The body is traced
-twice: for the rows of one timestep, as it stands in the loop, and for those of all timesteps. Both give the same steps in
-the same order, and rows do not mix (whoever traces makes sure), so a step of the second does what the first does in all
-rounds; the loop then reads its part of the result.
+A product with a kernel reads the kernel once for all timesteps, where the loop would read it for each. The body is
+traced twice: for the rows of one timestep, as it stands in the loop, and for those of all timesteps. Both give the same
+steps in the same order, and rows do not mix (whoever traces makes sure), so a step of the second does what the first
+does in all rounds; the loop then reads its part of the result.
 """
 
 from fastseq.program.chains import Chain
@@ -12,10 +12,11 @@ from fastseq.program.steps import ends_of
 
 
 def hoist(p, first, whole, times, x, xs, states, backwards):
-    """Takes what can be taken out of the steps of the builder `p` from number `first` on, the body of a loop in the making.
+    """Takes what can be taken out of the body of a loop in the making: the steps of the builder `p` from number `first`
+    on.
 
-    whole: the steps of the same body traced for the rows of all timesteps; times: how many rounds; x: the Slots
-    that the body reads, and that move; xs: pairs of a Slot that `whole` reads and the array of all timesteps that takes its
+    whole: the steps of the same body traced for the rows of all timesteps; times: how many rounds; x: the Slots that
+    the body reads, and that move; xs: pairs of a Slot that `whole` reads and the array of all timesteps that takes its
     place; states: the Slots that the loop keeps. Returns how many steps now stand before the loop, or None.
     """
     body = p.steps[first:]

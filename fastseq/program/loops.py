@@ -1,7 +1,7 @@
 """Loops: steps that run again and again on the next part of their arrays, as over time (src_c/run/loops.c).
 
-What differs from time to time are Slots that move (`Slot.part`); what a time leaves for the next one are arrays that the
-body reads and, at its end, writes.
+What differs from time to time are Slots that move (`Slot.part`); what a time leaves for the next one are arrays that
+the body reads and, at its end, writes.
 """
 
 from fastseq.native.kinds import OPERATIONS
@@ -9,7 +9,8 @@ from fastseq.program.slots import Slot, strides_of
 
 
 class Loop:
-    """Steps with this one in `step["loop"]` run `times` times, all of them in turn; the builder's from number `first` on.
+    """Steps with this one in `step["loop"]` run `times` times, all of them in turn; the builder's from number `first`
+    on.
 
     condition: None, or the Slot of a bool that the body writes last, and that a time begins only where it is true.
     """

@@ -1,7 +1,7 @@
 """A user's own cell over time as native steps: its call is traced once and runs in a loop (`Builder.loop`).
 
-Training traces it once for each timestep, since gradients go back through every one of them. What a cell computes of its
-input alone goes before the loop, for all timesteps at once (program/hoisting.py).
+Training traces it once for each timestep, since gradients go back through every one of them. What a cell computes of
+its input alone goes before the loop, for all timesteps at once (program/hoisting.py).
 """
 
 import numpy as np
