@@ -180,6 +180,12 @@ def untraced(layer):
     return next((reason for reason in layer._trace_verdicts.values() if reason is not None), None)
 
 
+def is_traced(layer):
+    """Whether it is a layer in Python all of whose calls so far were traced."""
+    verdicts = getattr(layer, "_trace_verdicts", {})
+    return bool(verdicts) and all(reason is None for reason in verdicts.values())
+
+
 def call_layer(layer, args, kwargs):
     """A layer's call inside a call that is traced: its steps go to the same program."""
     from fastseq.layers import binding

@@ -7,7 +7,7 @@ is traced once for each time, since gradients go back through every one.
 import numpy as np
 
 from fastseq.ops import elementwise as e
-from fastseq.ops import shapes
+from fastseq.ops import joining, shapes
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, lift, view
@@ -45,7 +45,7 @@ def _entry(x, i):
 
 def _stacked(values):
     if any(isinstance(value, Traced) for value in values):
-        return shapes.stack(values, axis=0)
+        return joining.stack(values, axis=0)
     return np.stack([np.asarray(value) for value in values])
 
 

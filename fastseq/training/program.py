@@ -7,7 +7,7 @@ import numpy as np
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import append_backward
 from fastseq.gradients.backward import Backward
-from fastseq.layers import binding, inference
+from fastseq.layers import binding, inference, traced_calls
 from fastseq.layers.weights import changes
 from fastseq.native import runtime
 from fastseq.native.kept_states import settled
@@ -63,7 +63,8 @@ class TrainingProgram:
         for slot in slots:
             if slot.dtype != "float32":
                 raise UnsupportedError(f"Model '{model.name}' has an output of {slot.dtype}: losses take float32.")
-        unused = [variable.path for variable in variables if id(variable) not in p.weights]
+        # A call that was traced may leave weights out, as in Keras, which warns; of one in Python nothing is known.
+        unused = [v.path for v in variables if id(v) not in p.weights and not traced_calls.is_traced(v._owner)]
         if unused:
             raise UnsupportedError(
                 f"Model '{model.name}' cannot be trained: no gradient is known of its weights {', '.join(unused)}. Set "

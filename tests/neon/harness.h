@@ -37,4 +37,5 @@ void optimizer_cases(void);
 void backward_cases(void);
 void loss_cases(void);
 void places_cases(void);
+void chain_cases(void);
 #endif

@@ -159,6 +159,7 @@ int main(int count, char **arguments)
     backward_cases();
     loss_cases();
     places_cases();
+    chain_cases();
     free(memory);
     return 0;
 }

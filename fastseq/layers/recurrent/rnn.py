@@ -97,6 +97,8 @@ class RNN(OverTime):
             raise ValueError(f"Layer '{self.name}' takes (batch, timesteps, features), got {sequences_shape}.")
         if isinstance(self.cell, Layer):
             self.cell._build_once({"inputs": (sequences_shape[0], *sequences_shape[2:])})
+            if not _is_native(self.cell):
+                traced_cells.build_inside(self, self.cell, tuple(sequences_shape[2:]))
         if self.stateful:
             self._keep_states(sequences_shape[0], sequences_shape)
         self.built = True

@@ -9,6 +9,7 @@ import numpy as np
 from fastseq.layers import traced_calls
 from fastseq.layers.recurrent.stacked_rnn_cells import call_cell, first_states
 from fastseq.ops.operation import slots_of_result
+from fastseq.ops.shape_builder import ShapeBuilder
 from fastseq.program.hoisting import hoist
 from fastseq.program.loops import carry_over, entry_of, fresh
 from fastseq.program.slots import strides_of
@@ -154,6 +155,18 @@ class _Walk:
         if any(step["op"] is None for step in scratch.steps):
             raise traced_calls.CannotTrace("its cell runs in Python")
         return output.shape
+
+
+def build_inside(layer, cell, features):
+    """Builds the layers that a cell calls, as a call would, where it can be traced; features: sizes of one input."""
+    if not getattr(cell, "traced", True) or None in features:
+        return
+    p = ShapeBuilder()
+    try:
+        walk = _Walk(layer, p, cell, p.new((2, 1, *features)), None, None, False, False, False)
+        walk.step(p.new((2, *features)), walk.states)
+    except Exception:  # the first call says what is wrong
+        return
 
 
 def emit(layer, p, cell, x, initial, mask, training, sequences, inner):

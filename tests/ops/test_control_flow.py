@@ -1,0 +1,111 @@
+"""Loops and choices: on arrays plain Python, traced a native loop; against each other and, marked so, against Keras."""
+
+import numpy as np
+import pytest
+
+import fastseq
+from fastseq import layers, ops
+from fastseq.gradients import append_backward
+from fastseq.ops.values import Traced
+from fastseq.program.builder import Builder
+from fastseq.program.program import Program
+from fastseq.tensors import nest
+
+FUNCTIONS = {
+    "scan": lambda k, x: k.scan(lambda c, v: (c * 0.5 + v, c * 2.0), k.sum(x, axis=0) * 0.0, x),
+    "scan reverse": lambda k, x: k.scan(lambda c, v: (c * 0.5 + v, c), k.sum(x, axis=0) * 0.0, x, reverse=True),
+    "scan of two": lambda k, x: k.scan(lambda c, v: ((c[1], c[0] + v), c[0]), (k.sum(x, axis=0) * 0.0, x[0]), x),
+    "scan without xs": lambda k, x: k.scan(lambda c, v: (c * 1.1, c), x, length=4),
+    "while_loop": lambda k, x: k.while_loop(
+        lambda a: k.sum(k.abs(a)) < 100.0, lambda a: (a * 1.5,), (x,), maximum_iterations=30
+    ),
+    "while_loop counted": lambda k, x: k.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * 1.5), (0, x)),
+    "while_loop never": lambda k, x: k.while_loop(lambda i, a: i < 0, lambda i, a: (i + 1, a * 1.5), (0, x)),
+    "fori_loop": lambda k, x: k.fori_loop(0, 7, lambda i, a: a * 0.9 + k.cast(i, "float32"), x),
+    "fori_loop of none": lambda k, x: k.fori_loop(3, 3, lambda i, a: a * 0.9, x),
+    "map": lambda k, x: k.map(lambda v: v - k.mean(v), x),
+    "vectorized_map": lambda k, x: k.vectorized_map(lambda v: v * k.sum(v), x),
+    "cond": lambda k, x: k.cond(k.sum(x) > 0, lambda: x * 2.0, lambda: -x),
+    "switch": lambda k, x: k.switch(
+        k.cast(k.sum(x) > 0, "int32") + 1, [lambda a: a, lambda a: -a, lambda a: a * 3.0], x
+    ),
+}  # fmt: skip
+
+
+def traced(function, x):
+    p = Builder()
+    slot = p.input(x.shape, "float32")
+    results = nest.flatten(function(ops, Traced(p, slot)))
+    slots = [r.slot if isinstance(r, Traced) else p.constant(np.asarray(r, np.int32)) for r in results]
+    return Program(p, [slot], slots), [slot], slots
+
+
+@pytest.fixture(params=[0, 1], ids=["sum above 0", "sum below 0"])
+def x(request, rng):
+    values = rng.standard_normal((5, 3)).astype("f")
+    return values * np.float32(np.sign(values.sum()) * (1 if request.param == 0 else -1))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_traced_as_on_arrays(x, name):
+    program, _, _ = traced(FUNCTIONS[name], x)
+    assert not program.has_python
+    on_arrays = nest.flatten(FUNCTIONS[name](ops, x))
+    for _ in range(2):
+        for got, wanted in zip(program.run([x]), on_arrays, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name not in ("scan of two", "scan without xs")])
+def test_as_in_keras(x, name):
+    keras_ops = pytest.importorskip("keras").ops
+    mine = nest.flatten(FUNCTIONS[name](ops, x))
+    theirs = nest.flatten(FUNCTIONS[name](keras_ops, keras_ops.convert_to_tensor(x)))
+    for got, wanted in zip(mine, theirs, strict=True):
+        np.testing.assert_allclose(got, np.asarray(wanted), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["scan", "fori_loop", "map", "cond", "switch"])
+def test_gradients_are_central_differences(x, name):
+    p = Builder(trains=True)
+    slot = p.input(x.shape, "float32")
+    result = nest.flatten(FUNCTIONS[name](ops, Traced(p, slot)))[0].slot
+    ones = p.constant(np.ones(result.shape, np.float32))
+    (gradient,) = append_backward(p, [(result, ones)], [slot])
+    (got,) = Program(p, [slot], [gradient]).run([x])
+    for place in [(0, 0), (2, 1), (4, 2)]:
+        step = np.zeros_like(x)
+        step[place] = 2**-6
+        ends = [float(np.sum(nest.flatten(FUNCTIONS[name](ops, x + s))[0], dtype=np.float64)) for s in (step, -step)]
+        np.testing.assert_allclose(got[place], (ends[0] - ends[1]) * 2**5, rtol=2e-3, atol=2e-3)
+
+
+def test_a_loop_in_a_layer_is_one_loop_however_many_entries(rng):
+    class Sums(layers.Layer):
+        def call(self, inputs):
+            return ops.scan(lambda c, v: (c + v, c + v), ops.zeros_like(inputs[0]), inputs)[1]
+
+    inputs = fastseq.Input((3,))
+    model = fastseq.Model(inputs, Sums()(inputs))
+    counts = set()
+    for rows in (5, 50):
+        x = rng.standard_normal((rows, 3)).astype("f")
+        np.testing.assert_allclose(model(x), np.cumsum(x, axis=0), rtol=1e-4, atol=1e-5)
+        counts.add(len(model._programs.program(model, {"inputs": x}).steps))
+    assert len(counts) == 1
+
+
+def test_what_cannot_be(rng):
+    with pytest.raises(ValueError, match="Got no `xs`"):
+        ops.scan(lambda c, v: (c, v), 0.0)
+    with pytest.raises(TypeError, match="callable"):
+        ops.scan(None, 0.0, np.ones(3))
+    with pytest.raises(ValueError, match="sizes"):
+        ops.scan(lambda c, v: (c, v[0]), 0.0, [np.ones(3), np.ones(4)])
+    with pytest.raises(TypeError, match="symbolic"):
+        ops.map(lambda v: v, fastseq.Input((3,)))
+    with pytest.raises(ValueError, match="while_loop.*gave"):
+        traced(lambda k, x: k.while_loop(lambda a: k.sum(a) < 1, lambda a: (a[:1],), (x,)), np.ones((2, 2), "f"))
+    with pytest.raises(ValueError, match="other structures"):
+        traced(lambda k, x: k.cond(k.sum(x) > 0, lambda: x, lambda: (x, x)), np.ones((2, 2), "f"))
