@@ -1,14 +1,16 @@
 """Fusing: elementwise steps of one shape, and the reduction that reads them, become one step.
 
 A step of several instructions reads and writes memory once. It has the bits of the steps that it is made of: every
-instruction rounds to float32.
+instruction rounds to float32. Layers' own elementwise steps take part (program/native_chains.py), and stay as they are
+where nothing is beside them.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from fastseq.native.kinds import CHAIN_OUTPUTS
 from fastseq.program import chains
 from fastseq.program.chains import Chain
+from fastseq.program.native_chains import as_chain
 from fastseq.program.slots import strides_of
 from fastseq.program.steps import ends_of
 
@@ -19,10 +21,37 @@ def fuse(steps, outputs, last_count=0):
     outputs: Slots that are read when the steps have run. The last `last_count` steps stay where and as they are.
     """
     if any("chain" in step for step in steps):
-        body = _fused(steps[: len(steps) - last_count], steps[len(steps) - last_count :], outputs)
-        steps[:] = body + steps[len(steps) - last_count :]
+        body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
+        body = [_as_chain(step) for step in _read(body, last, outputs)]
+        steps[:] = [_native_again(step) for step in _fused(body, last, outputs)] + last
     chains.finish(steps)
     return steps
+
+
+def _read(body, last, outputs):
+    """`body` without chains whose results nobody reads: a rule of gradients gives those of all operands."""
+    reads = Counter(id(slot.buffer) for step in (*body, *last) for slot in ends_of(step)[0])
+    reads.update(id(slot.buffer) for slot in outputs)
+    found = []
+    for step in reversed(body):
+        chain = step.get("chain")
+        if chain is not None and not any(reads[id(y.buffer)] or y.buffer.kind != "arena" for _, y in chain.results):
+            reads.subtract(id(x.buffer) for x, _ in chain.inputs)
+        else:
+            found.append(step)
+    return found[::-1]
+
+
+def _as_chain(step):
+    """A layer's own step as a chain, which has it as `native`, or the step itself."""
+    chain = None if "chain" in step else as_chain(step)
+    return step if chain is None else {**step, **chains.entry(chain, step["name"]), "native": (step, chain)}
+
+
+def _native_again(step):
+    """The layer's own step where its chain has not become part of another."""
+    native, chain = step.get("native", (None, None))
+    return native if native is not None and step["chain"] is chain else step
 
 
 def _fused(body, last, outputs):
