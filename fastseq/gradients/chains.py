@@ -3,8 +3,14 @@
 At a tie or a kink the gradient is TensorFlow's, which GradientTape gives.
 """
 
+import math
+
+import numpy as np
+
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import chain_functions
+from fastseq.gradients.elementwise import activation_gradient
+from fastseq.native.kinds import CUMULATIONS
 from fastseq.program.slots import Slot, strides_of
 
 #: What has no gradient: results that change in jumps.
@@ -96,6 +102,9 @@ def elementwise_rule(b, step):
     dy = b.of(y)
     if dy is None or kind in FLAT or y.dtype != "float32":
         return
+    if kind == "activation":
+        _activation_rule(b, chain, operands, y, dy)
+        return
     inputs = [chain.inputs[place[1]] if type(place) is tuple and place[0] == "x" else None for place in operands]
     if kind == "select":
         which = _operand(b, chain, operands[0])
@@ -115,6 +124,26 @@ def elementwise_rule(b, step):
             _add(b, *read, chain.shape, gradient)
 
 
+def _activation_rule(b, chain, operands, y, dy):
+    """That of the step "activation", whose slopes are native."""
+    (slot, strides), number = chain.inputs[0], operands[1]
+    if not b.wants(slot):
+        return
+    p0, p1, p2 = chain.numbers
+    fields = {
+        "x": _operand(b, chain, operands[0]),
+        "y": y,
+        "count": y.size,
+        "kind": number,
+        "p0": p0,
+        "p1": p1,
+        "p2": p2,
+    }
+    fields, dx = activation_gradient(b, fields, dy)
+    b.step("activation_backward", **fields)
+    _add(b, slot, strides, chain.shape, dx)
+
+
 def _spread(b, slot, shape, axes):
     """A Slot of what is left of a reduction, over the whole shape again."""
     left = iter(strides_of(slot.shape))
@@ -122,14 +151,23 @@ def _spread(b, slot, shape, axes):
 
 
 def _of_the_others(b, x, shape, axes):
-    """For each element the product of the others along `axes`: of those that are not 0, if none of them is."""
+    """For each element of `x` over `shape` the product of the others along `axes`: of those before it by that of those
+    behind it, so zeros and infinities are what they are for GradientTape."""
     p = b.p
-    zero = p.elementwise("equal", x, 0.0, dtype="bool")
-    zeros = p.elementwise("int32_to_float32", zero)
-    rest = p.elementwise("subtract", _spread(b, p.reduce("sum", zeros, axes), shape, axes), zeros)
-    filled = p.elementwise("select", zero, 1.0, x)
-    product = p.elementwise("divide", _spread(b, p.reduce("prod", filled, axes), shape, axes), filled)
-    return p.elementwise("select", p.elementwise("equal", rest, 0.0, dtype="bool"), product, 0.0)
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    order = [*kept, *axes]
+    sizes, strides = [shape[axis] for axis in order], strides_of(shape)
+    outer, n = math.prod(shape[axis] for axis in kept), math.prod(shape[axis] for axis in axes)
+    rows = p.view(x, sizes, [strides[axis] for axis in order]).reshaped((outer, n))
+    one = p.view(p.constant(np.ones(1, np.float32)), (outer, 1), (0, 0))
+    ended = p.concatenate([one, rows, one], 1)
+    before, behind = p.new(ended.shape), p.new(ended.shape)
+    for y, backwards in ((before, 0), (behind, 1)):
+        b.step("cumulate", x=ended, y=y, outer=outer, n=n + 2, inner=1, kind=CUMULATIONS["prod"], backwards=backwards)
+    apart = (n + 2, 1)
+    others = p.elementwise("multiply", p.view(before, (outer, n), apart), p.view(behind, (outer, n), apart, 2))
+    back = dict(zip(order, strides_of(sizes)))
+    return p.view(others, shape, [back[axis] for axis in range(len(shape))])
 
 
 def reduce_rule(b, step):

@@ -12,7 +12,7 @@ from fastseq.layers import python_calls
 from fastseq.native._native import with_training
 from fastseq.native.kept_states import undone
 from fastseq.ops.operation import slots_of_result
-from fastseq.ops.shape_builder import ShapeBuilder
+from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
 from fastseq.ops.tracing import CannotTrace, Watched, signature, traced_weights, where_raised
 from fastseq.ops.values import MixesTimesteps, Traced, lift
 from fastseq.program import added_losses
@@ -20,6 +20,7 @@ from fastseq.program.builder import Builder
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
 from fastseq.tensors import nest
+from fastseq.tensors.symbolic import KerasTensor
 
 
 class _Tracing(threading.local):
@@ -202,6 +203,8 @@ def call_layer(layer, args, kwargs):
 
 
 def _time_of_call(layer, tensors, arguments):
+    if {leaf.time for leaf in tensors} == {0}:
+        return 0  # rows of the batch, which no layer mixes where it does not train
     if any(leaf.time not in (None, 1) for leaf in tensors):
         raise MixesTimesteps(f"it calls layer '{layer.name}' with timesteps along another axis than 1")
     if layer.memory is not None:
@@ -239,10 +242,33 @@ def keeps_time(layer, timed, shapes, arguments):
         try:
             result = nest.flatten(_run(layer, p, slots, times))
         except MixesTimesteps as error:
-            raise ValueError(f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {error}.") from None
+            raise ValueError(
+                f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {error}."
+            ) from None
         except Exception:
             return None
         found.append([leaf.time if isinstance(leaf, Traced) else None for leaf in result])
     if set(found[0]) - {None, 1}:
         return None
     return found[0][0] == 1
+
+
+def output_shape(layer, input_shape):
+    """The shape of what a call gives, or a nest of them, from a trace where nothing is computed; None where the call
+    cannot be traced."""
+    if untraced(layer) is not None:
+        return None
+    name = next(iter(layer._signature.parameters))
+    structure, tensors = [], nest.flatten(nest.map_shapes(KerasTensor, input_shape))
+
+    def trace(p, slots):
+        given = iter(slots)
+        result = _run(layer, p, {name: nest.map_shapes(lambda shape: next(given), input_shape)})
+        structure[:] = [result]
+        return nest.flatten(slots_of_result(p, result))
+
+    try:
+        found = [tensor.shape for tensor in traced_twice(trace, tensors)]
+    except Exception:
+        return None
+    return nest.pack_like(structure[0], found) if nest.is_nested(structure[0]) else found[0]

@@ -87,11 +87,20 @@ class Functional(Model):
     def layers(self, _):
         raise AttributeError("`Model.layers` is made by the model: use another name for your own attribute.")
 
+    @property
+    def operations(self):
+        """The layers, and the operations between them, in Keras's order. A new list."""
+        return list(self._graph.layers)
+
     def _sublayers(self):
         return list(dict.fromkeys(self.layers + super()._sublayers()))
 
     def saved_tree(self):
-        return {**super().saved_tree(), "layers": self.layers_in_keras(), "layers_as_made": self.layers}
+        return {**super().saved_tree(), "layers": self.layers_in_keras(), "layers_as_made": self.layers_as_made()}
+
+    def layers_as_made(self):
+        """The layers in the order that the Keras had which made the model."""
+        return self._structure.layers_as_made or self.layers
 
     def layers_in_keras(self):
         """The layers in the order that Keras 3.15 has them in, once it has read a file of this model.

@@ -13,6 +13,9 @@ class Structure:
     def __init__(self, inputs, outputs):
         self.input_struct, self.output_struct = inputs, outputs
         self.inputs, self.outputs = nest.flatten(inputs), nest.flatten(outputs)
+        #: The layers in the order of the file that they come from, where the graph that was read is another one than
+        #: the file's: one function of TensorFlow may be several operations here, which counts in the layers' order.
+        self.layers_as_made = None
         self._lone_rank = None if nest.is_nested(inputs) else len(inputs.shape)
 
     def check_outputs(self, graph):

@@ -57,7 +57,9 @@ class Definition:
                    for leaf in nest.flatten(value)]  # fmt: skip
         if any(isinstance(leaf, KerasTensor) for leaf in tensors):
             options = {name: bound.arguments[name] for name in self.options}
-            return self.node_class(**options)(**{n: v for n, v in bound.arguments.items() if n not in self.options})
+            given = {n: v for n, v in bound.arguments.items() if n not in self.options}
+            call = inspect.BoundArguments(self.call_signature, given)  # *operands among them have no name
+            return self.node_class(**options)(*call.args, **call.kwargs)
         p = builder_of(*tensors)
         if p is not None:
             return self.on_traced(p, bound)
@@ -100,7 +102,10 @@ class Definition:
                 found[name] = np.array(value, np.float32 if floats and not isinstance(value, bool) else dtype_of(value))
         if not any(isinstance(leaf, np.ndarray) for leaf in nest.flatten(list(found.values()))):
             # Plain numbers alone: the first one is as good as an array.
-            name = next(name for name, value in arguments.items() if name not in self.plain and is_number(value))
+            numbers = (name for name, value in arguments.items() if name not in self.plain and is_number(value))
+            name = next(numbers, None)
+            if name is None:
+                raise ValueError(f"ops.{self.name}() needs at least one array.")
             found[name] = np.array(arguments[name], dtype_of(arguments[name]))
         return self._programs.run(self, found)
 
@@ -152,12 +157,17 @@ def frozen(value):
 
 def slots_of_result(p, result):
     """The Slots of what a body returned: Traced, arrays that it made of constants alone, nests of them."""
+
     def slot(leaf):
         if leaf is None:
             return None
         return lift(p, np.asarray(leaf) if is_number(leaf) else leaf).slot.with_mask(None)
 
     return nest.map_structure(slot, result)
+
+
+# Where TensorFlow has nothing to do, it gives the tensor itself, on which Keras finds the mask.
+_HAND_ON = ("cast", "convert_to_tensor")
 
 
 class OpNode(Operation):
@@ -186,22 +196,30 @@ class OpNode(Operation):
         self._is_python = False
 
     def __call__(self, *args, **kwargs):
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"Operation '{self.name}' ({self.definition.class_name}): {error}.") from None
         bound.apply_defaults()
         if is_symbolic(list(bound.arguments.values())):
             return self._record(bound.arguments).outputs
-        return self.definition(**bound.arguments, **self.values)
+        given = {**bound.arguments, **self.values}
+        signature = self.definition.signature
+        whole = inspect.BoundArguments(signature, {n: given[n] for n in signature.parameters if n in given})
+        return self.definition(*whole.args, **whole.kwargs)
 
     def compute_output_spec(self, *args, **kwargs):
-        arguments = self._signature.bind(*args, **kwargs).arguments
+        arguments = self._signature.bind(*args, **kwargs).arguments if args else kwargs
         tensors = [leaf for leaf in nest.flatten(list(arguments.values())) if isinstance(leaf, KerasTensor)]
         structure = []
 
         def trace(p, slots):
             given = iter(slots)
-            result = self.trace(p, nest.map_structure(
-                lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, dict(arguments)
-            ))  # fmt: skip
+            # One argument after the other, as `tensors` has them: a dict's entries would come in the order of names.
+            result = self.trace(p, {
+                name: nest.map_structure(lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, value)
+                for name, value in arguments.items()
+            })  # fmt: skip
             structure[:] = [result]
             return nest.flatten(result)
 
@@ -210,7 +228,10 @@ class OpNode(Operation):
 
     def trace(self, p, arguments):
         """Adds the operation to the program `p`; arguments: Slots in the places of tensors, and plain data."""
-        return slots_of_result(p, self._on_traced(p, arguments, {}))
+        result = self._on_traced(p, arguments, {})
+        if self.definition.name in _HAND_ON and any(result.slot is leaf for leaf in arguments.values()):
+            return result.slot  # with its mask
+        return slots_of_result(p, result)
 
     def _on_traced(self, p, arguments, times):
         """The body's result; times: the axis of time by the id of a Slot."""
@@ -220,7 +241,9 @@ class OpNode(Operation):
             )
             for name, value in arguments.items()
         }
-        bound = self.definition.signature.bind_partial(**{**filled, **self.values})
+        given = {**filled, **self.values}
+        signature = self.definition.signature
+        bound = inspect.BoundArguments(signature, {n: given[n] for n in signature.parameters if n in given})
         outer, p.layer_name = p.layer_name, self.name
         try:
             return self.definition.on_traced(p, bound)
@@ -241,7 +264,8 @@ class OpNode(Operation):
                 times[id(found)] = 1
             return found
 
-        slots = nest.map_structure(slot, dict(arguments))  # held, as they are known by their ids
+        # Held, as they are known by their ids; one argument after the other, in the order of `timed`.
+        slots = {name: nest.map_structure(slot, value) for name, value in arguments.items()}
         try:
             result = nest.flatten(self._on_traced(p, slots, times))
         except MixesTimesteps as error:

@@ -23,7 +23,7 @@ class CannotTrace(Exception):
 
 
 def where_raised(error):
-    """"file:line: message" of an exception: the last line of code that is not fastseq's or NumPy's."""
+    """ "file:line: message" of an exception: the last line of code that is not fastseq's or NumPy's."""
     found = ""
     for frame in traceback.extract_tb(error.__traceback__):
         path = Path(frame.filename)
@@ -32,13 +32,17 @@ def where_raised(error):
     return f"{found}{str(error) or type(error).__name__}"
 
 
+def _random_states():
+    return np.random.get_state(), random.getstate()  # noqa: NPY002 - it is what user code may draw from
+
+
 class Watched:
     """What a call must not change while it is traced: the attributes of an object, and random states."""
 
     def __init__(self, owner):
         self._owner = owner
         self._attributes = self._look()
-        self._state = np.random.get_state(), random.getstate()
+        self._state = _random_states()
 
     def _look(self):
         found = {}
@@ -59,9 +63,9 @@ class Watched:
         changed = sorted(key for key in {*after, *self._attributes} if after.get(key) != self._attributes.get(key))
         if changed:
             raise CannotTrace(f"its call changes the attribute {changed[0]!r}")
-        legacy, own = np.random.get_state(), random.getstate()
-        before, own_before = self._state
-        if legacy[2] != before[2] or not np.array_equal(legacy[1], before[1]) or own != own_before:
+        (_, keys, place, *_), own = _random_states()
+        (_, keys_before, place_before, *_), own_before = self._state
+        if place != place_before or not np.array_equal(keys, keys_before) or own != own_before:
             raise CannotTrace("its call draws random numbers of NumPy's or Python's own")
 
 
@@ -89,7 +93,9 @@ def signature(steps, inputs, outputs):
         elif step["op"] is None:
             told = step["name"]
         else:
-            told = tuple((name, value) for name, value in step["fields"].items() if isinstance(value, (int, float, str)))
+            told = tuple(
+                (name, value) for name, value in step["fields"].items() if isinstance(value, (int, float, str))
+            )
         found.append((step["op"], told, ends))
     return found, tuple(place(slot) for slot in nest.flatten(outputs) if isinstance(slot, Slot))
 

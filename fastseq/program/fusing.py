@@ -5,7 +5,7 @@ instruction rounds to float32. Layers' own elementwise steps take part (program/
 where nothing is beside them.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from fastseq.native.kinds import CHAIN_OUTPUTS
 from fastseq.program import chains
@@ -22,24 +22,33 @@ def fuse(steps, outputs, last_count=0):
     """
     if any("chain" in step for step in steps):
         body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
-        body = [_as_chain(step) for step in _read(body, last, outputs)]
+        body = [_as_chain(step) for step in _without_unread(body, last, outputs)]
         steps[:] = [_native_again(step) for step in _fused(body, last, outputs)] + last
     chains.finish(steps)
     return steps
 
 
-def _read(body, last, outputs):
-    """`body` without chains whose results nobody reads: a rule of gradients gives those of all operands."""
-    reads = Counter(id(slot.buffer) for step in (*body, *last) for slot in ends_of(step)[0])
-    reads.update(id(slot.buffer) for slot in outputs)
-    found = []
+def _without_unread(body, last, outputs):
+    """`body` without chains whose results nobody reads: a product reads its operand past a change of its axes."""
+    wanted = {id(slot.buffer) for slot in outputs} | _conditions(body)
+    for step in body:  # what a loop writes at its end it reads the next time
+        if "loop" in step:
+            wanted |= {id(slot.buffer) for slot in ends_of(step)[0]}
+    wanted |= {id(slot.buffer) for step in last for slot in ends_of(step)[0]}
+    kept = []
     for step in reversed(body):
-        chain = step.get("chain")
-        if chain is not None and not any(reads[id(y.buffer)] or y.buffer.kind != "arena" for _, y in chain.results):
-            reads.subtract(id(x.buffer) for x, _ in chain.inputs)
-        else:
-            found.append(step)
-    return found[::-1]
+        read, written = ends_of(step)
+        if "chain" in step and all(y.buffer.kind == "arena" and id(y.buffer) not in wanted for y in written):
+            continue
+        wanted |= {id(slot.buffer) for slot in read}
+        kept.append(step)
+    return kept[::-1]
+
+
+def _conditions(body):
+    """The ids of buffers by which loops end, which no step need read."""
+    found = {step["loop"].condition for step in body if "loop" in step}
+    return {id(slot.buffer) for slot in found if slot is not None}
 
 
 def _as_chain(step):
@@ -62,7 +71,7 @@ def _fused(body, last, outputs):
             readers[id(slot.buffer)].append(at)
         for slot in written:
             writers[id(slot.buffer)].append(at)
-    wanted = {id(slot.buffer) for slot in outputs}
+    wanted = {id(slot.buffer) for slot in outputs} | _conditions(body)
     found = list(body)
     for at, step in enumerate(found):
         if step is None or "chain" not in step:

@@ -13,6 +13,7 @@ import numpy as np
 from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program import fusing
+from fastseq.program.loops import encoded_loops, loops_of
 from fastseq.program.slots import Slot
 from fastseq.program.steps import ends_of, slots_of
 from fastseq.tensors import nest
@@ -108,10 +109,7 @@ class Program(_program.NativeProgram):
 
         def close(last_count=0):
             if run:
-                loops = [
-                    (first, last, loop.times, _moves([step for step, _ in run], first, last))
-                    for first, last, loop in loops_of([step for step, _ in run])
-                ]
+                loops = encoded_loops([step for step, _ in run])
                 encoded = [encoded for _, encoded in run]
                 segments.append(_native.Segment(encoded, last_count, self._together, loops))
                 python_steps.append(None)
@@ -163,29 +161,6 @@ class Program(_program.NativeProgram):
                 note = f"{note}; at the same time as the next".lstrip("; ")
             rows.append((step["name"], _native.kernel_name(number), note))
         return rows
-
-
-def loops_of(steps):
-    """(first step, the one behind the last, Loop) of each loop among these steps."""
-    found = []
-    for number, step in enumerate(steps):
-        loop = step.get("loop")
-        if loop is not None and found and found[-1][2] is loop:
-            found[-1][1] = number + 1
-        elif loop is not None:
-            found.append([number, number + 1, loop])
-    return found
-
-
-def _moves(steps, first, last):
-    """(step, byte offset of a pointer among its arguments, bytes) for every Slot of the steps that moves."""
-    found = []
-    for number in range(first, last):
-        known = OPERATIONS[steps[number]["op"]][2]
-        for name, value in steps[number]["fields"].items():
-            if isinstance(value, Slot) and value.moves:
-                found.append((number, known[name][1], value.moves))
-    return found
 
 
 def _without_unread_rows(steps, outputs):

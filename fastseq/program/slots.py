@@ -61,7 +61,7 @@ class Slot:
         return Slot(self.buffer, self.shape, self.dtype, self.offset + elements * self.itemsize, moves=self.moves)
 
     def part(self, shape, offset, moves):
-        """What a loop sees of it: an array of `shape`, `offset` bytes in the first time and `moves` further each time."""
+        """What a loop sees of it: an array of `shape`, `offset` bytes on the first time, `moves` further each time."""
         return Slot(self.buffer, shape, self.dtype, self.offset + offset, moves=moves)
 
     def __repr__(self):

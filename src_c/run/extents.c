@@ -29,6 +29,13 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     divisions[op].extent(op, args, threads, extent);
 }
 
+double fs_work_of(const fs_step *step)
+{
+    fs_extent extent;
+    fs_extent_of(step->op, step->args, 1, &extent);
+    return (double)extent.rows * extent.row_work;
+}
+
 int fs_looks_itself(int op) { return divisions[op].looks; }
 
 int fs_operation_of(int op) { return divisions[op].operation; }
@@ -148,6 +155,36 @@ FS_EXTENT(reduce)
     /* measured: over the last axis 6 (sum) to 95 (max of int32), and 600 to 2000 for an output; over others 15 to 30 */
     extent->row_work = (double)(plan.count * plan.cols * plan.step) * (chain_work((const fs_chain_args *)a) + 10.0);
     extent->row_work += a->last ? (double)plan.step * 600.0 : 0.0;
+}
+
+FS_EXTENT(gather)
+{
+    extent->rows = a->outer * a->count;
+    extent->row_work = (double)a->inner * (a->each ? 20 : 4) + 100;
+}
+
+FS_EXTENT(scatter)
+{
+    extent->rows = a->outer * fs_column_blocks(a->inner);
+    extent->row_work = (double)(a->n + 4 * a->count) * (double)fs_smaller(a->inner, FS_COLUMNS) * 10;
+}
+
+FS_EXTENT(argsort)
+{
+    extent->rows = a->outer;
+    extent->row_work = (double)a->n * (double)a->inner * (a->best < 8 ? 100 : 800);
+}
+
+FS_EXTENT(search)
+{
+    extent->rows = a->count;
+    extent->row_work = 1000;
+}
+
+FS_EXTENT(cumulate)
+{
+    extent->rows = a->outer * fs_column_blocks(a->inner);
+    extent->row_work = (double)a->n * (double)fs_smaller(a->inner, FS_COLUMNS) * 60;
 }
 
 /* Threads own columns of the table. */

@@ -25,6 +25,8 @@ static int run_loop(const fs_step *steps, char *arguments, const fs_loop *loop, 
     int status = FS_DONE;
     int64_t done = 0;
     while (done < loop->times && status == FS_DONE) {
+        if (loop->condition >= 0 && !**(const uint8_t **)(arguments + loop->condition))
+            break;
         status = run_part(steps, loop->first, loop->last, threads, watch, failure);
         move(arguments, loop, 1);
         if (++done % FS_TIMES_PER_LOOK == 0 && status == FS_DONE && fs_look(watch, 1))

@@ -1,7 +1,7 @@
 """A user's own cell over time as native steps: its call is traced once and runs in a loop (`Builder.loop`).
 
-Training traces it once for each timestep, since gradients go back through every one of them. What a cell computes of its
-input alone is the same for all timesteps, and goes before the loop, for all of them at once (loop_hoisting.py).
+Training traces it once for each timestep, since gradients go back through every one of them. What a cell computes of
+its input alone goes before the loop, for all timesteps at once (program/hoisting.py).
 """
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy as np
 from fastseq.layers import traced_calls
 from fastseq.layers.recurrent.stacked_rnn_cells import call_cell, first_states
 from fastseq.ops.operation import slots_of_result
+from fastseq.program.hoisting import hoist
+from fastseq.program.loops import carry_over, entry_of, fresh
 from fastseq.program.slots import strides_of
 from fastseq.tensors import nest
 
@@ -30,15 +32,15 @@ class _Walk:
         else:
             self.states = [p.float32(state) for state in nest.flatten(initial)]
 
-    def step(self, x, states):
-        """(output, new states) of one timestep, Slots; None where the cell cannot be traced."""
+    def step(self, x, states, times=None):
+        """(output, new states) of one timestep, Slots. times: see traced_calls.run_traced."""
         packed = nest.pack_like(self.structure, states)
         listed = list(packed) if nest.is_nested(packed) else [packed]
 
         def call(inputs, states):
             return call_cell(self.cell, inputs, states, self.training)
 
-        output, new = traced_calls.run_traced(self.p, call, {"inputs": x, "states": listed}, self.training)
+        output, new = traced_calls.run_traced(self.p, call, {"inputs": x, "states": listed}, self.training, times)
         output, new = slots_of_result(self.p, output), nest.flatten(slots_of_result(self.p, new))
         if len(new) != len(states) or any(a.shape != b.shape for a, b in zip(new, states)):
             raise ValueError("its cell gives other states than it takes")
@@ -99,35 +101,45 @@ class _Walk:
         p = self.p
         xs = self.time_first(self.x)
         masks = None if self.mask is None else self.time_first(self.mask)
-        kept = [self._fresh(state) for state in self.states]
+        kept = [fresh(p, state) for state in self.states]
         shape = self._output_shape()
         y = p.new((self.time, *shape)) if self.sequences else p.new(shape)
         last = None
         if not self.sequences or (masks is not None and not self.zero):
-            last = self._fresh(p.constant(np.zeros(shape, np.float32))) if masks is not None else y
-        with p.loop(self.time):
-            output, new = self.step(self._moving(xs, self.backwards), kept)
-            mask = None if masks is None else self._moving(masks, self.backwards)
+            last = fresh(p, p.constant(np.zeros(shape, np.float32))) if masks is not None else y
+        whole = self._of_all_timesteps()
+        with p.loop(self.time) as loop:
+            x = entry_of(xs, self.backwards)
+            output, new = self.step(x, kept)
+            if whole is not None:
+                steps, own = whole
+                wide = xs.reshaped((self.time * self.batch, *self.features))
+                loop.first += hoist(p, loop.first, steps, self.time, [x], [(own, wide)], kept, self.backwards) or 0
+            mask = None if masks is None else entry_of(masks, self.backwards)
             output = self.masked(mask, output, None if self.zero else last)
             new = [self.masked(mask, value, old) for value, old in zip(new, kept)]
             if self.sequences:
-                p.write(output, self._moving(y, self.turned))
+                p.write(output, entry_of(y, self.turned))
             if last is not None:
                 p.write(output, last)
-            for value, old in zip(new, kept):
-                p.write(value, old)
+            carry_over(p, new, kept)
         return (self.batch_first(y) if self.sequences else last), kept
 
-    def _fresh(self, slot):
-        """A copy that the loop may overwrite."""
-        copy = self.p.new(slot.shape)
-        self.p.copy(slot, copy, (slot.size,), (1,), (1,))
-        return copy
-
-    def _moving(self, slot, backwards):
-        """The entry of its first axis that the loop is at."""
-        size = slot.size // slot.shape[0] * slot.itemsize
-        return slot.part(slot.shape[1:], (slot.shape[0] - 1) * size if backwards else 0, -size if backwards else size)
+    def _of_all_timesteps(self):
+        """(the steps of the cell for the rows of all timesteps, the Slot of the inputs there), or None where it mixes
+        rows."""
+        outer, rows = self.p, self.time * self.batch
+        self.p = scratch = traced_calls.scratch_of(outer)
+        scratch.layer_name = outer.layer_name
+        x = scratch.new((rows, *self.features))
+        states = [scratch.new((rows, *state.shape[1:])) for state in self.states]
+        try:
+            self.step(x, states, dict.fromkeys(map(id, (x, *states)), 0))
+        except Exception:
+            return None
+        finally:
+            self.p = outer
+        return scratch.steps, x
 
     def _output_shape(self):
         """The shape of a timestep's output, from a trace that is thrown away."""
@@ -156,7 +168,7 @@ def emit(layer, p, cell, x, initial, mask, training, sequences, inner):
             if walk.batch == 0:
                 return None
             walk._output_shape()
-            y, states = walk.unrolled() if p.trains or walk.time <= 2 else walk.looped()
+            y, states = walk.unrolled() if p.trains or p.in_loop or walk.time <= 2 else walk.looped()
     except Exception as error:
         layer._trace_verdicts[key] = traced_calls.reason_of(error)
         return None
