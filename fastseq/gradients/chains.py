@@ -3,8 +3,14 @@
 At a tie or a kink the gradient is TensorFlow's, which GradientTape gives.
 """
 
+import math
+
+import numpy as np
+
 from fastseq.errors import UnsupportedError
+from fastseq.gradients import chain_functions
 from fastseq.gradients.elementwise import activation_gradient
+from fastseq.native.kinds import CUMULATIONS
 from fastseq.program.slots import Slot, strides_of
 
 #: What has no gradient: results that change in jumps.
@@ -41,12 +47,8 @@ UNARY = {
         "multiply", dy, p.elementwise("multiply", y, p.elementwise("subtract", 1.0, y))
     ),
     "softplus": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sigmoid", x)),
-    "erf": lambda p, x, y, dy: p.elementwise(
-        "multiply", dy,
-        p.elementwise("multiply", p.elementwise("exp", p.elementwise("negative", p.elementwise("square", x))),
-                      1.1283791670955126),
-    ),
-}  # fmt: skip
+    **chain_functions.UNARY,
+}
 
 
 def _sign(p, x):
@@ -79,6 +81,7 @@ BINARY = {
     "divide": _of_quotient,
     "maximum": _of_larger,
     "minimum": _of_smaller,
+    **chain_functions.BINARY,
 }
 
 
@@ -147,6 +150,26 @@ def _spread(b, slot, shape, axes):
     return b.p.view(slot, shape, [0 if axis in axes else next(left) for axis in range(len(shape))])
 
 
+def _of_the_others(b, x, shape, axes):
+    """For each element of `x` over `shape` the product of the others along `axes`: of those before it by that of those
+    behind it, so zeros and infinities are what they are for GradientTape."""
+    p = b.p
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    order = [*kept, *axes]
+    sizes, strides = [shape[axis] for axis in order], strides_of(shape)
+    outer, n = math.prod(shape[axis] for axis in kept), math.prod(shape[axis] for axis in axes)
+    rows = p.view(x, sizes, [strides[axis] for axis in order]).reshaped((outer, n))
+    one = p.view(p.constant(np.ones(1, np.float32)), (outer, 1), (0, 0))
+    ended = p.concatenate([one, rows, one], 1)
+    before, behind = p.new(ended.shape), p.new(ended.shape)
+    for y, backwards in ((before, 0), (behind, 1)):
+        b.step("cumulate", x=ended, y=y, outer=outer, n=n + 2, inner=1, kind=CUMULATIONS["prod"], backwards=backwards)
+    apart = (n + 2, 1)
+    others = p.elementwise("multiply", p.view(before, (outer, n), apart), p.view(behind, (outer, n), apart, 2))
+    back = dict(zip(order, strides_of(sizes)))
+    return p.view(others, shape, [back[axis] for axis in range(len(shape))])
+
+
 def reduce_rule(b, step):
     chain = step["chain"]
     (kind, axes), ((_, y),) = chain.reduction, chain.results
@@ -169,7 +192,7 @@ def reduce_rule(b, step):
         share = b.p.elementwise("divide", hits, _spread(b, b.p.reduce("sum", hits, axes), chain.shape, axes))
         gradient = b.p.elementwise("multiply", whole, share)
     elif kind == "prod":
-        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of prod.")
+        gradient = b.p.elementwise("multiply", whole, _of_the_others(b, x, chain.shape, axes))
     else:
         return
     _add(b, slot, strides, chain.shape, gradient)

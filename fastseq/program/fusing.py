@@ -1,7 +1,8 @@
 """Fusing: elementwise steps of one shape, and the reduction that reads them, become one step.
 
 A step of several instructions reads and writes memory once. It has the bits of the steps that it is made of: every
-instruction rounds to float32.
+instruction rounds to float32. Layers' own elementwise steps take part (program/native_chains.py), and stay as they are
+where nothing is beside them.
 """
 
 from collections import defaultdict
@@ -9,6 +10,7 @@ from collections import defaultdict
 from fastseq.native.kinds import CHAIN_OUTPUTS
 from fastseq.program import chains
 from fastseq.program.chains import Chain
+from fastseq.program.native_chains import as_chain
 from fastseq.program.slots import strides_of
 from fastseq.program.steps import ends_of
 
@@ -20,19 +22,18 @@ def fuse(steps, outputs, last_count=0):
     """
     if any("chain" in step for step in steps):
         body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
-        body = _fused(_without_unread(body, last, outputs), last, outputs)
-        steps[:] = body + steps[len(steps) - last_count :]
+        body = [_as_chain(step) for step in _without_unread(body, last, outputs)]
+        steps[:] = [_native_again(step) for step in _fused(body, last, outputs)] + last
     chains.finish(steps)
     return steps
 
 
 def _without_unread(body, last, outputs):
     """`body` without chains whose results nobody reads: a product reads its operand past a change of its axes."""
-    wanted = {id(slot.buffer) for slot in outputs}
+    wanted = {id(slot.buffer) for slot in outputs} | _conditions(body)
     for step in body:  # what a loop writes at its end it reads the next time
         if "loop" in step:
             wanted |= {id(slot.buffer) for slot in ends_of(step)[0]}
-            wanted |= {id(slot.buffer) for slot in [step["loop"].condition] if slot is not None}
     wanted |= {id(slot.buffer) for step in last for slot in ends_of(step)[0]}
     kept = []
     for step in reversed(body):
@@ -44,6 +45,24 @@ def _without_unread(body, last, outputs):
     return kept[::-1]
 
 
+def _conditions(body):
+    """The ids of buffers by which loops end, which no step need read."""
+    found = {step["loop"].condition for step in body if "loop" in step}
+    return {id(slot.buffer) for slot in found if slot is not None}
+
+
+def _as_chain(step):
+    """A layer's own step as a chain, which has it as `native`, or the step itself."""
+    chain = None if "chain" in step else as_chain(step)
+    return step if chain is None else {**step, **chains.entry(chain, step["name"]), "native": (step, chain)}
+
+
+def _native_again(step):
+    """The layer's own step where its chain has not become part of another."""
+    native, chain = step.get("native", (None, None))
+    return native if native is not None and step["chain"] is chain else step
+
+
 def _fused(body, last, outputs):
     readers, writers = defaultdict(list), defaultdict(list)  # id of a buffer -> numbers of steps
     for at, step in enumerate([*body, *last]):
@@ -52,7 +71,7 @@ def _fused(body, last, outputs):
             readers[id(slot.buffer)].append(at)
         for slot in written:
             writers[id(slot.buffer)].append(at)
-    wanted = {id(slot.buffer) for slot in outputs}
+    wanted = {id(slot.buffer) for slot in outputs} | _conditions(body)
     found = list(body)
     for at, step in enumerate(found):
         if step is None or "chain" not in step:
