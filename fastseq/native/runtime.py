@@ -12,7 +12,6 @@ import os
 import platform
 import sys
 
-from fastseq import requirements
 from fastseq.native import _native
 from fastseq.version import __version__
 

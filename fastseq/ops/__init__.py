@@ -6,6 +6,7 @@ Reference: https://keras.io/api/ops/
 from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names(__name__, {
+    "convolution": "average_pool conv conv_transpose depthwise_conv max_pool separable_conv",
     "creation": "ones_like zeros_like",
     "summation": "einsum",
     "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less less_equal log "
