@@ -136,14 +136,15 @@ class Backward:
         before = self._gradients.get(id(slot.buffer))
         if before is not None and id(before.buffer) in self._own:
             return False
-        whole = self._zeros(slot.buffer.nbytes // 4)
+        whole = self.zeros(slot.buffer.nbytes // 4)
         if before is not None:
             whole = self.p.binary("add", whole, before)
         self._own.add(id(whole.buffer))
         self._gradients[id(slot.buffer)] = whole
         return before is None
 
-    def _zeros(self, count):
+    def zeros(self, count):
+        """A new Slot of so many zeros."""
         zero = self.p.constant(np.zeros(1, np.float32))
         return self.p.contiguous_copy(zero, (count,), (0,))
 
@@ -158,6 +159,9 @@ class Backward:
         if any(size > 1 and not stride for size, stride in zip(sizes, strides)):
             gradient = self.sum_over(gradient, sizes, [bool(stride) for stride in strides])
         sizes, strides = [size for size, _ in kept], [stride for _, stride in kept]
+        if overlap := _overlap(sizes, strides):
+            self._add_in_parts(slot, sizes, strides, gradient, *overlap)
+            return
         count = int(np.prod(sizes, dtype=np.int64))
         if list(strides) == strides_of(sizes):
             self.add(Slot(slot.buffer, (count,), "float32", slot.offset), gradient.reshaped((count,)))
@@ -175,6 +179,14 @@ class Backward:
         if not fresh:
             gradient = self.p.binary("add", self.p.contiguous_copy(place, sizes, strides), gradient.reshaped(sizes))
         self.p.copy(gradient, place, sizes, flat, strides)
+
+    def _add_in_parts(self, slot, sizes, strides, gradient, axis, length):
+        """`add_strided` of so many places along an axis at a time, where they do not overlap."""
+        flat = strides_of(sizes)
+        for start in range(0, sizes[axis], length):
+            part = [*sizes[:axis], min(length, sizes[axis] - start), *sizes[axis + 1 :]]
+            piece = self.p.contiguous_copy(gradient.at(start * flat[axis]), part, flat)
+            self.add_strided(slot.at(start * strides[axis]), part, strides, piece)
 
     def sum_over(self, x, sizes, stays):
         """Sums of `x`, contiguous over `sizes`, over the dimensions that do not stay; dimensions of 1 are left out."""
@@ -195,6 +207,21 @@ class Backward:
         y = self.p.new([size for stay, size, _ in dimensions if stay])
         self.step("reduce_sum", x=x, y=y, **fields)
         return y
+
+
+def _overlap(sizes, strides):
+    """None, or where elements are read several times, as windows read them, (an axis, how many places along it may be
+    taken at once so that they overlap less)."""
+    order = sorted(range(len(sizes)), key=lambda axis: abs(strides[axis]))
+    reach = 1
+    for at, axis in enumerate(order):
+        stride = abs(strides[axis])
+        if stride < reach:
+            inner = order[at - 1]
+            length = stride // abs(strides[inner])
+            return (inner, length) if length < sizes[inner] else (axis, 1)
+        reach = stride * sizes[axis]
+    return None
 
 
 def _ends(step):

@@ -25,6 +25,8 @@ CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].it
 PANEL = _SIZES["FS_PANEL"]
 # Columns, and rows, of a weight gradient that make one thread's piece.
 PRODUCT_COLUMNS, PRODUCT_ROWS = _SIZES["FS_PRODUCT_COLUMNS"], _SIZES["FS_PRODUCT_ROWS"]
+# Groups of rows that a Fourier transform has scratch for; the largest prime factor of a length that radices do.
+FOURIER_GROUPS, FOURIER_PRIME = _SIZES["FS_FOURIER_GROUPS"], _SIZES["FS_FOURIER_PRIME"]
 # Rows of a loss, and elements of a norm, that make one partial sum.
 LOSS_BLOCK, NORM_BLOCK = _SIZES["FS_LOSS_BLOCK"], _SIZES["FS_NORM_BLOCK"]
 # An optimizer's numbers: how many, where its own begin, and where 1 / loss scale is.

@@ -7,21 +7,22 @@ from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names(__name__, {
     "control_flow": "cond fori_loop map scan stop_gradient switch vectorized_map while_loop",
+    "convolution": "average_pool conv conv_transpose depthwise_conv max_pool separable_conv",
     "creation": "arange array convert_to_numpy convert_to_tensor empty empty_like eye full full_like identity "
     "is_tensor linspace ones ones_like tri zeros zeros_like",
     "cumulative": "cumprod cumsum diff",
     "diagonals": "diag diagflat diagonal trace tril triu",
-    "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less "
-    "less_equal log log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal "
-    "reciprocal rsqrt sqrt square subtract tanh true_divide where",
+    "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less less_equal "
+    "log log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "
+    "rsqrt sqrt square subtract tanh true_divide where",
+    "fourier": "fft irfft istft rfft stft",
     "indexing": "get_item multi_hot one_hot scatter scatter_update slice slice_update take take_along_axis",
-    "integers": "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
-    "bitwise_xor gcd lcm left_shift right_shift",
-    "joining": "append array_split concatenate dsplit dstack hsplit hstack meshgrid split stack unstack vsplit "
-    "vstack",
+    "integers": "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
+    "gcd lcm left_shift right_shift",
+    "joining": "append array_split concatenate dsplit dstack hsplit hstack meshgrid split stack unstack vsplit vstack",
     "linear_algebra": "cross dot inner kron matmul norm outer tensordot vdot",
-    "mathematical": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cos cosh deg2rad erfc erfinv exp2 "
-    "fabs hypot i0 ldexp log10 log2 logaddexp logaddexp2 power rad2deg sin sinc sinh tan",
+    "mathematical": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cos cosh deg2rad erfc erfinv exp2 fabs "
+    "hypot i0 ldexp log10 log2 logaddexp logaddexp2 power rad2deg sin sinc sinh tan",
     "nan_reductions": "nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar",
     "nn": "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid "
     "log_softmax relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid "
@@ -40,4 +41,17 @@ _NAMES = Names(__name__, {
 })  # fmt: skip
 
 __all__ = list(_NAMES)
-__getattr__, __dir__ = face(__name__, _NAMES)
+_look_up, __dir__ = face(__name__, _NAMES)
+
+# Keras's linalg that takes a matrix apart.
+_DECOMPOSITIONS = frozenset(
+    "cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve solve_triangular svd".split()
+)
+
+
+def __getattr__(name):
+    if name in _DECOMPOSITIONS:
+        raise AttributeError(
+            f"fastseq.ops has no {name}: no function that takes a matrix apart ({', '.join(sorted(_DECOMPOSITIONS))})."
+        )
+    return _look_up(name)

@@ -123,7 +123,10 @@ def _of_floats(a, b, a_labels, b_labels, result, sizes):
             packed = _weights(p, other, b_labels if other is b else a_labels, summed, its, sizes)
             if packed is not None:
                 return _by_weights(one, a_labels if one is a else b_labels, mine, summed, its, packed, result, sizes)
-    read_a = _joinable(p, _read(a, a_labels), (rows, summed), sizes)
+    read_a = _read(a, a_labels)
+    while len(rows) > 1 and _stride(rows, read_a.strides, sizes) is None and _stride(summed, read_a.strides, sizes):
+        batch.append(rows.pop(0))  # windows over a sequence stand at one stride within a row of the batch alone
+    read_a = _joinable(p, read_a, (rows, summed), sizes)
     read_b = _joinable(p, _read(b, b_labels), (summed, columns), sizes)
     # The result lies as it is wanted, unless rows or columns would stand at no single stride.
     order = result
@@ -177,23 +180,11 @@ def source_of(x):
             continue
         if [name for name, _ in chain.code] != ["copy"] or len(chain.inputs) != 1 or chain.shape != x.shape:
             break
+        if step.get("flat"):  # no gradient goes through
+            break
         ((slot, strides),) = chain.inputs
-        return (
-            (slot, list(strides))
-            if slot.dtype == x.dtype and _is_apart(x.shape, strides)
-            else (x.slot, _strides(x.shape))
-        )
+        return (slot, list(strides)) if slot.dtype == x.dtype else (x.slot, _strides(x.shape))
     return x.slot, _strides(x.shape)
-
-
-def _is_apart(shape, strides):
-    """Whether elements that are read at other places are others, but for axes of stride 0."""
-    reach = 1
-    for stride, size in sorted((stride, size) for stride, size in zip(strides, shape) if size > 1 and stride):
-        if stride < reach:
-            return False
-        reach = stride * size
-    return True
 
 
 def _joinable(p, read, parts, sizes):

@@ -74,6 +74,15 @@ def _one(x, labels, result):
     return reordered(x, [kept.index(label) for label in result])
 
 
+def _check_letters(pairs, sizes):
+    """Raises ValueError where a size of 1 meets another along a letter: that is for the axes of an ellipsis."""
+    for x, labels in pairs:
+        for label, size in zip(labels, x.shape):
+            known = not {size, sizes[label]} & set(getattr(x.p, "unknown", ()))
+            if isinstance(label, str) and size != sizes[label] and known:
+                raise ValueError(f"ops.einsum: sizes {size} and {sizes[label]} along '{label}' are not one size.")
+
+
 @operation("Einsum", options=("subscripts",), several=("operands",))
 @documented(
     "Sums of products over axes that letters name.",
@@ -91,6 +100,7 @@ def einsum(subscripts, *operands):
     arrays = product_dtype(operands)
     pairs = [_diagonal(x, labels) for x, labels in zip(arrays, terms)]
     sizes = sizes_of(arrays[0].p, "einsum", *((labels, x.shape) for x, labels in pairs))
+    _check_letters(pairs, sizes)
     x, labels = pairs[0]
     for at, (other, its) in enumerate(pairs[1:], 2):
         later = {label for _, own in pairs[at:] for label in own} | set(result)

@@ -11,8 +11,8 @@
     INT(rows) INT(inputs) INT(units) INT(x_stride) INT(y_stride)                                                       \
     INT(activation) NUM(p0) NUM(p1) NUM(p2) INT(softmax)
 
-/* y = a b for each entry of a batch, each element in one chain over k = 0, 1, 2 ... from zero on. Any stride may be 0, but
-   for those of y. */
+/* y = a b for each entry of a batch, each element in one chain over k = 0, 1, 2 ... from zero on. Any stride but
+   those of y may be 0. */
 #define FS_MATMUL_ARGS(IN, OUT, INT, NUM)                                                                              \
     IN(float, a, "(n0, n1, n2, m, k) with strides a0, a1, a2, am, ak")                                                 \
     IN(float, b, "(n0, n1, n2, k, n) with strides b0, b1, b2, bk, bn")                                                 \
@@ -37,7 +37,7 @@
     IN(float, x, "(rows, gates, units) with strides x_k, x_gate, x_unit")                                              \
     OUT(float, y, "packed")                                                                                            \
     INT(rows) INT(gates) INT(units) INT(panels) INT(beside) INT(x_k) INT(x_gate) INT(x_unit)
-/* y[k] = sum over j of x[j] e^(sign 2 pi i j k / n), of each row. x is `given` elements of each row, the rest of n zeros;
+/* y[k] = sum over j of x[j] e^(sign 2 pi i j k / n), of each row. x is `given` elements of a row, the rest of n zeros;
    with `hermitian` it is the first n / 2 + 1 of n, which are their conjugates backwards. doubled: but for the first and
    the middle one, results count twice; divides: by n. */
 #define FS_FOURIER_ARGS(IN, OUT, INT, NUM)                                                                             \

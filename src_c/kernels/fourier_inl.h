@@ -1,9 +1,9 @@
-/* Discrete Fourier transforms of rows, of any length, in double from the first sum to the last; so what is stored is the
-   float32 nearest to the true value but for a few in a million. No word of an instruction set and no fused operation is
-   used: every lane is plain C, whose bits are the same everywhere.
+/* Discrete Fourier transforms of rows, of any length, in double from the first sum to the last; so what is stored is
+   the float32 nearest to the true value but for a few in a million. No word of an instruction set and no fused operation
+   is used: every lane is plain C, whose bits are the same everywhere.
 
    Lengths whose prime factors are at most FS_FOURIER_PRIME go by mixed radices, decimated in time: the transforms of
-   every p-th element, one for each of p places to begin, are joined by a transform of length p for each frequency. Other
+   every p-th element, one for each of p places to begin, are joined by one of length p for each frequency. Other
    lengths go by Bluestein's convolution: j k = (j^2 + k^2 - (k - j)^2) / 2 makes of the sum a convolution with a chirp,
    which three transforms of a power of two compute. */
 
@@ -11,9 +11,15 @@ typedef struct {
     double re, im;
 } fs_complex;
 
+/* GCC 12 makes fused operations of a complex product, -ffp-contract=off or not, unless its parts are kept apart. */
 FS_INLINE fs_complex fs_c_times(fs_complex a, fs_complex b)
 {
-    return (fs_complex){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
+    double rr = a.re * b.re, ii = a.im * b.im, ri = a.re * b.im, ir = a.im * b.re;
+    V_IN_REGISTER(rr);
+    V_IN_REGISTER(ii);
+    V_IN_REGISTER(ri);
+    V_IN_REGISTER(ir);
+    return (fs_complex){rr - ii, ri + ir};
 }
 FS_INLINE fs_complex fs_c_plus(fs_complex a, fs_complex b) { return (fs_complex){a.re + b.re, a.im + b.im}; }
 FS_INLINE fs_complex fs_c_minus(fs_complex a, fs_complex b) { return (fs_complex){a.re - b.re, a.im - b.im}; }

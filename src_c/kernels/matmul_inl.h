@@ -1,7 +1,7 @@
 /* y = a b for each entry of a batch, of any strides: products of two arrays that both change from call to call.
 
-   An element is one chain of fused multiply-adds from zero on, k = 0, 1, 2 ..., whatever shapes, threads and blocks there
-   are. k goes in pieces, between which the sums wait in y as they are; so a block of b's columns is packed on the
+   An element is one chain of fused multiply-adds from zero on, k = 0, 1, 2 ..., whatever shapes, threads and blocks
+   there are. k goes in pieces, between which the sums wait in y as they are; so a block of b's columns is packed on the
    thread's stack, and stays in L2 while rows of a pass. For few rows b is read where it stands, if its columns lie side
    by side. */
 #define FS_MATMUL_DEPTH 256
@@ -66,9 +66,10 @@ FS_INLINE void fs_matmul_tile(fs_matmul_run *c, const int32_t *rows, int64_t lan
         FS_UNROLL for (int g = 0; g < G; g++)
         {
             const int64_t at = lane + g * FS_PANEL;
-            acc[r][g] = c->first        ? v_zero()
-                        : s->yn == 1 ? fs_load_units(y + r * s->ym, at, columns)
-                                     : fs_matmul_gather(y + r * s->ym + at * s->yn, s->yn, fs_smaller(VLEN, columns - at));
+            const float *from = y + r * s->ym;
+            acc[r][g] = c->first     ? v_zero()
+                        : s->yn == 1 ? fs_load_units(from, at, columns)
+                                     : fs_matmul_gather(from + at * s->yn, s->yn, fs_smaller(VLEN, columns - at));
         }
     }
     if (R * G + G + 1 > FS_REGISTERS && G == 4 && R > 3) {

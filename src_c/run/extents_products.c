@@ -18,10 +18,10 @@ FS_EXTENT(matmul)
 {
     const fs_matrices s = fs_matrices_of(a);
     const fs_matmul_plan plan = fs_plan_matmul(&s);
-    const double entries = (double)(a->n0 * a->n1 * a->n2), pieces = (double)(plan.down * plan.across);
+    const double width = (double)(fs_panels(s.n) * FS_PANEL), pieces = (double)(plan.down * plan.across);
     extent->rows = a->n0 * a->n1 * a->n2 * plan.down * plan.across;
     if (extent->rows)
-        extent->row_work = entries * (double)(s.m * (s.k + 16)) * (double)fs_panels(s.n) * FS_PANEL / (entries * pieces);
+        extent->row_work = (double)(s.m * (s.k + 16)) * width / pieces;
 }
 
 FS_EXTENT(fourier)

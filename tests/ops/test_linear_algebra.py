@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import fastseq
 from fastseq import layers, ops
+from fastseq.gradients import append_backward
 from fastseq.native import runtime
 from fastseq.ops.values import Traced
 from fastseq.program.builder import Builder
@@ -95,6 +96,39 @@ def test_attention_copies_nothing():
     assert steps_of(lambda a, b: ops.einsum("btnh,bsnh->bnts", a, b), q, k) == ["matmul"]
     assert steps_of(lambda a, b: ops.einsum("bnts,bsnh->btnh", a, b), (2, 3, 7, 9), k) == ["matmul"]
     assert steps_of(lambda a, b: ops.matmul(a, ops.transpose(b, (0, 2, 1))), (2, 7, 4), (2, 9, 4)) == ["matmul"]
+
+
+def test_a_weight_is_packed_once():
+    """By Dense's step, where a layer's weight is the right factor; in training it is packed in every run."""
+    layer = layers.Dense(5)
+    layer.build((None, 4))
+    x, kernel = draw(3, 7, 4), layer.kernel
+    calls = [
+        lambda a: ops.matmul(a, kernel),
+        lambda a: ops.dot(a, kernel),
+        lambda a: ops.einsum("...d,de->...e", a, kernel),
+    ]
+    for function in calls:
+        assert steps_of(function, x.shape) == ["dense"]
+        p = Builder(trains=True)
+        given = p.input(x.shape, "float32")
+        y = function(Traced(p, given)).slot
+        found = append_backward(p, [(y, p.constant(np.ones(y.shape, "f")))], [given, p.weight(kernel)])
+        program = Program(p, [given], [y, *found])
+        assert [step["op"] for step in program.steps][:2] == ["pack", "dense"]
+        y, dx, d_kernel = program.run([x])
+        np.testing.assert_array_equal(y, layer(x) - layer.bias.numpy())
+        np.testing.assert_allclose(dx, np.ones(y.shape) @ kernel.numpy().T, atol=1e-6)
+        np.testing.assert_allclose(d_kernel, x.reshape(-1, 4).T @ np.ones((21, 5)), atol=1e-5)
+
+
+def test_decompositions_are_named():
+    with pytest.raises(
+        AttributeError, match=r"fastseq.ops has no svd: no function that takes a matrix apart .cholesky, "
+    ):
+        _ = ops.svd
+    with pytest.raises(ImportError, match="inv"):
+        from fastseq.ops import inv  # noqa: F401
 
 
 def test_products_in_graphs_and_streams():

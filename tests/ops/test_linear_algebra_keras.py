@@ -75,6 +75,7 @@ def test_like_keras(c):
     ("tensordot", (M, N), {"axes": ([0, 1], [0])}, "are no pairs"),
     ("einsum", ("ij,jk", M), {}, "are for 2 arrays, got 1"),
     ("einsum", ("ij,jk->ij", M, M), {}, "ops.einsum: arrays of shapes"),
+    ("einsum", ("ij,jk->ik", M[:, :1], N), {}, "sizes 1 and 4 along 'j' are not one size"),
     ("einsum", ("ij->k", M), {}, "one that no array has"),
     ("einsum", ("i?->i", M), {}, "are not known"),
     ("einsum", ("ijk->i", M), {}, "have 3 letters for an array of 2 axes"),
