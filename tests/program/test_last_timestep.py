@@ -98,7 +98,8 @@ def recurrent_of(model):
 
 @pytest.mark.parametrize("end", [
     lambda h: h[:, -1, 2:5] * 2.0, lambda h: h[:, -1:], lambda h: h[::-1, -1], lambda h: h[:, -1, ::-1],
-    lambda h: ops.concatenate([h[:, -1], h[:, -1, :2]], axis=1), lambda h: h[:, -1] * ops.sum(h[:, -1], axis=1, keepdims=True),
+    lambda h: ops.concatenate([h[:, -1], h[:, -1, :2]], axis=1),
+    lambda h: h[:, -1] * ops.sum(h[:, -1], axis=1, keepdims=True),
     lambda h: h[:, -1, None] + h[:, -1, :, None], lambda h: ops.unstack(h, axis=1)[4],
     lambda h: ops.split(h, 5, 1)[-1],
 ])  # fmt: skip
