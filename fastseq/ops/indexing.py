@@ -219,7 +219,7 @@ def _starts(p, start_indices, ndim, name):
 
 def _walked(p, start, size):
     """int32 Traced: start, start + 1 ... of `size` places."""
-    places = lift(p, np.arange(size, dtype=np.int32))
+    places = steps.known(p, (size,), lambda: np.arange(size))
     return e.add(reshape(cast(start, "int32"), (1,)), places) if isinstance(start, Traced) else e.add(places, start)
 
 
@@ -317,8 +317,8 @@ def _scattered(x, indices, values, shape, kind, name):
 @operation("Scatter", "core", options=("shape",))
 @documented(
     "Zeros, with values added at places.",
-    {"indices": "(int32 array (..., k)): The first k indices of a place.", "values": "(array (..., *shape[k:])): What is "
-     "put there; what meets is added.", "shape": "(tuple of int): Of the result."},
+    {"indices": "(int32 array (..., k)): The first k indices of a place.", "values": "(array (..., *shape[k:])): What "
+     "is put there; what meets is added.", "shape": "(tuple of int): Of the result."},
     "An array of the dtype of `values`.",
     "ops.scatter([[1], [3]], [5.0, 7.0], (4,))",
     {"ValueError": "The shapes do not fit.", "IndexError": "A place is out of bounds."},
@@ -364,8 +364,9 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
     if axis != -1 and not 0 <= axis <= x.ndim:
         raise ValueError(f"axis must be -1 or between [0, {x.ndim}], but received {axis}.")
     axis = x.ndim if axis == -1 else axis
-    classes = np.arange(int(num_classes), dtype=np.int32).reshape(-1, *[1] * (x.ndim - axis))
-    found = e.equal(expand_dims(cast(x, "int32"), axis), lift(x.p, classes))
+    shape = (int(num_classes), *[1] * (x.ndim - axis))
+    classes = steps.known(x.p, shape, lambda: np.arange(shape[0]).reshape(shape))
+    found = e.equal(expand_dims(cast(x, "int32"), axis), classes)
     return cast(found, working_dtype(dtype or "float32"))
 
 
