@@ -138,7 +138,8 @@ def test_streams_refuse_what_mixes_timesteps(function):
 
 @pytest.mark.parametrize("function", [
     lambda x: ops.one_hot(ops.cast(x, "int32"), 10**12), lambda x: ops.pad(x, ((0, 0), (0, 10**12)), mode="edge"),
-    lambda x: ops.tile(x, (1, 10**12)), lambda x: ops.repeat(x, 10**12, axis=1), lambda x: ops.linspace(x, 1.0, 10**12),
+    lambda x: ops.tile(x, (1, 10**12)), lambda x: ops.repeat(x, 10**12, axis=1),
+    lambda x: ops.linspace(x, 1.0, 10**12),
     lambda x: ops.pad(x, ((0, 0), (0, 10**12))), lambda x: ops.extract_sequences(x, 10**12, 1),
     lambda x: ops.diag(x[0], 10**5), lambda x: ops.slice(x, [0, 0], (10**12, 1)), lambda x: ops.broadcast_to(x[:1], (10**12, 4)),
 ])  # fmt: skip
