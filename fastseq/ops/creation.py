@@ -11,6 +11,7 @@ from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
+from fastseq.ops.places import known
 from fastseq.ops.shapes import expand_dims, moveaxis
 from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, lift, together, working_dtype
 from fastseq.tensors import arrays
@@ -197,14 +198,14 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     p = next(one.p for one in (start, stop) if isinstance(one, Traced))
     start, stop = lift(p, start), lift(p, stop)
     parts = num - 1 if endpoint else num
-    share = np.arange(num) / max(parts, 1)
     ndim = max(start.ndim, stop.ndim)
 
-    def along(values):
-        return lift(p, values.astype(np.float32).reshape(-1, *[1] * ndim))
+    def share(whole, sign):
+        shape = (num, *[1] * ndim)
+        return known(p, shape, lambda: (whole + sign * np.arange(num) / max(parts, 1)).reshape(shape), "float32")
 
     first, last = (expand_dims(cast(one, "float32"), 0) if one.ndim == ndim else one for one in (start, stop))
-    y = e.add(e.multiply(first, along(1 - share)), e.multiply(last, along(share)))
+    y = e.add(e.multiply(first, share(1, -1)), e.multiply(last, share(0, 1)))
     dtype = working_dtype(dtype or "float32")
     y = _floored(y) if dtype == "int32" else cast(y, dtype)
     y = moveaxis(y, 0, axis)

@@ -7,7 +7,7 @@ from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import sum as sum_of
 from fastseq.ops.shapes import axis_of, ravel
-from fastseq.ops.values import MixesTimesteps, Traced, elementwise, lift, view
+from fastseq.ops.values import MixesTimesteps, Traced, elementwise, view
 from fastseq.program.slots import strides_of
 
 _SAME = "An array of the dtype of `x`."
@@ -56,8 +56,11 @@ def diag(x, k=0):
     if x.time is not None:
         raise MixesTimesteps("it puts timesteps beside each other")
     size = x.shape[0] + abs(k)
-    numbers = np.arange(x.shape[0])
-    places = steps.checked(x.p, (numbers + max(-k, 0)) * size + numbers + max(k, 0), size * size, "diag")
+
+    def numbers():
+        return np.arange(x.shape[0]) * (size + 1) + max(-k, 0) * size + max(k, 0)
+
+    places = steps.known(x.p, x.shape, numbers)
     return steps.scatter(None, places, x, (size, size), (1, size * size, 1), "set")
 
 
@@ -89,9 +92,12 @@ def _one_side(x, k, lower, name):
         raise ValueError(f"ops.{name}: an array of shape {x.shape} has no two axes.")
     if x.time is not None and x.time >= x.ndim - 2:
         raise MixesTimesteps("what it keeps depends on the number of the timestep")
-    rows, columns = (np.arange(size) for size in x.shape[-2:])
-    distance = columns[None, :] - rows[:, None]
-    kept = lift(x.p, distance <= k if lower else distance >= k)
+
+    def distance():
+        rows, columns = (np.arange(size) for size in x.shape[-2:])
+        return columns[None, :] - rows[:, None]
+
+    kept = steps.known(x.p, x.shape[-2:], lambda: distance() <= k if lower else distance() >= k, "bool")
     zero = {"float32": 0.0, "int32": 0, "bool": 0}[x.dtype]
     found = elementwise("select", kept, Traced(x.p, x.slot), zero, dtype=x.dtype)
     return Traced(x.p, found.slot, x.time)

@@ -134,7 +134,7 @@ def _split(x, indices_or_sections, axis, name):
         return _parts(x, [size // indices_or_sections] * int(indices_or_sections), axis)
     ends = np.array([0, *np.asarray(indices_or_sections), size], np.int64)
     if _is_unknown(x, axis):
-        return _parts(x, [size] * (len(ends) - 1), axis)
+        return _parts(x, [*np.diff(ends[:-1]), size], axis)  # of the last one nobody knows
     if (np.diff(ends) < 0).any():
         raise ValueError(f"ops.{name}: {indices_or_sections} are no ascending places in axis {axis} of {x.shape}.")
     return _parts(x, np.diff(ends), axis)

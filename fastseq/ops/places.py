@@ -45,6 +45,16 @@ def checked(p, places, size, name, wraps=True):
     return places
 
 
+def known(p, shape, make, dtype="int32"):
+    """A Traced of values that depend on sizes alone: `make()`, an array of this shape.
+
+    Where only shapes are asked for nothing is made: an operation of a file may ask for sizes that no memory holds.
+    """
+    if hasattr(p, "unknown"):
+        return Traced(p, p.new(shape, dtype))
+    return lift(p, make().astype(dtype))
+
+
 def gather(x, places, axis, shape, own=False, each=False, time=None):
     """Elements of `x` at checked places along an axis, as an array of `shape`.
 

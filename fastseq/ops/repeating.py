@@ -1,6 +1,7 @@
 """Elements again, turned, moved and surrounded by others. https://keras.io/api/ops/numpy/"""
 
 import math
+from functools import partial
 
 import numpy as np
 
@@ -142,9 +143,8 @@ def repeat(x, repeats, axis=None):
         return reshaped(wide, (*before, size * counts[0], *behind), x.time)
     if len(counts) != size:
         return x  # of an unknown size
-    found = np.repeat(np.arange(size), counts)
-    places = steps.checked(x.p, found, size, "repeat")
-    return steps.gather(x, places, axis, (*x.shape[:axis], len(found), *x.shape[axis + 1 :]), time=x.time)
+    places = steps.known(x.p, (sum(counts),), lambda: np.repeat(np.arange(size), counts))
+    return steps.gather(x, places, axis, (*x.shape[:axis], sum(counts), *x.shape[axis + 1 :]), time=x.time)
 
 
 @operation("Tile", options=("repeats",))
@@ -235,8 +235,8 @@ def pad(x, pad_width, mode="constant", constant_values=None):
         most = size if mode == "symmetric" else size - 1
         if not unknown and (size == 0 or (mode != "edge" and max(before, after) > most)):
             raise ValueError(f"ops.pad: {mode} adds at most {most} elements to axis {axis} of {x.shape}.")
-        places = steps.checked(x.p, _mirrored(size, before, after, mode), size, "pad")
         shape[axis] = size + before + after
+        places = steps.known(x.p, shape[axis : axis + 1], partial(_mirrored, size, before, after, mode))
         x = steps.gather(x, places, axis, shape, time=x.time)
     return x
 
@@ -265,6 +265,8 @@ def extract_sequences(x, sequence_length, sequence_stride):
     if axis == x.time:
         raise MixesTimesteps("it takes windows of timesteps")
     count = max(0, 1 + (size - sequence_length) // sequence_stride)
-    found = np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length)
-    places = steps.checked(x.p, found, size, "extract_sequences")
+    places = steps.known(
+        x.p, (count, sequence_length),
+        lambda: np.arange(count)[:, None] * sequence_stride + np.arange(sequence_length if count else 0),
+    )  # fmt: skip
     return steps.gather(x, places, axis, (*x.shape[:-1], count, sequence_length), time=x.time)

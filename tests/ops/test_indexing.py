@@ -101,6 +101,8 @@ def test_starts_that_are_computed():
     (lambda: ops.one_hot(IDS, 3, axis=3), ValueError, "axis must be"),
     (lambda: ops.multi_hot(IDS), ValueError, "num_classes"),
     (lambda: ops.where(X > 0), ValueError, "either both"),
+    (lambda: ops.nonzero(X), UnsupportedError, "depends on values"),
+    (lambda: ops.unique(X), UnsupportedError, "depends on values"),
 ])  # fmt: skip
 def test_what_does_not_fit_raises(make, error, words):
     with pytest.raises(error, match=words):
@@ -132,3 +134,15 @@ def test_streams_what_keeps_time(function):
 def test_streams_refuse_what_mixes_timesteps(function):
     with pytest.raises(ValueError, match="stream"):
         Stream(timed(function), batch_size=2)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: ops.one_hot(ops.cast(x, "int32"), 10**12), lambda x: ops.pad(x, ((0, 0), (0, 10**12)), mode="edge"),
+    lambda x: ops.tile(x, (1, 10**12)), lambda x: ops.repeat(x, 10**12, axis=1),
+    lambda x: ops.linspace(x, 1.0, 10**12),
+    lambda x: ops.pad(x, ((0, 0), (0, 10**12))), lambda x: ops.extract_sequences(x, 10**12, 1),
+    lambda x: ops.diag(x[0], 10**5), lambda x: ops.slice(x, [0, 0], (10**12, 1)), lambda x: ops.broadcast_to(x[:1], (10**12, 4)),
+])  # fmt: skip
+def test_shapes_of_symbolic_calls_take_no_memory(function):
+    """They are asked for before anybody says that a file's sizes are too large."""
+    function(fastseq.layers.Input((4,)))
