@@ -26,9 +26,6 @@ cdef extern from "abi/fastseq.h" nogil:
         int64_t position
         int64_t value
 
-    ctypedef void (*fs_sgemm_fn)(char *, char *, int *, int *, int *, float *, float *, int *, float *, int *, float *,
-                                 float *, int *)
-
     ctypedef struct fs_patch:
         int64_t where
         int64_t which
@@ -104,7 +101,6 @@ cdef extern from "abi/fastseq.h" nogil:
     const char *fs_isa_name(int i)
     int fs_isa_supported(int i)
     const char *fs_kernel_name(int op)
-    void fs_set_sgemm(fs_sgemm_fn sgemm)
     enum: FS_DONE, FS_FAILED, FS_INTERRUPTED
     ctypedef int (*fs_poll_fn)() noexcept
     void fs_set_poll(fs_poll_fn poll)

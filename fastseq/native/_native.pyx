@@ -6,7 +6,6 @@ import threading
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -97,13 +96,6 @@ def recurrent_plan(int op, int64_t batch, int64_t timesteps, int64_t inputs, int
     cdef char text[FS_PLAN_TEXT]
     fs_recurrent_plan_text(op, batch, timesteps, inputs, units, threads, text)
     return text.decode()
-
-
-def use_blas():
-    """Hands SciPy's sgemm to the core. Called by the layers that need it: importing it costs 0.15 s."""
-    from scipy.linalg import cython_blas
-    capsule = cython_blas.__pyx_capi__["sgemm"]
-    fs_set_sgemm(<fs_sgemm_fn> PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
 
 
 cdef class Segment:

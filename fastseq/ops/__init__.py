@@ -15,6 +15,8 @@ _NAMES = Names(__name__, {
     "rsqrt sqrt square subtract tanh true_divide where",
     "indexing": "get_item multi_hot one_hot scatter scatter_update slice slice_update take take_along_axis",
     "joining": "append array_split concatenate dsplit dstack hsplit hstack meshgrid split stack unstack vsplit vstack",
+    "summation": "einsum",
+    "linear_algebra": "cross dot inner kron matmul norm outer tensordot vdot",
     "reductions": "all any mean std sum var",
     "repeating": "extract_sequences flip fliplr flipud pad repeat roll rot90 tile",
     "shapes": "broadcast_to expand_dims moveaxis ndim ravel reshape shape size squeeze swapaxes transpose",

@@ -19,10 +19,25 @@ def fuse(steps, outputs, last_count=0):
     outputs: Slots that are read when the steps have run. The last `last_count` steps stay where and as they are.
     """
     if any("chain" in step for step in steps):
-        body = _fused(steps[: len(steps) - last_count], steps[len(steps) - last_count :], outputs)
+        body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
+        body = _fused(_without_unread(body, last, outputs), last, outputs)
         steps[:] = body + steps[len(steps) - last_count :]
     chains.finish(steps)
     return steps
+
+
+def _without_unread(body, last, outputs):
+    """`body` without chains whose results nobody reads: a product reads its operand past a change of its axes."""
+    wanted = {id(slot.buffer) for slot in outputs}
+    wanted |= {id(slot.buffer) for step in last for slot in ends_of(step)[0]}
+    kept = []
+    for step in reversed(body):
+        read, written = ends_of(step)
+        if "chain" in step and all(y.buffer.kind == "arena" and id(y.buffer) not in wanted for y in written):
+            continue
+        wanted |= {id(slot.buffer) for slot in read}
+        kept.append(step)
+    return kept[::-1]
 
 
 def _fused(body, last, outputs):

@@ -33,9 +33,6 @@ typedef struct {
     int64_t step, position, value;
 } fs_failure;
 
-typedef void (*fs_sgemm_fn)(char *, char *, int *, int *, int *, float *, float *, int *, float *, int *, float *,
-                            float *, int *);
-
 const fs_op_info *fs_op_table(int op); /* null past the last one */
 const char *fs_kind_family(int family); /* abi/kinds.h; null past the last one */
 const char *fs_kind_name(int family, int number); /* null past the last one */
@@ -50,7 +47,6 @@ const char *fs_isa_name(int i); /* all compiled in, best first; null past the la
 int fs_isa_supported(int i);
 /* Name of the kernel that runs an op now, such as fs_f32_lstm__avx512. */
 const char *fs_kernel_name(int op);
-void fs_set_sgemm(fs_sgemm_fn sgemm);
 
 enum fs_status { FS_DONE, FS_FAILED, FS_INTERRUPTED };
 

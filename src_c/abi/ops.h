@@ -45,7 +45,7 @@ enum { FS_BYTES_f32 = 4 };
     OP(MASK_LOGIC, mask_logic, f32, mask_logic, PIECES)                                                                \
     OP(RANDOM, random, f32, random, PIECES)                                                                            \
     OP(CHOICE, choice, f32, choice, PIECES)                                                                            \
-    OP(MATMUL, matmul, f32, matmul, LOOKS)                                                                             \
+    OP(MATMUL, matmul, f32, matmul, PIECES)                                                                            \
     OP(NORMALIZE, normalize, f32, normalize, PIECES)                                                                   \
     OP(SGD, sgd, f32, update, PIECES)                                                                                  \
     OP(RMSPROP, rmsprop, f32, update, PIECES)                                                                          \
@@ -78,7 +78,8 @@ enum { FS_BYTES_f32 = 4 };
     OP(SCATTER, scatter, f32, scatter, PIECES)                                                                         \
     OP(ARGSORT, argsort, f32, argsort, PIECES)                                                                         \
     OP(SEARCH, search, f32, search, PIECES)                                                                            \
-    OP(CUMULATE, cumulate, f32, cumulate, PIECES)
+    OP(CUMULATE, cumulate, f32, cumulate, PIECES)                                                                      \
+    OP(FOURIER, fourier, f32, fourier, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;

@@ -14,8 +14,26 @@ void fs_dense_extent(int op, const void *args, int threads, fs_extent *extent)
     extent->meets = extent->by_units && a->softmax;
 }
 
-/* BLAS has threads of its own: one row. */
-FS_EXTENT(matmul) { extent->row_work = (double)(a->batch * a->m) * (double)(a->n * a->k); }
+FS_EXTENT(matmul)
+{
+    const fs_matrices s = fs_matrices_of(a);
+    const fs_matmul_plan plan = fs_plan_matmul(&s);
+    const double entries = (double)(a->n0 * a->n1 * a->n2), pieces = (double)(plan.down * plan.across);
+    extent->rows = a->n0 * a->n1 * a->n2 * plan.down * plan.across;
+    if (extent->rows)
+        extent->row_work = entries * (double)(s.m * (s.k + 16)) * (double)fs_panels(s.n) * FS_PANEL / (entries * pieces);
+}
+
+FS_EXTENT(fourier)
+{
+    const int64_t length = a->padded ? a->padded : a->n;
+    int64_t depth = 1;
+    while ((int64_t)1 << depth < length)
+        depth++;
+    extent->rows = fs_smaller(a->rows, FS_FOURIER_GROUPS);
+    extent->row_work = (double)(length * depth) * (a->padded ? 600 : 200);
+    extent->row_work *= extent->rows ? (double)a->rows / (double)extent->rows : 0.0;
+}
 
 FS_EXTENT(product_tn)
 {

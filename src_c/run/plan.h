@@ -36,6 +36,33 @@ static inline int64_t fs_product_parts(const fs_product_tn_args *a)
                                     : (a->m + FS_PRODUCT_ROWS - 1) / FS_PRODUCT_ROWS;
 }
 
+/* One entry of a batch of products, as the kernel does it: y (m, n) = a (m, k) b (k, n), lanes of vectors along n. */
+typedef struct {
+    int64_t m, k, n, am, ak, bk, bn, ym, yn;
+    int turned; /* the transposed product, b' a': the same sums of the same factors */
+} fs_matrices;
+static inline fs_matrices fs_matrices_of(const fs_matmul_args *a)
+{
+    /* So that vectors are stored whole. */
+    if (a->yn != 1 && a->ym == 1)
+        return (fs_matrices){a->n, a->k, a->m, a->bn, a->bk, a->ak, a->am, a->yn, a->ym, 1};
+    return (fs_matrices){a->m, a->k, a->n, a->am, a->ak, a->bk, a->bn, a->ym, a->yn, 0};
+}
+
+/* A product's pieces of work: `rows` rows by FS_PRODUCT_COLUMNS columns of an entry. A piece packs its columns of b, so
+   it has many rows; fewer where few columns would give too few pieces for threads. */
+typedef struct {
+    int64_t rows, down, across;
+} fs_matmul_plan;
+static inline fs_matmul_plan fs_plan_matmul(const fs_matrices *s)
+{
+    fs_matmul_plan p = {.rows = 192, .across = (s->n + FS_PRODUCT_COLUMNS - 1) / FS_PRODUCT_COLUMNS};
+    if (p.across < 4)
+        p.rows = 96;
+    p.down = (s->m + p.rows - 1) / p.rows;
+    return p;
+}
+
 /* Sums over dimensions: one piece of work gives so many neighbours of the last dimension that stays. */
 #define FS_REDUCE_BLOCK 256
 static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
