@@ -9,9 +9,10 @@ from fastseq.ops import elementwise as e
 from fastseq.ops import reductions
 from fastseq.ops.contraction import contract, product_dtype
 from fastseq.ops.documented import ARRAY, documented
+from fastseq.ops.joining import concatenate
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import reduced
-from fastseq.ops.shapes import axis_of, concatenate, expand_dims, reshape, squeeze
+from fastseq.ops.shapes import axis_of, expand_dims, reshape, squeeze
 from fastseq.ops.values import MixesTimesteps, builder_of, cast, is_number, lift, reordered, together, view
 from fastseq.program.slots import strides_of
 
