@@ -17,6 +17,11 @@ _NAMES = Names(__name__, {
     "joining": "append array_split concatenate dsplit dstack hsplit hstack meshgrid split stack unstack vsplit vstack",
     "summation": "einsum",
     "linear_algebra": "cross dot inner kron matmul norm outer tensordot vdot",
+    "nn": "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid log_softmax "
+    "relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus "
+    "swish tanh_shrink threshold",
+    "nn_losses": "binary_crossentropy categorical_crossentropy logsumexp sparse_categorical_crossentropy",
+    "normalization": "batch_normalization dot_product_attention layer_normalization moments normalize rms_normalization",
     "reductions": "all any mean std sum var",
     "repeating": "extract_sequences flip fliplr flipud pad repeat roll rot90 tile",
     "shapes": "broadcast_to expand_dims moveaxis ndim ravel reshape shape size squeeze swapaxes transpose",

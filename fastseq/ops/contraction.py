@@ -3,6 +3,7 @@
 An axis has a label; axes of both arrays with one label go together. Labels that the result has not are summed over.
 """
 
+import itertools
 import math
 from typing import NamedTuple
 
@@ -156,7 +157,7 @@ def _of_floats(a, b, a_labels, b_labels, result, sizes):
 def _stride(labels, strides, sizes):
     """The one stride at which elements along these axes stand, in their order; None where there is none."""
     kept = [(sizes[label], strides[label]) for label in labels if sizes[label] != 1]
-    for (_, before), (size, after) in zip(kept, kept[1:]):
+    for (_, before), (size, after) in itertools.pairwise(kept):
         if before != after * size:
             return None
     return kept[-1][1] if kept else 1

@@ -50,9 +50,8 @@ def _lifted(x1, x2):
 
 @operation("Matmul")
 @documented(
-    "The product of matrices, which stand in the last two axes; those before broadcast. Vectors are a row on the left, a "
-    "column on the right.",
-    {"x1": "(array): (..., m, k) or (k,).", "x2": "(array): (..., k, n) or (k,)."},
+    "The product of matrices, which stand in the last two axes; those before broadcast.",
+    {"x1": "(array): (..., m, k), or (k,), which is a row.", "x2": "(array): (..., k, n), or (k,), which is a column."},
     _BOTH,
     "ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])",
     _FIT,
@@ -235,7 +234,7 @@ def kron(x1, x2):
     "The norm of vectors, or the Frobenius norm and sums of rows and columns of matrices.",
     {
         "x": ARRAY,
-        "ord": "(int, float or str, default None): Of vectors any number, inf and -inf; of matrices None, 'fro', 1, -1, "
+        "ord": "(int, float or str, default None): Of vectors any number, also inf; of matrices None, 'fro', 1, -1, "
         "inf, -inf. None is the root of the sum of squares.",
         "axis": "(int or pair, default None): The axis of the vectors, or the two of the matrices; None is all.",
         "keepdims": "(bool, default False): Whether these axes stay, with size 1.",

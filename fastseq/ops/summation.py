@@ -78,8 +78,8 @@ def _one(x, labels, result):
 @documented(
     "Sums of products over axes that letters name.",
     {
-        "subscripts": "(str): The axes of each array, with a comma between arrays; then '->' and those of the result. A "
-        "letter that the result has not is summed over; '...' stands for axes that broadcast.",
+        "subscripts": "(str): The axes of each array, with a comma between arrays; then '->' and those of the result. "
+        "A letter that the result has not is summed over; '...' stands for axes that broadcast.",
         "operands": "(arrays): One for each term.",
     },
     "float32 array, or int32 where all are integers.",

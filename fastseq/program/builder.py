@@ -261,6 +261,18 @@ class Builder:
         self.steps.append(chains.entry(chain, self.layer_name))
         return result
 
+    def chain_activation(self, kind, x, parameters):
+        """`x` through an activation of single elements, by its number, as an instruction of a chain: a new slot.
+
+        parameters: its three numbers, floats.
+        """
+        result = self.new(x.shape)
+        inputs = [(x, tuple(strides_of(x.shape)))]
+        code = [("activation", (("x", 0), kind, ("p", 0)))]
+        chain = chains.Chain(x.shape, inputs, list(parameters), code, [(0, result)])
+        self.steps.append(chains.entry(chain, self.layer_name))
+        return result
+
     def reduce(self, kind, x, axes, dtype="float32"):
         """The elements of `x` along `axes`, counted from 0, taken together by one of `REDUCE_KINDS`: a new slot."""
         result = self.new([size for axis, size in enumerate(x.shape) if axis not in axes], dtype)
