@@ -64,14 +64,13 @@ _TESTS = {
     for test, words in (
         (_or_none(_several(_is_whole)), "axis"),
         (_or_none(_several(_is_whole, 2)), "axes"),
-        (_or_none(_is_whole), "num minlength maximum_iterations length mask_index"),
+        (_or_none(_is_whole), "num num_classes minlength maximum_iterations length mask_index"),
         (_several(_is_whole), "newshape shape shift source destination order dilation_rate pool_size kernel_size size"),
         (_or_none(_several(_is_whole)), "strides output_padding output_size"),
         (_several(_is_whole, 2), "pad_width"),
         (
             _is_whole,
-            "axis1 axis2 axisa axisb axisc k offset decimals num_classes N sequence_length sequence_stride "
-            "fft_length block_size",
+            "axis1 axis2 axisa axisb axisc k offset decimals N sequence_length sequence_stride fft_length block_size",
         ),
         (_is_pieces, "indices_or_sections repeats"),
         (
@@ -81,8 +80,8 @@ _TESTS = {
         ),
         (_or_none(_is_number), "epsilon max_value posinf neginf nan x_min x_max attn_logits_soft_cap"),
         (_is_number, "alpha negative_slope threshold default_value b rtol atol dx max_val fill_value"),
-        (_or_none(_is_text), "dtype data_format"),
-        (_is_text, "subscripts mode padding method indexing side window_type strategy reduction"),
+        (_or_none(_is_text), "dtype data_format reduction"),
+        (_is_text, "subscripts mode padding method indexing side window_type strategy"),
     )
 }
 _TEST_OF = {name: test for test, names in _TESTS.items() for name in names}
