@@ -6,6 +6,7 @@ Each operation of src_c's FS_OPS through which a gradient can go has a rule, whi
 
 from fastseq.gradients import recurrent
 from fastseq.gradients.backward import Backward
+from fastseq.program import last_timestep
 
 
 def append_backward(p, outputs, wanted, by_rows=False):
@@ -16,6 +17,7 @@ def append_backward(p, outputs, wanted, by_rows=False):
     `backward.Rows` for a table that one look-up reads.
     Raises UnsupportedError, naming the layer, for a step whose gradient is not known.
     """
+    last_timestep.shorten(p.steps, [slot for slot, _ in outputs] + wanted, traced=True)
     backward = Backward(p, wanted, by_rows)
     for slot, gradient in outputs:
         backward.add(slot, gradient)

@@ -29,4 +29,4 @@ _NAMES = Names(__name__, {
 })  # fmt: skip
 
 __all__ = list(_NAMES)
-__getattr__, __dir__ = face(__name__, _NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES, Names(__name__, {"refused": "nonzero unique"}))

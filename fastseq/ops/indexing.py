@@ -12,7 +12,7 @@ from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import reduced
 from fastseq.ops.shapes import axis_of, expand_dims, ravel, reshape
-from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, lift, view, working_dtype
+from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, is_number, lift, view, working_dtype
 from fastseq.program.slots import strides_of
 
 _SAME = "An array of the dtype of `x`."
@@ -159,6 +159,9 @@ def _all_in_one(x, axis, name):
     _OUTSIDE,
 )
 def take(x, indices, axis=None):
+    if is_number(indices) and axis is not None:
+        key = [builtins.slice(None)] * axis_of(x, axis, "take")
+        return get_item(x, (*key, indices))
     x, axis = _all_in_one(lift(indices.p, x) if not isinstance(x, Traced) else x, axis, "take")
     return _take(x, indices if isinstance(indices, Traced) else lift(x.p, np.asarray(indices)), axis, "take")
 
@@ -179,8 +182,8 @@ def take_along_axis(x, indices, axis=None):
     return along(x, indices, axis, "take_along_axis")
 
 
-def along(x, indices, axis, name):
-    """take_along_axis; indices: Traced of as many axes."""
+def along(x, indices, axis, name, inside=False):
+    """take_along_axis; indices: Traced of as many axes; inside: whether they are known to be within the axis."""
     if axis in (x.time, indices.time):
         raise MixesTimesteps("it takes timesteps by their numbers")
     times = {operand.time for operand in (x, indices)} - {None}
@@ -193,7 +196,8 @@ def along(x, indices, axis, name):
         shape = [one.shape[axis] if at == axis else size for at, size in enumerate(shared)]
         return broadcast(Traced(one.p, one.slot), shape)
 
-    x, indices = whole(x), steps.checked(x.p, whole(indices), x.shape[axis], name)
+    x, indices = whole(x), whole(indices)
+    indices = indices if inside else steps.checked(x.p, indices, x.shape[axis], name)
     time = times.pop() if times else None
     return steps.gather(x, indices, axis, indices.shape, own=True, each=True, time=time)
 
@@ -313,8 +317,8 @@ def _scattered(x, indices, values, shape, kind, name):
 @operation("Scatter", "core", options=("shape",))
 @documented(
     "Zeros, with values added at places.",
-    {"indices": "(int32 array (..., k)): The first k indices of each place.", "values": "(array (..., *shape[k:])): What "
-     "is put there; what meets is added.", "shape": "(tuple of int): Of the result."},
+    {"indices": "(int32 array (..., k)): The first k indices of a place.", "values": "(array (..., *shape[k:])): What is "
+     "put there; what meets is added.", "shape": "(tuple of int): Of the result."},
     "An array of the dtype of `values`.",
     "ops.scatter([[1], [3]], [5.0, 7.0], (4,))",
     {"ValueError": "The shapes do not fit.", "IndexError": "A place is out of bounds."},

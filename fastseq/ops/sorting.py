@@ -31,7 +31,7 @@ def _row(x, axis, name):
 )
 def sort(x, axis=-1):
     x, axis = _row(x, axis, "sort")
-    return along(x, steps.argsorted(x, axis), axis, "sort")
+    return along(x, steps.argsorted(x, axis), axis, "sort", inside=True)
 
 
 @operation("Argsort", options=("axis",))
@@ -60,7 +60,7 @@ def top_k(x, k, sorted=True):
     if x.ndim == 0 or not 0 <= k <= x.shape[-1]:
         raise ValueError(f"ops.top_k: input must have at least k columns: k={k}, an array of shape {x.shape}.")
     places = steps.argsorted(x, x.ndim - 1, k, descending=True)
-    return along(x, places, x.ndim - 1, "top_k"), places
+    return along(x, places, x.ndim - 1, "top_k", inside=True), places
 
 
 @operation("InTopK", "math", options=("k",))
@@ -82,7 +82,7 @@ def in_top_k(targets, predictions, k):
     classes = predictions.shape[1]
     known = e.logical_and(e.greater_equal(targets, 0), e.less(targets, classes))
     places = expand_dims(elementwise("select", known, targets, 0, dtype="int32"), 1)
-    own = along(predictions, places, 1, "in_top_k")
+    own = along(predictions, places, 1, "in_top_k", inside=True)
     finite = reduced("min_int32", e.less(e.absolute(predictions), float("inf")), 1, False, "in_top_k", "bool")
     larger = reduced("sum_int32", e.greater(predictions, own), 1, False, "in_top_k", "int32")
     return e.logical_and(e.logical_and(known, finite), e.less(larger, k))
@@ -173,7 +173,7 @@ def _quantile(x, q, axis, keepdims, method, name):
     if n == 0:
         raise ValueError(f"ops.{name}: no elements along axis {axis} of an array of shape {x.shape}.")
     last = len(kept)
-    ordered = along(rows, steps.argsorted(rows, last), last, name)
+    ordered = along(rows, steps.argsorted(rows, last), last, name, inside=True)
     at = (n - 1) * q.reshape(-1)
 
     def taken(numbers):

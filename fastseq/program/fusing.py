@@ -7,7 +7,7 @@ instruction rounds to float32.
 from collections import defaultdict
 
 from fastseq.native.kinds import CHAIN_OUTPUTS
-from fastseq.program import chains
+from fastseq.program import chains, last_timestep
 from fastseq.program.chains import Chain
 from fastseq.program.slots import strides_of
 from fastseq.program.steps import ends_of
@@ -18,7 +18,9 @@ def fuse(steps, outputs, last_count=0):
 
     outputs: Slots that are read when the steps have run. The last `last_count` steps stay where and as they are.
     """
+    last_timestep.drop_unread(steps, outputs)
     if any("chain" in step for step in steps):
+        last_timestep.shorten(steps, outputs)
         body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
         body = _fused(_without_unread(body, last, outputs), last, outputs)
         steps[:] = body + steps[len(steps) - last_count :]

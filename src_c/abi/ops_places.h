@@ -30,8 +30,8 @@
     IN(void, sequence, "(n,), ascending") IN(void, x, "(count,)") OUT(int32_t, y, "(count,)")                          \
     INT(n) INT(count) INT(right) INT(whole)
 
-/* y[k] = x[0] + ... + x[k], or their product, along the axis; `backwards` from its end. In double, element after element;
-   int32, which wraps around, where `whole` says so. kind: FS_CUMULATED_* */
+/* y[k] = x[0] + ... + x[k], or their product, along the axis; `backwards` from its end. In double, one element after
+   the other; int32, which wraps around, where `whole` says so. kind: FS_CUMULATED_* */
 #define FS_CUMULATE_ARGS(IN, OUT, INT, NUM)                                                                            \
     IN(void, x, "(outer, n, inner)") OUT(void, y, "(outer, n, inner), may be x")                                       \
     INT(outer) INT(n) INT(inner) INT(kind) INT(backwards) INT(whole)

@@ -75,7 +75,8 @@ static int fs_scatter(const fs_scatter_args *a, const fs_share *share)
     for (int64_t piece = share->row_lo; piece < share->row_hi; piece++) {
         const int64_t o = piece / across, lo = piece % across * FS_COLUMNS, hi = fs_smaller(lo + FS_COLUMNS, inner);
         const int32_t *places = a->places + (a->own ? o * a->count : 0) * (a->each ? inner : 1);
-        const float *x = (const float *)a->x + (a->x ? o * a->n * inner : 0), *v = (const float *)a->v + o * a->count * inner;
+        const float *x = (const float *)a->x + (a->x ? o * a->n * inner : 0);
+        const float *v = (const float *)a->v + o * a->count * inner;
         float *y = (float *)a->y + o * a->n * inner;
         for (int64_t row = lo; row < a->n * inner; row += inner) {
             if (a->x)

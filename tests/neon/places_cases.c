@@ -36,7 +36,8 @@ static void sorted_and_found(int whole, int turned)
     for (int i = 0; i < COUNT_OF(sizes); i++) {
         const int64_t inner = sizes[i][0] == 1 ? 1 : 2, n = sizes[i][1], best = sizes[i][2];
         begin("n%d-best%d-whole%d-turned%d", (int)n, (int)best, whole, turned);
-        fs_argsort_args order = {.outer = 2, .n = n, .inner = inner, .best = best, .descending = turned, .whole = whole};
+        fs_argsort_args order = {.outer = 2, .n = n, .inner = inner, .best = best,
+                                 .descending = turned, .whole = whole};
         order.x = whole ? (void *)ints_in(2 * n * inner, 30) : (void *)odd_floats_in(2 * n * inner);
         order.y = ints_out(2 * best * inner);
         order.scratch = scratch(2 * 4 * n);
@@ -56,7 +57,8 @@ static void cumulated(int whole, int backwards)
 {
     for (int kind = FS_CUMULATED_SUM; kind <= FS_CUMULATED_PROD; kind++) {
         begin("kind%d-whole%d-backwards%d", kind, whole, backwards);
-        fs_cumulate_args sums = {.outer = 2, .n = 11, .inner = 70, .kind = kind, .backwards = backwards, .whole = whole};
+        fs_cumulate_args sums = {.outer = 2, .n = 11, .inner = 70, .kind = kind, .backwards = backwards,
+                                 .whole = whole};
         sums.x = whole ? (void *)ints_in(2 * 11 * 70, 1 << 30) : (void *)odd_floats_in(2 * 11 * 70);
         sums.y = whole ? (void *)ints_out(2 * 11 * 70) : (void *)floats_out(2 * 11 * 70);
         finish(FS_OP_CUMULATE, &sums, 2);
