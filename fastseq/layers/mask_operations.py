@@ -100,7 +100,8 @@ class _Expressions:
                 parts.append(self.of(leaf))
             else:
                 parts.append(float(leaf) if isinstance(leaf, (int, float)) else frozen(leaf))
-        options = tuple(map(frozen, node.layer.values.values()))
+        values = node.layer.values.values()
+        options = tuple(frozen(value) if isinstance(value, (list, tuple)) else value for value in values)
         for number, result in enumerate(node.output_tensors):
             which = (number,) if number else ()
             name = type(node.layer).__name__

@@ -209,7 +209,7 @@ class _Reader:
         except (FileFormatError, RecursionError):
             raise
         except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
-            raise FileFormatError(f"It cannot be called as the config says: {error}", layer=name) from error
+            raise FileFormatError(f"It cannot be called as the config says: {str(error)[:1000]}", layer=name) from error
         if len(layer._inbound_nodes) != made + 1:
             raise FileFormatError("One of its inbound_nodes has no tensor.", layer=name)
 

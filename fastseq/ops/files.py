@@ -124,4 +124,6 @@ def revive_call(operation, args, kwargs):
     for name, value in bound.arguments.items():
         if name in operation.definition.plain:
             bound.arguments[name] = as_tuples(value)
+        elif name in operation.definition.several and not isinstance(value, (list, tuple)):
+            raise TypeError(f"{name} is a list of tensors, not {type(value).__name__}")
     return bound.args, bound.kwargs

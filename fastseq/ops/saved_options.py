@@ -4,22 +4,28 @@ A file is data that anybody may have written. True is no axis, though Python tak
 is refused here, before an array of that size is asked for.
 """
 
+import math
+
 from fastseq.errors import UnsupportedError
 
-#: The largest size, and the largest number of an array's elements, that an operation of a file may ask for.
+#: The largest size of one axis, a known one, that an operation of a file may ask for: indices along it take 128 MB.
+LONGEST = 2**24
+#: The largest number of elements, those of unknown sizes left out, that an array of it may have.
 LARGEST = 2**31 - 1
 #: How many arrays an operation may give, or copies it may put side by side.
 MOST_PIECES = 10_000
+#: Classes of one_hot and multi_hot, whose numbers are a constant of the program.
+MOST_CLASSES = 1_000_000
 #: Axes of an array: NumPy has no more.
 MOST_AXES = 64
 
 
 def _is_whole(value):
-    return type(value) is int and -LARGEST <= value <= LARGEST
+    return type(value) is int and -LONGEST <= value <= LONGEST
 
 
 def _is_number(value):
-    return type(value) is float or _is_whole(value)
+    return type(value) is float or (type(value) is int and abs(value) <= LARGEST)
 
 
 def _several(test, depth=1):
@@ -45,6 +51,10 @@ def _is_pieces(value):
     return _is_whole(value) and abs(value) <= MOST_PIECES
 
 
+def _is_classes(value):
+    return type(value) is int and 0 < value <= MOST_CLASSES
+
+
 def _is_bool(value):
     return type(value) is bool
 
@@ -56,7 +66,7 @@ def _is_text(value):
 def _is_plain(value, depth=4):
     if isinstance(value, list):
         return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
-    return value is None or isinstance(value, (bool, str, float)) or _is_whole(value)
+    return value is None or isinstance(value, (bool, str)) or _is_number(value)
 
 
 _TESTS = {
@@ -70,10 +80,10 @@ _TESTS = {
         (_several(_is_whole, 2), "pad_width"),
         (
             _is_whole,
-            "axis1 axis2 axisa axisb axisc k offset decimals num_classes N sequence_length sequence_stride "
-            "fft_length block_size",
+            "axis1 axis2 axisa axisb axisc k offset decimals N sequence_length sequence_stride fft_length block_size",
         ),
         (_is_pieces, "indices_or_sections repeats"),
+        (_or_none(_is_classes), "num_classes"),
         (
             _is_bool,
             "keepdims sparse approximate from_logits equal_nan sorted center is_causal merge_repeated "
@@ -81,8 +91,8 @@ _TESTS = {
         ),
         (_or_none(_is_number), "epsilon max_value posinf neginf nan x_min x_max attn_logits_soft_cap"),
         (_is_number, "alpha negative_slope threshold default_value b rtol atol dx max_val fill_value"),
-        (_or_none(_is_text), "dtype data_format"),
-        (_is_text, "subscripts mode padding method indexing side window_type strategy reduction"),
+        (_or_none(_is_text), "dtype data_format reduction"),
+        (_is_text, "subscripts mode padding method indexing side window_type strategy"),
     )
 }
 _TEST_OF = {name: test for test, names in _TESTS.items() for name in names}
@@ -121,10 +131,8 @@ def check_outputs(name, tensors):
     if len(tensors) > MOST_PIECES:
         raise UnsupportedError(f"Operation '{name}' gives {len(tensors)} arrays; the limit is {MOST_PIECES}.")
     for tensor in tensors:
-        elements = 1
-        for size in tensor.shape:
-            elements *= 1 if size is None else size
-        if elements > LARGEST or len(tensor.shape) > MOST_AXES:
+        sizes = [size for size in tensor.shape if size is not None]
+        if math.prod(sizes) > LARGEST or max(sizes, default=0) > LONGEST or len(tensor.shape) > MOST_AXES:
             raise UnsupportedError(
                 f"Operation '{name}' gives an array of shape {str(tensor.shape)[:100]}, which is larger than a model "
                 "can hold."

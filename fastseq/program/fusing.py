@@ -24,27 +24,10 @@ def fuse(steps, outputs, last_count=0):
     if any("chain" in step for step in steps):
         last_timestep.shorten(steps, outputs)
         body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
-        body = [_as_chain(step) for step in _without_unread(body, last, outputs)]
+        body = [_as_chain(step) for step in body]
         steps[:] = [_native_again(step) for step in _fused(body, last, outputs)] + last
     chains.finish(steps)
     return steps
-
-
-def _without_unread(body, last, outputs):
-    """`body` without chains whose results nobody reads: a product reads its operand past a change of its axes."""
-    wanted = {id(slot.buffer) for slot in outputs} | _conditions(body)
-    for step in body:  # what a loop writes at its end it reads the next time
-        if "loop" in step:
-            wanted |= {id(slot.buffer) for slot in ends_of(step)[0]}
-    wanted |= {id(slot.buffer) for step in last for slot in ends_of(step)[0]}
-    kept = []
-    for step in reversed(body):
-        read, written = ends_of(step)
-        if "chain" in step and all(y.buffer.kind == "arena" and id(y.buffer) not in wanted for y in written):
-            continue
-        wanted |= {id(slot.buffer) for slot in read}
-        kept.append(step)
-    return kept[::-1]
 
 
 def _conditions(body):

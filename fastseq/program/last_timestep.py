@@ -17,6 +17,10 @@ _PURE = ("elementwise", "reduce", "gather", "scatter", "argsort", "search", "cum
 def drop_unread(steps, wanted):
     """Takes away the steps whose results nobody reads, from the end on. wanted: Slots that are read afterwards."""
     read = {id(slot.buffer) for slot in wanted}
+    for step in steps:  # what a loop writes at its end it reads the next time
+        if "loop" in step:
+            read |= {id(slot.buffer) for slot in ends_of(step)[0]}
+            read |= {id(slot.buffer) for slot in [step["loop"].condition] if slot is not None}
     kept = []
     for step in reversed(steps):
         reads, writes = ends_of(step)
