@@ -101,8 +101,10 @@ class _Expressions:
             else:
                 parts.append(float(leaf) if isinstance(leaf, (int, float)) else repr(leaf))
         options = tuple(node.layer.values.values())
-        (result,) = node.output_tensors
-        self._of_tensor[id(result)] = self._mask(len(result.shape), type(node.layer).__name__, options, *parts)
+        for number, result in enumerate(node.output_tensors):
+            which = (number,) if number else ()
+            name = type(node.layer).__name__
+            self._of_tensor[id(result)] = self._mask(len(result.shape), name, options, *parts, *which)
 
 
 def _tensors(arguments):

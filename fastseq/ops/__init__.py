@@ -6,12 +6,19 @@ Reference: https://keras.io/api/ops/
 from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names(__name__, {
-    "creation": "ones_like zeros_like",
+    "creation": "arange array convert_to_numpy convert_to_tensor empty empty_like eye full full_like identity "
+    "is_tensor linspace ones ones_like tri zeros zeros_like",
+    "cumulative": "cumprod cumsum diff",
+    "diagonals": "diag diagflat diagonal trace tril triu",
     "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less less_equal log "
     "log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "
     "rsqrt sqrt square subtract tanh true_divide where",
+    "indexing": "get_item multi_hot one_hot scatter scatter_update slice slice_update take take_along_axis",
+    "joining": "append array_split concatenate dsplit dstack hsplit hstack meshgrid split stack unstack vsplit vstack",
     "reductions": "all any mean std sum var",
-    "shapes": "concatenate expand_dims reshape squeeze stack transpose",
+    "repeating": "extract_sequences flip fliplr flipud pad repeat roll rot90 tile",
+    "shapes": "broadcast_to expand_dims moveaxis ndim ravel reshape shape size squeeze swapaxes transpose",
+    "sorting": "argmax argmin argsort digitize in_top_k median percentile quantile searchsorted sort top_k",
 })  # fmt: skip
 
 __all__ = list(_NAMES)

@@ -100,7 +100,10 @@ class Definition:
                 found[name] = np.array(value, np.float32 if floats and not isinstance(value, bool) else dtype_of(value))
         if not any(isinstance(leaf, np.ndarray) for leaf in nest.flatten(list(found.values()))):
             # Plain numbers alone: the first one is as good as an array.
-            name = next(name for name, value in arguments.items() if name not in self.plain and is_number(value))
+            numbers = (name for name, value in arguments.items() if name not in self.plain and is_number(value))
+            name = next(numbers, None)
+            if name is None:
+                raise ValueError(f"ops.{self.name}() needs at least one array.")
             found[name] = np.array(arguments[name], dtype_of(arguments[name]))
         return self._programs.run(self, found)
 
@@ -199,9 +202,11 @@ class OpNode(Operation):
 
         def trace(p, slots):
             given = iter(slots)
-            result = self.trace(p, nest.map_structure(
-                lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, dict(arguments)
-            ))  # fmt: skip
+            # One argument after the other, as `tensors` has them: a dict's entries would come in the order of names.
+            result = self.trace(p, {
+                name: nest.map_structure(lambda leaf: next(given) if isinstance(leaf, KerasTensor) else leaf, value)
+                for name, value in arguments.items()
+            })  # fmt: skip
             structure[:] = [result]
             return nest.flatten(result)
 
@@ -241,7 +246,8 @@ class OpNode(Operation):
                 times[id(found)] = 1
             return found
 
-        slots = nest.map_structure(slot, dict(arguments))  # held, as they are known by their ids
+        # Held, as they are known by their ids; one argument after the other, in the order of `timed`.
+        slots = {name: nest.map_structure(slot, value) for name, value in arguments.items()}
         try:
             result = nest.flatten(self._on_traced(p, slots, times))
         except MixesTimesteps as error:

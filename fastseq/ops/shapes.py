@@ -2,15 +2,19 @@
 
 import math
 
+import numpy as np
+
+from fastseq.errors import UnsupportedError
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
-from fastseq.ops.values import MixesTimesteps, Traced, reordered, reshaped, together
+from fastseq.ops.values import MixesTimesteps, broadcast, lift, reordered, reshaped
 
 _SAME = "An array of the dtype of `x`."
+_NO_AXIS = {"ValueError": "An axis that is not there."}
 
 
 def axis_of(x, axis, name, extra=0):
-    """An axis counted from 0; `extra`: how many more axes the result has. Raises ValueError for one that is not there."""
+    """An axis counted from 0; `extra`: how many more axes the result has. Raises ValueError for a wrong one."""
     count = x.ndim + extra
     if not -count <= axis < count:
         raise ValueError(f"ops.{name}: axis {axis} is out of bounds for an array of shape {x.shape}.")
@@ -47,6 +51,12 @@ def reshape(x, newshape):
         if not (symbolic and -1 not in sizes and any(size in symbolic for size in x.shape)):
             raise ValueError(f"ops.reshape: an array of shape {x.shape} cannot have the shape {tuple(newshape)}.")
     return reshaped(x, sizes, time_in(x, sizes))
+
+
+@operation("Ravel")
+@documented("All elements in one row.", {"x": ARRAY}, _SAME, "ops.ravel([[1, 2], [3, 4]])")
+def ravel(x):
+    return reshape(x, (-1,)) if x.size else reshaped(x, (0,), time_in(x, (0,)))
 
 
 @operation("ExpandDims", options=("axis",))
@@ -105,39 +115,75 @@ def transpose(x, axes=None):
     return reordered(x, order)
 
 
-@operation("Concatenate", options=("axis",), several=("xs",))
+@operation("Swapaxes", options=("axis1", "axis2"))
 @documented(
-    "Arrays one behind the other along an axis.",
-    {"xs": "(list of arrays): Alike in all other sizes.", "axis": "(int, default 0): The axis."},
-    "An array of the dtype that they have together.",
-    "ops.concatenate([[1, 2], [3]])",
-    {"ValueError": "Other sizes, or none."},
+    "The array with two axes exchanged.",
+    {"x": ARRAY, "axis1": "(int): One.", "axis2": "(int): The other."},
+    _SAME,
+    "ops.swapaxes([[1, 2], [3, 4]], 0, 1)",
+    _NO_AXIS,
 )
-def concatenate(xs, axis=0):
-    if not xs:
-        raise ValueError("ops.concatenate needs at least one array.")
-    xs, _ = together(*xs)
-    axis = axis_of(xs[0], axis, "concatenate")
-    unknown = getattr(xs[0].p, "unknown", ())
-    shapes = [[size for at, size in enumerate(x.shape) if at != axis] for x in xs]
-    if any(len(s) != len(shapes[0]) or any(a != b and not {a, b} & set(unknown) for a, b in zip(s, shapes[0]))
-           for s in shapes):  # fmt: skip
-        raise ValueError(
-            f"ops.concatenate: arrays of shapes {', '.join(str(x.shape) for x in xs)} are not alike beside axis {axis}."
-        )
-    times = {x.time for x in xs}
-    if len(times) > 1 or axis in times:
-        raise MixesTimesteps("it puts timesteps beside what are none, or behind each other")
-    return Traced(xs[0].p, xs[0].p.concatenate([x.slot for x in xs], axis), times.pop())
+def swapaxes(x, axis1, axis2):
+    order = list(range(x.ndim))
+    one, other = axis_of(x, axis1, "swapaxes"), axis_of(x, axis2, "swapaxes")
+    order[one], order[other] = other, one
+    return reordered(x, order)
 
 
-@operation("Stack", options=("axis",), several=("x",))
+@operation("Moveaxis", options=("source", "destination"))
 @documented(
-    "Arrays of one shape along a new axis.",
-    {"x": "(list of arrays): Of one shape.", "axis": "(int, default 0): Where the new axis stands."},
-    "An array of the dtype that they have together.",
-    "ops.stack([[1, 2], [3, 4]], axis=1)",
-    {"ValueError": "Other shapes, or none."},
+    "The array with axes moved to other places, the rest in their order.",
+    {"x": ARRAY, "source": "(int or tuple): The axes.", "destination": "(int or tuple): Their places in the result."},
+    _SAME,
+    "ops.moveaxis([[1, 2], [3, 4]], 0, 1)",
+    {"ValueError": "An axis that is not there, or twice, or as many places as there are no axes."},
 )
-def stack(x, axis=0):
-    return concatenate([expand_dims(part, axis) for part in x], axis)
+def moveaxis(x, source, destination):
+    found = [
+        [axis_of(x, axis, "moveaxis") for axis in (given if isinstance(given, (list, tuple)) else (given,))]
+        for given in (source, destination)
+    ]
+    if len({len(axes) for axes in found} | {len(set(axes)) for axes in found}) != 1:
+        raise ValueError(f"ops.moveaxis: source={source!r} and destination={destination!r} do not belong together.")
+    order = [axis for axis in range(x.ndim) if axis not in found[0]]
+    for to, axis in sorted(zip(found[1], found[0])):
+        order.insert(to, axis)
+    return reordered(x, order)
+
+
+@operation("BroadcastTo", options=("shape",))
+@documented(
+    "The array in a larger shape, by NumPy's broadcasting.",
+    {"x": ARRAY, "shape": "(tuple of int): The shape."},
+    _SAME,
+    "ops.broadcast_to([1, 2], (3, 2))",
+    {"ValueError": "The shape is not one that `x` broadcasts to."},
+)
+def broadcast_to(x, shape):
+    shape = tuple(int(size) for size in (shape if isinstance(shape, (list, tuple)) else (shape,)))
+    own, unknown = (1,) * (len(shape) - x.ndim) + x.shape, getattr(x.p, "unknown", ())
+    if len(own) != len(shape) or any(a not in (1, b) and a not in unknown for a, b in zip(own, shape)):
+        raise ValueError(f"ops.broadcast_to: an array of shape {x.shape} does not broadcast to {shape}.")
+    return broadcast(x, shape)
+
+
+# ---- sizes -----------------------------------------------------------------------------------------------------------
+
+
+@documented("The sizes of all axes.", {"x": ARRAY}, "A tuple of ints, with None where a symbolic tensor does not know.",
+            "ops.shape([[1, 2]])")  # fmt: skip
+def shape(x):
+    return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
+
+
+@documented("The number of axes.", {"x": ARRAY}, "An int.", "ops.ndim([[1, 2]])")
+def ndim(x):
+    return len(shape(x))
+
+
+@operation("Size")
+@documented("The number of elements.", {"x": ARRAY}, "int32 array of no axes.", "ops.size([[1, 2]])")
+def size(x):
+    if x.p.fewer_rows or x.time is not None:
+        raise UnsupportedError("ops.size: the number of elements is not known before the program runs.")
+    return lift(x.p, np.array(x.size, np.int32))

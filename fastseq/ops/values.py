@@ -87,7 +87,8 @@ def lift(p, value):
         return value
     if isinstance(value, Variable):
         return Traced(p, p.weight(value)) if Variable.read_as.found is None else Variable.read_as.found(value)
-    return Traced(p, p.constant(arrays.standardize(value, "An operation")))
+    array = arrays.standardize(value, "An operation")
+    return Traced(p, p.constant(array).reshaped(array.shape))  # a constant has one axis at least
 
 
 def dtype_of(value):

@@ -71,6 +71,18 @@
     X(FS_CELL_GRU_RESET_BEFORE, gru_reset_before)                                                                      \
     X(FS_CELL_SIMPLE_RNN, simple_rnn)
 
+/* What becomes of an element where another one is put into its place. */
+#define FS_PUT_KINDS(X)                                                                                                \
+    X(FS_PUT_SET, set)                                                                                                 \
+    X(FS_PUT_ADD, add)                                                                                                 \
+    X(FS_PUT_MULTIPLY, mul)                                                                                            \
+    X(FS_PUT_MAXIMUM, max)                                                                                             \
+    X(FS_PUT_MINIMUM, min)
+
+#define FS_CUMULATIONS(X)                                                                                              \
+    X(FS_CUMULATED_SUM, sum)                                                                                           \
+    X(FS_CUMULATED_PROD, prod)
+
 /* All families, by the name that Python asks for. */
 #define FS_KIND_FAMILIES(F)                                                                                            \
     F(activation, FS_ACTIVATIONS)                                                                                      \
@@ -84,7 +96,9 @@
     F(hits, FS_HITS_KINDS)                                                                                             \
     F(cell, FS_CELLS)                                                                                                  \
     F(chain, FS_CHAIN_KINDS)                                                                                           \
-    F(reduce, FS_REDUCE_KINDS)
+    F(reduce, FS_REDUCE_KINDS)                                                                                         \
+    F(put, FS_PUT_KINDS)                                                                                               \
+    F(cumulation, FS_CUMULATIONS)
 
 #define FS_FAMILY_NUMBER(family, LIST) FS_FAMILY_##family,
 enum fs_kind_family { FS_KIND_FAMILIES(FS_FAMILY_NUMBER) };
@@ -102,5 +116,7 @@ enum fs_hits_kind { FS_HITS_KINDS(FS_KIND_NUMBER) };
 enum fs_cell { FS_CELLS(FS_KIND_NUMBER) };
 enum fs_chain_kind { FS_CHAIN_KINDS(FS_KIND_NUMBER) };
 enum fs_reduce_kind { FS_REDUCE_KINDS(FS_KIND_NUMBER) };
+enum fs_put_kind { FS_PUT_KINDS(FS_KIND_NUMBER) };
+enum fs_cumulation { FS_CUMULATIONS(FS_KIND_NUMBER) };
 #undef FS_KIND_NUMBER
 #endif

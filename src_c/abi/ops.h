@@ -11,6 +11,7 @@
 #include "abi/kinds.h"
 #include "abi/ops_chains.h"
 #include "abi/ops_elementwise.h"
+#include "abi/ops_places.h"
 #include "abi/ops_products.h"
 #include "abi/ops_recurrent.h"
 #include "abi/ops_training.h"
@@ -72,7 +73,12 @@ enum { FS_BYTES_f32 = 4 };
     OP(HITS, hits, f32, hits, PIECES)                                                                                  \
     OP(COLUMN_SUMS, column_sums, f32, column_sums, PIECES)                                                             \
     OP(ELEMENTWISE, elementwise, f32, elementwise, PIECES)                                                             \
-    OP(REDUCE, reduce, f32, reduce, PIECES)
+    OP(REDUCE, reduce, f32, reduce, PIECES)                                                                            \
+    OP(GATHER, gather, f32, gather, PIECES)                                                                            \
+    OP(SCATTER, scatter, f32, scatter, PIECES)                                                                         \
+    OP(ARGSORT, argsort, f32, argsort, PIECES)                                                                         \
+    OP(SEARCH, search, f32, search, PIECES)                                                                            \
+    OP(CUMULATE, cumulate, f32, cumulate, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;

@@ -36,3 +36,4 @@
 #include "kernels/hits_inl.h"
 #include "kernels/chain_inl.h"
 #include "kernels/reduce_inl.h"
+#include "kernels/places_inl.h"

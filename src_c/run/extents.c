@@ -119,6 +119,36 @@ FS_EXTENT(reduce)
     extent->row_work = (double)(plan.count * plan.cols * plan.step) * (4.0 + 6.0 * (double)a->instructions);
 }
 
+FS_EXTENT(gather)
+{
+    extent->rows = a->outer * a->count;
+    extent->row_work = (double)a->inner * (a->each ? 20 : 4) + 100;
+}
+
+FS_EXTENT(scatter)
+{
+    extent->rows = a->outer * fs_column_blocks(a->inner);
+    extent->row_work = (double)(a->n + 4 * a->count) * (double)fs_smaller(a->inner, FS_COLUMNS) * 10;
+}
+
+FS_EXTENT(argsort)
+{
+    extent->rows = a->outer;
+    extent->row_work = (double)a->n * (double)a->inner * (a->best < 8 ? 100 : 800);
+}
+
+FS_EXTENT(search)
+{
+    extent->rows = a->count;
+    extent->row_work = 1000;
+}
+
+FS_EXTENT(cumulate)
+{
+    extent->rows = a->outer * fs_column_blocks(a->inner);
+    extent->row_work = (double)a->n * (double)fs_smaller(a->inner, FS_COLUMNS) * 60;
+}
+
 /* Threads own columns of the table. */
 FS_EXTENT(embedding_backward)
 {

@@ -45,6 +45,10 @@ static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)
 
 static inline int64_t fs_smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* Columns behind an axis that one thread walks along it. */
+#define FS_COLUMNS 64
+static inline int64_t fs_column_blocks(int64_t inner) { return (inner + FS_COLUMNS - 1) / FS_COLUMNS; }
+
 /* How a chain's elements make pieces of work: tiles of some rows of dimension 3 by columns of dimension 4, about 4,096
    elements (2 us for one instruction). */
 #define FS_CHAIN_TILE 4096

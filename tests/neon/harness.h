@@ -36,4 +36,5 @@ void id_and_mask_cases(void);
 void optimizer_cases(void);
 void backward_cases(void);
 void loss_cases(void);
+void places_cases(void);
 #endif

@@ -172,6 +172,7 @@ int main(int count, char **arguments)
     optimizer_cases();
     backward_cases();
     loss_cases();
+    places_cases();
     free(memory);
     return 0;
 }

@@ -92,7 +92,7 @@ def traced_program(c):
     p, inputs, given = Builder(), [], []
 
     def slot(leaf):
-        given.append(np.ascontiguousarray(leaf))
+        given.append(np.array(leaf, order="C"))
         inputs.append(p.input(leaf.shape, leaf.dtype.name))
         return Traced(p, inputs[-1])
 
@@ -172,7 +172,7 @@ def check_gradients(c):
     p, inputs, given, wanted = Builder(), [], [], []
 
     def slot(leaf):
-        given.append(np.ascontiguousarray(leaf))
+        given.append(np.array(leaf, order="C"))
         inputs.append(p.input(leaf.shape, leaf.dtype.name))
         if leaf.dtype == np.float32:
             wanted.append(inputs[-1])
