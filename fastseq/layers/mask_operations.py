@@ -1,15 +1,15 @@
 """The operations that Keras 3 writes into a functional model's config to compute masks.
 
-They are functions of fastseq.ops. Where a layer takes a mask, Keras makes it an explicit input of the symbolic call, computed by operations of their own:
-NotEqual for Embedding(mask_zero=True), Any(NotEqual) for Masking, and so on. They count in the order of the layers,
-which decides how the weights are saved, and they stand in the summary; so symbolic calls make them here too
-(`fill_masks`, `mark_outputs`). When a model runs, the layers make and hand on these masks by themselves: an explicit
-one that equals what the layer would get anyway is left to the layers (`implied_masks`).
+They are functions of fastseq.ops. Where a layer takes a mask, Keras makes it an explicit input of the symbolic call,
+computed by operations of their own: NotEqual for Embedding(mask_zero=True), Any(NotEqual) for Masking, and so on. They
+count in the order of the layers, which decides how the weights are saved, and they stand in the summary; so symbolic
+calls make them here too (`fill_masks`, `mark_outputs`). When a model runs, the layers make and hand on these masks by
+themselves: an explicit one that equals what the layer would get anyway is left to the layers (`implied_masks`).
 """
 
 import importlib
 
-from fastseq.ops.operation import OpNode
+from fastseq.ops.operation import OpNode, frozen
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -99,8 +99,8 @@ class _Expressions:
             if isinstance(leaf, KerasTensor):
                 parts.append(self.of(leaf))
             else:
-                parts.append(float(leaf) if isinstance(leaf, (int, float)) else repr(leaf))
-        options = tuple(node.layer.values.values())
+                parts.append(float(leaf) if isinstance(leaf, (int, float)) else frozen(leaf))
+        options = tuple(map(frozen, node.layer.values.values()))
         for number, result in enumerate(node.output_tensors):
             which = (number,) if number else ()
             name = type(node.layer).__name__

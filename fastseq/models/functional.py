@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 
-from fastseq.ops.operation import OpNode
 from fastseq.layers.core.input_layer import Input, InputLayer
 from fastseq.models import functional_config
 from fastseq.models.calls import Calls
 from fastseq.models.graph_map import Graph, sorted_nodes
 from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
+from fastseq.ops.operation import OpNode
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor, Node
 
@@ -88,11 +88,20 @@ class Functional(Model):
     def layers(self, _):
         raise AttributeError("`Model.layers` is made by the model: use another name for your own attribute.")
 
+    @property
+    def operations(self):
+        """The layers, and the operations between them, in Keras's order. A new list."""
+        return list(self._graph.layers)
+
     def _sublayers(self):
         return list(dict.fromkeys(self.layers + super()._sublayers()))
 
     def saved_tree(self):
-        return {**super().saved_tree(), "layers": self.layers_in_keras(), "layers_as_made": self.layers}
+        return {**super().saved_tree(), "layers": self.layers_in_keras(), "layers_as_made": self.layers_as_made()}
+
+    def layers_as_made(self):
+        """The layers in the order that the Keras had which made the model."""
+        return self._structure.layers_as_made or self.layers
 
     def layers_in_keras(self):
         """The layers in the order that Keras 3.15 has them in, once it has read a file of this model.
@@ -218,6 +227,9 @@ class _Structure:
     def __init__(self, inputs, outputs):
         self.input_struct, self.output_struct = inputs, outputs
         self.inputs, self.outputs = nest.flatten(inputs), nest.flatten(outputs)
+        #: The layers in the order of the file that they come from, where the graph that was read is another one than
+        #: the file's: one function of TensorFlow may be several operations here, which counts in the layers' order.
+        self.layers_as_made = None
         self._lone_rank = None if nest.is_nested(inputs) else len(inputs.shape)
 
     def check_outputs(self, graph):

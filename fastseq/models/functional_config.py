@@ -5,6 +5,7 @@ from collections import deque
 from fastseq.configs import policies
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.ops import files as ops_files
+from fastseq.ops import saved_options
 from fastseq.ops.operation import OpNode
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.operation import Operation
@@ -47,7 +48,7 @@ def functional_config(model):
         }
 
     def operation_call(node):
-        return {"args": [nest.map_structure(leaf, value) for value in node.arguments.values()], "kwargs": {}}
+        return ops_files.serialize_call(node.layer, node.arguments, lambda value: nest.map_structure(leaf, value))
 
     entries = []
     for layer in graph.layers:
@@ -113,6 +114,9 @@ class _Reader:
         known = ("layers", "input_layers", "output_layers", "name", "trainable")
         others = {key: value for key, value in self.config.items() if key not in known}
         model = cls(inputs, outputs, name=self.config.get("name"), trainable=self.config.get("trainable"), **others)
+        if any(isinstance(layer, OpNode) for layer in self.layers.values()):
+            inside = set(model.layers)
+            model._structure.layers_as_made = [layer for layer in self.layers.values() if layer in inside]
         if call_count(model) > _MOST_CALLS:
             raise FileFormatError(
                 f"The model makes more than {_MOST_CALLS} layer calls, nested models counted.", layer=model.name
@@ -192,17 +196,21 @@ class _Reader:
         if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict):
             raise FileFormatError("One of its inbound_nodes has no proper args and kwargs.", layer=name)
         # Keras writes "mask": None for every layer whose call takes one.
-        known = self.layers[name]._signature.parameters
-        kwargs = {key: item for key, item in kwargs.items() if item is not None or key in known}
+        layer = self.layers[name]
+        kwargs = {key: item for key, item in kwargs.items() if item is not None or key in layer._signature.parameters}
         try:
-            made = len(self.layers[name]._inbound_nodes)
+            made = len(layer._inbound_nodes)
+            if isinstance(layer, OpNode):
+                args, kwargs = ops_files.revive_call(layer, args, kwargs)
             with mask_rules.scope(mask_rules.of_entry(call)):
-                self.layers[name](*args, **kwargs)
+                outputs = layer(*args, **kwargs)
+            if isinstance(layer, OpNode):
+                saved_options.check_outputs(name, nest.flatten(outputs))
         except (FileFormatError, RecursionError):
             raise
         except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
             raise FileFormatError(f"It cannot be called as the config says: {error}", layer=name) from error
-        if len(self.layers[name]._inbound_nodes) != made + 1:
+        if len(layer._inbound_nodes) != made + 1:
             raise FileFormatError("One of its inbound_nodes has no tensor.", layer=name)
 
     def _revive(self, value, name):

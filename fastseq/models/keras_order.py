@@ -6,8 +6,8 @@ here: so a file is laid out in the order that it will come to.
 """
 
 from fastseq.layers import mask_operations
-from fastseq.ops.operation import OpNode
 from fastseq.models.graph_map import Graph
+from fastseq.ops.operation import OpNode
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.symbolic import KerasTensor, Node
 

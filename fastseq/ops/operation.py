@@ -163,6 +163,10 @@ def slots_of_result(p, result):
     return nest.map_structure(slot, result)
 
 
+# Where TensorFlow has nothing to do, it gives the tensor itself, on which Keras finds the mask.
+_HAND_ON = ("cast", "convert_to_tensor")
+
+
 class OpNode(Operation):
     """An operation in a graph of symbolic calls, with the options that Keras writes into a file.
 
@@ -189,7 +193,10 @@ class OpNode(Operation):
         self._is_python = False
 
     def __call__(self, *args, **kwargs):
-        bound = self._signature.bind(*args, **kwargs)
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"Operation '{self.name}' ({self.definition.class_name}): {error}.") from None
         bound.apply_defaults()
         if is_symbolic(list(bound.arguments.values())):
             return self._record(bound.arguments).outputs
@@ -215,7 +222,10 @@ class OpNode(Operation):
 
     def trace(self, p, arguments):
         """Adds the operation to the program `p`; arguments: Slots in the places of tensors, and plain data."""
-        return slots_of_result(p, self._on_traced(p, arguments, {}))
+        result = self._on_traced(p, arguments, {})
+        if self.definition.name in _HAND_ON and any(result.slot is leaf for leaf in arguments.values()):
+            return result.slot  # with its mask
+        return slots_of_result(p, result)
 
     def _on_traced(self, p, arguments, times):
         """The body's result; times: the axis of time by the id of a Slot."""

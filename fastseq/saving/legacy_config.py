@@ -6,7 +6,8 @@ those that the model was trained with: `hard_sigmoid` in a file of Keras 2 is cl
 """
 
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.saving import keras1
+from fastseq.saving import keras1, keras2_operations
+from fastseq.saving.keras2_calls import tensor as tensor_of
 from fastseq.tensors.naming import free_name
 
 _MODELS = {"Functional": "keras.src.models.functional", "Sequential": "keras"}
@@ -94,6 +95,7 @@ class _Converter:
 
     def __init__(self, path):
         self.path = path
+        self.kinds, self.renamed = {}, {}  # of the model at hand: see `model`
 
     def value(self, value):
         if isinstance(value, dict) and isinstance(value.get("class_name"), str):
@@ -227,14 +229,18 @@ class _Converter:
                     inputs["dtype"] = dtype
                 layers.insert(0, {"class_name": "InputLayer", "config": inputs})
             return dict(config, layers=layers)
-        config = dict(config, layers=layers)
         self.kinds = {layer["name"]: layer["class_name"] for layer in layers}
+        self.renamed = keras2_operations.renamed_calls(layers)
+        operations = any(kind in keras2_operations.CLASSES for kind in self.kinds.values())
+        if operations:
+            layers = keras2_operations.converted(layers, self)
         for layer in layers:
             nodes = layer.get("inbound_nodes", [])
             layer["inbound_nodes"] = [self.node(layer["class_name"], node) for node in nodes]
-        for key in ("input_layers", "output_layers"):
-            config[key] = self.outputs(config[key])
-        return config
+        config = {**config, **{key: self.outputs(config[key]) for key in ("input_layers", "output_layers")}}
+        if operations:
+            layers = keras2_operations.needed(layers, config["output_layers"])
+        return {**config, "layers": layers}
 
     def node(self, kind, node):
         """One call of a layer: [[layer, node, tensor, kwargs], ...] -> {"args": [...], "kwargs": {...}}."""
@@ -282,14 +288,15 @@ class _Converter:
         # In Keras 2 a model's node 0 was its own definition; in Keras 3 it is its first call.
         if self.kinds[layer] in _MODELS:
             node -= 1
-        return {
-            "class_name": "__keras_tensor__",
-            "config": {"shape": [], "dtype": "float32", "keras_history": [layer, node, index]},
-        }
+        if (layer, node) in self.renamed:
+            layer, node = self.renamed[layer, node], 0
+        return tensor_of(layer, node, index)
 
     def outputs(self, value):
         """`input_layers`, `output_layers`: here Keras 3 still counts a Functional's definition, but no Sequential's."""
         if isinstance(value, list) and len(value) == 3 and isinstance(value[0], str) and isinstance(value[1], int):
+            if (value[0], value[1]) in self.renamed:
+                return [self.renamed[value[0], value[1]], 0, value[2]]
             shift = 1 if self.kinds.get(value[0]) == "Sequential" else 0
             return [value[0], value[1] - shift, value[2]]
         if isinstance(value, dict):

@@ -125,16 +125,19 @@ def load(root, model, by_name=False, skip_mismatch=False):
 
 def _legacy_weights(layer, as_made=False):
     """The weights in the order of the file: trainable ones first, those of a model layer by layer. See `load`."""
-    if as_made or not hasattr(layer, "layers_in_keras"):
+    if not hasattr(layer, "layers_as_made" if as_made else "layers_in_keras"):
         return layer.trainable_weights + layer.non_trainable_weights
-    found = [weight for inner in layer.layers_in_keras() for weight in _legacy_weights(inner)]
+    inside = layer.layers_as_made() if as_made else layer.layers_in_keras()
+    found = [weight for inner in inside for weight in _legacy_weights(inner, as_made)]
     found = list(dict.fromkeys(found + layer.trainable_weights + layer.non_trainable_weights))
     trainable = set(map(id, layer.trainable_weights))
     return sorted(found, key=lambda weight: id(weight) not in trainable)
 
 
 def _layers(model, as_made=False):
-    return model.layers if as_made or not hasattr(model, "layers_in_keras") else model.layers_in_keras()
+    if not hasattr(model, "layers_as_made" if as_made else "layers_in_keras"):
+        return model.layers
+    return model.layers_as_made() if as_made else model.layers_in_keras()
 
 
 def _layer_group(group, name):

@@ -79,4 +79,10 @@ def version_of(keras_model):
 def _plain(value):
     if hasattr(value, "tolist"):
         return value.tolist()
+    if value is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if hasattr(value, "as_numpy_dtype"):  # TensorFlow's dtypes
+        return value.name
+    if hasattr(value, "numpy") and hasattr(value, "dtype"):  # a tensor with values, as a constant in an expression
+        return value.numpy().tolist()
     raise UnsupportedError(f"The model's config holds a {type(value).__name__}, which has no place in a model file.")

@@ -51,10 +51,12 @@ def _is_missing(entry, custom_objects):
 
 def _is_expression(entry):
     """Whether it stands for an expression, as `x + y` or `x[:, 0]`: the user made no layer."""
+    from fastseq.ops import files
+
     if entry["class_name"] in _EXPRESSIONS_OF_KERAS_2:
         return True
     if "module" in entry:
-        return isinstance(entry["module"], str) and entry["module"].startswith("keras.src.ops.")
+        return files.is_operation_module(entry["module"])
     # Keras 3's older HDF5 format names no module, but every layer says whether it is trainable.
     return "trainable" not in entry["config"] and entry["class_name"] not in ("Lambda", "InputLayer")
 
@@ -62,6 +64,9 @@ def _is_expression(entry):
 def _told_name(entry):
     """The class's name, and for Keras 2's operations that of the function."""
     name, function = entry["class_name"], entry["config"].get("function")
+    if name == "TensorFlowOpLayer":
+        node = entry["config"].get("node_def")
+        function = node.get("op") if isinstance(node, dict) else None
     if name in _EXPRESSIONS_OF_KERAS_2 and isinstance(function, str):
         name = function.removeprefix("__operators__.")
     return name[:_LONGEST]

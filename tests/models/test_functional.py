@@ -10,8 +10,8 @@ import fastseq
 from fastseq import Input, Model
 from fastseq.errors import UnsupportedError
 from fastseq.layers import GRU, LSTM, Activation, Add, Concatenate, Dense, Layer
-from fastseq.layers.mask_operations import MaskOperation
 from fastseq.models import clone_model, model_from_json
+from fastseq.ops.operation import OpNode
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -90,9 +90,9 @@ def test_layers_with_masks_as_keras_saves_them(keras):
     """Masks that Keras spells out are left to the layers where they are the layers' own, and computed where not."""
     for name in zoo.MASKED:
         for model in (zoo.ALL[name](fastseq), model_from_json(zoo.ALL[name](keras).to_json())):
-            assert not any(isinstance(node.layer, MaskOperation) for node in model._plan.steps)
-            assert any(isinstance(layer, MaskOperation) for layer in model._graph.layers)
-            assert not any(isinstance(layer, MaskOperation) for layer in model.layers)
+            assert not any(isinstance(node.layer, OpNode) for node in model._plan.steps)
+            assert any(isinstance(layer, OpNode) for layer in model._graph.layers)
+            assert not any(isinstance(layer, OpNode) for layer in model.layers)
 
     def foreign_mask(k):
         x, y = k.Input((None,), dtype="int32", name="x"), k.Input((None, 4), name="y")

@@ -19,7 +19,6 @@ from fastseq.layers import (
     PReLU,
     ReLU,
     Softmax,
-    mask_operations,
 )
 
 
@@ -175,15 +174,6 @@ def test_layers_that_keep_the_shape_take_one_tensor(make):
             continue  # its weight asks first
         with pytest.raises(ValueError, match=f"takes one tensor, got {kind}"):
             make()(inputs)
-
-
-@pytest.mark.parametrize(
-    "options", [{"axis": False}, {"axis": "1"}, {"axis": 1.0}, {"keepdims": 1}, {"axis": [1]}], ids=str
-)
-def test_operations_of_masks_with_options_of_another_type(options):
-    """True and False are numbers in Python, and no axes."""
-    with pytest.raises(UnsupportedError, match=f"any_1.*{next(iter(options))}=.*not supported"):
-        mask_operations.Any(name="any_1", **options)
 
 
 @pytest.mark.parametrize("mask", ["", "x", {"class_name": "x"}, 5, True, [1, None]], ids=str)

@@ -331,10 +331,10 @@ def _renamed(lines, without, old, new):
     ]
 
 
-def run(keras, seeds, write, train_every=8, graph_every=3):
+def run(keras, seeds, write, train_every=8, graph_every=3, program_of=random_models.write):
     """Compares the programs of seeds; `write` gets a dict for each."""
     for seed in seeds:
-        program, start = random_models.write(seed), time.perf_counter()
+        program, start = program_of(seed), time.perf_counter()
         row = {"seed": seed, "keras": keras.__name__}
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -345,7 +345,8 @@ def run(keras, seeds, write, train_every=8, graph_every=3):
         write(row | {"seconds": round(time.perf_counter() - start, 3)})
 
 
-def main():
+def main(programs=lambda keras: random_models.write):
+    """The command; programs: what gives a Keras module's function from a seed to a Program."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
@@ -363,7 +364,8 @@ def main():
         if row.get("faults"):
             print(row["seed"], *row["faults"], sep="\n    ", flush=True)
 
-    run(keras, range(options.first, options.first + options.count), write)
+    seeds = range(options.first, options.first + options.count)
+    run(keras, seeds, write, program_of=programs(keras))
     compared = [row for row in rows if "faults" in row]
     wrong = sum(bool(row["faults"]) for row in compared)
     print(f"{len(compared)} compared, {len(rows) - len(compared)} that Keras refuses, {wrong} with faults")

@@ -7,6 +7,7 @@ leaving lines out. random_rules.py has the rules that write the lines, random_ch
 
 import dataclasses
 import random
+import sys
 
 import numpy as np
 
@@ -141,6 +142,9 @@ def build(keras, program, policy=None):
     names = {
         "keras": keras,
         "L": keras.layers,
+        "ops": getattr(keras, "ops", None),
+        "tf": sys.modules.get("tensorflow"),
+        "np": np,
         # Keras 3.15 alone unrolls over a number of timesteps that is not known.
         "UNROLL": version_of(keras) >= (3, 4),
         # A layer's own policy; all of them are `policy` where that is given.

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from fastseq import Input, Model, layers
+from fastseq import Input, Model, layers, ops
 from fastseq.errors import FileFormatError
-from fastseq.layers.mask_operations import Any, Cast, MaskOperation, NotEqual
 from fastseq.models import clone_model, model_from_json
+from fastseq.ops.operation import OpNode
 from fastseq.tensors.operation import Operation
+
+Any, Cast, NotEqual = (function.definition.node_class for function in (ops.any, ops.cast, ops.not_equal))
 
 
 def masked_by_hand():
@@ -22,8 +24,9 @@ def test_a_mask_operation_is_an_operation_and_no_layer():
     operation = NotEqual(name="not_equal_7")
     assert isinstance(operation, Operation) and not isinstance(operation, layers.Layer)
     assert isinstance(layers.Dense(2), Operation)
-    assert (operation.name, operation.added, NotEqual().added) == ("not_equal_7", False, True)
-    assert not hasattr(operation, "_programs")
+    embedding = layers.Embedding(9, 4, mask_zero=True)(Input((3,)))
+    added = embedding._keras_mask._keras_history[0]
+    assert (operation.name, operation.added, type(added), added.added) == ("not_equal_7", False, NotEqual, True)
     with pytest.raises(ValueError, match="without '/'"):
         NotEqual(name="a/b")
 
@@ -68,7 +71,7 @@ def test_operations_stand_in_the_summary_without_weights(capsys):
     printed = capsys.readouterr().out
     (row,) = [line for line in printed.splitlines() if "(Any)" in line]
     assert row.split("│")[3].strip() == "0"
-    assert all(not layer.weights for layer in model._graph.layers if isinstance(layer, MaskOperation))
+    assert all(not layer.weights for layer in model._graph.layers if isinstance(layer, OpNode))
 
 
 def test_an_entry_that_is_neither_layer_nor_operation_is_refused():
