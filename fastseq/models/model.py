@@ -8,6 +8,7 @@ from fastseq.layers.base import Layer
 from fastseq.layers.walk import all_layers, keeps_states
 from fastseq.models import warming
 from fastseq.models.functional_config import functional_from_config
+from fastseq.models.steps import Steps
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
 
@@ -28,7 +29,7 @@ def _make_functional(cls):
     return cls
 
 
-class Model(Trainable, Layer):
+class Model(Steps, Trainable, Layer):
     """A layer made of layers, with `predict`, `fit`, `summary`, `save` ...
 
     Model(inputs, outputs, name=None, trainable=True) is a functional model from nested structures (list, tuple, dict)

@@ -16,6 +16,7 @@ from fastseq.program.builder import Builder, PythonInside
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, nest
+from fastseq.tensors.variable import ReadWhileTraced
 
 _MOST_TRIES = 20  # while other threads set attributes
 _RESULTS = (Traced, np.ndarray, np.generic, int, float)
@@ -71,7 +72,7 @@ def _check(function, given, like, owner, python):
     watched, found = Watched(owner, getattr(owner, "tells_what_is_set", False)), []
     for _ in range(2):
         builder, inputs = Builder(training=like.training), []
-        builder.mask_rules = like.mask_rules
+        builder.mask_rules, builder.penalized = like.mask_rules, like.penalized
 
         def input_of(leaf, builder=builder, inputs=inputs):
             inputs.append(builder.input(leaf.shape, leaf.dtype))
@@ -149,4 +150,4 @@ def reason_of(error):
 
 def is_lasting(error):
     """Whether a function that raised this while it was traced will not be traced for other shapes either."""
-    return isinstance(error, (CannotTrace, NeedsValues))
+    return isinstance(error, (CannotTrace, NeedsValues, ReadWhileTraced))

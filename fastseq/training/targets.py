@@ -211,7 +211,8 @@ def _no_gradient(output):
     return (
         f"Loss '{output.loss.name}' has no gradient, so nothing can be trained with it: it runs in Python ({why}). "
         "Compute it with fastseq.ops, fastseq.backend, NumPy's functions and operators alone, and it is "
-        "differentiated. Or use fastseq.losses.with_gradient(function, gradient), or give a Loss a method call_with_pullback."
+        "differentiated. Or use fastseq.losses.with_gradient(function, gradient), or give a Loss a method "
+        "call_with_pullback."
     )
 
 

@@ -1,7 +1,5 @@
 """value_and_grad: the value and the gradients of a user's own function, as one program. As jax.value_and_grad."""
 
-import inspect
-
 import numpy as np
 
 from fastseq.errors import UnsupportedError
@@ -12,8 +10,9 @@ from fastseq.native._native import current_training
 from fastseq.ops import functions
 from fastseq.ops.operation import slots_of_result
 from fastseq.ops.tracing import is_tracing
-from fastseq.program.added_losses import collecting
+from fastseq.ops.values import is_number, lift
 from fastseq.program.builder import Builder
+from fastseq.program.cache import _input_slot
 from fastseq.program.kept_programs import KeptPrograms
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
@@ -29,8 +28,8 @@ def value_and_grad(function, argnums=0, has_aux=False):
     It is what takes the place of `tf.GradientTape` and of `jax.value_and_grad`: in a model's own `train_step`, or
     wherever gradients are wanted. `function` is traced once for the shapes it is called with, so make the result once
     and keep it, as an attribute of the model for one: each new one is traced anew. It computes with layers, models,
-    `fastseq.ops`, NumPy's functions and operators; what it reads beside its arguments is read at the trace, but weights,
-    which are read in every call.
+    `fastseq.ops`, NumPy's functions and operators. Weights are read in every call; whatever else it reads beside its
+    arguments is read at the trace.
 
     Args:
         function (function): function(*args) gives one number, an array of one element, or with has_aux that and
@@ -52,6 +51,7 @@ def value_and_grad(function, argnums=0, has_aux=False):
         TypeError: An argument that is neither an array nor plain data.
 
     Example:
+        >>> from fastseq import ops
         >>> square = fastseq.value_and_grad(lambda w, x: ops.sum(ops.square(w * x)))
         >>> value, gradient = square(np.array([1.0, 2.0]), np.array([3.0, 1.0]))
         >>> float(value), gradient
@@ -73,20 +73,20 @@ class _ValueAndGrad:
         self._has_aux = has_aux
         self._programs = KeptPrograms(_MOST_PROGRAMS)
 
+    def _who(self):
+        return f"value_and_grad: {self.__name__}()"
+
     def __call__(self, *args, **kwargs):
         if is_tracing():
             raise UnsupportedError("value_and_grad inside of what is traced: gradients of gradients are not computed.")
         args, kwargs = self._converted(args, kwargs)
         found, key = [], [runtime.active_isa(), current_training()]
         _collect([args, kwargs], found, key)
-        program, _ = self._programs.find(tuple(key), lambda: self._make(args, kwargs))
+        program, _ = self._programs.find(tuple(key), lambda: _Program(self, args, kwargs))
         if not program.is_current():
-            program = self._make(args, kwargs)
+            program = _Program(self, args, kwargs)
             self._programs.replace(tuple(key), program)
         return program.run(found)
-
-    def _make(self, args, kwargs):
-        return _Program(self, args, kwargs)
 
     def _converted(self, args, kwargs):
         """The arguments with arrays in the dtypes of programs."""
@@ -96,16 +96,14 @@ class _ValueAndGrad:
             raise ValueError(f"value_and_grad: argnums={self._argnums} of {count} arguments without a name.")
 
         def convert(leaf, differentiated=False):
-            if leaf is None or isinstance(leaf, (Variable, str, bool)):
-                return leaf
-            if isinstance(leaf, (int, float)) and not isinstance(leaf, np.generic) and not differentiated:
+            plain = isinstance(leaf, (bool, int, float)) and not isinstance(leaf, np.generic)
+            if leaf is None or isinstance(leaf, (Variable, str)) or (plain and not differentiated):
                 return leaf
             mask = arrays.mask_of(leaf)
-            found = arrays.standardize(leaf, f"value_and_grad({self.__name__})")
-            found = found if mask is None else arrays.with_mask(found, mask)
+            found = arrays.standardize(leaf, self._who())
             if differentiated and found.dtype != np.float32:
-                raise ValueError(f"value_and_grad({self.__name__}): there is no gradient by an array of {found.dtype}.")
-            return found
+                raise ValueError(f"{self._who()}: there is no gradient by an array of {found.dtype}.")
+            return found if mask is None else arrays.with_mask(found, mask)
 
         args = [
             nest.map_structure(lambda leaf, number=number: convert(leaf, number in wanted), value)
@@ -113,124 +111,83 @@ class _ValueAndGrad:
         ]
         return args, {name: nest.map_structure(convert, value) for name, value in kwargs.items()}
 
-    def told(self, gradients):
-        """The gradients in the form in which they are returned: those of each of argnums."""
-        return tuple(gradients) if self._several else gradients[0]
-
 
 class _Program:
     """The program of one function for arguments of some shapes."""
 
     def __init__(self, owner, args, kwargs):
         self._owner, self._changes = owner, changes[0]
-        function = owner.__wrapped__
-        p = Builder(training=current_training(), trains=True)
-        inputs = []
+        self._held = [leaf for leaf in nest.flatten([args, kwargs]) if isinstance(leaf, Variable)]  # known by their ids
+        p, inputs = Builder(training=current_training(), trains=True), []
 
         def slot(leaf):
-            if not isinstance(leaf, np.ndarray):
-                return leaf
-            inputs.append(p.input(leaf.shape, leaf.dtype.name))
-            mask, made = arrays.mask_of(leaf), inputs[-1]
-            if mask is None:
-                return made
-            inputs.append(p.input(mask.shape, "bool"))
-            return made.with_mask(inputs[-1])
+            return _input_slot(p, inputs, leaf) if isinstance(leaf, np.ndarray) else leaf
 
-        given = [nest.map_structure(slot, value) for value in args], {
-            name: nest.map_structure(slot, value) for name, value in kwargs.items()
-        }
-        result = self._traced(p, function, given)
-        value, aux = self._parts(result)
-        self._plain = nest.map_structure(lambda leaf: None if _is_array(leaf) else leaf, aux)
-        aux_slots = slots_of_result(p, [leaf for leaf in nest.flatten(aux) if _is_array(leaf)])
-        self._is_slot = [_is_array(leaf) for leaf in nest.flatten(aux)]
-        total = functions.ops_cast(p, value).slot
-        if total.size != 1:
-            raise ValueError(f"{self._who()} gives an array of shape {total.shape}, and only one number has gradients.")
-        wanted = [
-            nest.map_structure(lambda leaf: self._end(p, leaf), given[0][number]) for number in owner._argnums
-        ]
-        self._wanted = wanted
+        args, kwargs = nest.map_structure(slot, args), nest.map_structure(slot, kwargs)
+        value, others = self._traced(p, owner.__wrapped__, [args, kwargs])
+        total = lift(p, np.asarray(value, np.float32) if is_number(value) else value)
+        if total.size != 1 or total.dtype != "float32":
+            raise ValueError(
+                f"{self._owner._who()} gives {total.dtype} of shape {total.shape}, and only one float has gradients."
+            )
+        others = slots_of_result(p, others)
+        wanted = [nest.map_structure(lambda leaf: self._end(p, leaf), args[number]) for number in owner._argnums]
+        self._wanted = [nest.map_structure(lambda leaf: leaf is not None, part) for part in wanted]
         ends = [leaf for leaf in nest.flatten(wanted) if leaf is not None]
-        found = append_backward(p, [(total, p.constant(np.ones(total.shape, np.float32)))], ends)
-        self._has_gradient = [slot is not None for slot in found]
-        self._shapes = [end.shape for end in ends]
-        self._aux_count = len(aux_slots)
-        self._layers = [layer for layer in p.used if layer is not None]
-        results = [total, *aux_slots, *(slot for slot in found if slot is not None)]
+        found = append_backward(p, [(total.slot, p.constant(np.ones(total.shape, np.float32)))], ends)
+        self._others = nest.map_structure(lambda leaf: leaf is not None, others)
+        told = [leaf for leaf in nest.flatten(others) if leaf is not None]
+        self._gradients = [(slot is not None, end.shape) for slot, end in zip(found, ends)]
         self._arrays = [(variable, variable._held()) for variable, _ in p.weights.values()]
-        self._program = Program(p, inputs, results)
-
-    def _who(self):
-        return f"value_and_grad: {self._owner.__name__}"
+        for variable, _ in self._arrays:
+            variable.trained_in_place = True
+        self._program = Program(p, inputs, [total.slot, *told, *(slot for slot in found if slot is not None)])
 
     def _traced(self, p, function, given):
+        """(value, others) of the function with Slots in the places of its arrays."""
+
         def call(filled):
             return function(*filled[0], **filled[1])
 
         try:
-            functions.check(call, list(given), p, owner=getattr(function, "__self__", None), results=functions.ANY)
-            return functions.run(p, call, list(given), results=functions.ANY)
-        except functions.CannotTrace as error:
-            raise self._refused(str(error)) from error
-        except functions.NeedsValues as error:
-            raise self._refused(functions.reason_of(error)) from error
-
-    def _refused(self, why):
-        return UnsupportedError(
-            f"{self._who()} cannot be differentiated: {why}. Compute with layers, fastseq.ops, NumPy's functions and "
-            "operators alone."
-        )
-
-    def _parts(self, result):
-        """(value, others) of what the function gave."""
+            functions.check(call, given, p, owner=getattr(function, "__self__", None))
+            found = functions.run(p, call, given)
+        except Exception as error:
+            if not functions.is_lasting(error):
+                raise
+            raise UnsupportedError(
+                f"{self._owner._who()} cannot be differentiated: {functions.reason_of(error)}. Compute with layers, "
+                "fastseq.ops, NumPy's functions and operators alone."
+            ) from error
         if not self._owner._has_aux:
-            return result, None
-        if not isinstance(result, tuple) or len(result) != 2:
-            raise ValueError(f"{self._who()} gives no pair of a value and other results, as has_aux=True says.")
-        return result
+            return found, None
+        if not isinstance(found, tuple) or len(found) != 2:
+            raise ValueError(f"{self._owner._who()} gives no pair of a value and other results, as has_aux=True says.")
+        return found
 
     def _end(self, p, leaf):
-        if isinstance(leaf, Slot):
+        """The Slot of what the gradient is wanted of."""
+        if leaf is None or isinstance(leaf, Slot):
             return leaf
         if isinstance(leaf, Variable):
             return p.weight(leaf)
-        if leaf is None:
-            return None
-        raise ValueError(f"{self._who()}: there is no gradient by {leaf!r}.")
+        raise ValueError(f"{self._owner._who()}: there is no gradient by {leaf!r}.")
 
     def is_current(self):
         """Whether the weights stand where the program reads them, and no layer was set to compute otherwise."""
         return self._changes == changes[0] and all(variable._content is held for variable, held in self._arrays)
 
-    def run(self, found):
-        """What the call returns."""
-        if self._program.has_python and self._layers:
-            with collecting(self._layers[0]):
-                results = self._program.run(found)
-        else:
-            results = self._program.run(found)
-        results = iter(results)
+    def run(self, arrays):
+        """What the call returns, for the arrays among its arguments."""
+        results = iter(self._program.run(arrays))
         value = next(results).reshape(())[()]
-        others = iter([next(results) for _ in range(self._aux_count)])
-        gradients = [
-            next(results) if there else np.zeros(shape, np.float32)
-            for there, shape in zip(self._has_gradient, self._shapes)
-        ]
-        gradients = iter(gradients)
-        told = self._owner.told([
-            nest.map_structure(lambda leaf: None if leaf is None else next(gradients), wanted) for wanted in self._wanted
-        ])  # fmt: skip
-        if not self._owner._has_aux:
-            return value, told
-        flags = iter(self._is_slot)
-        aux = nest.map_structure(lambda leaf: next(others) if next(flags) else leaf, self._plain)
-        return (value, aux), told
-
-
-def _is_array(leaf):
-    return isinstance(leaf, (np.ndarray, np.generic)) or hasattr(leaf, "slot")
+        others = nest.map_structure(lambda there: next(results) if there else None, self._others)
+        gradients = iter([next(results) if there else np.zeros(shape, np.float32) for there, shape in self._gradients])
+        told = tuple(
+            nest.map_structure(lambda there: next(gradients) if there else None, part) for part in self._wanted
+        )
+        told = told if self._owner._several else told[0]
+        return ((value, others) if self._owner._has_aux else value), told
 
 
 def _collect(value, found, key):

@@ -8,6 +8,8 @@ import fastseq
 from fastseq import layers
 from fastseq.errors import UnsupportedError
 from fastseq.layers.traced_calls import untraced
+from fastseq.tensors.state_variable import StateVariable
+
 
 class Calls(Gain):
     """Counts how often Python ran, past what a layer hears of."""
@@ -158,15 +160,19 @@ def untraceable():
         self.add_loss(np.float32(1))
         return x * 2
 
+    def kept(self, x):
+        return x * 2 + 0 * float(self.kept_state)
+
     def other_values(self, x):
         return x * (2 if isinstance(x, np.ndarray) else 3)
 
+    state = StateVariable(0.0, "n", "n")
     return [
         of(truth, "truth value"), of(value, "values"), of(copied, "asarray"), of(assigned, "Assigning"),
         of(attribute, "changes the attribute 'seen'"), of(listed, "changes the attribute 'log'", log=None),
         of(drawn, "draws random numbers"), of(counted, "two traces of its call differ", _count=None),
-        of(adds, "adds a loss"), of(other_values, "other values as Python"),
-        of(lambda self, x: x * 2, "traced = False", traced=False),
+        of(kept, "which changes between calls", kept_state=state), of(adds, "adds a loss"),
+        of(other_values, "other values as Python"), of(lambda self, x: x * 2, "traced = False", traced=False),
     ]  # fmt: skip
 
 
