@@ -8,6 +8,7 @@ changed. The C that Cython writes stays there too.
 """
 
 import hashlib
+import itertools
 import os
 import platform
 import runpy
@@ -39,6 +40,11 @@ ISA_FLAGS = {
     "avx2": ["-mavx2", "-mfma"],
     "neon": [],
     "scalar": [],
+}
+# By form of weights: each instruction set's kernels are compiled once for each. One beside float32 names its file in
+# FS_WEIGHTS (src_c/kernels/README.md).
+FORM_FLAGS = {
+    "f32": [],
 }
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 ARM64 = platform.machine().lower() in ("aarch64", "arm64")
@@ -173,8 +179,9 @@ class Build(build_ext):
         check_compiler(self.compiler.compiler, self.include_dirs)
         openmp = openmp_flags(self.compiler.compiler)
         jobs = []
-        for isa in ISAS:
-            jobs.append((kernels_of(isa), [*compiler, *COMMON, *ISA_FLAGS[isa], *TEST_FLAGS, "-Isrc_c"], HEADERS))
+        for form, isa in itertools.product(FORM_FLAGS, ISAS):
+            flags = [*COMMON, *ISA_FLAGS[isa], *FORM_FLAGS[form], *TEST_FLAGS]
+            jobs.append((kernels_of(isa), [*compiler, *flags, "-Isrc_c"], HEADERS))
         version = f'-DFASTSEQ_VERSION="{self.distribution.get_version()}"'
         extensions = [*compiler, *EXTENSION_FLAGS, version, *TEST_FLAGS, "-Isrc_c"]
         extensions += [f"-I{path}" for path in (numpy.get_include(), *self.include_dirs)]
@@ -184,15 +191,17 @@ class Build(build_ext):
         compiled = [flag for flag in openmp if flag != "-lomp"]
         core = [*compiler, *COMMON, *CORE_FLAGS, *compiled, *TEST_FLAGS, "-Isrc_c"]
         jobs += [(source, core, HEADERS) for source in core_sources()]
-        made = {source: self.object_of(source, command) for source, command, _ in jobs}
-        old = [job for job in jobs if self.force or outdated(made[job[0]], [job[0], *job[2]])]
+        targets = [self.object_of(source, command) for source, command, _ in jobs]
+        made = list(zip(jobs, targets, strict=True))
+        old = [(job, target) for job, target in made if self.force or outdated(target, [job[0], *job[2]])]
         workers = max(1, min(self.parallel or cores(), len(jobs)))
         say(f"compiling {len(old)} of {len(jobs)} C objects (kernels for {', '.join(ISAS)}) on {workers} core(s) ...")
-        in_parallel(workers, [lambda job=job: compile_one(*job[:2], made[job[0]]) for job in old])
-        natives = [made[source] for source in made if source.startswith("src_c/")]
+        in_parallel(workers, [lambda job=job, target=target: compile_one(*job[:2], target) for job, target in old])
+        natives = [target for (source, *_), target in made if source.startswith("src_c/")]
+        of_extensions = {source: target for (source, *_), target in made if source.endswith(".pyx")}
         for extension in self.extensions:
             # The core is in _native alone, and the others reach it through that: there is one active instruction set.
-            objects = [made[extension.sources[0]], *(natives if extension.name == NATIVE else [])]
+            objects = [of_extensions[extension.sources[0]], *(natives if extension.name == NATIVE else [])]
             libraries = ["-lm", *openmp] if extension.name == NATIVE else []
             self.link(extension, objects, [*libraries, *TEST_FLAGS])
         say(f"built in {time.monotonic() - start:.0f} s.")

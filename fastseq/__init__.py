@@ -12,9 +12,9 @@ import importlib
 
 import fastseq.native  # noqa: F401 - first of all, as it says in one sentence what is wrong where C is not built
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
+from fastseq.configs.lazy_names import publish
 from fastseq.errors import FileFormatError, UnsupportedError
-from fastseq.layers.base import Layer
-from fastseq.layers.core.input_layer import Input
+from fastseq.layers import Input, Layer
 from fastseq.models import Model, Sequential
 from fastseq.native.runtime import (
     active_isa,
@@ -61,6 +61,7 @@ __all__ = [
     "show_config",
     "value_and_grad",
 ]
+publish(globals())
 
 # Imported when they are first asked for: 15 ms that a program which only predicts does not need.
 _LATER = ("callbacks", "decoding", "losses", "metrics", "optimizers")

@@ -26,10 +26,23 @@ class Constraint:
         return w
 
     def get_config(self):
+        """The arguments that make another one like it.
+
+        Returns:
+            dict, as `from_config` takes it.
+        """
         return {}
 
     @classmethod
     def from_config(cls, config):
+        """One of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+
+        Returns:
+            A Constraint.
+        """
         return cls(**config)
 
 

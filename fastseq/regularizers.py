@@ -24,10 +24,26 @@ class Regularizer:
         return 0.0
 
     def get_config(self):
+        """The arguments that make another one like it.
+
+        Returns:
+            dict, as `from_config` takes it.
+
+        Raises:
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define get_config().")
 
     @classmethod
     def from_config(cls, config):
+        """One of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+
+        Returns:
+            A Regularizer.
+        """
         return cls(**config)
 
 
@@ -148,7 +164,17 @@ class OrthogonalRegularizer(Regularizer):
             return float(0.5 * self._share(len(products)) * np.sum(np.abs(products)))
 
     def gradient(self, x):
-        """The derivative of the penalty by the matrix x, of its shape."""
+        """The derivative of the penalty by a matrix.
+
+        Args:
+            x (array): Shape (m, n).
+
+        Returns:
+            float32 array, shape (m, n).
+
+        Raises:
+            ValueError: An array that is no matrix.
+        """
         units, lengths, products = self._products(x)
         with np.errstate(invalid="ignore"):
             by_units = self._share(len(units)) * (np.sign(products) @ units)

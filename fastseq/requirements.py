@@ -12,7 +12,7 @@ import numpy
 from fastseq.errors import missing_package
 
 # As in pyproject.toml.
-LOWEST = {"h5py": "3.10", "numpy": "1.26", "scipy": "1.11", "tqdm": "4.64"}
+LOWEST = {"h5py": "3.10", "numpy": "1.26", "tqdm": "4.64"}
 
 
 def check(module):

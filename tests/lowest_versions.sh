@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs tests with the lowest versions of NumPy, SciPy, h5py and tqdm that pyproject.toml allows, without Keras: that the
+# Runs tests with the lowest versions of NumPy, h5py and tqdm that pyproject.toml allows, without Keras: that the
 # bounds are true. From the root of the repository:
 #
 #     tests/lowest_versions.sh                     with the extensions as they are built in the tree
@@ -18,8 +18,7 @@ pins() {
 import re
 text = open("fastseq/requirements.py").read()
 for name, lowest in re.findall(r'"(\w+)": "([\d.]+)"', text):
-    # The first release of SciPy 1.11 has been taken back.
-    print(f"{name}=={lowest}.{1 if name == 'scipy' else 0}")
+    print(f"{name}=={lowest}.0")
 PINS
 }
 
@@ -37,8 +36,8 @@ fi
 BIN=$(cd "$FOLDER/bin" && pwd)
 cd tests
 "$BIN/python" - <<'SHOW'
-import fastseq, h5py, numpy, scipy, tqdm
-for module in (numpy, scipy, h5py, tqdm, fastseq):
+import fastseq, h5py, numpy, tqdm
+for module in (numpy, h5py, tqdm, fastseq):
     print(f"{module.__name__} {module.__version__} {module.__file__}")
 SHOW
 TESTS=""

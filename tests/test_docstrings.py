@@ -13,22 +13,22 @@ import types
 
 import numpy as np
 import pytest
+from public_names import MODULES
 
 import fastseq
 from fastseq.decoding import Decoder
 from fastseq.streaming import Stream, StreamPool
 
-MODULES = (
-    "fastseq", "fastseq.activations", "fastseq.backend", "fastseq.callbacks", "fastseq.constraints",
-    "fastseq.decoding", "fastseq.initializers", "fastseq.layers", "fastseq.losses", "fastseq.metrics",
-    "fastseq.models", "fastseq.optimizers", "fastseq.optimizers.schedules", "fastseq.regularizers", "fastseq.saving",
-    "fastseq.streaming",
-)  # fmt: skip
-CLASSES = (fastseq.Layer, fastseq.Model, Stream, StreamPool, Decoder, fastseq.Variable)
-# Methods that programs, streams and files call, not users: fastseq/layers/README.md is about them.
-INSIDE = {"emit", "emit_mask", "keeps_time", "last_output", "packed", "saved_tree", "symbolic_mask", "trace"}
+# Methods that programs, streams, training and files call, not users: fastseq/layers/README.md is about those of layers.
+INSIDE = {
+    "emit", "emit_mask", "keeps_time", "last_output", "packed", "saved_tree", "symbolic_mask", "trace",
+    "cell_of_output", "direction", "gates", "initial_slots", "reference", "walk",
+    "arrange", "check_ranks", "layers_in_keras", "name_ends",
+    "build_for", "take_over", "takes_logits", "Mean.add", "value_and_gradient_of_logits", "for_integers",
+}  # fmt: skip
 SECTION = re.compile(r"^(Args|Returns|Raises|Example):$", re.MULTILINE)
 GLOBALS = {module.rpartition(".")[2]: importlib.import_module(module) for module in MODULES} | {"np": np}
+PROPERTIES = (property, types.GetSetDescriptorType)
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -44,34 +44,38 @@ def public_objects():
     return found
 
 
+def owner_of(cls, name):
+    """The class among `cls` and its bases that defines an attribute."""
+    return next(base for base in cls.__mro__ if name in vars(base))
+
+
 def public_methods():
-    """{Class.name: (class, attribute)} of the methods and properties of the classes that users call."""
-    found = {}
-    for cls in CLASSES:
+    """{Class.name: (class, attribute)} of the methods and properties of public classes, each where it is first met."""
+    found, seen = {}, set()
+    for cls in filter(inspect.isclass, OBJECTS.values()):
         for name in dir(cls):
-            attribute = inspect.getattr_static(cls, name)
-            is_method = callable(attribute) or isinstance(
-                attribute, (classmethod, property, types.GetSetDescriptorType)
-            )
-            ours = any("fastseq" in base.__module__ for base in cls.__mro__ if name in vars(base))
-            if (
-                not name.startswith("_")
-                and name not in INSIDE
-                and is_method
-                and ours
-                and not inspect.isclass(attribute)
-            ):
+            owner = owner_of(cls, name)
+            if name.startswith("_") or not INSIDE.isdisjoint((name, f"{owner.__name__}.{name}")):
+                continue
+            attribute = vars(owner)[name]
+            is_method = callable(attribute) or isinstance(attribute, (classmethod, staticmethod, *PROPERTIES))
+            new = (owner, name) not in seen
+            if new and is_method and owner.__module__.startswith("fastseq") and not inspect.isclass(attribute):
+                seen.add((owner, name))
                 found[f"{cls.__name__}.{name}"] = (cls, attribute)
     return found
 
 
-OBJECTS, METHODS = public_objects(), public_methods()
+OBJECTS = public_objects()
+METHODS = public_methods()
 
 
 def sections(doc):
-    """{name of a section: its text}."""
-    parts = SECTION.split(inspect.cleandoc(doc))
-    return dict(zip(parts[1::2], parts[2::2]))
+    """{name of a section: its text}, of all sections of a name where there are several."""
+    parts, found = SECTION.split(inspect.cleandoc(doc)), {}
+    for name, text in zip(parts[1::2], parts[2::2]):
+        found[name] = found.get(name, "") + text
+    return found
 
 
 def parameters(item):
@@ -141,6 +145,34 @@ def doc_of(item):
     return vars(item).get("__doc__") if inspect.isclass(item) else item.__doc__
 
 
+def function_of(attribute):
+    """What a class has under a method's name, as a function."""
+    return getattr(attribute, "__func__", attribute)
+
+
+def docs_of_method(cls, name):
+    """The docstrings of a method and of those that it overrides, which say what stays the same."""
+    found = [function_of(vars(base)[name]).__doc__ for base in cls.__mro__ if name in vars(base)]
+    return "\n".join(inspect.cleandoc(doc) for doc in found if doc)
+
+
+def overrides_layer(name):
+    """Whether a method of a layer is one that `Layer` has too, whose docstring then stands for it."""
+    cls, _ = METHODS[name]
+    owner, name = owner_of(cls, attribute_name(name)), attribute_name(name)
+    return hasattr(fastseq.Layer, name) and issubclass(cls, fastseq.Layer) and owner not in fastseq.Layer.__mro__
+
+
+def is_of_models(name):
+    """Whether a method is defined in one of the classes whose methods say everything themselves."""
+    cls, _ = METHODS[name]
+    return owner_of(cls, attribute_name(name)).__module__.startswith("fastseq.models")
+
+
+def attribute_name(name):
+    return name.rpartition(".")[2]
+
+
 @pytest.mark.parametrize("name", OBJECTS)
 def test_sections_of_public_names(name):
     assert missing(name, OBJECTS[name], doc_of(OBJECTS[name])) == []
@@ -149,19 +181,25 @@ def test_sections_of_public_names(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_sections_of_public_methods(name):
     cls, attribute = METHODS[name]
-    doc = inspect.getdoc(getattr(cls, name.split(".")[1]))
-    if isinstance(attribute, (property, types.GetSetDescriptorType)):
-        assert doc, f"{name} has no docstring"
+    if isinstance(attribute, PROPERTIES) or overrides_layer(name):
+        assert inspect.getdoc(getattr(cls, attribute_name(name))), f"{name} has no docstring"
         return
-    assert missing(name, getattr(attribute, "__func__", attribute), doc, is_method=True) == []
+    assert missing(name, function_of(attribute), docs_of_method(cls, attribute_name(name)), is_method=True) == []
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if is_of_models(name)])
+def test_methods_of_models_say_everything_themselves(name):
+    """No reader of `help(model.fit)` has to look at another class; each has an Example, too."""
+    _, attribute = METHODS[name]
+    if isinstance(attribute, PROPERTIES):
+        assert attribute.__doc__, f"{name} has no docstring"
+    else:
+        assert missing(name, function_of(attribute), function_of(attribute).__doc__) == []
 
 
 @pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
 def test_examples_run(name):
-    if name in OBJECTS:
-        doc = doc_of(OBJECTS[name])
-    else:
-        doc = inspect.getdoc(getattr(METHODS[name][0], name.split(".")[1]))
+    doc = doc_of(OBJECTS[name]) if name in OBJECTS else getattr(function_of(METHODS[name][1]), "__doc__", None)
     examples = doctest.DocTestParser().get_doctest(inspect.cleandoc(doc or ""), dict(GLOBALS), name, None, None)
     said = []
     doctest.DocTestRunner(optionflags=FLAGS).run(examples, out=said.append)
@@ -193,6 +231,32 @@ def test_a_hole_is_seen():
     names = ["has no Example", "has no Raises", "has no Returns", "says nothing of **options"]
     assert missing("f", f, f.__doc__) == [f"f {name}" for name in names]
     assert missing("f", f, None) == ["f has no docstring"]
+
+
+def test_a_hole_in_a_method_is_seen():
+    class Base:
+        def f(self, x):
+            """A docstring.
+
+            Args:
+                x: What is halved.
+            """
+
+    class Own(Base):
+        def f(self, x, y):
+            """Another one."""
+            return x / y
+
+    doc = docs_of_method(Own, "f")
+    assert missing("f", Own.f, doc, is_method=True) == ["f has no Returns", "f says nothing of y"]
+    assert missing("f", Base.f, docs_of_method(Base, "f"), is_method=True) == []
+    assert missing("f", Base.f, Base.f.__doc__) == ["f has no Example"]
+
+
+def test_every_public_class_has_its_methods_looked_at():
+    looked_at = {owner_of(cls, attribute_name(name)) for name, (cls, _) in METHODS.items()}
+    assert len(METHODS) > 350
+    assert {fastseq.Layer, fastseq.Model, fastseq.Sequential, Stream, fastseq.losses.Loss} <= looked_at
 
 
 def test_help_of_a_layer_shows_its_arguments():

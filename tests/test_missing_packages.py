@@ -158,22 +158,14 @@ from fastseq import layers
 x = np.ones((1, 2), "f")
 model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1)])
 model.compile("sgd", "mse")
-dot = layers.Dot(1)
 {statement}
 """
 
 
 @pytest.mark.parametrize("package, statement, expected", [
-    ("scipy", "dot([x, x])", "ImportError: The layer Dot needs scipy, which "),
     ("tqdm", "model.fit(x, x[:, :1], verbose=1)", "ImportError: The progress bar of fit(verbose=1) needs tqdm, which "),
-], ids=["scipy", "tqdm"])  # fmt: skip
+], ids=["tqdm"])  # fmt: skip
 def test_a_missing_package_is_named(package, statement, expected):
     command = [sys.executable, "-c", BLOCKED.format(package=package, statement=statement)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith(expected), done.stderr
-
-
-def test_the_configuration_is_shown_without_scipy():
-    command = [sys.executable, "-c", BLOCKED.format(package="scipy", statement="fastseq.show_config()")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "BLAS      none (BLAS needs scipy, " in done.stdout and "ISA" in done.stdout

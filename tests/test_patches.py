@@ -18,7 +18,8 @@ PATCHES = DATA / "patches"
 
 class Patch(NamedTuple):
     """recipe: the heading in CONTRIBUTING.md; blanks: what stands for its <words>; files: the most it may touch beside
-    CHANGELOG.md; tests: what runs in the copy, where `keyword` picks; least: so many tests without Keras."""
+    CHANGELOG.md; tests: what runs in the copy, where `keyword` picks; least: so many tests without Keras; builds: the
+    patch changes C, so the copy is built before."""
 
     recipe: str
     blanks: dict
@@ -26,6 +27,7 @@ class Patch(NamedTuple):
     tests: list
     keyword: str
     least: int
+    builds: bool = False
 
 
 KNOWN = {
@@ -34,6 +36,18 @@ KNOWN = {
         ["tests/layers/test_every_layer.py", "tests/gradients/test_every_layer_trains.py",
          "tests/saving/test_copying_zoo.py"],
         "Rescaling", 10,
+    ),
+    "weight_form": Patch(
+        "Add a form of weights", {"<form>": "bf16", "<layer>": "dense"}, 11,
+        ["tests/program/test_bf16_weights.py", "tests/gradients/test_gradient_rules.py",
+         "tests/native/test_weight_forms.py"],
+        "bf16 or forward_pass or forms", 20, builds=True,
+    ),
+    "kernel_layer": Patch(
+        "Add a layer with a kernel", {"<room>": "local", "<layer>": "conv1d", "<family>": "products"}, 11,
+        ["tests/layers/test_every_layer.py", "tests/gradients/test_every_layer_trains.py",
+         "tests/saving/test_copying_zoo.py"],
+        "Conv1D and not LocallyConnected1D", 30, builds=True,
     ),
 }  # fmt: skip
 
@@ -72,7 +86,7 @@ def apply(name, clone):
     assert done.returncode == 0, f"{file.name} no longer applies: {done.stderr}{done.stdout}"
 
 
-@pytest.mark.slow("copies the clone and runs tests there")
+@pytest.mark.slow("copies the clone, builds it where the patch changes C (70 s of a core), and runs tests there")
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_patch_passes_its_tests(name, tmp_path):
     patch = KNOWN[name]
@@ -80,6 +94,10 @@ def test_the_patch_passes_its_tests(name, tmp_path):
     clone = shutil.copytree(ROOT, tmp_path / "clone", ignore=left_out)
     apply(name, clone)
     assert all((clone / file).is_file() for file in touched(name))
+    if patch.builds:
+        if (ROOT / "build" / "objects").is_dir():  # what has not changed is not compiled again
+            shutil.copytree(ROOT / "build" / "objects", clone / "build" / "objects")
+        subprocess.run([sys.executable, "setup.py", "-q", "build_ext", "--inplace"], cwd=clone, check=True, timeout=900)
     outer = ("PYTEST_", "FASTSEQ_KNOWN_SKIPS")  # what the run around this one was told, relative paths too
     environment = {key: value for key, value in os.environ.items() if not key.startswith(outer)}
     done = subprocess.run(

@@ -1,6 +1,7 @@
 /* The kernels' bodies with weights of another form than float32, for tests/native/test_weight_forms.py. This file is
    compiled once for each form, and once more with the `main` that compares them: bfloat16 weights, widened as they are
-   loaded, must give the bits that float32 weights of the same values give. */
+   loaded, must give the bits that float32 weights of the same values give. Where the library has that form its own file
+   is compiled, else what stands for it here. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,9 @@ void cases_bf16(run *r);
 #define VALUE(name, form) VALUE_(name, form)
 #include WORDS
 
-#ifdef BFLOAT16
+#if defined(BFLOAT16) && __has_include("kernels/weights_bf16_inl.h")
+#include "kernels/weights_bf16_inl.h"
+#elif defined(BFLOAT16)
 #define FS_FORM bf16
 typedef uint16_t fs_weight;
 FS_INLINE vf w_load(const fs_weight *w)

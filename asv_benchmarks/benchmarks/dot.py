@@ -1,4 +1,4 @@
-"""Dot over the features, every timestep with every other, as attention does; through BLAS."""
+"""Dot over the features, every timestep with every other, as attention does."""
 
 import fastseq
 

@@ -43,6 +43,7 @@ from fastseq.activations.smooth import (
     tanh_shrink,
 )
 from fastseq.configs import registry, serialization
+from fastseq.configs.lazy_names import publish
 
 ALL_OBJECTS_DICT = {
     function.__name__: function
@@ -57,6 +58,7 @@ ALL_OBJECTS_DICT = {
 swish = ALL_OBJECTS_DICT["swish"] = silu
 hard_swish = ALL_OBJECTS_DICT["hard_swish"] = hard_silu
 __all__ = [*ALL_OBJECTS_DICT, "deserialize", "get", "serialize"]
+publish(globals())
 
 
 def serialize(activation):

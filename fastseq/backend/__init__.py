@@ -36,6 +36,7 @@ from fastseq.backend.shapes import (
     transpose,
     zeros,
 )
+from fastseq.configs.lazy_names import publish
 from fastseq.tensors import naming
 from fastseq.tensors.settings import (
     backend,
@@ -58,6 +59,7 @@ __all__ = [
     "reset_uids", "reshape", "set_epsilon", "set_floatx", "set_image_data_format", "shape", "sigmoid", "softmax",
     "sqrt", "square", "squeeze", "stack", "standardize_dtype", "sum", "tanh", "transpose", "zeros",
 ]  # fmt: skip
+publish(globals())
 
 _REMOVED = {
     "learning_phase": "pass training=True or training=False to the call instead",

@@ -6,6 +6,7 @@ from fastseq.callbacks.csv_logger import CSVLogger
 from fastseq.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fastseq.callbacks.model_checkpoint import ModelCheckpoint
 from fastseq.callbacks.monitor import EarlyStopping, ReduceLROnPlateau
+from fastseq.configs.lazy_names import publish
 
 __all__ = [
     "BackupAndRestore",
@@ -19,6 +20,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "TerminateOnNaN",
 ]
+publish(globals())
 
 
 def __getattr__(name):

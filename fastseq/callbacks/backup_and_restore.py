@@ -74,6 +74,13 @@ class BackupAndRestore(Callback):
         self._damaged = False
 
     def on_train_begin(self, logs=None):
+        """Takes what the last backup holds, where there is one.
+
+        Raises:
+            ValueError: A model without weights, and a backup of another model.
+            FileFormatError: A backup that is broken.
+            OSError: One that cannot be read.
+        """
         if not self.model.built:
             raise ValueError("BackupAndRestore needs a model with weights: call it on an input, or build it, first.")
         kept = f"{self._path}.bkp"

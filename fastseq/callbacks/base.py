@@ -4,8 +4,6 @@ import numpy as np
 
 from fastseq.tensors import nest
 
-_TRAINING = ("train", "test", "predict")
-
 
 class Callback:
     """Base class of callbacks: a subclass defines the methods it wants to be called at.
@@ -31,71 +29,164 @@ class Callback:
         self._listed = ()  # all callbacks of the list it is in
 
     def get_state(self):
-        """What a run that goes on later must know of it: dict name -> array. BackupAndRestore keeps it."""
+        """What a run that goes on later must know of it: BackupAndRestore keeps it.
+
+        Returns:
+            dict, name -> array.
+        """
         return {}
 
     def set_state(self, state):
-        """Takes what `get_state` gave."""
+        """Takes what `get_state` gave, in a run that goes on.
+
+        Args:
+            state (dict): Name -> array.
+        """
 
     def set_params(self, params):
+        """Gets what the run is; before it begins.
+
+        Args:
+            params (dict): "verbose", "epochs" and "steps".
+        """
         self.params = params
 
     def set_model(self, model):
+        """Gets the model; before the run begins.
+
+        Args:
+            model (Model): The one that trains, evaluates or predicts.
+        """
         self._model = model
 
     @property
     def model(self):
+        """The model that trains, evaluates or predicts; None before `set_model`."""
         return self._model
 
     def on_batch_begin(self, batch, logs=None):
-        """Older name of `on_train_batch_begin`, which calls it."""
+        """Older name of `on_train_batch_begin`, which calls it.
+
+        Args:
+            batch (int): Its number, from 0 in every epoch.
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_batch_end(self, batch, logs=None):
-        """Older name of `on_train_batch_end`, which calls it."""
+        """Older name of `on_train_batch_end`, which calls it.
+
+        Args:
+            batch (int): Its number, from 0 in every epoch.
+            logs (dict, default None): Name -> number: loss and metrics of the epoch so far.
+        """
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Before an epoch of training; `epoch` counts from 0."""
+        """Before an epoch of training.
+
+        Args:
+            epoch (int): Its number, from 0.
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_epoch_end(self, epoch, logs=None):
-        """After an epoch and its validation. logs: dict of the epoch's results, those of validation as "val_..."."""
+        """After an epoch and its validation.
+
+        Args:
+            epoch (int): Its number, from 0.
+            logs (dict, default None): Name -> number: the epoch's loss and metrics, those of validation as "val_...".
+        """
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Before a training step; `batch` counts from 0 in every epoch."""
+        """Before a training step.
+
+        Args:
+            batch (int): Its number, from 0 in every epoch.
+            logs (dict, default None): Nothing yet.
+        """
         self.on_batch_begin(batch, logs=logs)
 
     def on_train_batch_end(self, batch, logs=None):
-        """After a training step. logs: dict of the epoch's results so far."""
+        """After a training step.
+
+        Args:
+            batch (int): Its number, from 0 in every epoch.
+            logs (dict, default None): Name -> number: loss and metrics of the epoch so far.
+        """
         self.on_batch_end(batch, logs=logs)
 
     def on_test_batch_begin(self, batch, logs=None):
-        """Before a batch of `evaluate`, or of validation within `fit`."""
+        """Before a batch of `evaluate`, or of validation within `fit`.
+
+        Args:
+            batch (int): Its number, from 0.
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_test_batch_end(self, batch, logs=None):
-        """After such a batch."""
+        """After a batch of `evaluate`, or of validation within `fit`.
+
+        Args:
+            batch (int): Its number, from 0.
+            logs (dict, default None): Name -> number: loss and metrics so far.
+        """
 
     def on_predict_batch_begin(self, batch, logs=None):
-        """Before a batch of `predict`."""
+        """Before a batch of a `predict` of your own; `Model.predict` calls no callbacks.
+
+        Args:
+            batch (int): Its number, from 0.
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_predict_batch_end(self, batch, logs=None):
-        """After such a batch. logs: {"outputs": ...}."""
+        """After a batch of a `predict` of your own.
+
+        Args:
+            batch (int): Its number, from 0.
+            logs (dict, default None): {"outputs": ...}.
+        """
 
     def on_train_begin(self, logs=None):
-        """Before the first epoch."""
+        """Before the first epoch.
+
+        Args:
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_train_end(self, logs=None):
-        """After the last epoch."""
+        """After the last epoch.
+
+        Args:
+            logs (dict, default None): Those of the last epoch.
+        """
 
     def on_test_begin(self, logs=None):
-        """Before `evaluate`, or validation."""
+        """Before `evaluate`, or validation.
+
+        Args:
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_test_end(self, logs=None):
-        """After it."""
+        """After `evaluate`, or validation.
+
+        Args:
+            logs (dict, default None): Name -> number: loss and metrics.
+        """
 
     def on_predict_begin(self, logs=None):
-        """Before `predict`."""
+        """Before a `predict` of your own.
+
+        Args:
+            logs (dict, default None): Nothing yet.
+        """
 
     def on_predict_end(self, logs=None):
-        """After it."""
+        """After a `predict` of your own.
+
+        Args:
+            logs (dict, default None): Nothing yet.
+        """
 
 
 class CallbackList(Callback):
@@ -137,6 +228,11 @@ class CallbackList(Callback):
         self.set_params(params)
 
     def append(self, callback):
+        """Adds a callback; a BackupAndRestore stays the last.
+
+        Args:
+            callback (Callback): What is called from now on.
+        """
         self.callbacks.append(callback)
         self._order()
 
@@ -166,22 +262,22 @@ def _forward(name):
             # By position, whatever a user's method calls its argument.
             getattr(callback, name)(*position, logs)
 
-    if name.split("_")[1] in _TRAINING and "batch" not in name:
+    def on_run(self, logs=None):
+        method(self, logs=logs)
 
-        def on_run(self, logs=None):
-            method(self, logs=logs)
+    def on_epoch(self, epoch, logs=None):
+        method(self, epoch, logs=logs)
 
-        return on_run
+    def on_batch(self, batch, logs=None):
+        method(self, batch, logs=logs)
 
-    def on_part(self, index, logs=None):
-        method(self, index, logs=logs)
-
-    return on_part
+    return on_batch if "batch" in name else on_epoch if "epoch" in name else on_run
 
 
 for _name in [name for name in vars(Callback) if name.startswith("on_")]:
-    setattr(CallbackList, _name, _forward(_name))
-    getattr(CallbackList, _name).__name__ = _name
+    _method = _forward(_name)
+    _method.__name__, _method.__qualname__ = _name, f"CallbackList.{_name}"
+    setattr(CallbackList, _name, _method)
 
 
 def _plain(logs):
@@ -241,6 +337,11 @@ class TerminateOnNaN(Callback):
         self.raise_error = raise_error
 
     def on_batch_end(self, batch, logs=None):
+        """Stops the run where the loss is NaN or infinite.
+
+        Raises:
+            RuntimeError: Instead, with raise_error.
+        """
         loss = (logs or {}).get("loss")
         if loss is None or np.isfinite(loss):
             return

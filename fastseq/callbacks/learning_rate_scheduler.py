@@ -31,6 +31,11 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Sets the epoch's learning rate.
+
+        Raises:
+            ValueError: `schedule` gives no float.
+        """
         optimizer = self.model.optimizer
         try:
             rate = self.schedule(epoch, float(optimizer.learning_rate))

@@ -53,7 +53,11 @@ class MonitorCallback(Callback):
         return {name: np.asarray(value) for name, value in found.items() if value is not None}
 
     def set_state(self, state):
-        """Raises ValueError, and changes nothing, for what `get_state` cannot have given."""
+        """As `Callback.set_state`.
+
+        Raises:
+            ValueError: What `get_state` cannot have given; nothing has changed then.
+        """
         found = {name: state.get(name) for name in self._state}
         for name, value in found.items():
             if value is not None and (value.ndim or value.dtype.kind not in "biuf"):
@@ -125,6 +129,11 @@ class EarlyStopping(MonitorCallback):
         return {**super().get_state(), **{f"best_weights/{index}": np.asarray(weight) for index, weight in weights}}
 
     def set_state(self, state):
+        """As `Callback.set_state`.
+
+        Raises:
+            ValueError: Weights of another model, and what `get_state` cannot have given; nothing has changed then.
+        """
         weights = [
             state.get(f"best_weights/{index}") for index in range(sum(n.startswith("best_weights/") for n in state))
         ]
@@ -171,6 +180,14 @@ class EarlyStopping(MonitorCallback):
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs):
+        """The number that is watched; warns where it is missing.
+
+        Args:
+            logs (dict or None): Name -> number.
+
+        Returns:
+            float, or None where it is missing.
+        """
         value = (logs or {}).get(self.monitor)
         if value is None:
             _warn_missing("Early stopping conditioned", self.monitor, logs)
@@ -268,6 +285,11 @@ class ReduceLROnPlateau(MonitorCallback):
         self.wait = 0
 
     def in_cooldown(self):
+        """Whether epochs do not count yet after a change.
+
+        Returns:
+            bool.
+        """
         return self.cooldown_counter > 0
 
 

@@ -1,7 +1,15 @@
-"""Names that are imported when they are first asked for, so that a program pays for the layers that it has."""
+"""Names that are imported when they are first asked for, and the module that public classes and functions name.
+
+A program pays for the layers that it has. Where a name is public, `__module__` is the package in which users find it,
+`fastseq.layers` of `LSTM`: so it stands in tracebacks and in `repr`, and in pickles, which then outlive a file that is
+moved.
+"""
 
 import importlib
 from collections.abc import Mapping
+
+_homes = {}  # (module, name) as the source has them -> the package in which users find it
+_packages = set()  # those that have said what is theirs
 
 
 class Names(Mapping):
@@ -13,18 +21,21 @@ class Names(Mapping):
 
     Example:
         >>> Names("fastseq.layers", {"core.dense": "Dense"})["Dense"]
-        <class 'fastseq.layers.core.dense.Dense'>
+        <class 'fastseq.layers.Dense'>
     """
 
     def __init__(self, package, modules):
         self._package = package
         self._modules = {name: module for module, names in modules.items() for name in names.split()}
         self._found = {}
+        _packages.add(package)
+        for name, module in self._modules.items():
+            _homes[f"{package}.{module}", name] = package
 
     def __getitem__(self, name):
         if name not in self._found:
             module = importlib.import_module(f"{self._package}.{self._modules[name]}")
-            self._found[name] = getattr(module, name)
+            self._found[name] = at_home(getattr(module, name))
         return self._found[name]
 
     def __contains__(self, name):
@@ -38,6 +49,28 @@ class Names(Mapping):
 
     def __repr__(self):
         return f"Names({self._package!r}: {', '.join(self)})"
+
+
+def at_home(item):
+    """A class or function, whose `__module__` is its package's name from now on if it is one of a `Names`."""
+    home = _homes.get((item.__module__, item.__qualname__))
+    if home is not None:
+        item.__module__ = home
+    return item
+
+
+def publish(namespace):
+    """Gives what a package exports the package's name as `__module__`, unless another one has it already.
+
+    Args:
+        namespace (dict): The package's `globals()`, with `__all__`. `at_home` is for names that are not imported yet.
+    """
+    package = namespace["__name__"]
+    _packages.add(package)
+    for name in namespace["__all__"]:
+        item = namespace.get(name)
+        if callable(item) and item.__module__.startswith("fastseq.") and item.__module__ not in _packages:
+            item.__module__ = package
 
 
 def face(package, *tables):

@@ -1,25 +1,29 @@
-"""Batches of x, y and sample weights, out of arrays, generators, and objects with __len__ and __getitem__."""
+"""Epochs of batches of x, y and sample weights, for `fit` and `evaluate`."""
 
 import numpy as np
 
-from fastseq.data.predict import _is_arrays, unrecognized
-from fastseq.tensors import nest
-from fastseq.tensors.arrays import refuse_uneven
+from fastseq.data import sources
 
-_BATCH_SIZE = 32
+_WHO = "fit(), evaluate() and train_on_batch()"
 
 
-class _Counted:
-    """Batches whose number is known. Subclasses define `__len__` and `_batches(number, first)`.
+class Counted:
+    """The batches of a source of arrays or of an object with a length, whose number is known.
 
+    source: an Arrays or Indexed.
     steps: None, where an epoch is a pass over all batches, or how many an epoch has. Then epochs go on in a pass where
     the last one stopped and end with it, as in Keras: the pass and the place in it follow from the epoch's number, so a
     run that goes on later needs to know no more than that.
+    shuffle: as `Model.fit` has it: another order of the rows, of an object the batches, in every pass.
     """
 
-    def __init__(self, steps, shuffle):
-        self._steps, self._shuffle = steps, shuffle
+    def __init__(self, source, steps, shuffle):
+        self.source, self.steps, self._shuffle = source, steps, shuffle
         self._seed = self._first_epoch = 0
+        self._ordered = None  # ((seed, pass, how many), the rows' or batches' order in it)
+
+    def __len__(self):
+        return len(self.source)
 
     def begin(self, seed, epoch):
         """Before the run's first epoch, of that number; seed: what the order depends on in each pass."""
@@ -27,85 +31,46 @@ class _Counted:
 
     def _place(self, epoch):
         """(number of the pass, its first batch in this epoch). The pass that an epoch is, is the epoch's number."""
-        if self._steps is None:
+        if self.steps is None:
             return epoch, 0
-        epochs = max(1, -(-len(self) // self._steps))  # in a pass; the last may be short
+        epochs = max(1, -(-len(self) // self.steps))  # in a pass; the last may be short
         passes, within = divmod(epoch - self._first_epoch, epochs)
-        return self._first_epoch + passes, within * self._steps
+        return self._first_epoch + passes, within * self.steps
 
     def count(self, epoch):
         """How many batches the epoch has."""
         left = len(self) - self._place(epoch)[1]
-        return left if self._steps is None else min(left, self._steps)
+        return left if self.steps is None else min(left, self.steps)
 
     def batches(self, epoch, start=0):
         """[x, y, sample_weight] of the batches of an epoch from its batch `start` on, and on to the end of the pass."""
         number, first = self._place(epoch)
-        return self._batches(number, first + start)
+        count = len(self)
+        order = self._order(number, count) if self._shuffle else None
+        for index in range(first + start, count):
+            yield parts_of(self.source.batch(index, order))
 
-    def _generator(self, number):
-        return np.random.default_rng([self._seed, number])
-
-    def epoch_ended(self):
-        pass
-
-
-class Arrays(_Counted):
-    """Batches of arrays. shuffle: as `Model.fit` has it; another order of the rows in every pass."""
-
-    def __init__(self, x, y, sample_weight, batch_size, steps=None, shuffle=False):
-        super().__init__(steps, shuffle)
-        self._data = [_as_arrays(part) for part in (x, y, sample_weight)]
-        self.rows = _common_length(self._data)
-        if batch_size is None:
-            batch_size = -(-self.rows // steps) if steps else _BATCH_SIZE
-        self._batch_size = max(1, int(batch_size))
-        self._ordered = None  # (seed, pass), and the rows' order in it
-
-    def __len__(self):
-        return -(-self.rows // self._batch_size)
-
-    def _batches(self, number, first):
-        order = self._order(number) if self._shuffle else None
-        for start in range(first * self._batch_size, self.rows, self._batch_size):
-            chosen = slice(start, start + self._batch_size)
-            chosen = chosen if order is None else order[chosen]
-            yield [_chosen(part, chosen) for part in self._data]
-
-    def _order(self, number):
+    def _order(self, number, count):
         # Kept, for a pass may have many epochs.
-        key = self._seed, number
+        key = self._seed, number, count
         if self._ordered is None or self._ordered[0] != key:
-            order = np.arange(self.rows)
-            # "batch": the batches stay, with their rows in another order.
-            size = self._batch_size if self._shuffle == "batch" else max(1, self.rows)
-            generator = self._generator(number)
-            for start in range(0, self.rows, size):
-                order[start : start + size] = generator.permutation(order[start : start + size])
-            self._ordered = key, order
+            self._ordered = key, self._shuffled(np.random.default_rng([self._seed, number]), count)
         return self._ordered[1]
 
-
-class Indexed(_Counted):
-    """Batches of an object with __len__ and __getitem__, which may have on_epoch_end. shuffle: them, in every pass."""
-
-    def __init__(self, source, steps=None, shuffle=False):
-        super().__init__(steps, shuffle)
-        self._source = source
-
-    def __len__(self):
-        return len(self._source)
-
-    def _batches(self, number, first):
-        order = range(len(self))
-        if self._shuffle:
-            order = self._generator(number).permutation(len(self)).tolist()
-        for index in order[first:]:
-            yield parts_of(self._source[index])
+    def _shuffled(self, generator, count):
+        if isinstance(self.source, sources.Indexed):
+            return generator.permutation(count).tolist()
+        rows = self.source.rows
+        order = np.arange(rows)
+        # "batch": the batches stay, with their rows in another order.
+        size = self.source.batch_size if self._shuffle == "batch" else max(1, rows)
+        for start in range(0, rows, size):
+            order[start : start + size] = generator.permutation(order[start : start + size])
+        return order
 
     def epoch_ended(self):
-        if hasattr(self._source, "on_epoch_end"):
-            self._source.on_epoch_end()
+        if isinstance(self.source, sources.Indexed) and hasattr(self.source.x, "on_epoch_end"):
+            self.source.x.on_epoch_end()
 
 
 class Iterated:
@@ -115,7 +80,7 @@ class Iterated:
     """
 
     def __init__(self, source, steps):
-        self._source = source
+        self.source = source
         self._steps = steps
         self._iterator = None
         self._is_generator = False
@@ -134,8 +99,8 @@ class Iterated:
     def batches(self, epoch, start=0):
         skipped = 0
         if self._iterator is None:
-            self._iterator = iter(self._source)
-            self._is_generator = self._iterator is self._source
+            self._iterator = iter(self.source)
+            self._is_generator = self._iterator is self.source
             # What a killed run has done of this epoch is skipped. A generator's place is not known: it goes on.
             skipped = 0 if self._is_generator or self._steps is not None else start
         for _ in range(2):
@@ -148,7 +113,7 @@ class Iterated:
                 yield parts_of(batch)
             if self._is_generator:
                 return
-            self._iterator = iter(self._source)
+            self._iterator = iter(self.source)
             if there:
                 return  # in this epoch; where the last one ended with the pass, this one has the next pass
 
@@ -160,9 +125,10 @@ class Iterated:
 def check_stateful(model, source, what, epochs=1):
     """Before the first step: raises ValueError where a stateful model would get batches of several sizes, or another
     than its Input has. Of batches that x makes nothing is known: the layer raises when it meets one."""
-    if not isinstance(source, Arrays) or not model.stateful:
+    data = source.source
+    if not isinstance(data, sources.Arrays) or not model.stateful:
         return
-    size, rows, steps = source._batch_size, source.rows, source._steps
+    size, rows, steps = data.batch_size, data.rows, source.steps
     all_of_it = steps is None or epochs > 1 or steps * size > rows
     if rows % size and all_of_it:
         raise ValueError(
@@ -180,10 +146,8 @@ def check_stateful(model, source, what, epochs=1):
 
 def parts_of(batch):
     """[x, y, sample_weight] of a batch (x,), (x, y) or (x, y, sample_weight)."""
-    if not isinstance(batch, (tuple, list)) or not 1 <= len(batch) <= 3:
-        count = f"{len(batch)} items" if isinstance(batch, (tuple, list)) else type(batch).__name__
-        raise ValueError(f"A batch for training is (x, y), (x,) or (x, y, sample_weight), got {count}.")
-    return [*batch, *[None] * (3 - len(batch))]
+    members = sources.members(batch, "A batch for training is (x, y), (x,) or (x, y, sample_weight)")
+    return [*members, *[None] * (3 - len(members))]
 
 
 def source(x, y, sample_weight, batch_size, steps, shuffle=False):
@@ -191,31 +155,30 @@ def source(x, y, sample_weight, batch_size, steps, shuffle=False):
 
     As in Keras batch_size is not looked at but for arrays.
     """
-    if _is_arrays(x):
-        return Arrays(x, y, sample_weight, batch_size, steps, shuffle)
-    batches = not isinstance(x, (str, bytes, list, tuple, dict))
-    if not batches or not (hasattr(x, "__iter__") or (hasattr(x, "__len__") and hasattr(x, "__getitem__"))):
-        raise unrecognized("Training", x)
+    kind = sources.kind_of(x, "Training")
+    if kind is sources.Arrays:
+        return Counted(_arrays(x, y, sample_weight, batch_size, steps), steps, shuffle)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
             raise ValueError(f"{name} goes with arrays; a {type(x).__name__} makes its own batches of (x, y).")
-    if hasattr(x, "__len__") and hasattr(x, "__getitem__"):
-        return Indexed(x, steps, shuffle)
-    return Iterated(x, steps)
+    return Iterated(x, steps) if kind is None else Counted(kind(x), steps, shuffle)
+
+
+def _arrays(x, y, sample_weight, batch_size=None, steps=None):
+    return sources.Arrays([sources.as_arrays(part, _WHO) for part in (x, y, sample_weight)], batch_size, steps)
 
 
 def split(x, y, sample_weight, fraction):
     """((x, y, weights) for training, the same for validation): the last `fraction` of the rows, as Keras takes them."""
     if not 0 < fraction < 1:
         raise ValueError(f"validation_split must be between 0 and 1, got {fraction}.")
-    if not _is_arrays(x):
+    if not sources.is_arrays(x):
         raise ValueError("validation_split goes with arrays x and y.")
-    data = [_as_arrays(part) for part in (x, y, sample_weight)]
-    rows = _common_length(data)
-    at = int(np.floor(rows * (1.0 - fraction)))
-    if at in (0, rows):
-        raise ValueError(f"validation_split={fraction} of {rows} samples leaves one of the two parts empty.")
-    return [_chosen(part, slice(0, at)) for part in data], [_chosen(part, slice(at, None)) for part in data]
+    data = _arrays(x, y, sample_weight)
+    at = int(np.floor(data.rows * (1.0 - fraction)))
+    if at in (0, data.rows):
+        raise ValueError(f"validation_split={fraction} of {data.rows} samples leaves one of the two parts empty.")
+    return data.take(slice(0, at)), data.take(slice(at, None))
 
 
 def class_weights(class_weight, y):
@@ -229,31 +192,3 @@ def class_weights(class_weight, y):
         raise ValueError(f"class_weight takes one class for each sample, the labels have shape {np.shape(y)} of them.")
     classes = np.round(y).astype(np.int64)
     return np.array([class_weight.get(int(number), 1.0) for number in classes], np.float32)
-
-
-def _chosen(structure, rows):
-    return nest.map_structure(lambda leaf: None if leaf is None else leaf[rows], structure)
-
-
-def _as_arrays(structure):
-    def array(leaf):
-        if leaf is None or type(leaf) is np.ndarray:
-            return leaf
-        refuse_uneven(leaf, "fit(), evaluate() and train_on_batch()")
-        return np.asarray(leaf)
-
-    return nest.map_structure(array, structure)
-
-
-def _common_length(data):
-    sizes = [
-        [len(leaf) if leaf.ndim else 1 for leaf in nest.flatten(part) if leaf is not None] for part in data
-    ]  # fmt: skip
-    flat = [size for part in sizes for size in part]
-    if len(set(flat)) > 1:
-        named = zip(("x", "y", "sample_weight"), sizes)
-        raise ValueError(
-            "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples. "
-            + " ".join(f"'{name}' sizes: {', '.join(map(str, part))}" for name, part in named if part)
-        )
-    return flat[0]

@@ -1,5 +1,6 @@
 """`Model.predict`: batches out of arrays, generators and sequences, and their results put together."""
 
+import itertools
 import sys
 import time
 import warnings
@@ -7,12 +8,12 @@ import warnings
 import numpy as np
 
 from fastseq import requirements
+from fastseq.data import sources
 from fastseq.layers.inference import plain, run
 from fastseq.layers.walk import has_python, known_layers
 from fastseq.native.kept_states import apart_each
-from fastseq.tensors import arrays, nest
+from fastseq.tensors import nest
 
-_KERAS_BATCH_SIZE = 32
 # Values that one batch of automatic size may hold in all layers' outputs together: 32 MB of float32.
 # LSTM(128) over (1024, 100, 64), one core of Zen 4, best of 6 rounds: 426 ms with 2^22 and 2^23, 493 with 2^19, 510
 # with 2^25. GRU(64) over (4096, 50, 32) takes 190 to 221 ms with any of them, without a trend.
@@ -34,12 +35,12 @@ def predict(model, x, batch_size, verbose, steps, callbacks):
         raise ValueError(f"steps is a positive integer or None, got {steps!r}.")
     if steps is None and verbose != 2 and _is_one_batch(model, x, batch_size):
         return plain(run(model, x))
-    source = _source(model, x, batch_size, steps)
-    progress = _Progress(model.name, source.count, verbose)
-    gathered = _Gathered(source.rows)
+    batches, count, rows = _source(model, x, batch_size, steps)
+    progress = _Progress(model.name, count, verbose)
+    gathered = _Gathered(rows)
     done = 0
-    for batch in source:
-        gathered.add(plain(run(model, batch)))
+    for batch in apart_each(batches):
+        gathered.add(plain(run(model, _inputs_of(batch))))
         done += 1
         progress.update(done)
         if steps is not None and done >= steps:
@@ -62,119 +63,52 @@ def _is_one_batch(model, x, batch_size):
         return False
     if _is_stateful(model):
         return rows == (batch_size or _stateful_batch_size(model))
-    return rows <= (batch_size or _KERAS_BATCH_SIZE)
+    return rows <= (batch_size or sources.BATCH_SIZE)
 
 
 # ---- where batches come from -----------------------------------------------------------------------------------------
 
 
-class _Source:
-    """Batches. count: how many, rows: rows of all of them; None where that is not known."""
-
-    def __init__(self, batches, count=None, rows=None):
-        self.batches = batches
-        self.count = count
-        self.rows = rows
-
-    def __iter__(self):
-        return apart_each(self.batches)
-
-
 def _source(model, x, batch_size, steps):
-    if _is_arrays(x):
-        return _from_arrays(model, x, batch_size, steps)
-    if x is None or isinstance(x, (str, bytes, list, tuple, dict, int, float)):
-        raise unrecognized("predict", x)
-    if hasattr(x, "__len__") and hasattr(x, "__getitem__"):
-        return _from_sequence(x, steps)
-    if not hasattr(x, "__iter__"):
-        raise ValueError(f"Unrecognized data type: {type(x)} is neither an array nor can it be iterated over.")
-    return _Source((_inputs_of(batch) for batch in x), steps)
-
-
-def unrecognized(who, x):
-    """The error for an x that is neither arrays nor makes batches."""
-    hint = ""
-    if isinstance(x, (list, tuple)) and x and not any(_is_array(leaf) for leaf in nest.flatten(x)):
-        hint = " np.array(x) makes an array of a list of numbers."
-    return ValueError(
-        f"Unrecognized data type: x={str(x)[:200]} (of type {type(x)}). {who} takes an array, a list or dict of "
-        f"arrays, a generator, or an object with __len__ and __getitem__.{hint}"
-    )
-
-
-def _is_array(value):
-    return hasattr(value, "__array__") or (hasattr(value, "shape") and hasattr(value, "dtype"))
-
-
-def _is_arrays(x):
-    """An array, or lists and dicts of nothing but arrays. Raises ValueError for ragged and sparse ones."""
-    leaves = nest.flatten(x)
-    for leaf in leaves:
-        if type(leaf) is not np.ndarray:
-            arrays.refuse_uneven(leaf, "A model")
-    return bool(leaves) and all(_is_array(leaf) for leaf in leaves)
+    """(batches, how many there are, rows of all of them); None where a number is not known."""
+    kind = sources.kind_of(x, "predict")
+    if kind is None:
+        return iter(x), steps, None
+    if kind is sources.Arrays:
+        source = _arrays(model, x, batch_size, steps)
+        # Of no rows there is one batch too, whose result has the outputs' shapes.
+        numbers, rows = range(max(1, len(source)))[:steps], source.rows
+        if steps is not None:
+            rows = min(rows, steps * source.batch_size)
+        return (source.batch(index) for index in numbers), len(numbers), rows
+    source = kind(x)
+    count = source.known_length()
+    if count is None and steps is None:
+        raise ValueError(f"A {type(x).__name__} without a length needs steps=.")
+    numbers = itertools.count() if count is None else range(count)
+    return (source.batch(index) for index in numbers), count if steps is None else steps, None
 
 
 def _inputs_of(batch):
     """x of a batch x, (x,), (x, y) or (x, y, weights); a list counts as a tuple, as in Keras."""
     if not isinstance(batch, (tuple, list)):
         return batch
-    if 1 <= len(batch) <= 3:
-        return batch[0]
-    raise ValueError(f"A batch is x, (x,), (x, y) or (x, y, sample_weight), got {len(batch)} items.")
+    return sources.members(batch, "A batch is x, (x,), (x, y) or (x, y, sample_weight)")[0]
 
 
-def _from_sequence(x, steps):
-    try:
-        count = len(x)
-    except TypeError:
-        count = None
-    # keras.utils.PyDataset may have no length (None): it goes on for ever.
-    if getattr(x, "num_batches", count) is None:
-        count = None
-
-    def batches():
-        index = 0
-        while count is None or index < count:
-            yield _inputs_of(x[index])
-            index += 1
-
-    if count is None and steps is None:
-        raise ValueError(f"A {type(x).__name__} without a length needs steps=.")
-    return _Source(batches(), count if steps is None else steps)
-
-
-def _from_arrays(model, x, batch_size, steps):
-    x = nest.map_structure(lambda leaf: leaf if isinstance(leaf, np.ndarray) else np.asarray(leaf), x)
+def _arrays(model, x, batch_size, steps):
+    x = sources.as_arrays(x, "A model")
     leaves = nest.flatten(x)
     for leaf in leaves:
         if leaf.ndim == 0:
             raise ValueError(f"Model '{model.name}': predict takes arrays of rows, got a single value of shape ().")
-    lengths = [len(leaf) for leaf in leaves]
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples. 'x' sizes: "
-            + ", ".join(map(str, lengths))
-        )
-    rows = lengths[0]
-    batch_size = batch_size or _automatic_batch_size(model, leaves, steps)
-    if _is_stateful(model) and rows % batch_size:
+    source = sources.Arrays([x], batch_size or _automatic_batch_size(model, leaves, steps))
+    if _is_stateful(model) and source.rows % source.batch_size:
         raise ValueError(
             "In a stateful network, you should only pass inputs with a number of samples that can be divided by the "
-            f"batch size. Found: {rows} samples. Batch size: {batch_size}."
+            f"batch size. Found: {source.rows} samples. Batch size: {source.batch_size}."
         )
-    starts = range(0, rows, batch_size) if rows else range(1)
-    if steps is not None:
-        starts = starts[:steps]
-        rows = min(rows, steps * batch_size)
-
-    def batches():
-        for start in starts:
-            chosen = slice(start, start + batch_size)
-            yield nest.map_structure(lambda leaf, chosen=chosen: leaf[chosen], x)
-
-    return _Source(batches(), len(starts), rows)
+    return source
 
 
 def _is_stateful(model):
@@ -185,7 +119,7 @@ def _stateful_batch_size(model):
     """The rows of a batch of a stateful model: those of its inputs, where it says them."""
     sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", []) if tensor.shape}
     sizes.discard(None)
-    return sizes.pop() if len(sizes) == 1 else _KERAS_BATCH_SIZE
+    return sizes.pop() if len(sizes) == 1 else sources.BATCH_SIZE
 
 
 def _automatic_batch_size(model, leaves, steps):
@@ -194,8 +128,8 @@ def _automatic_batch_size(model, leaves, steps):
         return _stateful_batch_size(model)
     # The result of a layer in Python may depend on what else is in the batch.
     if steps is not None or has_python(model):
-        return _KERAS_BATCH_SIZE
-    return int(np.clip(_CHUNK_VALUES // max(_values_per_row(model, leaves), 1), _KERAS_BATCH_SIZE, _MOST_ROWS))
+        return sources.BATCH_SIZE
+    return int(np.clip(_CHUNK_VALUES // max(_values_per_row(model, leaves), 1), sources.BATCH_SIZE, _MOST_ROWS))
 
 
 def _values_per_row(model, leaves):

@@ -84,7 +84,7 @@ class RowsPlan:
 
     def __init__(self, trace, rows):
         self.program = trace(rows)
-        self.native = all(step["op"] is not None for step in self.program.steps)
+        self.native = all(step["op"] is not None and "loop" not in step for step in self.program.steps)
         self.turned = [
             (number, OPERATIONS[step["op"]][2]["down"][1])
             for number, step in enumerate(self.program.steps)

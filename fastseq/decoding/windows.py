@@ -31,12 +31,14 @@ def sliding_plan(plans, model, graph, tokens, window):
 class _Cut:
     """Which of a graph's calls are in the first part, and which of their results the rest reads.
 
-    fits: whether all recurrent layers are in the first part, and there are some.
+    fits: whether all recurrent layers are in the first part, and there are some; timed: by id of a tensor, whether it
+    has a value at every timestep.
     """
 
     def __init__(self, graph):
         (source,) = graph.inputs
-        timed, recurrent = {id(source): True}, []
+        self.timed = timed = {id(source): True}
+        recurrent = []
         for node in graph.steps:
             tensors = _tensors(node.arguments)
             if not all(id(tensor) in timed for tensor in tensors) or node.layer.call_graph is not None:
@@ -49,7 +51,7 @@ class _Cut:
                 continue
             kinds = made if isinstance(made, list) else [made, *[False] * (len(node.output_tensors) - 1)]
             timed.update((id(tensor), kind) for tensor, kind in zip(node.output_tensors, kinds))
-            if node.layer.memory is not None:
+            if node.layer.memory == "states":  # what keeps inputs alone reads a window at once as well as in steps
                 recurrent.append(node)
         self.first = _needed(graph.steps, [tensor for node in recurrent for tensor in node.output_tensors])
         made = {id(tensor): tensor for node in recurrent for tensor in node.output_tensors}
@@ -65,7 +67,7 @@ def _tensors(arguments):
 
 
 def _walks(layer):
-    return any(part.memory is not None for part in (layer, *all_layers(layer)))
+    return any(part.memory == "states" for part in (layer, *all_layers(layer)))
 
 
 def _needed(nodes, tensors, given=()):
@@ -89,7 +91,8 @@ class _FirstPart(RowsPlan):
             tracer = Tracer(p)
             slots = {id(graph.inputs[0]): tokens.slot(p, ids, graph.inputs[0].name)}
             for node in cut.first:
-                outputs = nest.flatten(tracer.call(node, graph.arguments(node, slots), ""))
+                timed = [cut.timed[id(tensor)] for tensor in _tensors(node.arguments)]
+                outputs = nest.flatten(tracer.call(node, graph.arguments(node, slots), "", timed))
                 slots.update((id(tensor), slot) for tensor, slot in zip(node.output_tensors, outputs))
             before = [slot for memory in tracer.memories for slot in memory.first]
             after = [slot for memory in tracer.memories for slot in memory.last]

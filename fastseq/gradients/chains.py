@@ -4,6 +4,7 @@ At a tie or a kink the gradient is TensorFlow's, which GradientTape gives.
 """
 
 from fastseq.errors import UnsupportedError
+from fastseq.gradients.elementwise import activation_gradient
 from fastseq.program.slots import Slot, strides_of
 
 #: What has no gradient: results that change in jumps.
@@ -98,6 +99,9 @@ def elementwise_rule(b, step):
     dy = b.of(y)
     if dy is None or kind in FLAT or y.dtype != "float32":
         return
+    if kind == "activation":
+        _activation_rule(b, chain, operands, y, dy)
+        return
     inputs = [chain.inputs[place[1]] if type(place) is tuple and place[0] == "x" else None for place in operands]
     if kind == "select":
         which = _operand(b, chain, operands[0])
@@ -115,6 +119,26 @@ def elementwise_rule(b, step):
     for read, gradient in zip(inputs, gradients):
         if read is not None and b.wants(read[0]):
             _add(b, *read, chain.shape, gradient)
+
+
+def _activation_rule(b, chain, operands, y, dy):
+    """That of the step "activation", whose slopes are native."""
+    (slot, strides), number = chain.inputs[0], operands[1]
+    if not b.wants(slot):
+        return
+    p0, p1, p2 = chain.numbers
+    fields = {
+        "x": _operand(b, chain, operands[0]),
+        "y": y,
+        "count": y.size,
+        "kind": number,
+        "p0": p0,
+        "p1": p1,
+        "p2": p2,
+    }
+    fields, dx = activation_gradient(b, fields, dy)
+    b.step("activation_backward", **fields)
+    _add(b, slot, strides, chain.shape, dx)
 
 
 def _spread(b, slot, shape, axes):

@@ -121,16 +121,20 @@ def masking_rule(b, step):
     b.add(f["x"], b.p.select(mask, dy, _zero(b)))
 
 
-def activation_rule(b, step):
-    f = step["fields"]
+def activation_gradient(b, f, dy):
+    """(the fields of the step that gives the gradient by the input of an activation, that gradient's Slot)."""
     name = _ACTIVATION_NAMES[f["kind"]]
     plain_relu = name == "relu" and (f["p0"], f["p1"], f["p2"]) == (0.0, float("inf"), 0.0)
     end = "y" if name in FROM_VALUE or plain_relu else "x"
     dx = b.p.new(f["x"].shape)
-    b.step(
-        "activation_backward", **{end: f[end]}, dy=b.of(f["y"]), dx=dx, count=f["count"], kind=f["kind"], p0=f["p0"],
-        p1=f["p1"], p2=f["p2"],
-    )  # fmt: skip
+    rest = {key: f[key] for key in ("count", "kind", "p0", "p1", "p2")}
+    return {end: f[end], "dy": dy, "dx": dx, **rest}, dx
+
+
+def activation_rule(b, step):
+    f = step["fields"]
+    fields, dx = activation_gradient(b, f, b.of(f["y"]))
+    b.step("activation_backward", **fields)
     b.add(f["x"], dx)
 
 

@@ -3,6 +3,8 @@
 from fastseq.errors import UnsupportedError
 from fastseq.native.kinds import ACTIVATION_KINDS, PRODUCT_COLUMNS, PRODUCT_ROWS
 from fastseq.program import packing_steps
+from fastseq.program.products import matmul_step
+from fastseq.program.slots import strides_of
 
 
 def source_of(b, step, name):
@@ -81,14 +83,22 @@ def dense_rule(b, step):
 
 def matmul_rule(b, step):
     f = step["fields"]
-    assert not f["transpose_a"] and not f["transpose_b"]
-    batch, m, k, n = f["batch"], f["m"], f["k"], f["n"]
+    m, k, n = f["m"], f["k"], f["n"]
+    batch = [f[f"n{i}"] for i in range(3)]
+    strides = {name: [f[f"{name}{i}"] for i in range(3)] for name in "aby"}
     dy = b.of(f["y"])
     if b.wants(f["a"]):
-        da = b.p.new((batch, m, k))
-        b.step("matmul", a=dy, b=f["b"], y=da, batch=batch, m=m, k=n, n=k, transpose_b=1)
-        b.add(f["a"], da)
-    if b.wants(f["b"]):
-        db = b.p.new((batch, k, n))
-        b.step("matmul", a=f["a"], b=dy, y=db, batch=batch, m=k, k=m, n=n, transpose_a=1)
-        b.add(f["b"], db)
+        da = b.p.new((*batch, m, k))
+        matmul_step(b.p, dy, f["b"], da, batch, (m, n, k), [*strides["y"], f["ym"], f["yn"]],
+                    [*strides["b"], f["bn"], f["bk"]], strides_of(da.shape))  # fmt: skip
+        b.add_strided(f["a"], da.shape, [*strides["a"], f["am"], f["ak"]], da)
+    if not b.wants(f["b"]):
+        return
+    db = b.p.new((*batch, k, n))
+    if batch == [1, 1, 1] and f["ak"] == f["yn"] == 1 and m:
+        # A long sum over rows, as for a weight's gradient.
+        weight_product(b, db, a=f["a"], b=dy, n0=1, n1=m, m=k, n=n, a1=f["am"], b1=f["ym"], c_stride=n)
+    else:
+        matmul_step(b.p, f["a"], dy, db, batch, (k, m, n), [*strides["a"], f["ak"], f["am"]],
+                    [*strides["y"], f["ym"], f["yn"]], strides_of(db.shape))  # fmt: skip
+    b.add_strided(f["b"], db.shape, [*strides["b"], f["bk"], f["bn"]], db)

@@ -11,6 +11,7 @@ import inspect
 import numpy as np
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import publish
 from fastseq.initializers.base import Initializer, RandomInitializer
 from fastseq.initializers.constant import Constant, Identity, Ones, Zeros
 from fastseq.initializers.random import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
@@ -59,6 +60,7 @@ __all__ = [
     "get",
     "serialize",
 ]
+publish(globals())
 
 
 def serialize(initializer):

@@ -22,14 +22,31 @@ class Initializer:
         raise NotImplementedError(f"{type(self).__name__} does not define __call__(shape, dtype=None).")
 
     def get_config(self):
+        """The arguments that make another one like it.
+
+        Returns:
+            dict, as `from_config` takes it.
+        """
         return {}
 
     @classmethod
     def from_config(cls, config):
+        """One of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+
+        Returns:
+            An Initializer.
+        """
         return cls(**config)
 
     def clone(self):
-        """Another one of the same config; one without a seed gets a new seed."""
+        """Another one of the same config; one without a seed gets a new seed.
+
+        Returns:
+            An Initializer.
+        """
         return self.from_config(self.get_config())
 
 

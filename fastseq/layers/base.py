@@ -278,7 +278,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             ValueError: Shapes of several inputs for a layer of one.
         """
         if self._is_python:
-            return python_calls.infer_output_shape(self, input_shape)
+            shape = traced_calls.output_shape(self, input_shape)
+            return python_calls.infer_output_shape(self, input_shape) if shape is None else shape
         if isinstance(input_shape, dict) or any(isinstance(size, (tuple, list, dict)) for size in input_shape):
             kind = "dict" if isinstance(input_shape, dict) else "list"
             raise ValueError(
@@ -363,7 +364,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         time_axis.refuse(self, "what it does with the timesteps is not known")
 
     def last_output(self, memory):
-        """Of a layer with a memory: the Slot of what it put out at the timestep before, which a masked one repeats.
+        """Of a layer with states: the Slot of what it put out at the timestep before, which a masked one repeats.
 
         memory: a streaming.plan.Memory. None where a masked timestep gives zeros.
         """

@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+from fastseq.configs.lazy_names import at_home
 from fastseq.tensors.copyable import Copyable
 
 _UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -13,6 +14,7 @@ class Copied(Copyable):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
+        at_home(cls)  # here, since a base or an inner layer is made without a look-up of its name
         if "build" in vars(cls):
             cls.build = _noting(vars(cls)["build"])
 

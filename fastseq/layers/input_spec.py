@@ -30,7 +30,15 @@ class InputSpec:
         self.name = name
 
     def check(self, layer_name, inputs):
-        """Raises ValueError that names the layer, what it got and what it wants."""
+        """Whether inputs are as the layer wants them.
+
+        Args:
+            layer_name (str): What errors name.
+            inputs (array, KerasTensor or nest): Of one array.
+
+        Raises:
+            ValueError: Another number of inputs, or one of another shape: it names the layer, what it got and wants.
+        """
         leaves = nest.flatten(inputs)
         if len(leaves) != 1:
             raise ValueError(f"Layer '{layer_name}' takes 1 input, got {len(leaves)}.")

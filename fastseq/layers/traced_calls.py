@@ -11,22 +11,35 @@ from fastseq.native._native import with_training
 from fastseq.ops import functions
 from fastseq.ops.numpy_protocol import ops_function
 from fastseq.ops.operation import slots_of_result
-from fastseq.ops.shape_builder import ShapeBuilder
-from fastseq.ops.tracing import is_tracing as is_tracing
-from fastseq.ops.tracing import note_set
+from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
+from fastseq.ops.tracing import CannotTrace, is_tracing, not_tracing, note_set
 from fastseq.ops.values import MixesTimesteps, Traced
-from fastseq.program.builder import PythonInside
+from fastseq.program.builder import Builder, PythonInside
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, nest
+from fastseq.tensors.symbolic import KerasTensor
+
+reason_of = functions.reason_of
+__all__ = ["CannotTrace", "is_tracing", "not_tracing"]  # of ops/tracing.py, for the layers
 
 
-def _run(layer, p, function, arguments, times=None):
-    """What `function(**arguments)` returns, with Traced arrays in the places of the Slots among its arguments."""
-    return functions.run(p, _with_training(function), arguments, times)
+def run_traced(p, function, arguments, training=None, times=None):
+    """What `function(**arguments)` returns, with Traced arrays in the places of the Slots among its arguments.
+
+    times: the axis of timesteps by the id of a Slot. Raises CannotTrace for what no trace can hold.
+    """
+    return functions.run(p, lambda given: with_training(training, function, **given), arguments, times)
 
 
-def _with_training(function):
-    return lambda given: with_training(given.get("training"), function, **given)
+def _run(layer, p, arguments, times=None):
+    return run_traced(p, layer.call, arguments, arguments.get("training"), times)
+
+
+def scratch_of(p):
+    """A Builder for a trace that is thrown away, with what the call that `p` is made for says."""
+    scratch = Builder(p.cache, training=p.training)
+    scratch.mask_rules = p.mask_rules
+    return scratch
 
 
 _MOST_VERDICTS = 64
@@ -108,16 +121,22 @@ def attribute_set(layer, key):
 def _check(layer, p, arguments):
     """Raises CannotTrace where a traced call is not the Python call."""
 
-    def python(given):
-        return python_calls._checked_results(layer, _with_training(layer.call)(given))
+    def call(given):
+        return with_training(given.get("training"), layer.call, **given)
 
-    functions.check(_with_training(layer.call), arguments, p, owner=layer, python=python)
+    def python(given):
+        return python_calls._checked_results(layer, call(given))
+
+    functions.check(call, arguments, p, owner=layer, python=python)
 
 
 def emit(layer, p, arguments):
     """The layer's outputs as Slots: traced, or of a step in Python."""
     found = _emit_traced(layer, p, arguments)
-    return python_calls.emit_python(layer, p, arguments, untraced(layer)) if found is None else found
+    if found is not None:
+        return found
+    with not_tracing():
+        return python_calls.emit_python(layer, p, arguments, untraced(layer))
 
 
 def _emit_traced(layer, p, arguments):
@@ -132,7 +151,7 @@ def _emit_traced(layer, p, arguments):
         if general not in verdicts:
             _check(layer, p, arguments)
         with p.undone_on_error():
-            outputs = slots_of_result(p, _run(layer, p, layer.call, arguments))
+            outputs = slots_of_result(p, _run(layer, p, arguments))
     except PythonInside:
         raise
     except Exception as error:
@@ -147,7 +166,8 @@ def emit_mask(layer, p, inputs, mask):
     """The masks of compute_mask as a nest of Slots and None: traced, or as a step in Python."""
     key = ("mask", *_keys(p, {"inputs": inputs, "mask": mask})[0])
     if not layer.traced or layer._traces.verdicts.get(key) is not None:
-        return python_calls.emit_python_mask(layer, p, inputs, mask)
+        with not_tracing():
+            return python_calls.emit_python_mask(layer, p, inputs, mask)
 
     def compute(given):
         masks = layer.compute_mask(*given)
@@ -159,7 +179,8 @@ def emit_mask(layer, p, inputs, mask):
         found = functions.emit(p, compute, [inputs, mask], owner=layer)
     except functions.CannotTrace as error:
         layer._traces.note(key, f"its compute_mask() is not traced: {error}")
-        return python_calls.emit_python_mask(layer, p, inputs, mask)
+        with not_tracing():
+            return python_calls.emit_python_mask(layer, p, inputs, mask)
     python_calls.check_masks(layer, nest.flatten(found))
     return found
 
@@ -211,6 +232,8 @@ def call_layer(layer, args, kwargs):
 
 
 def _time_of_call(layer, tensors, arguments):
+    if {leaf.time for leaf in tensors} == {0}:
+        return 0  # rows of the batch, which no layer mixes where it does not train
     if any(leaf.time not in (None, 1) for leaf in tensors):
         raise MixesTimesteps(f"it calls layer '{layer.name}' with timesteps along another axis than 1")
     if layer.memory is not None:
@@ -246,7 +269,7 @@ def keeps_time(layer, timed, shapes, arguments):
 
         slots = nest.map_structure(slot, dict(arguments))
         try:
-            result = nest.flatten(_run(layer, p, layer.call, slots, times))
+            result = nest.flatten(_run(layer, p, slots, times))
         except MixesTimesteps as error:
             raise ValueError(
                 f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: {error}."
@@ -257,3 +280,24 @@ def keeps_time(layer, timed, shapes, arguments):
     if set(found[0]) - {None, 1}:
         return None
     return found[0][0] == 1
+
+
+def output_shape(layer, input_shape):
+    """The shape of what a call gives, or a nest of them, from a trace where nothing is computed; None where the call
+    cannot be traced."""
+    if untraced(layer) is not None:
+        return None
+    name = next(iter(layer._signature.parameters))
+    structure, tensors = [], nest.flatten(nest.map_shapes(KerasTensor, input_shape))
+
+    def trace(p, slots):
+        given = iter(slots)
+        result = _run(layer, p, {name: nest.map_shapes(lambda shape: next(given), input_shape)})
+        structure[:] = [result]
+        return nest.flatten(slots_of_result(p, result))
+
+    try:
+        found = [tensor.shape for tensor in traced_twice(trace, tensors)]
+    except Exception:
+        return None
+    return nest.pack_like(structure[0], found) if nest.is_nested(structure[0]) else found[0]

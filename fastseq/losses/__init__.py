@@ -1,6 +1,7 @@
 """Losses with Keras's names, arguments and numbers, and their gradients. https://keras.io/api/losses/"""
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import publish
 from fastseq.losses.base import Loss, LossFunctionWrapper, with_gradient
 from fastseq.losses.probabilistic import (
     BinaryCrossentropy,
@@ -45,6 +46,7 @@ for _names, _function in (
     ALL_OBJECTS_DICT |= dict.fromkeys(_names.split(), _function)
 _PUBLIC = [name for name, item in ALL_OBJECTS_DICT.items() if name == item.__name__ and name != "LossFunctionWrapper"]
 __all__ = sorted(_PUBLIC) + ["deserialize", "get", "serialize", "with_gradient"]
+publish(globals())
 
 
 def serialize(loss):

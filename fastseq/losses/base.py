@@ -68,11 +68,22 @@ class Loss:
         return np.dtype(self.dtype).type(_reduced(values, weights, self.reduction)[0])
 
     def value_and_gradient(self, y_true, y_pred, sample_weight=None, mask=None):
-        """The reduced loss, a float, and its derivative by `y_pred`, of the same shape.
+        """The reduced loss and its derivative by the predictions.
 
         With reduction "none", as Keras trains, the mean of the values and the derivative of their sum.
-        mask: bool, beside one that rides on `y_pred`. Raises as a call does, and UnsupportedError for a loss without a
-        gradient.
+
+        Args:
+            y_true (array): Labels.
+            y_pred (array): Predictions; a mask that rides on them counts.
+            sample_weight (array, default None): Of the values' shape, or one that broadcasts to it.
+            mask (array, default None): bool, beside the one that rides on `y_pred`.
+
+        Returns:
+            (float, array of `y_pred`'s shape).
+
+        Raises:
+            ValueError: Labels of a rank or size that does not go with the predictions.
+            UnsupportedError: A loss without a gradient.
         """
         return self._value_and_gradient(self.call_with_pullback, y_true, y_pred, sample_weight, mask)
 
@@ -98,20 +109,57 @@ class Loss:
         return y_true, np.asarray(y_pred, self.dtype)
 
     def call(self, y_true, y_pred):
+        """The loss of each sample or timestep, not reduced yet; a subclass defines it.
+
+        Args:
+            y_true (array): Labels; floats in the loss's dtype, integers as they are.
+            y_pred (array): Predictions, in the loss's dtype.
+
+        Returns:
+            array, shape (B,) or (B, T) ...
+
+        Raises:
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"Loss '{type(self).__name__}' does not define call(y_true, y_pred).")
 
     def call_with_pullback(self, y_true, y_pred):
-        """``call``'s values, and a function that takes derivatives by them and gives those by `y_pred`."""
+        """`call`, and how derivatives by its values become those by the predictions; training needs it.
+
+        Args:
+            y_true (array): As `call` gets it.
+            y_pred (array): As `call` gets it.
+
+        Returns:
+            (values, pullback): what `call` gives, and a function that takes the derivatives by these, of their shape,
+            and gives those by `y_pred`, of its shape.
+
+        Raises:
+            UnsupportedError: A subclass does not define it.
+        """
         raise UnsupportedError(
             f"Loss '{self.name}' has no gradient, so nothing can be trained with it. Give it a method "
             "call_with_pullback, or use fastseq.losses.with_gradient(function, gradient)."
         )
 
     def get_config(self):
+        """The arguments that make another one like it.
+
+        Returns:
+            dict, as `from_config` takes it.
+        """
         return {"name": self.name, "reduction": self.reduction}
 
     @classmethod
     def from_config(cls, config):
+        """One of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+
+        Returns:
+            A Loss.
+        """
         return cls(**config)
 
 

@@ -1,6 +1,7 @@
 """Metrics with Keras's names, arguments and numbers. https://keras.io/api/metrics/"""
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import publish
 from fastseq.losses import choose
 from fastseq.losses.regression import mean_absolute_error, mean_absolute_percentage_error, mean_squared_error
 from fastseq.metrics.accuracy import (
@@ -63,6 +64,7 @@ __all__ = [
     "get",
     "serialize",
 ]
+publish(globals())
 
 
 def serialize(metric):

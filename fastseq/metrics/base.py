@@ -47,17 +47,40 @@ class Metric:
         self._variables = []
 
     def add_variable(self, shape, initializer, dtype=None, aggregation="sum", name=None):
-        """A new variable of the metric's state."""
+        """A new variable of the metric's state.
+
+        Args:
+            shape (tuple of int): Its shape.
+            initializer (str, Initializer or function): What it begins as.
+            dtype (str, default None): Not looked at: the state is float64.
+            aggregation (str, default "sum"): Not looked at: there is one process.
+            name (str, default None): Of the variable; None is "variable".
+
+        Returns:
+            A variable, with `assign`, `assign_add` and `numpy`.
+        """
         value = initializers.get(initializer)(shape, dtype="float64")
         name = name or "variable"
         self._variables.append(StateVariable(value, name, f"{self.name}/{name}", "float64"))
         return self._variables[-1]
 
     def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None):
+        """Older name of `add_variable`.
+
+        Args:
+            shape (tuple of int, default ()): Its shape.
+            initializer (str, Initializer or function, default "zeros"): What it begins as.
+            dtype (str, default None): Not looked at: the state is float64.
+            name (str, default None): Of the variable; None is "variable".
+
+        Returns:
+            A variable, as `add_variable`.
+        """
         return self.add_variable(shape, initializer, dtype, name=name)
 
     @property
     def variables(self):
+        """The state: a new list of what `add_variable` gave."""
         return self._variables[:]
 
     def reset_state(self):
@@ -66,9 +89,26 @@ class Metric:
             variable.assign(np.zeros(variable.shape))
 
     def update_state(self, *args, **kwargs):
+        """Counts a batch; a subclass defines it.
+
+        Args:
+            *args: Labels and predictions, arrays of the same number of rows.
+            **kwargs: `sample_weight`, an array or None.
+
+        Raises:
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"Metric '{type(self).__name__}' does not define update_state().")
 
     def result(self):
+        """What the batches so far make; a subclass defines it.
+
+        Returns:
+            float, or an array.
+
+        Raises:
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"Metric '{type(self).__name__}' does not define result().")
 
     def __call__(self, *args, **kwargs):
@@ -76,10 +116,23 @@ class Metric:
         return self.result()
 
     def get_config(self):
+        """The arguments that make another one like it.
+
+        Returns:
+            dict, as `from_config` takes it.
+        """
         return {"name": self.name, "dtype": self.dtype}
 
     @classmethod
     def from_config(cls, config):
+        """One of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+
+        Returns:
+            A Metric.
+        """
         return cls(**config)
 
     def __repr__(self):
@@ -107,7 +160,12 @@ class Mean(Metric):
         self.count = self.add_variable((), "zeros", name="count")
 
     def update_state(self, values, sample_weight=None):
-        """values: array (B, ...), of which the mean over all but the first axis is one sample's."""
+        """Counts values.
+
+        Args:
+            values (array): Shape (B, ...); the mean over all but the first axis is one sample's.
+            sample_weight (array, default None): Of their shape, or that of their first axes.
+        """
         values, weights = _samplewise(values, sample_weight)
         if weights is not None:
             count = weights.sum()
@@ -122,7 +180,11 @@ class Mean(Metric):
         self.count._value += count
 
     def result(self):
-        """The mean, a float; 0 before anything was seen."""
+        """The mean; 0 before anything was seen.
+
+        Returns:
+            float.
+        """
         return float(self.total) / float(self.count) if float(self.count) else 0.0
 
 
@@ -149,7 +211,13 @@ class MeanMetricWrapper(Mean):
             self._direction = "down"
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """sample_weight: weights of the function's values; a mask that rides on `y_pred` counts beside them."""
+        """Counts a batch. A mask that rides on `y_pred` counts beside the weights.
+
+        Args:
+            y_true (array): Labels.
+            y_pred (array): Predictions.
+            sample_weight (array, default None): Weights of the function's values.
+        """
         mask = arrays.mask_of(y_pred)
         values = self._fn(np.asarray(y_true), np.asarray(y_pred), **self._fn_kwargs)
         if sample_weight is not None:

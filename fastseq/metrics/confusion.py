@@ -29,7 +29,16 @@ class _Ratio(Metric):
         setattr(self, self._other, self.add_variable((len(self.thresholds),), "zeros", name=self._other))
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        """y_true, y_pred: arrays of one shape, labels 0 or not; sample_weight: broadcasts to it."""
+        """Counts a batch.
+
+        Args:
+            y_true (array): Labels, 0 or not.
+            y_pred (array): Predictions, of the labels' shape.
+            sample_weight (array, default None): Broadcasts to that shape.
+
+        Raises:
+            ValueError: Labels and predictions of different shapes, and class_id where there are no classes.
+        """
         y_pred, y_true = squeeze_or_expand_to_same_rank(np.asarray(y_pred, np.float32), np.asarray(y_true))
         if y_true.shape != y_pred.shape:
             raise ValueError(
@@ -60,7 +69,11 @@ class _Ratio(Metric):
             getattr(self, name).assign_add(values)
 
     def result(self):
-        """The ratio, a float, or for several thresholds a float32 array of them; 0 where there is nothing to divide."""
+        """The ratio; 0 where there is nothing to divide.
+
+        Returns:
+            float, or for several thresholds a float32 array of them.
+        """
         hits = self.true_positives.numpy()
         total = hits + getattr(self, self._other).numpy()
         ratio = np.divide(hits, total, out=np.zeros_like(hits), where=total != 0)

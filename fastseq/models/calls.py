@@ -31,7 +31,7 @@ class Calls:
         self.input_dtypes = self._input_dtypes(structure)
 
     def arrange(self, inputs, model_name):
-        """See `_Structure.arrange`."""
+        """See `Structure.arrange`."""
         return self._structure.arrange(inputs, model_name)
 
     def arguments(self, node, values):

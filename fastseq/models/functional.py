@@ -2,16 +2,15 @@
 
 import warnings
 
-import numpy as np
-
 from fastseq.layers.core.input_layer import Input, InputLayer
 from fastseq.models import functional_config
 from fastseq.models.calls import Calls
 from fastseq.models.graph_map import Graph, sorted_nodes
 from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
+from fastseq.models.structure import Structure
 from fastseq.ops.operation import OpNode
-from fastseq.tensors import arrays, nest
+from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor, Node
 
 
@@ -62,7 +61,7 @@ class Functional(Model):
         if not all(isinstance(tensor._keras_history[0], InputLayer) for tensor in nest.flatten(inputs)):
             inputs, outputs = _on_new_inputs(inputs, outputs)
         # One object that is neither list nor dict: the layers are found through `layers`, not as attributes.
-        self._structure = _Structure(inputs, outputs)
+        self._structure = Structure(inputs, outputs)
         self._graph = Graph(self._structure.inputs, self._structure.outputs)
         self._structure.check_outputs(self._graph)
         self._plan = Calls(self._graph, self._structure)
@@ -132,16 +131,36 @@ class Functional(Model):
 
     @property
     def input_shape(self):
+        """The inputs' shapes, batch size first: a tuple, or a list of them where there are several inputs."""
         shapes = [tensor.shape for tensor in self.inputs]
         return shapes[0] if len(shapes) == 1 else shapes
 
     @property
     def output_shape(self):
+        """The outputs' shapes, batch size first: a tuple, or a list of them where there are several outputs."""
         shapes = [tensor.shape for tensor in self.outputs]
         return shapes[0] if len(shapes) == 1 else shapes
 
     def add_loss(self, loss):
-        """Raises NotImplementedError, as in Keras 3."""
+        """Not for functional models, as in Keras 3: a layer of the model calls it inside its `call`.
+
+        Args:
+            loss (array): Not looked at.
+
+        Raises:
+            NotImplementedError: Always.
+
+        Example:
+            >>> class Small(layers.Layer):
+            ...     def call(self, x):
+            ...         self.add_loss(0.5 * np.mean(x**2))
+            ...         return x
+            >>> x = layers.Input((3,))
+            >>> model = fastseq.Model(x, Small()(x))
+            >>> y = model(np.ones((1, 3)))
+            >>> [float(loss) for loss in model.losses]
+            [0.5]
+        """
         raise NotImplementedError(
             f"Model '{self.name}': as in Keras 3 a functional model has no add_loss(). Call it inside the call() of a "
             "layer of the model."
@@ -159,7 +178,7 @@ class Functional(Model):
         return super()._call_any(self.arrange(inputs), *args, **kwargs)
 
     def arrange(self, inputs, model=None):
-        """`inputs` in the structure of the model's inputs; see `_Structure.arrange`. model: which errors name."""
+        """`inputs` in the structure of the model's inputs; see `Structure.arrange`. model: which errors name."""
         return self._structure.arrange(inputs, (model or self).name)
 
     def check_ranks(self, flat, model):
@@ -167,10 +186,31 @@ class Functional(Model):
         self._structure.check_shapes(flat, model, ranks_only=True)
 
     def build(self, input_shape=None):
-        """Nothing to do: a functional model is built when it is made."""
+        """Nothing to do: a functional model is built when it is made.
+
+        Args:
+            input_shape (tuple, default None): Not looked at.
+
+        Example:
+            >>> x = layers.Input((3,))
+            >>> model = fastseq.Model(x, layers.Dense(4)(x))
+            >>> model.built
+            True
+        """
         self.built = True
 
     def get_build_config(self):
+        """What `build_from_config` needs: nothing, as the model is built when it is made.
+
+        Returns:
+            dict.
+
+        Example:
+            >>> x = layers.Input((3,))
+            >>> model = fastseq.Model(x, layers.Dense(4)(x))
+            >>> model.get_build_config()
+            {'input_shape': None}
+        """
         return {"input_shape": None}
 
     def _argument_dtypes(self, name):
@@ -188,7 +228,25 @@ class Functional(Model):
     # ---- shapes --------------------------------------------------------------------------------------------------
 
     def compute_output_spec(self, inputs, training=None, mask=None):
-        """Symbolic outputs for symbolic inputs of these shapes."""
+        """Symbolic outputs for symbolic inputs.
+
+        Args:
+            inputs (KerasTensor or nest): In the structure of the model's inputs.
+            training (bool, default None): Not looked at: it changes no shape.
+            mask (KerasTensor or nest, default None): Not looked at.
+
+        Returns:
+            KerasTensors, in the structure of the model's outputs.
+
+        Raises:
+            ValueError: Inputs of another structure or shape.
+
+        Example:
+            >>> x = layers.Input((3,))
+            >>> model = fastseq.Model(x, layers.Dense(4)(x))
+            >>> model.compute_output_spec(fastseq.KerasTensor((5, 3))).shape
+            (5, 4)
+        """
         flat = nest.flatten(self.arrange(inputs))
         self._structure.check_shapes(flat, self, batch=True)
         shapes = tuple(tuple(tensor.shape) for tensor in flat)
@@ -208,122 +266,42 @@ class Functional(Model):
         return [(values[id(tensor)].shape, values[id(tensor)].dtype) for tensor in self.outputs]
 
     def compute_output_shape(self, input_shape):
-        """Output shapes, in the structure of the outputs, for input shapes in that of the inputs."""
+        """Output shapes for input shapes.
+
+        Args:
+            input_shape (tuple or nest): In the structure of the model's inputs, batch size first.
+
+        Returns:
+            tuples, in the structure of the model's outputs.
+
+        Raises:
+            ValueError: Shapes that do not fit the inputs.
+
+        Example:
+            >>> x = layers.Input((3,))
+            >>> model = fastseq.Model(x, layers.Dense(4)(x))
+            >>> model.compute_output_shape((5, 3))
+            (5, 4)
+        """
         dtypes = iter([tensor.dtype for tensor in self.inputs] + ["float32"] * len(nest.flatten(input_shape)))
         inputs = nest.map_shapes(lambda shape: KerasTensor(shape, next(dtypes)), input_shape)
         return nest.map_structure(lambda tensor: tensor.shape, self.compute_output_spec(inputs))
 
     def get_config(self):
-        """The model's config in Keras 3.15's form. Weights are not part of it."""
+        """The model's config in Keras 3.15's form. Weights are not part of it.
+
+        Returns:
+            dict, as `from_config` takes it.
+
+        Example:
+            >>> x = layers.Input((3,), name="x")
+            >>> fastseq.Model(x, layers.Dense(4)(x)).get_config()["input_layers"]
+            ['x', 0, 0]
+        """
         return functional_config.functional_config(self)
 
 
 Model.functional_class = Functional
-
-
-class _Structure:
-    """The inputs and outputs of a functional model, nested and flat."""
-
-    def __init__(self, inputs, outputs):
-        self.input_struct, self.output_struct = inputs, outputs
-        self.inputs, self.outputs = nest.flatten(inputs), nest.flatten(outputs)
-        #: The layers in the order of the file that they come from, where the graph that was read is another one than
-        #: the file's: one function of TensorFlow may be several operations here, which counts in the layers' order.
-        self.layers_as_made = None
-        self._lone_rank = None if nest.is_nested(inputs) else len(inputs.shape)
-
-    def check_outputs(self, graph):
-        known = {id(tensor) for tensor in self.inputs}
-        known.update(id(tensor) for node in graph.steps for tensor in node.output_tensors)
-        for position, tensor in enumerate(self.outputs):
-            if id(tensor) not in known:
-                raise ValueError(f"Output {position} ({tensor}) is not connected to `inputs`.")
-
-    def arrange(self, inputs, model_name):
-        """`inputs` in the structure of the model's inputs: dicts are matched by name, a single input may stand alone.
-
-        Raises ValueError where that cannot be done, naming the inputs.
-        """
-        if type(inputs) is np.ndarray and inputs.ndim == self._lone_rank:
-            return inputs
-        wanted = self.input_struct
-        if isinstance(inputs, dict) and not isinstance(wanted, dict):
-            inputs = self._by_name(inputs, model_name)
-        if isinstance(wanted, dict) and not isinstance(inputs, dict):
-            # Keras takes the inputs of a dict in the order of its keys, and only where that is their own order.
-            if list(wanted) != sorted(wanted):
-                self._mismatch(inputs, model_name)
-        if not nest.is_nested(wanted) and isinstance(inputs, (list, tuple)) and len(inputs) == 1:
-            inputs = inputs[0]
-        if isinstance(inputs, dict):
-            if not set(wanted) <= set(inputs):
-                self._mismatch(inputs, model_name)
-            _warn_of_extra(set(inputs) - set(wanted), model_name)
-            inputs = {key: inputs[key] for key in wanted}
-        flat = nest.flatten(inputs) if nest.is_nested(inputs) and _holds_arrays(inputs) else [inputs]
-        if len(flat) != len(self.inputs):
-            self._mismatch(inputs, model_name)
-        for tensor, leaf in zip(self.inputs, flat):
-            if leaf is None:
-                raise ValueError(f"Model '{model_name}': its input '{tensor.name}' is not optional, but got None.")
-        flat = [self._fix_rank(leaf, tensor) for leaf, tensor in zip(flat, self.inputs)]
-        return nest.pack_like(wanted, flat)
-
-    def _by_name(self, inputs, model_name):
-        found, used = [], set()
-        for tensor in self.inputs:
-            names = (tensor.name, tensor._keras_history[0].name)
-            name = next((name for name in names if name in inputs), None)
-            if name is None:
-                raise ValueError(
-                    f"Model '{model_name}' has an input '{names[1]}' that is not among the given {sorted(inputs)}."
-                )
-            found.append(inputs[name])
-            used.add(name)
-        _warn_of_extra(set(inputs) - used, model_name)
-        return found[0] if not nest.is_nested(self.input_struct) else nest.pack_like(self.input_struct, found)
-
-    def _mismatch(self, inputs, model_name):
-        wanted = nest.map_structure(lambda tensor: tensor.name, self.input_struct)
-        got = nest.map_structure(lambda leaf: getattr(leaf, "shape", type(leaf).__name__), inputs)
-        raise ValueError(
-            f"The structure of `inputs` doesn't match that of model '{model_name}'. Expected: {wanted}. "
-            f"Received (shapes): {got}."
-        )
-
-    @staticmethod
-    def _fix_rank(leaf, tensor):
-        """An array with one size-1 axis more or less at the end than the input has; Keras takes both."""
-        shape = getattr(leaf, "shape", None)
-        if not isinstance(leaf, np.ndarray) or len(shape) == len(tensor.shape):
-            return leaf
-        mask = arrays.mask_of(leaf)
-        if len(shape) == len(tensor.shape) + 1 and shape[-1] == 1:
-            leaf = arrays.with_mask(leaf[..., 0], mask)
-        elif len(shape) == len(tensor.shape) - 1 and tensor.shape[-1] == 1:
-            leaf = arrays.with_mask(leaf[..., np.newaxis], mask)
-        return leaf
-
-    def check_shapes(self, flat, model, batch=False, ranks_only=False):
-        """Raises ValueError where a tensor does not fit its input. batch: compare the batch size too."""
-        for leaf, tensor in zip(flat, self.inputs):
-            shape, wanted = tuple(leaf.shape), tensor.shape
-            pairs = [] if ranks_only else list(zip(shape, wanted))[0 if batch else 1 :]
-            if len(shape) != len(wanted) or any(None not in pair and pair[0] != pair[1] for pair in pairs):
-                raise ValueError(
-                    f"{type(model).__name__} model '{model.name}' was passed incompatible inputs. For input "
-                    f"'{tensor.name}', expected shape {wanted}, but received shape {shape}."
-                )
-
-
-def _warn_of_extra(names, model_name):
-    if names:
-        warnings.warn(f"Model '{model_name}' has no inputs named {sorted(names)}: they are not used.", stacklevel=5)
-
-
-def _holds_arrays(structure):
-    """False for nested lists of plain numbers: one array written out."""
-    return any(hasattr(leaf, "shape") or leaf is None for leaf in nest.flatten(structure))
 
 
 def _on_new_inputs(inputs, outputs):

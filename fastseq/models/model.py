@@ -7,6 +7,7 @@ from fastseq.layers import inference
 from fastseq.layers.base import Layer
 from fastseq.layers.walk import all_layers, keeps_states
 from fastseq.models import warming
+from fastseq.models.files import Saved
 from fastseq.models.functional_config import functional_from_config
 from fastseq.models.steps import Steps
 from fastseq.models.trainable import Trainable
@@ -29,7 +30,7 @@ def _make_functional(cls):
     return cls
 
 
-class Model(Steps, Trainable, Layer):
+class Model(Steps, Trainable, Saved, Layer):
     """A layer made of layers, with `predict`, `fit`, `summary`, `save` ...
 
     Model(inputs, outputs, name=None, trainable=True) is a functional model from nested structures (list, tuple, dict)
@@ -93,6 +94,12 @@ class Model(Steps, Trainable, Layer):
             raise NotImplementedError(f"Model '{self.name}' ({type(self).__name__}) does not define call().")
         return super().emit(p, **(kwargs if inputs is None else {"inputs": inputs, **kwargs}))
 
+    def symbolic_graph(self):
+        """Of a model that defines `call`: its graph, for streams; see models/symbolic_calls.py."""
+        from fastseq.models.symbolic_calls import graph_of
+
+        return graph_of(self)
+
     # ---- layers --------------------------------------------------------------------------------------------------
 
     @property
@@ -116,6 +123,11 @@ class Model(Steps, Trainable, Layer):
 
         Raises:
             ValueError: No such layer, and both or neither of the arguments.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, name="last")])
+            >>> model.get_layer("last") is model.get_layer(index=0)
+            True
         """
         if index is not None and name is not None:
             raise ValueError(f"Provide only a layer name or a layer index. Received: index={index}, name={name}.")
@@ -140,7 +152,15 @@ class Model(Steps, Trainable, Layer):
 
     @all_or_nothing
     def reset_states(self):
-        """Sets the states that stateful layers keep between calls back to zeros."""
+        """Sets the states that stateful layers keep between calls back to zeros.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input(batch_shape=(1, 2, 3)), layers.GRU(4, stateful=True)])
+            >>> first, second = model(np.ones((1, 2, 3))), model(np.ones((1, 2, 3)))
+            >>> model.reset_states()
+            >>> np.array_equal(model(np.ones((1, 2, 3))), first), np.array_equal(first, second)
+            (True, False)
+        """
         for layer in all_layers(self):
             if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
                 layer.reset_state()
@@ -171,6 +191,13 @@ class Model(Steps, Trainable, Layer):
         Raises:
             ValueError: Inputs of different lengths, arrays that do not fit the model's inputs, and a stateful model
                 where the number of rows is no multiple of batch_size.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.predict(np.ones((3, 2)), verbose=0)
+            array([[0.], [0.], [0.]], dtype=float32)
+            >>> model.predict((np.ones((3, 2)) for _ in range(10)), verbose=0).shape
+            (30, 1)
         """
         return prediction.predict(self, x, batch_size, verbose, steps, callbacks)
 
@@ -186,6 +213,11 @@ class Model(Steps, Trainable, Layer):
 
         Raises:
             ValueError: Arrays that do not fit the model's inputs.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.predict_on_batch(np.ones((3, 2))).shape
+            (3, 1)
         """
         return inference.plain(inference.run(self, x))
 
@@ -248,6 +280,13 @@ class Model(Steps, Trainable, Layer):
 
         Raises:
             ValueError: As `stream`, and a model of several inputs or outputs.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((None, 3)), layers.GRU(4)])
+            >>> pool = model.stream_pool(100)
+            >>> speaker = pool.open()
+            >>> pool.step({speaker: np.zeros(3)})[speaker].shape
+            (4,)
         """
         from fastseq.streaming import StreamPool
 
@@ -295,6 +334,12 @@ class Model(Steps, Trainable, Layer):
 
         Raises:
             UnsupportedError: Unknown classes and options.
+
+        Example:
+            >>> x = layers.Input((3,))
+            >>> model = fastseq.Model(x, layers.Dense(4)(x))
+            >>> fastseq.Model.from_config(model.get_config()).output_shape
+            (None, 4)
         """
         Functional = Model.functional_class
         if all(key in config for key in ("name", "layers", "input_layers", "output_layers")):
@@ -302,67 +347,3 @@ class Model(Steps, Trainable, Layer):
             if cls is Model or (issubclass(cls, Functional) and names[:2] == ["inputs", "outputs"]):
                 return functional_from_config(Functional if cls is Model else cls, config, custom_objects)
         return cls(**config)
-
-    def to_json(self, **kwargs):
-        """The model's config as JSON text, in Keras's form.
-
-        Args:
-            **kwargs: Those of `json.dumps`.
-
-        Returns:
-            str.
-        """
-        import json
-
-        from fastseq.configs.serialization import serialize_keras_object
-
-        return json.dumps(serialize_keras_object(self), **kwargs)
-
-    def save(self, filepath, overwrite=True, zipped=None, **kwargs):
-        """Writes the model to a `.keras` file, or the older `.h5`; see `fastseq.saving.save_model`.
-
-        Args:
-            filepath (str, path or file): A path that ends in .keras, .h5 or .hdf5, or a binary file object.
-            overwrite (bool, default True): False raises FileExistsError for an existing file.
-            zipped (bool, default None): None or True.
-            **kwargs: `include_optimizer`.
-
-        Raises:
-            ValueError: Other formats and arguments.
-        """
-        from fastseq import saving
-
-        saving.save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
-
-    def save_weights(self, filepath, overwrite=True):
-        """Writes the weights to a `.weights.h5` file; see `fastseq.saving.save_weights`.
-
-        Args:
-            filepath (str, path or file): A path that ends in .weights.h5, or a binary file object.
-            overwrite (bool, default True): False raises FileExistsError for an existing file.
-
-        Raises:
-            ValueError: Another ending.
-        """
-        from fastseq import saving
-
-        saving.save_weights(self, filepath, overwrite=overwrite)
-
-    def load_weights(self, filepath, skip_mismatch=False, by_name=False, objects_to_skip=None):
-        """Reads the weights from a file; see `fastseq.saving.load_weights`.
-
-        Args:
-            filepath (str, path, bytes or file): `.weights.h5`, `.keras` or the older `.h5`.
-            skip_mismatch (bool, default False): Whether to warn and leave alone what has another shape.
-            by_name (bool, default False): Whether to match layers by name instead of by order; older HDF5 only.
-            objects_to_skip (list, default None): Layers to leave alone; `.weights.h5` and `.keras` only.
-
-        Raises:
-            FileFormatError: A file that is broken, or is another model's.
-            ValueError: A model without weights yet.
-        """
-        from fastseq import saving
-
-        saving.load_weights(
-            self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, objects_to_skip=objects_to_skip
-        )

@@ -6,55 +6,12 @@ from fastseq.layers.base import Layer
 from fastseq.layers.core.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
+from fastseq.models.stack import OfFunctional, Stack, added_input, fits
 from fastseq.tensors import mask_rules, nest, weight_locks
-from fastseq.tensors.naming import free_name
 from fastseq.tensors.symbolic import KerasTensor
 
 
-class _Stack:
-    """The layers from the first to the last, an InputLayer among them; not an attribute that Layer walks."""
-
-    def __init__(self):
-        self.layers = []
-        self.names = {}
-
-    def push(self, layer):
-        self.layers.append(layer)
-        self.names[layer.name] = layer
-
-    def remove(self):
-        layer = self.layers.pop()
-        if not any(other is layer for other in self.layers):
-            del self.names[layer.name]
-        return layer
-
-    def add_input(self, batch_shape, taken):
-        self.push(_added_input(batch_shape, taken))
-
-    def rename_input(self):
-        first = self.layers[0]
-        del self.names[first.name]
-        first.name = free_name(first.name, self.names)
-        self.names[first.name] = first
-
-    def has_input(self):
-        return bool(self.layers) and isinstance(self.layers[0], InputLayer)
-
-
-def _added_input(batch_shape, taken):
-    """An InputLayer for a model that has none, with a name that is not among `taken`."""
-    layer = InputLayer(batch_shape=batch_shape)
-    layer.added = True
-    if layer.name in taken:
-        layer.name = free_name(layer.name, taken)
-    return layer
-
-
-def _fits(shape, wanted):
-    return len(shape) == len(wanted) and all(a == b or None in (a, b) for a, b in zip(shape, wanted))
-
-
-class Sequential(Model):
+class Sequential(OfFunctional, Model):
     """A stack of layers, each of one input and one output.
 
     Args:
@@ -79,7 +36,7 @@ class Sequential(Model):
 
     def __init__(self, layers=None, trainable=True, name=None, **kwargs):
         super(Model, self).__init__(trainable=trainable, name=name, **kwargs)
-        self._stack = _Stack()
+        self._stack = Stack()
         self._functional = None
         self.mask_rules = mask_rules.current()  # the rules that calls of its layers follow
         for layer in layers or ():
@@ -98,6 +55,13 @@ class Sequential(Model):
 
         Raises:
             ValueError: What is no layer, a name that is taken, and a second Input.
+
+        Example:
+            >>> model = fastseq.Sequential()
+            >>> model.add(layers.Input((3,)))
+            >>> model.add(layers.Dense(4))
+            >>> model.output_shape
+            (None, 4)
         """
         stack = self._stack
         if isinstance(layer, KerasTensor) and isinstance((layer._keras_history or [None])[0], InputLayer):
@@ -135,6 +99,11 @@ class Sequential(Model):
 
         Raises:
             IndexError: There is none.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((3,)), layers.Dense(4), layers.Dense(5)])
+            >>> model.pop().units, model.output_shape
+            (5, (None, 4))
         """
         if not self._stack.layers:
             raise IndexError(f"Sequential model '{self.name}' has no layer to remove.")
@@ -184,10 +153,20 @@ class Sequential(Model):
     # ---- building ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape=None):
-        """Makes the weights for inputs of `input_shape`, batch size first.
+        """Makes the weights. For the shapes of several inputs it does nothing.
 
-        Does nothing for the shapes of several inputs. Raises ValueError for a model without layers, and for another
-        shape than that of the model's Input.
+        Args:
+            input_shape (tuple, default None): That of the input, batch size first; a size of None is any. Without a
+                shape it does nothing.
+
+        Raises:
+            ValueError: A model without layers, and another shape than that of the model's Input.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Dense(4)])
+            >>> model.build((None, 3))
+            >>> model.count_params()
+            16
         """
         if not isinstance(input_shape, (list, tuple)) or not nest.is_shape(input_shape):
             return
@@ -198,8 +177,8 @@ class Sequential(Model):
                 f"Sequential model {self.name} cannot be built because it has no layers. Call `model.add(layer)`."
             )
         if not stack.has_input():
-            first = _added_input(input_shape, stack.names)
-        elif _fits(input_shape, stack.layers[0].batch_shape):
+            first = added_input(input_shape, stack.names)
+        elif fits(input_shape, stack.layers[0].batch_shape):
             first = stack.layers[0]
         else:
             raise ValueError(
@@ -218,9 +197,29 @@ class Sequential(Model):
         self._after_build()
 
     def get_build_config(self):
+        """What `build_from_config` makes the weights from, in a file.
+
+        Returns:
+            dict of the input's shape; None before the model is built.
+
+        Example:
+            >>> fastseq.Sequential([layers.Input((3,)), layers.Dense(4)]).get_build_config()
+            {'input_shape': (None, 3)}
+        """
         return None if self._functional is None else {"input_shape": self._stack.layers[0].batch_shape}
 
     def build_from_config(self, config):
+        """Makes the weights as `get_build_config` says, unless they are made.
+
+        Args:
+            config (dict): `input_shape`, as `build` takes it.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Dense(4)])
+            >>> model.build_from_config({"input_shape": (None, 3)})
+            >>> model.output_shape
+            (None, 4)
+        """
         if config and not self.built and config.get("input_shape"):
             self.build(config["input_shape"])
 
@@ -265,6 +264,24 @@ class Sequential(Model):
         return None
 
     def compute_output_spec(self, inputs, training=None, mask=None):
+        """The symbolic output for a symbolic input; it builds a model that is not built.
+
+        Args:
+            inputs (KerasTensor or nest): The input.
+            training (bool, default None): Not looked at: it changes no shape.
+            mask (KerasTensor, default None): Not looked at.
+
+        Returns:
+            A KerasTensor, or a nest of them.
+
+        Raises:
+            ValueError: As `build`, and an input of another shape than the model's.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Dense(4)])
+            >>> model.compute_output_spec(fastseq.KerasTensor((None, 3))).shape
+            (None, 4)
+        """
         if not self.built and not nest.is_nested(inputs):
             self.build(inputs.shape)
         if self._functional is not None:
@@ -275,53 +292,40 @@ class Sequential(Model):
         return inputs
 
     def compute_output_shape(self, input_shape):
+        """The output's shape for an input's.
+
+        Args:
+            input_shape (tuple): Batch size first; None stands for any size.
+
+        Returns:
+            tuple.
+
+        Raises:
+            ValueError: A shape that a layer does not take.
+
+        Example:
+            >>> fastseq.Sequential([layers.Input((3,)), layers.Dense(4)]).compute_output_shape((5, 3))
+            (5, 4)
+        """
         if self._functional is not None:
             return self._functional.compute_output_shape(input_shape)
         for layer in self.layers:
             input_shape = layer.compute_output_shape(input_shape)
         return input_shape
 
-    def _of_functional(self, name):
-        if self._functional is None:
-            raise AttributeError(f"Sequential model '{self.name}' has no defined {name.replace('_', ' ')} yet.")
-        return getattr(self._functional, name)
-
-    @property
-    def input_shape(self):
-        return self._of_functional("input_shape")
-
-    @property
-    def output_shape(self):
-        return self._of_functional("output_shape")
-
-    @property
-    def inputs(self):
-        return self._of_functional("inputs")
-
-    @property
-    def outputs(self):
-        return self._of_functional("outputs")
-
-    @property
-    def input(self):
-        return self._of_functional("input")
-
-    @property
-    def output(self):
-        return self._of_functional("output")
-
-    @property
-    def input_names(self):
-        return self._of_functional("input_names")
-
-    @property
-    def output_names(self):
-        return self._of_functional("output_names")
-
     # ---- config --------------------------------------------------------------------------------------------------
 
     def get_config(self):
-        """The model's config in Keras 3.15's form. Weights are not part of it."""
+        """The model's config in Keras 3.15's form. Weights are not part of it.
+
+        Returns:
+            dict, as `from_config` takes it.
+
+        Example:
+            >>> config = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)], name="small").get_config()
+            >>> config["name"], [entry["class_name"] for entry in config["layers"]]
+            ('small', ['InputLayer', 'Dense'])
+        """
         from fastseq.configs.serialization import serialize_keras_object
 
         config = Layer.get_config(self)
@@ -334,7 +338,21 @@ class Sequential(Model):
     def from_config(cls, config, custom_objects=None):
         """The model that a config from `get_config` describes, with freshly initialized weights.
 
-        Raises FileFormatError (a ValueError) for a config that is no Sequential's.
+        Args:
+            config (dict): The model's name, and its layers' configs.
+            custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+
+        Returns:
+            A Sequential.
+
+        Raises:
+            FileFormatError: A config that is no Sequential's.
+            UnsupportedError: Unknown classes and options.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((3,)), layers.Dense(4)])
+            >>> fastseq.Sequential.from_config(model.get_config()).output_shape
+            (None, 4)
         """
         from fastseq.configs.serialization import deserialize_keras_object
 

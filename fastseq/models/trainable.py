@@ -2,10 +2,9 @@
 
 import warnings
 
-import numpy as np
-
+from fastseq.models.training_state import HasTrainingState
 from fastseq.native import interrupts
-from fastseq.native.kept_states import all_or_nothing, write
+from fastseq.native.kept_states import all_or_nothing
 from fastseq.training.turns import Turn
 
 _COMPILE = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
@@ -23,7 +22,7 @@ def _unknown(name, given, known):
         raise TypeError(f"{name}() has no argument {', '.join(sorted(given))}. There are: {', '.join(known)}.")
 
 
-class Trainable:
+class Trainable(HasTrainingState):
     """Mixed into `Model`. A model that is not compiled has no `optimizer`, `loss` or metrics."""
 
     _trainer = None
@@ -46,6 +45,12 @@ class Trainable:
         Raises:
             TypeError: Other arguments, naming those that exist.
             ValueError: Unknown names.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile(optimizers.SGD(0.5), loss="mse", metrics=["mae"])
+            >>> float(model.optimizer.learning_rate), model.loss
+            (0.5, 'mse')
         """
         from fastseq.training.trainer import Trainer
 
@@ -135,6 +140,13 @@ class Trainable:
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a stateful model whose rows do not divide into batches.
             RuntimeError: While another thread trains this model, or one that shares layers or the optimizer.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> history = model.fit(np.ones((8, 2)), np.zeros((8, 1)), epochs=2, validation_split=0.25, verbose=0)
+            >>> history.history["val_loss"]
+            [0.0, 0.0]
         """
         from fastseq.training.fit import fit
 
@@ -172,6 +184,14 @@ class Trainable:
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a model that is not compiled.
             RuntimeError: While another thread trains or evaluates this model.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.evaluate(np.ones((8, 2)), np.ones((8, 1)), verbose=0)
+            [1.0, 1.0]
+            >>> model.evaluate(np.ones((8, 2)), np.ones((8, 1)), verbose=0, return_dict=True)
+            {'loss': 1.0, 'mae': 1.0}
         """
         from fastseq.training.fit import evaluate
 
@@ -196,6 +216,12 @@ class Trainable:
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a model that is not compiled.
             RuntimeError: While another thread trains or evaluates this model.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.train_on_batch(np.ones((8, 2)), np.ones((8, 1)))
+            [1.0, 1.0]
         """
         _unknown("train_on_batch", kwargs, _ON_BATCH)
         trainer = self._trainer_for("train_on_batch")
@@ -226,6 +252,12 @@ class Trainable:
             TypeError: Other arguments, naming those that exist.
             ValueError: Data that does not fit, and a model that is not compiled.
             RuntimeError: While another thread trains or evaluates this model.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.test_on_batch(np.ones((8, 2)), np.ones((8, 1)), return_dict=True)
+            {'loss': 1.0, 'mae': 1.0}
         """
         _unknown("test_on_batch", kwargs, [name for name in _ON_BATCH if name != "class_weight"])
         trainer = self._trainer_for("test_on_batch")
@@ -245,7 +277,17 @@ class Trainable:
         return found[0] if len(found) == 1 else found
 
     def reset_metrics(self):
-        """Forgets the numbers of the batches so far."""
+        """Forgets the numbers of the batches so far.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.test_on_batch(np.ones((8, 2)), np.ones((8, 1)))
+            [1.0, 1.0]
+            >>> model.reset_metrics()
+            >>> model.metrics[0].result()
+            0.0
+        """
         if self._trainer is not None:
             self._trainer.reset_results()
 
@@ -258,6 +300,13 @@ class Trainable:
 
         Returns:
             dict; an empty one before `compile`.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> config = model.get_compile_config()
+            >>> config["loss"], config["metrics"], config["optimizer"]["class_name"]
+            ('mse', ['mae'], 'SGD')
         """
         from fastseq.saving import compile_config
 
@@ -275,6 +324,14 @@ class Trainable:
         Raises:
             TypeError: Other arguments that `compile` does not have.
             ValueError: What does not exist.
+
+        Example:
+            >>> model = fastseq.Sequential([layers.Input((2,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> other = models.clone_model(model)
+            >>> other.compile_from_config(model.get_compile_config())
+            >>> other.loss
+            'mse'
         """
         from fastseq.saving import compile_config
 
@@ -295,48 +352,3 @@ class Trainable:
         """
         tree = super().saved_tree()
         return tree if self.optimizer is None else {**tree, "optimizer": self.optimizer}
-
-    # ---- for BackupAndRestore ------------------------------------------------------------------------------------
-
-    def get_training_state(self):
-        """What the order of rows, layers' random numbers and states, and the epoch's totals go on from.
-
-        Returns:
-            dict name -> array.
-
-        Raises:
-            ValueError: The model is not compiled.
-        """
-        trainer = self._trainer_for("get_training_state")
-        states = {f"random/{number}": state for number, state in enumerate(trainer.random_states())}
-        states |= {f"kept/{number}": state for number, state in enumerate(trainer.kept_states())}
-        totals = {f"total/{number}": variable.numpy() for number, variable in enumerate(trainer.totals())}
-        return {"seed": np.array(trainer.seed), **states, **totals}
-
-    def set_training_state(self, found):
-        """Takes what `get_training_state` gave.
-
-        Args:
-            found (dict): Name -> array.
-
-        Raises:
-            ValueError: States of stateful layers of other shapes, and what is no state; nothing has changed then.
-        """
-        trainer = self._trainer_for("set_training_state")
-        kept = [found[f"kept/{number}"] for number in range(sum(name.startswith("kept/") for name in found))]
-        # Backups of earlier versions have none.
-        shapes = [[state.shape for state in states] for states in (kept, trainer.kept_states())]
-        if kept and shapes[0] != shapes[1]:
-            raise ValueError(
-                f"Model '{self.name}': its stateful layers keep states of the shapes {shapes[1]}, got {shapes[0]}, "
-                "perhaps of another batch size."
-            )
-        pairs = list(zip(trainer.kept_states(), kept))
-        pairs += [(state, found.get(f"random/{number}")) for number, state in enumerate(trainer.random_states())]
-        totals = [found.get(f"total/{number}") for number in range(sum(name.startswith("total/") for name in found))]
-        for state, value in (*pairs, (np.array(0), found.get("seed")), *((total, total) for total in totals)):
-            if value is None or state.shape != value.shape or value.dtype.kind not in "biuf":
-                raise ValueError(f"Model '{self.name}': this is not the state of its training.")
-        write([state for state, _ in pairs], [value for _, value in pairs])
-        trainer.seed = int(found["seed"])
-        trainer.kept_totals = totals

@@ -12,6 +12,7 @@ cdef extern from "abi/fastseq.h" nogil:
 
     ctypedef struct fs_op_info:
         const char *name
+        const char *form
         size_t args_size
         int field_count
         const fs_field *fields
@@ -25,9 +26,6 @@ cdef extern from "abi/fastseq.h" nogil:
         int64_t step
         int64_t position
         int64_t value
-
-    ctypedef void (*fs_sgemm_fn)(char *, char *, int *, int *, int *, float *, float *, int *, float *, int *, float *,
-                                 float *, int *)
 
     ctypedef struct fs_patch:
         int64_t where
@@ -104,11 +102,21 @@ cdef extern from "abi/fastseq.h" nogil:
     const char *fs_isa_name(int i)
     int fs_isa_supported(int i)
     const char *fs_kernel_name(int op)
-    void fs_set_sgemm(fs_sgemm_fn sgemm)
     enum: FS_DONE, FS_FAILED, FS_INTERRUPTED
     ctypedef int (*fs_poll_fn)() noexcept
     void fs_set_poll(fs_poll_fn poll)
+    ctypedef struct fs_move:
+        int64_t where, bytes
+
+    ctypedef struct fs_loop:
+        int64_t first, last, times, condition
+        const fs_move *moves
+        int64_t move_count
+
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
+    int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
+                     int threads, fs_failure *failure)
+    double fs_work_of(const fs_step *step)
     void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
     int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
     int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
@@ -126,6 +134,11 @@ cdef class Segment:
     cdef bint together       # its steps may run in one parallel region
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
+    cdef fs_loop *loops
+    cdef fs_move *moves    # of all loops
+    cdef int64_t loop_count
+
+    cdef set_loops(self, list loops)
 
 
 cdef class Workspace:
@@ -138,6 +151,7 @@ cdef class Workspace:
     cdef int run(self, Segment segment, Py_ssize_t index, int threads, fs_failure *failure) noexcept
 
 
+cdef double work_of(const fs_step *step) noexcept
 cdef int decode(fs_decoding *decoding) noexcept nogil
 cdef int threads_now() except -1
 cdef int training_said() noexcept

@@ -6,7 +6,6 @@ import threading
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.pycapsule cimport PyCapsule_GetName, PyCapsule_GetPointer
 from libc.stdint cimport int64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
@@ -26,7 +25,10 @@ sources = FASTSEQ_SOURCES.decode()  # built.sources_in says of what
 
 
 def operations():
-    """dict: operation name -> (number, size of its arguments, {field: (kind, offset, shape text)})."""
+    """dict: operation name -> (number, size of its arguments, {field: (kind, offset, shape text)}).
+
+    With float32 weights, or none, it is the plain name ("dense"); with another form the form follows ("dense_bf16").
+    """
     cdef const fs_op_info *info
     cdef int op = 0, i
     kinds = {FS_FIELD_IN: "in", FS_FIELD_OUT: "out", FS_FIELD_INT: "int", FS_FIELD_NUM: "num"}
@@ -39,7 +41,8 @@ def operations():
         for i in range(info.field_count):
             fields[info.fields[i].name.decode()] = (
                 kinds[info.fields[i].kind], info.fields[i].offset, info.fields[i].shape.decode())
-        found[info.name.decode()] = (op, info.args_size, fields)
+        name = info.name.decode() if info.form == b"f32" else f"{info.name.decode()}_{info.form.decode()}"
+        found[name] = (op, info.args_size, fields)
         op += 1
 
 
@@ -99,13 +102,6 @@ def recurrent_plan(int op, int64_t batch, int64_t timesteps, int64_t inputs, int
     return text.decode()
 
 
-def use_blas():
-    """Hands SciPy's sgemm to the core. Called by the layers that need it: importing it costs 0.15 s."""
-    from scipy.linalg import cython_blas
-    capsule = cython_blas.__pyx_capi__["sgemm"]
-    fs_set_sgemm(<fs_sgemm_fn> PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule)))
-
-
 cdef class Segment:
     """Native steps that run one after the other in one call without the GIL. Immutable; any thread may run it.
 
@@ -113,9 +109,11 @@ cdef class Segment:
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     last_count: the last so many of them cannot fail, and nothing interrupts them.
     together: whether many small steps go in one parallel region, as pays in training.
+    loops: list of (first step, the one behind the last, how often, None or (step, byte offset of a pointer) of the bool
+    that each time depends on, [(step, byte offset of a pointer, bytes by which it moves on each time)]).
     """
 
-    def __cinit__(self, steps, int64_t last_count=0, bint together=False):
+    def __cinit__(self, steps, int64_t last_count=0, bint together=False, list loops=[]):
         cdef const fs_op_info *info
         cdef int64_t total = 0, where, i = 0, patch = 0
         self.step_count = len(steps)
@@ -156,8 +154,25 @@ cdef class Segment:
             total += size
             i += 1
         self.patch_count = patch
+        self.set_loops(loops)
+
+    cdef set_loops(self, list loops):
+        cdef int64_t at = 0, where
+        self.loop_count = len(loops)
+        self.loops = <fs_loop *> calloc(max(1, self.loop_count), sizeof(fs_loop))
+        self.moves = <fs_move *> calloc(max(1, sum([len(loop[4]) for loop in loops])), sizeof(fs_move))
+        if not (self.loops and self.moves):
+            raise MemoryError()
+        for i, (first, last, times, condition, found) in enumerate(loops):
+            where = -1 if condition is None else self.starts[<int64_t> condition[0]] + <int64_t> condition[1]
+            self.loops[i] = fs_loop(first, last, times, where, self.moves + at, len(found))
+            for step, offset, bytes_ in found:
+                self.moves[at] = fs_move(self.starts[<int64_t> step] + <int64_t> offset, bytes_)
+                at += 1
 
     def __dealloc__(self):
+        free(self.loops)
+        free(self.moves)
         free(self.steps)
         free(self.starts)
         free(self.arguments)
@@ -219,12 +234,21 @@ cdef class Workspace:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
+            if segment.loop_count:
+                status = fs_run_loops(steps, count, arguments, segment.loops, segment.loop_count, threads, failure)
+                if segment.last_count and status == FS_DONE:
+                    fs_run_to_end(steps + count, segment.last_count, threads)
+                return status
             if segment.together:
                 return fs_run_together(steps, segment.step_count, segment.last_count, threads, failure)
             status = fs_run(steps, count, threads, failure)
             if segment.last_count and status == FS_DONE:
                 fs_run_to_end(steps + count, segment.last_count, threads)
         return status
+
+
+cdef double work_of(const fs_step *step) noexcept:
+    return fs_work_of(step)
 
 
 cdef int decode(fs_decoding *decoding) noexcept nogil:

@@ -10,7 +10,9 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from fastseq.native._native cimport FS_INTERRUPTED, Segment, Workspace, fs_failure, interruption, isa_now, threads_now
+from fastseq.native._native cimport (
+    FS_INTERRUPTED, Segment, Workspace, fs_failure, fs_step, interruption, isa_now, threads_now, work_of
+)
 
 from fastseq.native._kept cimport note_all
 
@@ -61,6 +63,19 @@ cdef class NativeProgram:
         self.input_count = input_count
         self.output_count = len(arrays) - input_count
         self.isa = isa_now()
+
+    def work(self):
+        """About how many multiply-adds a run's native steps are."""
+        cdef Segment segment
+        cdef fs_step step
+        cdef int64_t i
+        cdef double total = 0
+        for segment in self.segments:
+            for i in range(0 if segment is None else segment.step_count):
+                step = segment.steps[i]
+                step.args = segment.arguments + segment.starts[i]
+                total += work_of(&step)
+        return total
 
     # ---- one run -------------------------------------------------------------------------------------------------------
 

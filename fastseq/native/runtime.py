@@ -12,7 +12,6 @@ import os
 import platform
 import sys
 
-from fastseq import requirements
 from fastseq.native import _native
 from fastseq.version import __version__
 
@@ -175,7 +174,7 @@ def threads_in_words():
 
 
 def show_config():
-    """Prints the version, the instruction set, threads, compiler and BLAS of this installation.
+    """Prints the version, the instruction set, threads, compiler and NumPy of this installation.
 
     Example:
         >>> fastseq.show_config()  # doctest: +ELLIPSIS
@@ -183,18 +182,11 @@ def show_config():
     """
     import numpy
 
-    try:
-        scipy = requirements.load("scipy", "BLAS")
-        blas = scipy.show_config(mode="dicts")["Build Dependencies"]["blas"]
-        blas = f"{blas['name']} {blas['version']}, through SciPy {scipy.__version__}"
-    except ImportError as error:  # what is wrong with an installation is what this is printed for
-        blas = f"none ({error})"
     rows = {
         "fastseq": __version__,
         "ISA": f"{active_isa()} (available: {', '.join(available_isas())})",
         "threads": threads_in_words(),
         "compiler": _native.compiler(),
-        "BLAS": blas,
         "NumPy": numpy.__version__,
         "Python": f"{platform.python_version()} on {sys.platform} {platform.machine()}",
     }

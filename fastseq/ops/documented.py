@@ -23,9 +23,7 @@ def documented(summary, arguments, returns, example=None, raises=None):
 
     def lines(entries, between):
         for name, text in entries.items():
-            yield from textwrap.wrap(
-                f"{name}{between}{text}", 112, initial_indent=" " * 8, subsequent_indent=" " * 12
-            )
+            yield from textwrap.wrap(f"{name}{between}{text}", 112, initial_indent=" " * 8, subsequent_indent=" " * 12)
 
     def decorate(function):
         parts = [summary, "", "    Args:", *lines(arguments, " "), "", "    Returns:", f"        {returns}"]

@@ -9,7 +9,7 @@ import numpy as np
 from fastseq.native.kept_states import undone
 from fastseq.ops.numpy_protocol import NeedsValues
 from fastseq.ops.operation import slots_of_result
-from fastseq.ops.tracing import CannotTrace, ChangedMeanwhile, Watched, signature, tracing, where_raised
+from fastseq.ops.tracing import CannotTrace, ChangedMeanwhile, Watched, not_tracing, signature, tracing, where_raised
 from fastseq.ops.values import Traced
 from fastseq.program import added_losses
 from fastseq.program.builder import Builder, PythonInside
@@ -118,7 +118,7 @@ def _compare(function, builder, inputs, outputs, given):
         return made if leaf.mask is None else arrays.with_mask(made, next(left))
 
     filled = nest.map_structure(array, given)
-    with np.errstate(all="ignore"), added_losses.dropping():
+    with np.errstate(all="ignore"), added_losses.dropping(), not_tracing():
         python = nest.flatten(undone(lambda: function(filled)))
     if [leaf is None for leaf in flat] != [leaf is None for leaf in python]:
         raise CannotTrace("its call gives other results as Python than as it was traced")

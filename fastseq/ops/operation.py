@@ -57,7 +57,9 @@ class Definition:
                    for leaf in nest.flatten(value)]  # fmt: skip
         if any(isinstance(leaf, KerasTensor) for leaf in tensors):
             options = {name: bound.arguments[name] for name in self.options}
-            return self.node_class(**options)(**{n: v for n, v in bound.arguments.items() if n not in self.options})
+            given = {n: v for n, v in bound.arguments.items() if n not in self.options}
+            call = inspect.BoundArguments(self.call_signature, given)  # *operands among them have no name
+            return self.node_class(**options)(*call.args, **call.kwargs)
         p = builder_of(*tensors) or _builder_that_reads(tensors)
         if p is not None:
             return self.on_traced(p, bound)
@@ -162,6 +164,7 @@ def frozen(value):
 
 def slots_of_result(p, result):
     """The Slots of what a body returned: Traced, arrays that it made of constants alone, nests of them."""
+
     def slot(leaf):
         if leaf is None:
             return None
@@ -207,10 +210,13 @@ class OpNode(Operation):
         bound.apply_defaults()
         if is_symbolic(list(bound.arguments.values())):
             return self._record(bound.arguments).outputs
-        return self.definition(**bound.arguments, **self.values)
+        given = {**bound.arguments, **self.values}
+        signature = self.definition.signature
+        whole = inspect.BoundArguments(signature, {n: given[n] for n in signature.parameters if n in given})
+        return self.definition(*whole.args, **whole.kwargs)
 
     def compute_output_spec(self, *args, **kwargs):
-        arguments = self._signature.bind(*args, **kwargs).arguments
+        arguments = self._signature.bind(*args, **kwargs).arguments if args else kwargs
         tensors = [leaf for leaf in nest.flatten(list(arguments.values())) if isinstance(leaf, KerasTensor)]
         structure = []
 
@@ -242,7 +248,9 @@ class OpNode(Operation):
             )
             for name, value in arguments.items()
         }
-        bound = self.definition.signature.bind_partial(**{**filled, **self.values})
+        given = {**filled, **self.values}
+        signature = self.definition.signature
+        bound = inspect.BoundArguments(signature, {n: given[n] for n in signature.parameters if n in given})
         outer, p.layer_name = p.layer_name, self.name
         try:
             return self.definition.on_traced(p, bound)

@@ -1,6 +1,7 @@
 """Shapes and dtypes of what an operation gives, found by tracing it where nothing is kept.
 
-Unknown sizes are traced as numbers that nobody writes, twice: a size that comes out otherwise the second time is unknown.
+Unknown sizes are traced as numbers that nobody writes, twice: a size that comes out otherwise the second time is
+unknown.
 """
 
 import numpy as np
@@ -48,6 +49,9 @@ class ShapeBuilder(Builder):
     def elementwise(self, kind, *operands, dtype="float32"):
         return self.new(self.broadcast_shapes(*(o.shape for o in operands if isinstance(o, Slot))), dtype)
 
+    def chain_activation(self, kind, x, parameters):
+        return self.new(x.shape)
+
     def reduce(self, kind, x, axes, dtype="float32"):
         return self.new([size for axis, size in enumerate(x.shape) if axis not in axes], dtype)
 
@@ -68,9 +72,7 @@ def traced_twice(trace, tensors):
         p = ShapeBuilder((batch, other))
         slots = []
         for tensor in tensors:
-            sizes = [
-                (other if axis else batch) if size is None else size for axis, size in enumerate(tensor.shape)
-            ]
+            sizes = [(other if axis else batch) if size is None else size for axis, size in enumerate(tensor.shape)]
             slots.append(p.new(sizes, tensor.dtype))
         found.append(trace(p, slots))
     return [

@@ -39,6 +39,10 @@ class ChangedMeanwhile(Exception):
     """Another thread set an attribute of what was traced."""
 
 
+def _random_states():
+    return np.random.get_state(), random.getstate()  # noqa: NPY002 - it is what user code may draw from
+
+
 class Watched:
     """What a call must not change while it is traced: the attributes of an object, and random states.
 
@@ -49,7 +53,7 @@ class Watched:
         self._owner = owner
         self._tells = tells
         self._attributes = self._look()
-        self._state = np.random.get_state(), random.getstate()
+        self._state = _random_states()
 
     def _look(self):
         found = {}
@@ -79,9 +83,9 @@ class Watched:
             error = CannotTrace(f"its call changes the attribute {(own or changed)[0]!r}")
             error.attribute = (own or changed)[0]
             raise error
-        legacy, own = np.random.get_state(), random.getstate()
-        before, own_before = self._state
-        if legacy[2] != before[2] or not np.array_equal(legacy[1], before[1]) or own != own_before:
+        (_, keys, place, *_), own = _random_states()
+        (_, keys_before, place_before, *_), own_before = self._state
+        if place != place_before or not np.array_equal(keys, keys_before) or own != own_before:
             raise CannotTrace("its call draws random numbers of NumPy's or Python's own")
 
 
@@ -133,6 +137,17 @@ def note_set(owner, key):
 def is_tracing():
     """Whether this thread traces a call at the moment."""
     return _depth.found > 0
+
+
+class not_tracing:
+    """A context in which a traced call runs Python on arrays: weights have their values."""
+
+    def __enter__(self):
+        self._before = _depth.found, Variable.read_as.found
+        _depth.found, Variable.read_as.found = 0, None
+
+    def __exit__(self, *error):
+        _depth.found, Variable.read_as.found = self._before
 
 
 class tracing:

@@ -1,6 +1,7 @@
 """Optimizers and learning-rate schedules with Keras's names, arguments and numbers. https://keras.io/api/optimizers/"""
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import publish
 from fastseq.optimizers import schedules
 from fastseq.optimizers.adadelta import Adadelta
 from fastseq.optimizers.adagrad import Adagrad
@@ -15,6 +16,7 @@ ALL_OBJECTS_DICT = {cls.__name__: cls for cls in _CLASSES}
 # Names in lower case, as "rmsprop", name an optimizer too.
 _BY_NAME = {**ALL_OBJECTS_DICT, **{cls.__name__.lower(): cls for cls in _CLASSES}}
 __all__ = [*ALL_OBJECTS_DICT, "deserialize", "get", "schedules", "serialize"]
+publish(globals())
 
 
 def serialize(optimizer):

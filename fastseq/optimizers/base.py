@@ -13,11 +13,12 @@ from fastseq.optimizers.gradients import checked, clipped
 from fastseq.optimizers.native import Updates
 from fastseq.optimizers.saved import Saved
 from fastseq.optimizers.schedules import LearningRateSchedule
+from fastseq.optimizers.variables import HoldsVariables
 from fastseq.tensors import naming
 from fastseq.tensors.state_variable import StateVariable
 
 
-class Optimizer(Saved):
+class Optimizer(HoldsVariables, Saved):
     """Base class of optimizers. A user's own one defines `build`, `update_step` and `get_config` as with Keras.
 
     Args:
@@ -128,15 +129,6 @@ class Optimizer(Saved):
 
     # ---- variables -----------------------------------------------------------------------------------------------
 
-    def _track(self, variable):
-        self._variables.append(variable)
-        return variable
-
-    @property
-    def variables(self):
-        """The step count, the learning rate unless it is a schedule, then what `build` made, in Keras's order."""
-        return self._variables[:]
-
     @property
     def iterations(self):
         """How many steps have changed the weights."""
@@ -167,7 +159,11 @@ class Optimizer(Saved):
             own.assign(value)
 
     def build(self, variables):
-        """Makes the state for `variables`; an optimizer serves those it was built with, and no others."""
+        """Makes the state for weights; an optimizer serves those it was built with, and no others.
+
+        Args:
+            variables (list of Variable): The weights.
+        """
         variables = list(variables)
         if self.use_ema:
             self._averages = self.add_optimizer_variables(variables, "average")
@@ -177,64 +173,33 @@ class Optimizer(Saved):
         self._trainable_variables = variables
         self.built = True
 
-    def add_variable(self, shape, initializer="zeros", dtype=None, name=None):
-        """A new variable of the optimizer. initializer: a name, or a function of shape and dtype."""
-        from fastseq import initializers
-
-        value = initializers.get(initializer)(shape, dtype=dtype or "float32")
-        name = name or "variable"
-        return self._track(StateVariable(value, name, f"{self.name}/{name}", dtype or "float32"))
-
-    def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
-        """A variable of the shape of `reference_variable`, a weight, and named after it."""
-        path = getattr(reference_variable, "path", reference_variable.name).replace("/", "_").replace(":", "_")
-        return self.add_variable(tuple(reference_variable.shape), initializer, None, f"{path}_{name or 'var'}")
-
-    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
-        """A list of variables, one for each weight; for a list of names a tuple of lists, made weight by weight."""
-        names = [name] if isinstance(name, str) else list(name)
-        rows = [
-            [self.add_variable_from_reference(variable, word, initializer) for word in names]
-            for variable in trainable_variables
-        ]
-        columns = tuple([row[i] for row in rows] for i in range(len(names)))
-        return columns[0] if isinstance(name, str) else columns
-
-    def _get_variable_index(self, variable):
-        index = self._indices.get(id(variable))
-        if index is None:
-            raise ValueError(
-                f"Unknown variable: {variable.path}. An optimizer serves the variables it was built with; make a new "
-                "one for others."
-            )
-        return index
-
-    def assign(self, variable, value):
-        variable.assign(value)
-
-    def assign_add(self, variable, value):
-        variable.assign(np.asarray(variable) + value)
-
-    def assign_sub(self, variable, value):
-        variable.assign(np.asarray(variable) - value)
-
     # ---- one step ------------------------------------------------------------------------------------------------
 
     def apply_gradients(self, grads_and_vars):
-        """`apply` for pairs of a gradient and its weight; returns the step count."""
+        """`apply` for pairs.
+
+        Args:
+            grads_and_vars (list of tuple): (gradient, weight).
+
+        Returns:
+            The count of steps, a variable.
+        """
         gradients, variables = zip(*grads_and_vars)
         self.apply(gradients, variables)
         return self._iterations
 
     def apply(self, grads, trainable_variables=None, *, tell_layers=True):
-        """One step: changes the weights by the gradients.
+        """One step: changes the weights by the gradients. The first call builds the optimizer.
 
-        grads: arrays of the weights' shapes; None for a weight without a gradient, of which it warns.
-        trainable_variables: the weights, by default those the optimizer was built with; the first call builds it.
-        tell_layers: False where the caller makes the layers drop what they packed from the old weights, later, once
-            for many steps. Then weights stay at one place in memory until they are assigned to, so that programs for
-            training may point to them.
-        Raises ValueError for unknown weights, other shapes, or no gradient at all.
+        Args:
+            grads (list of array): Of the weights' shapes; None for a weight without a gradient, of which it warns.
+            trainable_variables (list of Variable, default None): The weights; None is those it was built with.
+            tell_layers (bool, default True): False where the caller makes the layers drop what they packed from the old
+                weights, later, once for many steps. Then weights stay at one place in memory until they are assigned
+                to, so that programs for training may point to them.
+
+        Raises:
+            ValueError: Unknown weights, other shapes, or no gradient at all.
         """
         grads = list(grads)
         if not grads:
@@ -330,7 +295,16 @@ class Optimizer(Saved):
         return ()
 
     def update_step(self, gradient, variable, learning_rate):
-        """Changes one weight by its gradient, with `assign`; arrays are float32."""
+        """Changes one weight by its gradient, with `assign`; a subclass defines it.
+
+        Args:
+            gradient (array): float32, of the weight's shape.
+            variable (Variable): The weight.
+            learning_rate (float): np.float32, that of this step.
+
+        Raises:
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define update_step().")
 
     def _average(self, in_place):
@@ -344,7 +318,14 @@ class Optimizer(Saved):
                 self._updates.replace(variable, average._value, in_place)
 
     def finalize_variable_values(self, var_list):
-        """Puts the moving averages in the place of the weights, where there are any. `fit` calls it at its end."""
+        """Puts the moving averages in the place of the weights, where there are any. `fit` calls it at its end.
+
+        Args:
+            var_list (list of Variable): The weights that the optimizer was built with.
+
+        Raises:
+            ValueError: Another number of them.
+        """
         if not self.use_ema:
             return
         if len(var_list) != len(self._averages):
@@ -353,13 +334,25 @@ class Optimizer(Saved):
             variable.assign(average._value)
 
     def scale_loss(self, loss):
-        """`loss` times the loss scale, where there is one."""
+        """A loss times the loss scale, where there is one.
+
+        Args:
+            loss (float): The loss.
+
+        Returns:
+            float.
+        """
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
     # ---- weight decay --------------------------------------------------------------------------------------------
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
-        """No weight decay for these weights, and those whose names contain one of `var_names` (regular expressions)."""
+        """Lets some weights have no weight decay.
+
+        Args:
+            var_list (list of Variable, default None): Weights.
+            var_names (list of str, default None): Regular expressions: none for weights with one in their names.
+        """
         self._excluded = {id(variable) for variable in var_list or ()}
         self._excluded_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 

@@ -20,22 +20,37 @@ class Saved(Copyable):
     _waiting = None
 
     def set_weights(self, weights):
-        """Replaces the values of `variables`. Raises ValueError for other shapes and before `build`."""
+        """Replaces the values of `variables`.
+
+        Args:
+            weights (list of array): One for each variable, of its shape.
+
+        Raises:
+            ValueError: Other shapes, and an optimizer that is not built.
+        """
         if not self.built:
             raise ValueError("set_weights() needs an optimizer that was built: build(variables).")
         for variable, weight in zip(self._variables, weights):
             variable.assign(weight)
 
     def save_own_variables(self, store):
-        """Puts the value of every variable into `store`, a mapping, under "0", "1" ... as Keras's files hold them."""
+        """Puts the value of every variable into a mapping, as Keras's files hold them.
+
+        Args:
+            store (dict): Gets "0", "1" ... -> array.
+        """
         for index, variable in enumerate(self._variables):
             store[str(index)] = variable.numpy()
 
     def load_own_variables(self, store):
         """Takes the values from such a mapping; warns and changes nothing where it has another number of them.
 
-        Raises ValueError, and changes nothing, for other shapes, for what is no number, and for a step count that no
-        training can have.
+        Args:
+            store (dict): "0", "1" ... -> array.
+
+        Raises:
+            ValueError: Other shapes, what is no number, and a step count that no training can have; nothing has changed
+                then.
         """
         if len(store.keys()) != len(self._variables):
             warnings.warn(
@@ -65,6 +80,11 @@ class Saved(Copyable):
         return f"The saved state of optimizer '{self.name}' was not taken over, it {now}: {reason}"
 
     def get_config(self):
+        """The arguments that make another one like it; schedules as their configs.
+
+        Returns:
+            dict, as `from_config` takes it.
+        """
         rate = self._learning_rate
         is_number = isinstance(rate, StateVariable)
         return {
@@ -83,6 +103,15 @@ class Saved(Copyable):
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
+        """An optimizer of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+            custom_objects (dict, default None): Name -> class of a schedule of your own, beside the registered ones.
+
+        Returns:
+            An Optimizer.
+        """
         config = dict(config)
         if isinstance(config.get("learning_rate"), dict):
             config["learning_rate"] = schedules.deserialize(config["learning_rate"], custom_objects)

@@ -29,10 +29,26 @@ class LearningRateSchedule:
         raise NotImplementedError(f"Learning rate schedule '{type(self).__name__}' does not define __call__(step).")
 
     def get_config(self):
+        """The arguments that make another one like it.
+
+        Returns:
+            dict, as `from_config` takes it.
+
+        Raises:
+            NotImplementedError: A subclass does not define it.
+        """
         raise NotImplementedError(f"Learning rate schedule '{type(self).__name__}' does not define get_config().")
 
     @classmethod
     def from_config(cls, config):
+        """One of these arguments.
+
+        Args:
+            config (dict): What `get_config` gives.
+
+        Returns:
+            A LearningRateSchedule.
+        """
         return cls(**config)
 
 

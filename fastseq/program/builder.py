@@ -9,6 +9,7 @@ import numpy as np
 
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KINDS, OPERATIONS
 from fastseq.program import chains, gradient_rules
+from fastseq.program.loops import Loop
 from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of
 from fastseq.tensors import mask_rules
 
@@ -34,9 +35,9 @@ class PythonInside(Exception):
 class Builder:
     """A program in the making; layers add their steps to it.
 
-    training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a recurrent
-    layer without initial states finds those it starts from and those it leaves (streaming.Memory); fewer_rows: whether
-    the program will run for fewer rows than it is made for, too (decoding.step.StepPlan). trains: whether gradients are
+    training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a layer
+    with a `memory` finds what it starts from, and puts what it leaves (streaming.plan.Memory); fewer_rows: whether the
+    program will run for fewer rows than it is made for, too (decoding.step.StepPlan). trains: whether gradients are
     wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are;
     traces: whether recurrent steps keep what their gradients need, by default where it trains. penalized: whether the
     outputs that activity regularizers penalize are wanted (`penalties`), by default where it trains. mask_rules: those
@@ -64,6 +65,7 @@ class Builder:
         self.fewer_rows = False
         self.native_only = False  # whether `native_or_raise` and `python` raise PythonInside
         self.layer_name = None
+        self.in_loop = False
         self.steps = []
         self.inputs = []
         self._kept = {}  # id of an array that a layer keeps -> (the array, Slot of what it will hold)
@@ -78,6 +80,21 @@ class Builder:
             yield
         finally:
             self.mask_rules = before
+
+    @contextlib.contextmanager
+    def loop(self, times):
+        """The steps added in the block run so many times; what differs from time to time are Slots that move
+        (`Slot.part`). No step among them is Python, and none is a loop's. The block gets the Loop."""
+        loop = Loop(times, len(self.steps))
+        self.in_loop = True
+        try:
+            yield loop
+        finally:
+            self.in_loop = False
+        for step in self.steps[loop.first :]:
+            if step["op"] is None or "loop" in step:
+                raise ValueError("A loop holds native steps only, and no other loop.")
+            step["loop"] = loop
 
     @contextlib.contextmanager
     def undone_on_error(self):
@@ -294,6 +311,18 @@ class Builder:
         self.steps.append(chains.entry(chain, self.layer_name))
         return result
 
+    def chain_activation(self, kind, x, parameters):
+        """`x` through an activation of single elements, by its number, as an instruction of a chain: a new slot.
+
+        parameters: its three numbers, floats.
+        """
+        result = self.new(x.shape)
+        inputs = [(x, tuple(strides_of(x.shape)))]
+        code = [("activation", (("x", 0), kind, ("p", 0)))]
+        chain = chains.Chain(x.shape, inputs, list(parameters), code, [(0, result)])
+        self.steps.append(chains.entry(chain, self.layer_name))
+        return result
+
     def reduce(self, kind, x, axes, dtype="float32"):
         """The elements of `x` along `axes`, counted from 0, taken together by one of `REDUCE_KINDS`: a new slot."""
         result = self.new([size for axis, size in enumerate(x.shape) if axis not in axes], dtype)
@@ -309,6 +338,27 @@ class Builder:
         chain = chains.Chain(shape, inputs, [], [("copy", (("x", 0),))], [(0, result)])
         self.steps.append(chains.entry(chain, self.layer_name))
         return result
+
+    def write(self, x, target):
+        """target = x, arrays of one shape; the step may be fused with the one that makes `x`."""
+        chain = chains.Chain(x.shape, [(x, tuple(strides_of(x.shape)))], [], [("copy", (("x", 0),))], [(0, target)])
+        self.steps.append(chains.entry(chain, self.layer_name))
+
+    def with_earlier(self, x, count):
+        """x (B, T, ...) float32 behind the `count` timesteps before it, (B, count + T, ...), for a layer whose `memory`
+        is "inputs": in a stream those that it got before, else zeros, as at a stream's start."""
+        (batch, time, *rest), inner = x.shape, product(x.shape[2:])
+        whole, row = self.new((batch, count + time, *rest)), (count + time) * inner
+        if self.states is None:
+            self.copy(self.constant(np.zeros(1, np.float32)), whole, (batch, count * inner), (0, 0), (row, 1))
+        else:
+            (earlier,), _ = self.states.begin(self, [np.zeros((batch, count, *rest), np.float32)])
+            self.copy(earlier, whole, (batch, count * inner), (count * inner, 1), (row, 1))
+        self.copy(x, whole.at(count * inner), (batch, time * inner), (time * inner, 1), (row, 1))
+        if self.states is not None:
+            (later,) = self.states.last
+            self.copy(whole.at(time * inner), later, (batch, count * inner), (row, 1), (count * inner, 1))
+        return whole
 
     def binary(self, kind, a, b):
         """a op b with NumPy's broadcasting. kind: add subtract multiply divide maximum minimum prelu at_least above.

@@ -17,8 +17,9 @@ class Chain:
     shape: sizes that it runs over; inputs: pairs (Slot, strides in elements over `shape`); numbers: float32 or int32
     values that every element meets; code: pairs (name of the operation, operands), an operand being ("x", i) for an
     input, ("n", i) for a number, ("t", i) for the result of an instruction, ("p", i) for the place of a number, or a
-    plain int for what an activation is told; results: pairs (index of an instruction, Slot that it is written to). reduction: None, or (kind, the axes of
-    `shape` that it takes together), and then `results` has one pair, with the Slot of what is left.
+    plain int for what an activation is told; results: pairs (index of an instruction, Slot that it is written to).
+    reduction: None, or (kind, the axes of `shape` that it takes together), and then `results` has one pair, with the
+    Slot of what is left.
     """
 
     __slots__ = ("code", "inputs", "numbers", "reduction", "results", "shape")
@@ -32,18 +33,21 @@ class Chain:
         self.reduction = reduction
 
     def registers(self):
-        """(how many registers it takes, the register of every instruction): one is used again once nobody reads it."""
-        last = {}
+        """(how many registers it takes, the register of every instruction): one is used again once nobody reads it.
+
+        That of a result is its memory, which may be an input's too, so nothing else is written to it.
+        """
+        last, results = {}, {index for index, _ in self.results}
         for at, (_, operands) in enumerate(self.code):
             for operand in operands:
                 if type(operand) is tuple and operand[0] == "t":
                     last[operand[1]] = at
-        for index, _ in self.results:
+        for index in results:
             last[index] = len(self.code)
         first = len(self.inputs) + len(self.numbers)
         free, count, found = [], first, []
         for at, (_, operands) in enumerate(self.code):
-            if free:
+            if free and at not in results:
                 found.append(free.pop())
             else:
                 found.append(count)
@@ -108,7 +112,9 @@ class Chain:
         """The arguments of the step, by the names of src_c/abi/ops_chains.h, as `Builder.step` takes them."""
         sizes, strides, bits = self._merged()
         if len(sizes) > 5:
-            raise ValueError(f"An operation over {self.shape} takes {len(sizes)} dimensions in this order, 5 are known.")
+            raise ValueError(
+                f"An operation over {self.shape} takes {len(sizes)} dimensions in this order, 5 are known."
+            )
         _, registers = self.registers()
         found = {
             "code": self._code(registers), "numbers": self._numbers(), "instructions": len(self.code),
@@ -169,4 +175,3 @@ def finish(steps):
     for step in steps:
         if "chain" in step:
             step["fields"] = step["chain"].fields()
-

@@ -19,10 +19,29 @@ def fuse(steps, outputs, last_count=0):
     outputs: Slots that are read when the steps have run. The last `last_count` steps stay where and as they are.
     """
     if any("chain" in step for step in steps):
-        body = _fused(steps[: len(steps) - last_count], steps[len(steps) - last_count :], outputs)
+        body, last = steps[: len(steps) - last_count], steps[len(steps) - last_count :]
+        body = _fused(_without_unread(body, last, outputs), last, outputs)
         steps[:] = body + steps[len(steps) - last_count :]
     chains.finish(steps)
     return steps
+
+
+def _without_unread(body, last, outputs):
+    """`body` without chains whose results nobody reads: a product reads its operand past a change of its axes."""
+    wanted = {id(slot.buffer) for slot in outputs}
+    for step in body:  # what a loop writes at its end it reads the next time
+        if "loop" in step:
+            wanted |= {id(slot.buffer) for slot in ends_of(step)[0]}
+            wanted |= {id(slot.buffer) for slot in [step["loop"].condition] if slot is not None}
+    wanted |= {id(slot.buffer) for step in last for slot in ends_of(step)[0]}
+    kept = []
+    for step in reversed(body):
+        read, written = ends_of(step)
+        if "chain" in step and all(y.buffer.kind == "arena" and id(y.buffer) not in wanted for y in written):
+            continue
+        wanted |= {id(slot.buffer) for slot in read}
+        kept.append(step)
+    return kept[::-1]
 
 
 def _fused(body, last, outputs):
@@ -46,6 +65,7 @@ def _fused(body, last, outputs):
             for slot, _ in found[stays]["chain"].inputs:
                 readers[id(slot.buffer)] = [at if n == stays else n for n in readers[id(slot.buffer)]]
             for _, slot in found[stays]["chain"].results:
+                readers[id(slot.buffer)] = [n for n in readers[id(slot.buffer)] if n != at]  # from a register now
                 writers[id(slot.buffer)] = [at if n == stays else n for n in writers[id(slot.buffer)]]
             found[at] = {**found[at], **chains.entry(merged, found[at]["name"])}
             found[stays] = None
@@ -60,6 +80,8 @@ def _producer(steps, at, readers, writers, wanted):
             continue
         before = writers[id(slot.buffer)][0]
         if before >= at or steps[before] is None or "chain" not in steps[before]:
+            continue
+        if steps[before].get("loop") is not steps[at].get("loop") or slot.moves:
             continue
         first = steps[before]["chain"]
         if first.reduction is not None or first.shape != chain.shape or steps[before]["with_next"]:
@@ -81,7 +103,7 @@ def _joined(first, second, at, readers, wanted):
     """The instructions of `first`, then those of `second`, or None where that is too much."""
     inputs, numbers = list(first.inputs), [*first.numbers, *second.numbers]
     made = {id(slot.buffer): index for index, slot in first.results}
-    known = {(id(slot.buffer), slot.offset, strides): i for i, (slot, strides) in enumerate(inputs)}
+    known = {_place(slot, strides): i for i, (slot, strides) in enumerate(inputs)}
     places = []
     for slot, strides in second.inputs:
         whole = list(strides) == strides_of(second.shape, strides)
@@ -90,7 +112,7 @@ def _joined(first, second, at, readers, wanted):
                 return None  # it reads the same array another way, too
             places.append(("t", made[id(slot.buffer)]))
             continue
-        key = id(slot.buffer), slot.offset, strides
+        key = _place(slot, strides)
         if key not in known:
             known[key] = len(inputs)
             inputs.append((slot, strides))
@@ -109,6 +131,15 @@ def _joined(first, second, at, readers, wanted):
         read = [n for n in readers[id(slot.buffer)] if n != at]
         if read or id(slot.buffer) in wanted or slot.buffer.kind != "arena":
             results.append((index, slot))
+    # A block is written when it has been read: an array may be both, element by element.
+    written = {id(slot.buffer) for _, slot in results}
+    if any(id(slot.buffer) in written and list(strides) != strides_of(second.shape, strides)
+           for slot, strides in inputs):  # fmt: skip
+        return None
     if len(results) > CHAIN_OUTPUTS or (second.reduction is not None and len(results) > 1):
         return None
     return Chain(second.shape, inputs, numbers, code, results, second.reduction)
+
+
+def _place(slot, strides):
+    return id(slot.buffer), slot.offset, slot.moves, strides

@@ -13,8 +13,9 @@ import numpy as np
 from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program import fusing
+from fastseq.program.loops import encoded_loops, loops_of
 from fastseq.program.slots import Slot
-from fastseq.program.steps import slots_of
+from fastseq.program.steps import ends_of, slots_of
 from fastseq.tensors import nest
 
 
@@ -66,6 +67,7 @@ class Program(_program.NativeProgram):
                     buffer.first = start if buffer.first is None else min(buffer.first, start)
                     buffer.last = max(buffer.last or 0, end)
                     found[id(buffer)] = buffer
+        self._keep_through_loops()
         total, live = 0, []
         for buffer in sorted(found.values(), key=lambda b: b.first):
             live = sorted((b for b in live if b.last >= buffer.first), key=lambda b: b.offset)
@@ -79,6 +81,19 @@ class Program(_program.NativeProgram):
             live.append(buffer)
             total = max(total, offset + size)
         return total
+
+    def _keep_through_loops(self):
+        """What a loop reads before it writes it, or what others read or write too, lives as long as the loop."""
+        for first, last, _ in loops_of(self.steps):
+            inside = {}  # id of a buffer -> (it, whether the loop writes it first)
+            for step in self.steps[first:last]:
+                read, written = ends_of(step)
+                for slot in (*read, *written):
+                    if slot.buffer.kind == "arena":
+                        inside.setdefault(id(slot.buffer), (slot.buffer, slot not in read))
+            for buffer, is_new in inside.values():
+                if not is_new or buffer.first < first or buffer.last >= last:
+                    buffer.first, buffer.last = min(buffer.first, first), max(buffer.last, last - 1)
 
     def _pointer(self, slot):
         buffer = slot.buffer
@@ -94,7 +109,9 @@ class Program(_program.NativeProgram):
 
         def close(last_count=0):
             if run:
-                segments.append(_native.Segment([encoded for _, encoded in run], last_count, self._together))
+                loops = encoded_loops([step for step, _ in run])
+                encoded = [encoded for _, encoded in run]
+                segments.append(_native.Segment(encoded, last_count, self._together, loops))
                 python_steps.append(None)
                 self.plan.append([step for step, _ in run])
                 run.clear()

@@ -20,13 +20,14 @@ class Slot:
 
     lookup: None, or where the rows come from: (int32 ids Slot of shape[:-1], the table (n, shape[-1]) whose rows they
     are; None for one-hot rows). A layer may take them from there instead.
+    moves: inside a loop, the bytes by which it lies further on each time (`Builder.loop`).
     activated: None, or ("softmax" or "sigmoid", the Slot that went into it), which a crossentropy goes on from. As
     Keras's tensors have it: of the activation's very result, not of the same memory in another shape.
     """
 
-    __slots__ = ("activated", "buffer", "dtype", "lookup", "mask", "offset", "shape")
+    __slots__ = ("activated", "buffer", "dtype", "lookup", "mask", "moves", "offset", "shape")
 
-    def __init__(self, buffer, shape, dtype, offset=0, mask=None, lookup=None, activated=None):
+    def __init__(self, buffer, shape, dtype, offset=0, mask=None, lookup=None, activated=None, moves=0):
         self.buffer = buffer
         self.shape = tuple(shape)
         self.dtype = dtype
@@ -34,6 +35,7 @@ class Slot:
         self.mask = mask
         self.lookup = lookup
         self.activated = activated
+        self.moves = moves
 
     @property
     def size(self):
@@ -44,7 +46,7 @@ class Slot:
         return np.dtype(self.dtype).itemsize
 
     def with_mask(self, mask):
-        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask, self.lookup, self.activated)
+        return Slot(self.buffer, self.shape, self.dtype, self.offset, mask, self.lookup, self.activated, self.moves)
 
     def reshaped(self, shape):
         """The same memory in another shape; no mask."""
@@ -52,11 +54,15 @@ class Slot:
         if self.lookup is not None and tuple(shape)[-1:] == self.shape[-1:]:
             ids, table = self.lookup
             lookup = ids.reshaped(shape[:-1]), table
-        return Slot(self.buffer, shape, self.dtype, self.offset, lookup=lookup)
+        return Slot(self.buffer, shape, self.dtype, self.offset, lookup=lookup, moves=self.moves)
 
     def at(self, elements):
         """The same memory from an element on, for steps that walk it by strides of their own."""
-        return Slot(self.buffer, self.shape, self.dtype, self.offset + elements * self.itemsize)
+        return Slot(self.buffer, self.shape, self.dtype, self.offset + elements * self.itemsize, moves=self.moves)
+
+    def part(self, shape, offset, moves):
+        """What a loop sees of it: an array of `shape`, `offset` bytes on the first time, `moves` further each time."""
+        return Slot(self.buffer, shape, self.dtype, self.offset + offset, moves=moves)
 
     def __repr__(self):
         return f"<Slot {self.shape} {self.dtype} {self.buffer.kind}>"

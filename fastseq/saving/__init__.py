@@ -1,5 +1,6 @@
 """Reading and writing models: `.keras`, `.weights.h5`, and the older `.h5`. A file is data, never code."""
 
+from fastseq.configs.lazy_names import publish
 from fastseq.configs.registry import (
     CustomObjectScope,
     custom_object_scope,
@@ -27,5 +28,6 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+publish(globals())
 
 copyable.carried_by("fastseq.saving.copying")

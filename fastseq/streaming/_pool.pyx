@@ -181,7 +181,7 @@ def set_row(pool, handle, state):
 
     Raises:
         KeyError: A handle that is not open.
-        ValueError: Other names or shapes, and NaN.
+        ValueError: Other names or shapes, and NaN in a recurrent layer's states.
     """
     put_row(pool, handle, pool._checked(state))
 

@@ -228,11 +228,12 @@ cdef class StreamCore:
 
     @property
     def state(self):
-        """dict: name of a recurrent layer -> copies of its states, a list of (B, units) float32 arrays.
+        """dict: name of a layer -> copies of what it keeps, a list of float32 arrays: a recurrent layer's states, (B,
+        units) each, or the last inputs of a layer that reads them again, one array (B, timesteps, ...).
 
         A layer inside a model has the path "model/layer"; a second call of a layer is called "layer#2". The states of
         an RNN over several cells come cell by cell. Can be set to such a dict, of all the layers.
-        Raises ValueError for other names, shapes, and for NaN.
+        Raises ValueError for other names, shapes, and for NaN in a recurrent layer's states.
         """
         return self._named(self._alone(self._copies))
 
@@ -247,8 +248,8 @@ cdef class StreamCore:
             saved (bytes): What `state_bytes` of a stream of the same layers and batch size gave.
 
         Raises:
-            ValueError: Bytes that are not such, are cut short or changed, states of other layers or shapes, and NaN;
-                the states are then what they were.
+            ValueError: Bytes that are not such, are cut short or changed, states of other layers or shapes, and NaN in
+                a recurrent layer's states; the states are then what they were.
         """
         self._alone(self._replace, self._checked(self._from_bytes(saved)))
 

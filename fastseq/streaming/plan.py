@@ -2,8 +2,8 @@
 
 A tensor is timed (axis 1 is time: it has a value at every timestep) or not (what a recurrent layer without
 return_sequences leaves: its value at t is that of the sequence up to t). Every layer call is checked to make what it
-makes at t out of what it got up to t, and is then traced on the timesteps of one call alone; only recurrent layers know
-of what was before.
+makes at t out of what it got up to t, and is then traced on the timesteps of one call alone; only layers with a memory
+know of what was before: recurrent ones of their states, convolutions of their last inputs.
 """
 
 import numpy as np
@@ -15,26 +15,25 @@ from fastseq.native import runtime
 from fastseq.program.builder import Builder
 from fastseq.program.kept_programs import KeptPrograms
 from fastseq.program.program import Program
-from fastseq.program.slots import Slot
 from fastseq.streaming import _stream
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
 
 _MOST_PROGRAMS = 64  # of one model: one for each batch size of its streams and pools, and each length of chunk
-# Operations in one native call of a chunk: 0.3 s in plain C, 20 ms with AVX-512. 1,000 rows of a GRU(128) then take 2%
-# longer than in one call, at 1e9 14%.
-_MOST_WORK = 3e9
+# Multiply-adds in one native call of a chunk: 0.3 s in plain C, 20 ms with AVX-512. 1,000 rows of a GRU(128) then take
+# 2% longer than in one call, at 0.5e9 14%.
+_MOST_WORK = 1.5e9
 
 
 class Memory:
-    """The states of one call of a recurrent layer, as inputs and outputs of a program: see Builder.states.
+    """What one call of a layer keeps from timestep to timestep, as inputs and outputs of a program: see Builder.states.
 
-    start: arrays of what they are before the first timestep; first, last: slots of what a program starts from and
-    leaves.
+    kind: the layer's `memory`, "states" or "inputs"; start: arrays of what is kept before the first timestep; first,
+    last: slots of what a program starts from and leaves.
     """
 
-    def __init__(self, name):
-        self.name = name
+    def __init__(self, name, kind):
+        self.name, self.kind = name, kind
         self.start = self.first = self.last = None
 
     def begin(self, p, start):
@@ -65,9 +64,9 @@ class Plan:
     """A program of `time` timesteps and what goes into it: the model's inputs, then the states; its results likewise.
 
     inputs, outputs: (shape, dtype name) as the program has them; timed: for each output, whether axis 1 is time;
-    states: [(name, [shape, ...])] of the recurrent layers in the order of their calls; start: arrays of what they all
-    are before the first timestep; chunks: whether one with more timesteps gives all that the single ones give;
-    most_timesteps: how many take well below a second on any machine.
+    states: [(name, kind, [shape, ...])] of the layers with a memory in the order of their calls; start: arrays of what
+    they all keep before the first timestep; chunks: whether one with more timesteps gives all that the single ones
+    give; most_timesteps: how many take well below a second on any machine.
     """
 
     def __init__(self, model, plans, batch, time):
@@ -83,22 +82,12 @@ class Plan:
         last = [slot for memory in tracer.memories for slot in memory.last]
         self.inputs = [(slot.shape, slot.dtype) for slot in inputs]
         self.outputs = [(slot.shape, slot.dtype) for slot in outputs]
-        self.states = [(memory.name, [slot.shape for slot in memory.first]) for memory in tracer.memories]
+        self.states = [(memory.name, memory.kind, [slot.shape for slot in memory.first]) for memory in tracer.memories]
         self.start = [array for memory in tracer.memories for array in memory.start]
         self.chunks = all(self.timed) and not tracer.masked
-        self.most_timesteps = max(1, int(_MOST_WORK * time / max(1, sum(map(_work, builder.steps)))))
         self.program = Program(builder, inputs + first, outputs + last)
-
-
-def _work(step):
-    """About how many operations a step of a Builder does; none in Python, where Ctrl-C works without help."""
-    fields = step.get("fields", {})
-    if "timesteps" in fields:
-        rows = fields["batch"] * fields["timesteps"]
-        return 8 * rows * fields["units"] * (fields["inputs"] + fields["units"] + 10)
-    if "units" in fields:
-        return 2 * fields["rows"] * fields["units"] * (fields["inputs"] + 10)
-    return 20 * sum(slot.size for slot in fields.values() if isinstance(slot, Slot) and slot.buffer.kind != "constant")
+        # Steps in Python count as nothing: there Ctrl-C works without help.
+        self.most_timesteps = max(1, int(_MOST_WORK * time / max(1, self.program.work())))
 
 
 class Plans(KeptPrograms, _stream.Epoch):
@@ -120,6 +109,8 @@ def plans_of(model):
 
 def _graph(model):
     graph = model.call_graph
+    if graph is None and model._is_python and hasattr(model, "symbolic_graph"):
+        return model.symbolic_graph()
     if graph is None:
         unbuilt = not model.built and not model._is_python
         raise ValueError(
@@ -141,7 +132,8 @@ def _input_slot(builder, graph, position, batch, time):
 
 
 class Tracer:
-    """Adds a model's layer calls to a builder. memories: of the recurrent ones; masked: whether one had a mask."""
+    """Adds a model's layer calls to a builder. memories: of the layers that have one; masked: whether one that keeps
+    states had a mask."""
 
     def __init__(self, builder):
         self.builder = builder
@@ -169,23 +161,27 @@ class Tracer:
             else:
                 if given_masks(node, graph.implied.get(node)):
                     refuse(layer, "a mask is given to its call; streams follow the masks that layers hand on")
-                made = output_is_timed(node, [kinds[id(t)] for t in timed_tensors(node)])
-                outputs = nest.flatten(self.call(node, graph.arguments(node, slots), path))
+                timed = [kinds[id(t)] for t in timed_tensors(node)]
+                made = output_is_timed(node, timed)
+                outputs = nest.flatten(self.call(node, graph.arguments(node, slots), path, timed))
                 made = made if isinstance(made, list) else [made, *[False] * (len(outputs) - 1)]
             for tensor, slot, kind in zip(node.output_tensors, outputs, made):
                 slots[id(tensor)], kinds[id(tensor)] = slot, kind
         return [slots[id(t)] for t in graph.outputs], [kinds[id(t)] for t in graph.outputs]
 
-    def call(self, node, arguments, path):
+    def call(self, node, arguments, path, timed):
+        """The outputs of one layer call, for arguments with Slots; timed: of each tensor of the first argument."""
         p, layer = self.builder, node.layer
-        if layer.memory is None:
+        if layer.memory is None or not any(timed):  # what has no time axis any more is whole in each call
             return node.trace(p, arguments)
         name, calls = path + layer.name, sum(memory.name.split("#")[0] == path + layer.name for memory in self.memories)
-        if calls and layer.stateful:
+        if calls and getattr(layer, "stateful", False):
             refuse(layer, "it keeps states and is called again, which goes on from where its whole first call ended")
-        memory = p.states = Memory(f"{name}#{calls + 1}" if calls else name)
+        memory = p.states = Memory(f"{name}#{calls + 1}" if calls else name, layer.memory)
         self.memories.append(memory)
-        mask = None if node.mask_rules.refuse_mask(node.arguments) else next(iter(arguments.values())).mask
+        # A masked timestep keeps the states and repeats the last output. What is kept of the inputs goes on through it.
+        masks = layer.memory == "states" and not node.mask_rules.refuse_mask(node.arguments)
+        mask = next(iter(arguments.values())).mask if masks else None
         if mask is not None and mask.shape[2:] not in ((), (1,)):
             refuse(layer, f"its mask of shape {mask.shape} has more than one value for a timestep")
         try:

@@ -81,7 +81,7 @@ class StreamPool:
             handle (int): What `open` gave.
 
         Returns:
-            dict, name of a recurrent layer -> list of float32 arrays (1, units).
+            dict, name of a layer -> list of float32 arrays, a row each.
 
         Raises:
             KeyError: A handle that is not open.

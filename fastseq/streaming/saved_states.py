@@ -1,4 +1,4 @@
-"""The states of streams as dicts and as bytes. `states` is everywhere a Plan's: [(layer name, [shape, ...])]."""
+"""The states of streams as dicts and as bytes. `states` is everywhere a Plan's: [(layer name, kind, [shape, ...])]."""
 
 import struct
 import zlib
@@ -12,17 +12,20 @@ _VERSION = 1
 def named(states, arrays):
     """dict: layer name -> its arrays, a list, out of the flat list of all."""
     values = iter(arrays)
-    return {name: [next(values) for _ in shapes] for name, shapes in states}
+    return {name: [next(values) for _ in shapes] for name, _, shapes in states}
 
 
 def checked(states, value, owner):
-    """The flat list of float32 arrays in the dict `value`. Raises ValueError for other names, shapes, and for NaN."""
-    names = [name for name, _ in states]
+    """The flat list of float32 arrays in the dict `value`. Raises ValueError for other names, shapes, and for NaN.
+
+    Inputs that a layer keeps may hold NaN, as every input may: they are forgotten some timesteps later, states never.
+    """
+    names = [name for name, _, _ in states]
     if not isinstance(value, dict) or sorted(value, key=str) != sorted(names):
         got = sorted(value, key=str) if isinstance(value, dict) else f"a {type(value).__name__}"
         raise ValueError(f"The state of {owner} is a dict of {names}, got {got}.")
     found = []
-    for name, shapes in states:
+    for name, kind, shapes in states:
         try:
             given = [np.asarray(array) for array in value[name]]
         except (TypeError, ValueError) as error:
@@ -32,14 +35,14 @@ def checked(states, value, owner):
                 f"Layer '{name}' has states of shapes {shapes}, got {[array.shape for array in given]} of "
                 f"{[str(array.dtype) for array in given]}."
             )
-        if any(np.isnan(array).any() for array in given):
+        if kind == "states" and any(np.isnan(array).any() for array in given):
             raise ValueError(f"Layer '{name}': its states of shapes {shapes} hold NaN.")
         found += [np.array(array, np.float32, order="C") for array in given]
     return found
 
 
 def _header(states):
-    return ";".join(f"{name}:{shapes}" for name, shapes in states).encode()
+    return ";".join(f"{name}:{shapes}" for name, _, shapes in states).encode()
 
 
 def to_bytes(states, arrays):
@@ -65,7 +68,7 @@ def from_bytes(states, saved):
     if length != len(header) or saved[start : start + length] != header:
         theirs = saved[start : start + min(length, 500)].decode("utf-8", "replace")
         raise ValueError(f"restore(): these are the states {theirs}, this stream has {header.decode()}.")
-    shapes = [shape for _, own in states for shape in own]
+    shapes = [shape for _, _, own in states for shape in own]
     sizes = [int(np.prod(shape)) for shape in shapes]
     body = saved[start + length : -4]
     if len(body) != 4 * sum(sizes):

@@ -17,7 +17,8 @@ class Operation:
     makes_masks = False
     #: The calls of the layers inside, where they are a graph: see models.calls.Calls.
     call_graph = None
-    #: What it keeps from timestep to timestep: None, or "states", which `Builder.states` gives and takes.
+    #: What it keeps from timestep to timestep, which `Builder.states` gives and takes: None; "states", which its steps
+    #: change; or "inputs", the last of those that it got.
     memory = None
     #: Whether streams ask all tensors of a call for their time axes, and not those of its first argument alone.
     reads_all_alike = False

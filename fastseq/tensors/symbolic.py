@@ -33,6 +33,7 @@ class KerasTensor(Operators):
 
     @property
     def ndim(self):
+        """The number of dimensions."""
         return len(self.shape)
 
     def __array__(self, *args, **kwargs):

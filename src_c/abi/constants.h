@@ -10,6 +10,9 @@
 #define FS_PRODUCT_COLUMNS (4 * FS_PANEL)
 #define FS_PRODUCT_ROWS 24
 
+#define FS_FOURIER_GROUPS 16 /* of rows that are transformed, each with scratch of its own */
+#define FS_FOURIER_PRIME 31  /* prime factors of a length that are larger make Bluestein's convolution of it */
+
 #define FS_LOSS_BLOCK 32   /* rows whose loss, or hits, make one partial sum */
 #define FS_NORM_BLOCK 4096 /* elements whose squares do */
 
@@ -47,6 +50,8 @@ enum { FS_CELL_SIZES(FS_CELL_SIZE) };
 #define FS_CONSTANTS(X)                                                                                                \
     X(FS_PANEL)                                                                                                        \
     X(FS_PRODUCT_COLUMNS)                                                                                              \
+    X(FS_FOURIER_GROUPS)                                                                                               \
+    X(FS_FOURIER_PRIME)                                                                                                \
     X(FS_PRODUCT_ROWS)                                                                                                 \
     X(FS_LOSS_BLOCK)                                                                                                   \
     X(FS_NORM_BLOCK)                                                                                                   \

@@ -14,7 +14,8 @@ typedef struct {
 } fs_field;
 
 typedef struct {
-    const char *name;
+    const char *name; /* of the operation */
+    const char *form; /* of the weights that this row of it reads */
     size_t args_size;
     int field_count;
     const fs_field *fields;
@@ -33,9 +34,6 @@ typedef struct {
     int64_t step, position, value;
 } fs_failure;
 
-typedef void (*fs_sgemm_fn)(char *, char *, int *, int *, int *, float *, float *, int *, float *, int *, float *,
-                            float *, int *);
-
 const fs_op_info *fs_op_table(int op); /* null past the last one */
 const char *fs_kind_family(int family); /* abi/kinds.h; null past the last one */
 const char *fs_kind_name(int family, int number); /* null past the last one */
@@ -50,18 +48,36 @@ const char *fs_isa_name(int i); /* all compiled in, best first; null past the la
 int fs_isa_supported(int i);
 /* Name of the kernel that runs an op now, such as fs_f32_lstm__avx512. */
 const char *fs_kernel_name(int op);
-void fs_set_sgemm(fs_sgemm_fn sgemm);
 
 enum fs_status { FS_DONE, FS_FAILED, FS_INTERRUPTED };
 
 /* Runs the steps in order on at most `threads` threads: FS_DONE, FS_FAILED with `failure` filled, or FS_INTERRUPTED
    because the poll function said so; then results and whatever the steps write hold anything. */
 int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure);
+/* About how many multiply-adds a step is (run/extents.c). */
+double fs_work_of(const fs_step *step);
 /* Runs steps that cannot fail, from the first to the last: nothing interrupts them. */
 void fs_run_to_end(const fs_step *steps, int64_t count, int threads);
 /* fs_run for all but the last `last_count` of the steps, then fs_run_to_end for these; in one parallel region where
    there are many small steps, as in training. */
 int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure);
+
+/* Steps [first, last) that run `times` times one after the other; after each time pointers among the arguments move on
+   by some bytes, and after the last one they are back where they were. With a condition they stop before a time at which
+   the byte that it points to is 0. */
+typedef struct {
+    int64_t where, bytes; /* a pointer's place among the arguments */
+} fs_move;
+typedef struct {
+    int64_t first, last, times;
+    int64_t condition; /* place of a pointer among the arguments, or -1 */
+    const fs_move *moves;
+    int64_t move_count;
+} fs_loop;
+
+/* fs_run with loops, in their order; `arguments` is what the steps' arguments point into. */
+int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
+                 int threads, fs_failure *failure);
 
 /* A long run asks `poll` about every 50 ms, on the thread that called fs_run, whether to stop (not 0); a short one
    never does. Null, as at the start: nobody is asked. */

@@ -1,7 +1,7 @@
-/* Every operation a program step can be, once. The list below and the arguments in the files of each family become
+/* Every operation a program step can be, once. The lists below and the arguments in the files of each family become
    - the args structs that kernels read (fs_<op>_args),
    - the field tables by which Cython fills them by name (tables.c),
-   - the kernels of every ISA (isa/kernel_list.h).
+   - the kernels of every ISA and form of weights, fs_<form>_<op>__<isa> (isa/kernel_list.h).
    IN and OUT rows give a pointer's element type, name and shape; INT rows are int64_t, NUM rows float. Packed weights
    are void: their type is the form of the row.
    B batch, T timesteps, I inputs, H units; P = ceil(H / 16) panels of 16 units; G gates. */
@@ -20,11 +20,15 @@
 /* Bytes of a weight, by form. */
 enum { FS_BYTES_f32 = 4 };
 
-/* A row: its number (FS_OP_<first>), its name, the form of the weights that it reads (kernels/weights_inl.h; f32 also
-   where it reads none), how its work is divided (fs_<name>_extent, run/extents.c), and how a long one is interrupted:
-   LOOKS, its kernel asks FS_STOPS; PIECES, it gets its rows in pieces and the caller looks between them (run/steps.c).
-   */
-#define FS_OPS(OP)                                                                                                     \
+/* All rows: a row is what a step can be, its number FS_OP_<first>_<form>. */
+#define FS_OPS(OP) FS_OPS_f32(OP)
+
+/* All operations, with float32 weights or none. A list FS_OPS_<form> has those that take weights of another form too;
+   their arguments and bodies are the same.
+   A row: the operation (FS_OP_<first>), its name, the form of the weights that it reads (kernels/weights_inl.h), how
+   its work is divided (fs_<name>_extent, run/extents.c), and how a long one is interrupted: LOOKS, its kernel asks
+   FS_STOPS; PIECES, it gets its rows in pieces and the caller looks between them (run/steps.c). */
+#define FS_OPS_f32(OP)                                                                                                 \
     OP(DENSE, dense, f32, dense, LOOKS)                                                                                \
     OP(LSTM, lstm, f32, recurrent, LOOKS)                                                                              \
     OP(GRU, gru, f32, recurrent, LOOKS)                                                                                \
@@ -45,7 +49,7 @@ enum { FS_BYTES_f32 = 4 };
     OP(MASK_LOGIC, mask_logic, f32, mask_logic, PIECES)                                                                \
     OP(RANDOM, random, f32, random, PIECES)                                                                            \
     OP(CHOICE, choice, f32, choice, PIECES)                                                                            \
-    OP(MATMUL, matmul, f32, matmul, LOOKS)                                                                             \
+    OP(MATMUL, matmul, f32, matmul, PIECES)                                                                            \
     OP(NORMALIZE, normalize, f32, normalize, PIECES)                                                                   \
     OP(SGD, sgd, f32, update, PIECES)                                                                                  \
     OP(RMSPROP, rmsprop, f32, update, PIECES)                                                                          \
@@ -78,7 +82,8 @@ enum { FS_BYTES_f32 = 4 };
     OP(SCATTER, scatter, f32, scatter, PIECES)                                                                         \
     OP(ARGSORT, argsort, f32, argsort, PIECES)                                                                         \
     OP(SEARCH, search, f32, search, PIECES)                                                                            \
-    OP(CUMULATE, cumulate, f32, cumulate, PIECES)
+    OP(CUMULATE, cumulate, f32, cumulate, PIECES)                                                                      \
+    OP(FOURIER, fourier, f32, fourier, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;
@@ -100,12 +105,16 @@ typedef struct {
 typedef struct {
     FS_CHAIN_ARGS(FS_STRUCT_IN, FS_STRUCT_OUT, FS_STRUCT_INT, FS_STRUCT_NUM)
 } fs_chain_args; /* and what elementwise and reduce begin with */
-FS_OPS(FS_STRUCT)
+FS_OPS_f32(FS_STRUCT)
 
 enum fs_op_id {
-#define FS_OP_ID(upper, ...) FS_OP_##upper,
+#define FS_OP_ID(upper, lower, form, ...) FS_OP_##upper##_##form,
     FS_OPS(FS_OP_ID)
 #undef FS_OP_ID
-        FS_OP_COUNT
+        FS_OP_COUNT,
+/* An operation's own number is that of its row with float32. */
+#define FS_OPERATION(upper, lower, form, ...) FS_OP_##upper = FS_OP_##upper##_##form,
+    FS_OPS_f32(FS_OPERATION)
+#undef FS_OPERATION
 };
 #endif

@@ -184,23 +184,3 @@ static int fs_normalize(const fs_normalize_args *a, const fs_share *share)
         }
     return 0;
 }
-
-static int fs_matmul(const fs_matmul_args *a, const fs_share *share)
-{
-    double unlooked = 0, work = (double)(a->m * a->n) * (double)a->k;
-    int m = (int)a->m, n = (int)a->n, k = (int)a->k;
-    int a_apart = a->transpose_a ? m : k > 0 ? k : 1, b_apart = a->transpose_b ? (k > 0 ? k : 1) : n;
-    if (m == 0 || n == 0) /* BLAS prints an error for rows of no elements */
-        return 0;
-    const fs_sgemm_fn sgemm = __atomic_load_n(&fs_sgemm, __ATOMIC_ACQUIRE);
-    float one = 1.0f, zero = 0.0f;
-    char form_a = a->transpose_a ? 't' : 'n', form_b = a->transpose_b ? 't' : 'n';
-    /* BLAS is column-major, so row-major y = a b is y' = b' a' to it. */
-    for (int64_t i = 0; i < a->batch; i++) {
-        sgemm(&form_b, &form_a, &n, &m, &k, &one, (float *)a->b + i * a->k * a->n, &b_apart,
-              (float *)a->a + i * a->m * a->k, &a_apart, &zero, a->y + i * a->m * a->n, &n);
-        if (FS_STOPS(share, &unlooked, work)) /* one product cannot be interrupted */
-            break;
-    }
-    return 0;
-}

@@ -29,6 +29,7 @@
 #include "kernels/simple_rnn_backward_inl.h"
 #include "kernels/recurrent_general_backward_inl.h"
 #include "kernels/product_inl.h"
+#include "kernels/matmul_inl.h"
 #include "kernels/packing_inl.h"
 #include "kernels/loss_terms_inl.h"
 #include "kernels/loss_short_inl.h"
@@ -37,3 +38,4 @@
 #include "kernels/chain_inl.h"
 #include "kernels/reduce_inl.h"
 #include "kernels/places_inl.h"
+#include "kernels/fourier_inl.h"

@@ -13,12 +13,12 @@ enum { PIECES, LOOKS };
 
 typedef struct {
     fs_extent_fn extent;
-    int looks;
+    int looks, operation;
     int64_t w_bytes;
 } fs_division;
 
 static const fs_division divisions[] = {
-#define FS_DIVISION(upper, lower, form, divided, looks) {fs_##divided##_extent, looks, FS_BYTES_##form},
+#define FS_DIVISION(upper, lower, form, divided, looks) {fs_##divided##_extent, looks, FS_OP_##upper, FS_BYTES_##form},
     FS_OPS(FS_DIVISION)
 #undef FS_DIVISION
 };
@@ -29,7 +29,16 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent)
     divisions[op].extent(op, args, threads, extent);
 }
 
+double fs_work_of(const fs_step *step)
+{
+    fs_extent extent;
+    fs_extent_of(step->op, step->args, 1, &extent);
+    return (double)extent.rows * extent.row_work;
+}
+
 int fs_looks_itself(int op) { return divisions[op].looks; }
+
+int fs_operation_of(int op) { return divisions[op].operation; }
 
 int64_t fs_weight_bytes(int op) { return divisions[op].w_bytes; }
 

@@ -29,6 +29,8 @@ void fs_extent_of(int op, const void *args, int threads, fs_extent *extent);
 /* Whether the operation's kernel looks for signals itself; the others get their rows in pieces, and a look is between
    them. */
 int fs_looks_itself(int op);
-/* Bytes of a weight in the form of the operation's row. */
+/* The operation of a row, FS_OP_<name>, whatever the form of its weights: for what depends on the operation alone. */
+int fs_operation_of(int op);
+/* Bytes of a weight in the form of the row. */
 int64_t fs_weight_bytes(int op);
 #endif

@@ -14,8 +14,26 @@ void fs_dense_extent(int op, const void *args, int threads, fs_extent *extent)
     extent->meets = extent->by_units && a->softmax;
 }
 
-/* BLAS has threads of its own: one row. */
-FS_EXTENT(matmul) { extent->row_work = (double)(a->batch * a->m) * (double)(a->n * a->k); }
+FS_EXTENT(matmul)
+{
+    const fs_matrices s = fs_matrices_of(a);
+    const fs_matmul_plan plan = fs_plan_matmul(&s);
+    const double entries = (double)(a->n0 * a->n1 * a->n2), pieces = (double)(plan.down * plan.across);
+    extent->rows = a->n0 * a->n1 * a->n2 * plan.down * plan.across;
+    if (extent->rows)
+        extent->row_work = entries * (double)(s.m * (s.k + 16)) * (double)fs_panels(s.n) * FS_PANEL / (entries * pieces);
+}
+
+FS_EXTENT(fourier)
+{
+    const int64_t length = a->padded ? a->padded : a->n;
+    int64_t depth = 1;
+    while ((int64_t)1 << depth < length)
+        depth++;
+    extent->rows = fs_smaller(a->rows, FS_FOURIER_GROUPS);
+    extent->row_work = (double)(length * depth) * (a->padded ? 600 : 200);
+    extent->row_work *= extent->rows ? (double)a->rows / (double)extent->rows : 0.0;
+}
 
 FS_EXTENT(product_tn)
 {
@@ -50,32 +68,32 @@ FS_EXTENT(recurrent_general_backward)
    fits. From four rows a thread on, rows are independent and need no meetings, which is faster until the weights are
    large. Measured, two threads, time with own units / with own rows: LSTM of 64 units 1.47, 128 1.09, 256 0.97 (8 rows)
    and 0.99 (64 rows), 512 0.99, 1024 0.79; GRU 128 1.05, 256 0.93 (8 rows) and 1.01, 512 1.03, 1024 0.95. */
-static int owns_units(int op, const fs_recurrent_args *a, int threads)
+static int owns_units(int cell, int64_t w_bytes, const fs_recurrent_args *a, int threads)
 {
     double depth = (double)(fs_multiplied_inputs(a) + a->units);
-    double bytes = depth * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(op)) * (double)fs_weight_bytes(op);
+    double bytes = depth * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(cell) * w_bytes);
     if (a->batch > FS_SHARED_ROWS)
         return 0;
     return a->batch < 4 * (int64_t)threads || (a->batch < 8 * (int64_t)threads && bytes > 1e6) || bytes > 16e6;
 }
 
 /* Threads that own units meet at every timestep, once for each phase of the cell. */
-static void share_units(int op, int64_t timesteps, fs_extent *extent)
+static void share_units(int cell, int64_t timesteps, fs_extent *extent)
 {
     extent->by_units = 1;
-    extent->meets = (int)(timesteps < 1000000 ? timesteps : 1000000) * (op == FS_OP_GRU_RESET_BEFORE ? 2 : 1);
+    extent->meets = (int)(timesteps < 1000000 ? timesteps : 1000000) * (cell == FS_OP_GRU_RESET_BEFORE ? 2 : 1);
 }
 
 void fs_recurrent_extent(int op, const void *args, int threads, fs_extent *extent)
 {
     const fs_recurrent_args *a = args;
-    int64_t gates = fs_gates_of(op);
+    int cell = fs_operation_of(op);
     extent->rows = a->batch;
-    extent->units = fs_unit_blocks(op, a->units);
+    extent->units = fs_unit_blocks(cell, a->units);
     double depth = (double)(fs_multiplied_inputs(a) + a->units + 16);
-    extent->row_work = (double)a->timesteps * depth * (double)(fs_panels(a->units) * FS_PANEL * gates);
-    if (threads > 1 && owns_units(op, a, threads))
-        share_units(op, a->timesteps, extent);
+    extent->row_work = (double)a->timesteps * depth * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(cell));
+    if (threads > 1 && owns_units(cell, fs_weight_bytes(op), a, threads))
+        share_units(cell, a->timesteps, extent);
 }
 
 /* The forward op of a backward one. */
@@ -91,11 +109,11 @@ void fs_recurrent_backward_extent(int op, const void *args, int threads, fs_exte
 {
     const fs_recurrent_backward_args *a = args;
     fs_recurrent_args forward = {.batch = a->batch, .timesteps = a->timesteps, .units = a->units};
-    op = forward_of(op);
+    int cell = forward_of(fs_operation_of(op));
     extent->rows = a->batch;
     extent->units = fs_panels(a->units);
     extent->row_work =
-        (double)a->timesteps * (double)(a->units + 16) * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(op));
-    if (threads > 1 && owns_units(op, &forward, threads))
-        share_units(op, a->timesteps, extent);
+        (double)a->timesteps * (double)(a->units + 16) * (double)(fs_panels(a->units) * FS_PANEL * fs_gates_of(cell));
+    if (threads > 1 && owns_units(cell, fs_weight_bytes(op), &forward, threads))
+        share_units(cell, a->timesteps, extent);
 }

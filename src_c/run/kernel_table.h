@@ -1,5 +1,4 @@
-/* The kernels of the active instruction set, and the BLAS that one of them calls. Steps read both; isa/dispatch.c sets
-   the first. */
+/* The kernels of the active instruction set. Steps read them; isa/dispatch.c sets them. */
 #ifndef FS_KERNEL_TABLE_H
 #define FS_KERNEL_TABLE_H
 #include "run/share.h"
@@ -13,7 +12,6 @@ typedef struct {
 } fs_isa;
 
 extern const fs_isa *fs_isa_active;
-extern fs_sgemm_fn fs_sgemm;
 
 /* By fs_op_id. Whoever starts a region asks once and carries the answer to its threads, as with all that they decide
    by: another thread may choose another instruction set meanwhile. */

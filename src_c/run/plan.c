@@ -27,9 +27,10 @@ int64_t fs_hoist_steps(int64_t batch, int64_t timesteps, int64_t inputs, int64_t
 /* h twice (before and after the step), c or what else a cell keeps, one flag byte per row, hoisted sums. */
 int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
 {
-    int64_t width = fs_unit_blocks(op, units) * fs_unit_panels(op) * FS_PANEL;
-    int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, fs_gates_of(op));
-    return batch * width * 4 + (batch + 3) / 4 + hoist * batch * width * fs_gates_of(op) + 64;
+    int cell = fs_operation_of(op);
+    int64_t width = fs_unit_blocks(cell, units) * fs_unit_panels(cell) * FS_PANEL;
+    int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, fs_gates_of(cell));
+    return batch * width * 4 + (batch + 3) / 4 + hoist * batch * width * fs_gates_of(cell) + 64;
 }
 
 /* Whether steps walk the blocks up and down in turn: what the last step read last is then still near when this one
@@ -107,10 +108,12 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
     fs_recurrent_args a = {.batch = batch, .timesteps = timesteps, .inputs = inputs, .units = units};
     fs_extent extent;
     fs_extent_of(op, &a, threads, &extent);
-    int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, fs_gates_of(op));
+    int cell = fs_operation_of(op);
+    int64_t hoist = fs_hoist_steps(batch, timesteps, inputs, units, fs_gates_of(cell));
     int used = fs_threads_for(&extent, threads, fs_meeting_ns());
     int64_t own_rows = extent.by_units ? batch : (batch + used - 1) / used;
-    int64_t vectors = fs_panels(units) * fs_gates_of(op), own = extent.by_units ? (vectors + used - 1) / used : vectors;
+    int64_t vectors = fs_panels(units) * fs_gates_of(cell);
+    int64_t own = extent.by_units ? (vectors + used - 1) / used : vectors;
     int64_t w_bytes = fs_weight_bytes(op), group = fs_row_group(inputs, units, vectors, w_bytes);
     char team[64] = "1 thread", rows[64] = "";
     if (used > 1)
@@ -118,7 +121,7 @@ void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t in
     if (group < own_rows)
         snprintf(rows, sizeof rows, "; %d rows at a time", (int)group);
     int alternates = fs_alternates(own_rows, inputs, units, own, w_bytes);
-    int ahead = fs_fetches_ahead(own_rows, inputs, units, op == FS_OP_GRU ? 3 : 4, w_bytes);
+    int ahead = fs_fetches_ahead(own_rows, inputs, units, cell == FS_OP_GRU ? 3 : 4, w_bytes);
     snprintf(text, FS_PLAN_TEXT, "%s; input product %s%s%s%s", team,
              inputs == 0 ? "looked up" : hoist ? "hoisted" : "within the step", rows,
              alternates ? "; weights read up and down" : "", ahead ? "; weights fetched ahead" : "");

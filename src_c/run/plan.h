@@ -10,7 +10,7 @@
 
 static inline int64_t fs_panels(int64_t units) { return (units + FS_PANEL - 1) / FS_PANEL; }
 
-/* Gates of a recurrent layer's operation. */
+/* Gates of a recurrent layer's operation: FS_OP_<name>, as fs_operation_of gives it, here and below. */
 static inline int fs_gates_of(int op)
 {
     return op == FS_OP_LSTM ? FS_LSTM_GATES : op == FS_OP_SIMPLE_RNN ? FS_SIMPLE_RNN_GATES : FS_GRU_GATES;
@@ -34,6 +34,33 @@ static inline int64_t fs_product_parts(const fs_product_tn_args *a)
 {
     return fs_product_by_columns(a) ? (a->n + FS_PRODUCT_COLUMNS - 1) / FS_PRODUCT_COLUMNS
                                     : (a->m + FS_PRODUCT_ROWS - 1) / FS_PRODUCT_ROWS;
+}
+
+/* One entry of a batch of products, as the kernel does it: y (m, n) = a (m, k) b (k, n), lanes of vectors along n. */
+typedef struct {
+    int64_t m, k, n, am, ak, bk, bn, ym, yn;
+    int turned; /* the transposed product, b' a': the same sums of the same factors */
+} fs_matrices;
+static inline fs_matrices fs_matrices_of(const fs_matmul_args *a)
+{
+    /* So that vectors are stored whole. */
+    if (a->yn != 1 && a->ym == 1)
+        return (fs_matrices){a->n, a->k, a->m, a->bn, a->bk, a->ak, a->am, a->yn, a->ym, 1};
+    return (fs_matrices){a->m, a->k, a->n, a->am, a->ak, a->bk, a->bn, a->ym, a->yn, 0};
+}
+
+/* A product's pieces of work: `rows` rows by FS_PRODUCT_COLUMNS columns of an entry. A piece packs its columns of b, so
+   it has many rows; fewer where few columns would give too few pieces for threads. */
+typedef struct {
+    int64_t rows, down, across;
+} fs_matmul_plan;
+static inline fs_matmul_plan fs_plan_matmul(const fs_matrices *s)
+{
+    fs_matmul_plan p = {.rows = 192, .across = (s->n + FS_PRODUCT_COLUMNS - 1) / FS_PRODUCT_COLUMNS};
+    if (p.across < 4)
+        p.rows = 96;
+    p.down = (s->m + p.rows - 1) / p.rows;
+    return p;
 }
 
 /* Sums over dimensions: one piece of work gives so many neighbours of the last dimension that stays. */

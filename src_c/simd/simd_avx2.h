@@ -75,5 +75,43 @@ FS_INLINE vf v_select(vm m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); } /*
 FS_INLINE float v_fold_sum(vf a) { return fs_fold_sum8(a); }
 FS_INLINE float v_fold_max(vf a) { return fs_fold_max8(a); }
 
+/* Doubles: half as many per vector. Words that round what `vd` holds to floats are in simd_doubles.h. */
+typedef __m256d vd;
+typedef __m256i vl; /* the bits of vd, as 64-bit integers */
+typedef __m256d vdm; /* all bits of a lane set or none */
+FS_INLINE vd vd_low(vf a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+FS_INLINE vd vd_high(vf a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+FS_INLINE vf v_join(vd low, vd high)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm256_cvtpd_ps(low)), _mm256_cvtpd_ps(high), 1);
+}
+FS_INLINE vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
+FS_INLINE void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
+FS_INLINE vd vd_set1(double a) { return _mm256_set1_pd(a); }
+FS_INLINE vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
+FS_INLINE vd vd_sub(vd a, vd b) { return _mm256_sub_pd(a, b); }
+FS_INLINE vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
+FS_INLINE vd vd_div(vd a, vd b) { return _mm256_div_pd(a, b); }
+FS_INLINE vd vd_sqrt(vd a) { return _mm256_sqrt_pd(a); }
+FS_INLINE vd vd_min(vd a, vd b) { return _mm256_min_pd(a, b); } /* b if either is NaN, as v_min */
+FS_INLINE vd vd_max(vd a, vd b) { return _mm256_max_pd(a, b); }
+FS_INLINE vd vd_abs(vd a) { return _mm256_andnot_pd(_mm256_set1_pd(-0.0), a); }
+FS_INLINE vd vd_copysign(vd m, vd s) { return _mm256_or_pd(vd_abs(m), _mm256_and_pd(_mm256_set1_pd(-0.0), s)); }
+FS_INLINE vdm vd_lt(vd a, vd b) { return _mm256_cmp_pd(a, b, _CMP_LT_OQ); }
+FS_INLINE vdm vd_le(vd a, vd b) { return _mm256_cmp_pd(a, b, _CMP_LE_OQ); }
+FS_INLINE vdm vd_eq(vd a, vd b) { return _mm256_cmp_pd(a, b, _CMP_EQ_OQ); }
+FS_INLINE vd vd_select(vdm m, vd a, vd b) { return _mm256_blendv_pd(b, a, m); } /* m ? a : b */
+FS_INLINE int vd_any(vdm m) { return _mm256_movemask_pd(m) != 0; }
+FS_INLINE vl vd_bits(vd a) { return _mm256_castpd_si256(a); }
+FS_INLINE vd vd_of_bits(vl a) { return _mm256_castsi256_pd(a); }
+FS_INLINE vl vl_set1(int64_t a) { return _mm256_set1_epi64x(a); }
+FS_INLINE vl vl_add(vl a, vl b) { return _mm256_add_epi64(a, b); }
+FS_INLINE vl vl_sub(vl a, vl b) { return _mm256_sub_epi64(a, b); }
+FS_INLINE vl vl_and(vl a, vl b) { return _mm256_and_si256(a, b); }
+FS_INLINE vl vl_or(vl a, vl b) { return _mm256_or_si256(a, b); }
+FS_INLINE vl vl_xor(vl a, vl b) { return _mm256_xor_si256(a, b); }
+FS_INLINE vl vl_shl(vl a, int n) { return _mm256_slli_epi64(a, n); }
+FS_INLINE vl vl_shru(vl a, int n) { return _mm256_srli_epi64(a, n); }
+
 #include "simd/mode.h"
 #endif

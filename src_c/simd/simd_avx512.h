@@ -90,5 +90,43 @@ FS_INLINE float v_fold_max(vf a)
     return fs_fold_max8(_mm256_max_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
 }
 
+/* Doubles: half as many per vector. Words that round what `vd` holds to floats are in simd_doubles.h. */
+typedef __m512d vd;
+typedef __m512i vl; /* the bits of vd, as 64-bit integers */
+typedef __mmask8 vdm;
+FS_INLINE vd vd_low(vf a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+FS_INLINE vd vd_high(vf a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+FS_INLINE vf v_join(vd low, vd high)
+{
+    return _mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(low)), _mm512_cvtpd_ps(high), 1);
+}
+FS_INLINE vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
+FS_INLINE void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
+FS_INLINE vd vd_set1(double a) { return _mm512_set1_pd(a); }
+FS_INLINE vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
+FS_INLINE vd vd_sub(vd a, vd b) { return _mm512_sub_pd(a, b); }
+FS_INLINE vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
+FS_INLINE vd vd_div(vd a, vd b) { return _mm512_div_pd(a, b); }
+FS_INLINE vd vd_sqrt(vd a) { return _mm512_sqrt_pd(a); }
+FS_INLINE vd vd_min(vd a, vd b) { return _mm512_min_pd(a, b); } /* b if either is NaN, as v_min */
+FS_INLINE vd vd_max(vd a, vd b) { return _mm512_max_pd(a, b); }
+FS_INLINE vd vd_abs(vd a) { return _mm512_andnot_pd(_mm512_set1_pd(-0.0), a); }
+FS_INLINE vd vd_copysign(vd m, vd s) { return _mm512_or_pd(vd_abs(m), _mm512_and_pd(_mm512_set1_pd(-0.0), s)); }
+FS_INLINE vdm vd_lt(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+FS_INLINE vdm vd_le(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
+FS_INLINE vdm vd_eq(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ); }
+FS_INLINE vd vd_select(vdm m, vd a, vd b) { return _mm512_mask_blend_pd(m, b, a); } /* m ? a : b */
+FS_INLINE int vd_any(vdm m) { return m != 0; }
+FS_INLINE vl vd_bits(vd a) { return _mm512_castpd_si512(a); }
+FS_INLINE vd vd_of_bits(vl a) { return _mm512_castsi512_pd(a); }
+FS_INLINE vl vl_set1(int64_t a) { return _mm512_set1_epi64(a); }
+FS_INLINE vl vl_add(vl a, vl b) { return _mm512_add_epi64(a, b); }
+FS_INLINE vl vl_sub(vl a, vl b) { return _mm512_sub_epi64(a, b); }
+FS_INLINE vl vl_and(vl a, vl b) { return _mm512_and_si512(a, b); }
+FS_INLINE vl vl_or(vl a, vl b) { return _mm512_or_si512(a, b); }
+FS_INLINE vl vl_xor(vl a, vl b) { return _mm512_xor_si512(a, b); }
+FS_INLINE vl vl_shl(vl a, int n) { return _mm512_slli_epi64(a, (unsigned)n); }
+FS_INLINE vl vl_shru(vl a, int n) { return _mm512_srli_epi64(a, (unsigned)n); }
+
 #include "simd/mode.h"
 #endif

@@ -105,5 +105,43 @@ FS_INLINE float v_fold_max(vf a)
     return vget_lane_f32(vpmax_f32(b, b), 0);
 }
 
+/* Doubles: half as many per vector. Words that round what `vd` holds to floats are in simd_doubles.h. */
+typedef float64x2_t vd;
+typedef int64x2_t vl; /* the bits of vd, as 64-bit integers */
+typedef uint64x2_t vdm; /* all bits of a lane set or none */
+FS_INLINE vd vd_low(vf a) { return vcvt_f64_f32(vget_low_f32(a)); }
+FS_INLINE vd vd_high(vf a) { return vcvt_high_f64_f32(a); }
+FS_INLINE vf v_join(vd low, vd high) { return vcvt_high_f32_f64(vcvt_f32_f64(low), high); }
+FS_INLINE vd vd_load(const double *p) { return vld1q_f64(p); }
+FS_INLINE void vd_store(double *p, vd a) { vst1q_f64(p, a); }
+FS_INLINE vd vd_set1(double a) { return vdupq_n_f64(a); }
+FS_INLINE vd vd_add(vd a, vd b) { return vaddq_f64(a, b); }
+FS_INLINE vd vd_sub(vd a, vd b) { return vsubq_f64(a, b); }
+FS_INLINE vd vd_mul(vd a, vd b) { return vmulq_f64(a, b); }
+FS_INLINE vd vd_div(vd a, vd b) { return vdivq_f64(a, b); }
+FS_INLINE vd vd_sqrt(vd a) { return vsqrtq_f64(a); }
+FS_INLINE vd vd_min(vd a, vd b) { return vbslq_f64(vcltq_f64(a, b), a, b); } /* b if either is NaN, as v_min */
+FS_INLINE vd vd_max(vd a, vd b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+FS_INLINE vd vd_abs(vd a) { return vabsq_f64(a); }
+FS_INLINE vd vd_copysign(vd m, vd s) { return vbslq_f64(vdupq_n_u64(UINT64_C(1) << 63), s, m); }
+FS_INLINE vdm vd_lt(vd a, vd b) { return vcltq_f64(a, b); }
+FS_INLINE vdm vd_le(vd a, vd b) { return vcleq_f64(a, b); }
+FS_INLINE vdm vd_eq(vd a, vd b) { return vceqq_f64(a, b); }
+FS_INLINE vd vd_select(vdm m, vd a, vd b) { return vbslq_f64(m, a, b); } /* m ? a : b */
+FS_INLINE int vd_any(vdm m) { return vmaxvq_u32(vreinterpretq_u32_u64(m)) != 0; }
+FS_INLINE vl vd_bits(vd a) { return vreinterpretq_s64_f64(a); }
+FS_INLINE vd vd_of_bits(vl a) { return vreinterpretq_f64_s64(a); }
+FS_INLINE vl vl_set1(int64_t a) { return vdupq_n_s64(a); }
+FS_INLINE vl vl_add(vl a, vl b) { return vaddq_s64(a, b); }
+FS_INLINE vl vl_sub(vl a, vl b) { return vsubq_s64(a, b); }
+FS_INLINE vl vl_and(vl a, vl b) { return vandq_s64(a, b); }
+FS_INLINE vl vl_or(vl a, vl b) { return vorrq_s64(a, b); }
+FS_INLINE vl vl_xor(vl a, vl b) { return veorq_s64(a, b); }
+FS_INLINE vl vl_shl(vl a, int n) { return vshlq_s64(a, vdupq_n_s64(n)); }
+FS_INLINE vl vl_shru(vl a, int n)
+{
+    return vreinterpretq_s64_u64(vshlq_u64(vreinterpretq_u64_s64(a), vdupq_n_s64(-n)));
+}
+
 #include "simd/mode.h"
 #endif

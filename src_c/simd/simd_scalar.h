@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #if defined(__SSE2__)
-#include <xmmintrin.h>
+#include <emmintrin.h>
 #endif
 
 #define FS_ISA scalar
@@ -110,6 +110,54 @@ FS_INLINE float v_fold_max(vf a)
     float b = a[0] > a[2] ? a[0] : a[2], c = a[1] > a[3] ? a[1] : a[3];
     return b > c ? b : c;
 }
+
+/* Doubles: half as many per vector. Words that round what `vd` holds to floats are in simd_doubles.h. */
+typedef double vd __attribute__((vector_size(16)));
+typedef int64_t vl __attribute__((vector_size(16))); /* the bits of vd, as 64-bit integers */
+typedef uint64_t fs_vul __attribute__((vector_size(16)));
+typedef vl vdm; /* all bits of a lane set or none */
+FS_INLINE vd vd_low(vf a) { return (vd){a[0], a[1]}; }
+FS_INLINE vd vd_high(vf a) { return (vd){a[2], a[3]}; }
+FS_INLINE vf v_join(vd low, vd high) { return (vf){(float)low[0], (float)low[1], (float)high[0], (float)high[1]}; }
+FS_INLINE vd vd_load(const double *p)
+{
+    vd a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+FS_INLINE void vd_store(double *p, vd a) { memcpy(p, &a, sizeof a); }
+FS_INLINE vd vd_set1(double a) { return (vd){a, a}; }
+FS_INLINE vd vd_add(vd a, vd b) { return a + b; }
+FS_INLINE vd vd_sub(vd a, vd b) { return a - b; }
+FS_INLINE vd vd_mul(vd a, vd b) { return a * b; }
+FS_INLINE vd vd_div(vd a, vd b) { return a / b; }
+FS_INLINE vd vd_sqrt(vd a)
+{
+#if defined(__SSE2__)
+    return _mm_sqrt_pd(a);
+#else
+    return (vd){sqrt(a[0]), sqrt(a[1])};
+#endif
+}
+FS_INLINE vdm vd_lt(vd a, vd b) { return (vdm)(a < b); }
+FS_INLINE vdm vd_le(vd a, vd b) { return (vdm)(a <= b); }
+FS_INLINE vdm vd_eq(vd a, vd b) { return (vdm)(a == b); }
+FS_INLINE vd vd_select(vdm m, vd a, vd b) { return (vd)(((vl)a & m) | ((vl)b & ~m)); } /* m ? a : b */
+FS_INLINE int vd_any(vdm m) { return (m[0] | m[1]) != 0; }
+FS_INLINE vd vd_min(vd a, vd b) { return vd_select(vd_lt(a, b), a, b); } /* b if either is NaN, as v_min */
+FS_INLINE vd vd_max(vd a, vd b) { return vd_select(vd_lt(b, a), a, b); }
+FS_INLINE vl vd_bits(vd a) { return (vl)a; }
+FS_INLINE vd vd_of_bits(vl a) { return (vd)a; }
+FS_INLINE vl vl_set1(int64_t a) { return (vl){a, a}; }
+FS_INLINE vl vl_add(vl a, vl b) { return (vl)((fs_vul)a + (fs_vul)b); }
+FS_INLINE vl vl_sub(vl a, vl b) { return (vl)((fs_vul)a - (fs_vul)b); }
+FS_INLINE vl vl_and(vl a, vl b) { return a & b; }
+FS_INLINE vl vl_or(vl a, vl b) { return a | b; }
+FS_INLINE vl vl_xor(vl a, vl b) { return a ^ b; }
+FS_INLINE vl vl_shl(vl a, int n) { return (vl)((fs_vul)a << n); }
+FS_INLINE vl vl_shru(vl a, int n) { return (vl)((fs_vul)a >> n); }
+FS_INLINE vd vd_abs(vd a) { return (vd)((vl)a & vl_set1(INT64_MAX)); }
+FS_INLINE vd vd_copysign(vd m, vd s) { return (vd)(((vl)m & vl_set1(INT64_MAX)) | ((vl)s & vl_set1(INT64_MIN))); }
 
 #include "simd/mode.h"
 #endif

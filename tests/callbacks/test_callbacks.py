@@ -254,3 +254,22 @@ def test_methods_name_their_arguments_as_they_like():
     model.compile("sgd", "mse")
     model.fit(np.ones((4, 2), "f"), np.ones((4, 1), "f"), batch_size=4, verbose=0, callbacks=[Own()])
     assert seen == ["begin", (0, True), (0, True)]
+
+
+def test_a_list_takes_numbers_by_position_and_by_their_names():
+    seen = []
+
+    class Seeing(callbacks.Callback):
+        def on_epoch_end(self, number, logs=None):  # whatever a user's method calls its argument
+            seen.append((number, logs))
+
+        def on_train_batch_begin(self, batch, logs=None):
+            seen.append((batch, logs))
+
+    both = callbacks.CallbackList([Seeing()])
+    both.on_epoch_end(3, {"loss": np.float32(0.5)})
+    both.on_epoch_end(epoch=4)
+    both.on_train_batch_begin(batch=5, logs={})
+    assert seen == [(3, {"loss": 0.5}), (4, {}), (5, {})]
+    with pytest.raises(TypeError, match=r"CallbackList.on_epoch_end\(\)"):
+        both.on_epoch_end()

@@ -4,6 +4,7 @@ import decoding_reference
 import numpy as np
 import pytest
 from decoding_steps import END, KINDS, TOKENS, UNITS, Halved, embedded, one_step, same, weighted
+from stream_models import Lagged
 
 import fastseq
 from fastseq import layers
@@ -78,6 +79,11 @@ def slid_models():
         ),
         "both ways": over(layers.Bidirectional(layers.GRU(UNITS)), slides=False),
         "python before": over(lambda x: layers.GRU(UNITS)(Halved()(x)), slides=False),
+        "earlier inputs before": over(lambda x: layers.GRU(UNITS)(Lagged(2)(x))),
+        "earlier inputs behind": over(
+            lambda x: layers.Flatten()(Lagged(2)(layers.GRU(UNITS, return_sequences=True)(x)))
+        ),
+        "earlier inputs alone": over(lambda x: layers.Flatten()(Lagged(2)(x)), slides=False),
         "masks": over(masked, slides=False),
         "backwards first": over(
             lambda x: layers.GRU(9)(layers.GRU(9, return_sequences=True, go_backwards=True)(x)), slides=False

@@ -7,8 +7,6 @@ import pytest
 from layer_check import rms
 from native_steps import Steps, assert_near, draw, on_every_isa, run_step
 
-from fastseq.native import _native
-
 # rows, m, n: less than a vector, edges of panels, groups of four and row blocks, more rows than a chunk, none.
 PRODUCTS = [
     (1, 1, 1),
@@ -118,16 +116,35 @@ def test_product_over_two_dimensions(inner, backwards):
     on_every_isa(run, check)
 
 
+SIZES = [(3, 5, 7, 9), (2, 1, 4, 6), (1, 8, 0, 3), (2, 0, 3, 4), (1, 1, 600, 70), (1, 200, 300, 130), (2, 3, 270, 65)]
+
+
 @pytest.mark.parametrize("a_turned", [0, 1])
 @pytest.mark.parametrize("b_turned", [0, 1])
-@pytest.mark.parametrize("size", [(3, 5, 7, 9), (2, 1, 4, 6), (1, 8, 0, 3), (2, 0, 3, 4)], ids=str)
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_matmul_of_transposed(a_turned, b_turned, size):
-    _native.use_blas()
     batch, m, k, n = size
     a, b = draw(batch, m, k), draw(batch, k, n, seed=1)
-    found = run_step(
-        "matmul", "y", (batch, m, n), a=np.ascontiguousarray(a.swapaxes(1, 2)) if a_turned else a,
-        b=np.ascontiguousarray(b.swapaxes(1, 2)) if b_turned else b, batch=batch, m=m, k=k, n=n,
-        transpose_a=a_turned, transpose_b=b_turned,
-    )  # fmt: skip
-    assert_near(found, a.astype("f8") @ b, max(k, 1), np.sqrt(max(k, 1)))
+
+    def run():
+        return run_step(
+            "matmul", "y", (batch, m, n), a=np.ascontiguousarray(a.swapaxes(1, 2)) if a_turned else a,
+            b=np.ascontiguousarray(b.swapaxes(1, 2)) if b_turned else b, n0=1, n1=1, n2=batch, m=m, k=k, n=n,
+            a0=0, a1=0, a2=m * k, am=1 if a_turned else k, ak=m if a_turned else 1,
+            b0=0, b1=0, b2=k * n, bk=1 if b_turned else n, bn=k if b_turned else 1,
+            y0=0, y1=0, y2=m * n, ym=n, yn=1,
+        )  # fmt: skip
+
+    on_every_isa(run, lambda found: assert_near(found, a.astype("f8") @ b, max(k, 1), np.sqrt(max(k, 1))))
+
+
+def test_matmul_is_one_chain():
+    """Each element: k = 0, 1, 2 ... from zero on, one fused multiply-add each, whatever blocks there are."""
+    a, b = draw(70, 700), draw(700, 90, seed=1)
+    sums = np.zeros((70, 90))
+    for k in range(700):  # exact in double, rounded once
+        sums = (sums + a[:, k : k + 1].astype("f8") * b[k].astype("f8")).astype("f4").astype("f8")
+    found = run_step("matmul", "y", (70, 90), a=a, b=b, n0=1, n1=1, n2=1, m=70, k=700, n=90, a0=0, a1=0, a2=0, am=700,
+                     ak=1, b0=0, b1=0, b2=0, bk=90, bn=1, y0=0, y1=0, y2=0, ym=90, yn=1)  # fmt: skip
+    same = found == sums.astype("f4")
+    assert same.mean() > 0.999  # the sum in double is rounded twice where it is half between two floats

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from layer_cases import B, N, T, case_of, draw, inputs_of, start_of
+from layer_cases import B, N, T, case_of, draw, inputs_of, rows_of, start_of
 
 import fastseq
 from fastseq import layers
@@ -25,6 +25,20 @@ def check_trains(function, width=2, ids=False):
 def test_layer(name):
     case = case_of(name)
     check_trains(lambda x: case.make(layers, x), ids=case.ids)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name, option", rows_of("options"))
+def test_options_as_the_tape(name, option):
+    pytest.importorskip("keras")
+    from gradient_check import check_gradients
+
+    def make(library, model):
+        x = library.Input((T, N))
+        return model(x, option(library)(library.Dense(N, use_bias=False)(x)))
+
+    y = make(layers, fastseq.Model)(draw(B, T, N))
+    check_gradients(make, draw(B, T, N), draw(*y.shape, seed=1))
 
 
 # exponential: an LSTM's states overflow, in Keras as here. glu halves a row; gelu_tanh and threshold have no name that

@@ -4,12 +4,13 @@ The rows are those of tests/support/layer_cases.py. Whether it trains is in grad
 """
 
 import ast
+import pickle
 import re
 import warnings
 
 import numpy as np
 import pytest
-from layer_cases import CASES, EACH, KEPT, LAST, REFUSED, B, N, T, case_of, draw, inputs_of, start_of
+from layer_cases import CASES, EACH, KEPT, LAST, REFUSED, B, N, T, case_of, draw, inputs_of, rows_of, start_of
 from layer_check import check_layer, random_weights
 from mask_check import check_masked
 from places import BENCHMARKS, ROOT
@@ -136,24 +137,54 @@ def test_saved_and_loaded(name, ending, tmp_path):
 # ---- options ---------------------------------------------------------------------------------------------------------
 
 
-OPTIONS = [pytest.param(name, i, id=f"{name}-{i}") for name in sorted(CASES) for i in range(len(CASES[name].options))]
-KNOWN = [pytest.param(*row, id=f"{name}-{i}") for name in sorted(CASES) for i, row in enumerate(CASES[name].known)]
-
-
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name, option", OPTIONS)
-def test_options_as_in_keras(name, option):
-    """Values of several shapes, gradients aside; the mask; the config."""
-    make = CASES[name].options[option]
-    for shape in ((3, N), (2, 5, N), (3, 7, 33, N)):
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
+@pytest.mark.parametrize("name, make", rows_of("options"))
+def test_options_as_in_keras(name, make):
+    """Values of several shapes; the mask; the config. Gradients: test_every_layer_trains.py."""
+    for shape in case_of(name).shapes:
         check_layer(make, 3 * draw(*shape))
-    check_masked(make, draw(B, T, N), MASK, ulps=1)
+    check_masked(make, draw(B, T, N), MASK, ulps=case_of(name).ulps)
 
 
-@pytest.mark.parametrize("make, x, y", KNOWN)
-def test_known_values(make, x, y):
-    found = make(layers)(np.array([x], "f"))
-    np.testing.assert_allclose(found, [y], rtol=1e-6)
+@pytest.mark.parametrize("name, make", rows_of("streams"))
+def test_options_in_streams(name, make):
+    """Steps, chunks of any length, some of less than the layer keeps; pools, saved states, and a pickled stream."""
+    x, model = draw(B, 11, N), fastseq.Sequential([layers.Input((None, N)), make(layers), layers.Dense(3)])
+    model.set_weights(random_weights([weight.shape for weight in model.weights]))
+    whole, stream, pool = model(x), model.stream(B), model.stream_pool(2)
+    np.testing.assert_array_equal(np.stack([stream.step(x[:, t]) for t in range(11)], axis=1), whole)
+    stream.reset()
+    pieces = [x[:, start:end] for start, end in ((0, 2), (2, 3), (3, 9), (9, 9))]
+    np.testing.assert_array_equal(np.concatenate([stream.steps(piece) for piece in pieces], axis=1), whole[:, :9])
+    other, saved, kept = model.stream(B), stream.state_bytes(), pickle.loads(pickle.dumps(stream))
+    other.restore(saved)
+    for one in (stream, other, kept):
+        np.testing.assert_array_equal(one.steps(x[:, 9:]), whole[:, 9:])
+    handles = [pool.open(), pool.open()]
+    for t in range(11):
+        found = pool.step({handle: x[row, t] for row, handle in enumerate(handles) if t or not row})
+        np.testing.assert_array_equal(found[handles[0]], whole[0, t])
+
+
+@pytest.mark.parametrize("name, row", rows_of("raises"))
+def test_what_it_does_not_take(name, row):
+    call, pattern = row
+    with pytest.raises(ValueError, match=pattern):
+        call(layers)
+
+
+@pytest.mark.parametrize("name, row", rows_of("known"))
+def test_known_values(name, row):
+    make, x, y = row
+    layer, given = make(layers), np.array([x], "f")
+    found = layer(given)
+    if not callable(y):
+        np.testing.assert_allclose(found, [y], rtol=1e-6)
+        return
+    layer.set_weights(random_weights([weight.shape for weight in layer.weights]))
+    wanted = y(*(array.astype("f8") for array in (given, *layer.get_weights())))
+    np.testing.assert_allclose(layer(given), wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
 
 
 # ---- where else a layer is named -------------------------------------------------------------------------------------

@@ -143,7 +143,7 @@ def test_backward_through_time_is_interrupted(rows, threads):
 @needs_signals
 @pytest.mark.parametrize("threads", [1, 2])
 def test_other_layers_are_interrupted(threads):
-    """Two directions at once, one of them much longer; Dense, softmax; many steps; products of BLAS."""
+    """Two directions at once, one of them much longer; Dense, softmax; many steps; products of two arrays."""
     run(
         """
         lstm, gru = layers.LSTM(256, stateful=True), layers.GRU(16, go_backwards=True, stateful=True)

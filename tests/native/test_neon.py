@@ -30,25 +30,30 @@ pytestmark = [
 
 
 def setup_flags():
-    """COMMON and ISA_FLAGS as setup.py has them, read without running it."""
+    """COMMON, ISA_FLAGS and FORM_FLAGS as setup.py has them, read without running it."""
     tree = ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))
     found = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and node.targets[0].id in ("COMMON", "ISA_FLAGS"):
+        if isinstance(node, ast.Assign) and node.targets[0].id in ("COMMON", "ISA_FLAGS", "FORM_FLAGS"):
             found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found["COMMON"], found["ISA_FLAGS"]
+    return found["COMMON"], found["ISA_FLAGS"], found["FORM_FLAGS"]
 
 
 def build(compiler, isas, folder):
     """The harness with the C core and these instruction sets' kernels, as a program in `folder`."""
-    common, isa_flags = setup_flags()
+    common, isa_flags, form_flags = setup_flags()
     core = [path for path in (ROOT / "src_c").rglob("*.c") if not path.name.startswith("isa_")]
-    sources = {path: [] for path in (*HARNESS.glob("*.c"), *core)}
-    sources |= {ROOT / "src_c" / "isa" / f"isa_{isa}.c": isa_flags[isa] for isa in isas}
+    sources = [
+        (ROOT / "src_c" / "isa" / f"isa_{isa}.c", form, [*isa_flags[isa], *form_flags[form]])
+        for form in form_flags
+        for isa in isas
+    ]
+    sources += [(path, "core", []) for path in (*HARNESS.glob("*.c"), *core)]
 
-    def compiled(source):
-        target = folder / f"{source.stem}.o"
-        command = [compiler, *common, "-fopenmp", *sources[source], f"-I{ROOT / 'src_c'}", "-c", source, "-o", target]
+    def compiled(job):
+        source, kind, flags = job
+        target = folder / f"{source.stem}-{kind}.o"
+        command = [compiler, *common, "-fopenmp", *flags, f"-I{ROOT / 'src_c'}", "-c", source, "-o", target]
         subprocess.run(command, check=True, timeout=1800)
         return target
 
@@ -60,7 +65,8 @@ def build(compiler, isas, folder):
 
 
 def outputs(command, isa):
-    """What the harness printed: kernel names by op, and hashes by (op, case). Every line must name an `isa` kernel."""
+    """What the harness printed: kernel names by <form>_<op>, and hashes by (<form>_<op>, case). Every line must name an
+    `isa` kernel."""
     text = subprocess.run([*command, isa], check=True, capture_output=True, text=True, timeout=300).stdout
     kernels, hashes = {}, {}
     for line in text.splitlines():
@@ -69,7 +75,7 @@ def outputs(command, isa):
             kernels[second] = rest[0]
             continue
         kernel, digest = rest
-        assert kernel == f"fs_f32_{first}__{isa}"
+        assert kernel == f"fs_{first}__{isa}"
         assert (first, second) not in hashes, "two cases of one name"
         hashes[first, second] = digest
     return kernels, hashes
@@ -88,7 +94,7 @@ def host_program(tmp_path_factory):
 
 def test_every_kernel_is_run_and_is_the_neon_one(neon):
     kernels, hashes = neon
-    assert kernels == {op: f"fs_f32_{op}__neon" for op in kernels}
+    assert kernels == {op: f"fs_{op}__neon" for op in kernels}
     assert {op for op, _ in hashes} == set(kernels)
 
 

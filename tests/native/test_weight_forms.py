@@ -8,19 +8,30 @@ import subprocess
 import pytest
 from places import ROOT, TESTS
 
+from fastseq.native import _native
+from fastseq.native.kinds import OPERATIONS
+
 SOURCES = ROOT / "src_c"
-COMPILER = os.environ.get("CC", "cc").split()[0]
+# By words: the compiler, and what runs its programs.
+MACHINES = {
+    "scalar": (os.environ.get("CC", "cc").split()[0], []),
+    "neon": ("aarch64-linux-gnu-gcc", ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]),
+}
 SOURCE = TESTS / "weight_forms.c"
 # Parts of src_c that a kernel calls.
 CALLED = ["run/extents", "run/extents_products", "run/kernel_table", "run/plan", "threads/barrier", "threads/meeting"]
 CALLED += ["threads/parallel", "threads/watch"]
 
 
-@pytest.mark.skipif(shutil.which(COMPILER) is None, reason=f"{COMPILER} is not installed")
-@pytest.mark.slow("compiles all kernels twice, in 40 s of a core")
-def test_bfloat16_weights_give_the_bits_of_float32_weights_of_the_same_values(tmp_path):
-    common = [COMPILER, "-std=gnu11", "-O1", "-ffp-contract=off", "-fno-math-errno", f"-I{SOURCES}"]
-    words = ["-DWORDS=<simd/simd_scalar.h>", "-c", SOURCE]
+@pytest.mark.slow("compiles all kernels twice, in 15 s of a core")
+@pytest.mark.parametrize("words", MACHINES)
+def test_bfloat16_weights_give_the_bits_of_float32_weights_of_the_same_values(words, tmp_path):
+    compiler, runner = MACHINES[words]
+    for program in (compiler, *runner[:1]):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    common = [compiler, "-std=gnu11", "-O1", "-ffp-contract=off", "-fno-math-errno", f"-I{SOURCES}"]
+    words = [f"-DWORDS=<simd/simd_{words}.h>", "-c", SOURCE]
     commands = [
         [*common, *words, "-DFORM=f32", "-o", tmp_path / "f32.o"],
         [*common, *words, "-DFORM=bf16", "-DBFLOAT16", "-o", tmp_path / "bf16.o"],
@@ -31,7 +42,7 @@ def test_bfloat16_weights_give_the_bits_of_float32_weights_of_the_same_values(tm
     ]  # fmt: skip
     for command in commands:
         subprocess.run([str(part) for part in command], check=True, timeout=600)
-    done = subprocess.run([tmp_path / "forms"], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([*runner, tmp_path / "forms"], capture_output=True, text=True, timeout=120, check=False)
     found = re.fullmatch(r"(\d+) numbers, (\d+) zeros, (\d+) different\n", done.stdout)
     assert found and int(found[1]) > 10_000
     assert int(found[3]) == 0, done.stdout
@@ -47,3 +58,18 @@ def test_no_body_counts_the_bytes_of_a_packed_weight_as_a_float():
         assert not re.search(r"const float \*(const \*)?w(_x|_h|_c|eights)?\b", text), name
         assert not re.search(r"v_load\((s->)?w(_x|_h|_c)?\b", text), name
     assert not re.search(r"\* 4 [<>]", (SOURCES / "run" / "plan.c").read_text(encoding="utf-8"))
+
+
+def test_each_form_has_its_list_and_each_row_its_kernel():
+    """abi/ops.h, read as text: a row stands in the list of its form, and the library has a step and a kernel of it."""
+    text = (SOURCES / "abi" / "ops.h").read_text(encoding="utf-8")
+    lists = dict(re.findall(r"^#define FS_OPS_(\w+)\(OP\)((?:.*\\\n)*.*)", text, re.M))
+    (whole,) = re.findall(r"^#define FS_OPS\(OP\)(.*)", text, re.M)
+    assert re.findall(r"FS_OPS_(\w+)\(OP\)", whole) == list(lists)
+    names = {}
+    for form, rows in lists.items():
+        for name, said in re.findall(r"OP\(\w+, (\w+), (\w+), ", rows):
+            assert said == form, name
+            names[name if form == "f32" else f"{name}_{form}"] = f"fs_{form}_{name}__{_native.active_isa()}"
+    assert len(names) > 40
+    assert {name: _native.kernel_name(number) for name, (number, _, _) in OPERATIONS.items()} == names

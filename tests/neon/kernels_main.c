@@ -92,7 +92,8 @@ void finish(int op, const void *args, int threads)
     h = hash(h, &failure, sizeof failure);
     for (int i = 0; i < output_count; i++)
         h = hash_output(h, &outputs[i]);
-    printf("%s %s %s %016llx\n", fs_op_table(op)->name, name, fs_kernel_name(op), (unsigned long long)h);
+    const fs_op_info *info = fs_op_table(op);
+    printf("%s_%s %s %s %016llx\n", info->form, info->name, name, fs_kernel_name(op), (unsigned long long)h);
 }
 
 float *floats_in(int64_t count, float scale)
@@ -137,20 +138,6 @@ int32_t *ints_out(int64_t count) { return take_output(count * 4, 0); }
 uint8_t *bytes_out(int64_t count) { return take_output(count, 0); }
 float *scratch(int64_t count) { return memset(take(count * 4), 0, (size_t)count * 4); }
 
-/* What the matmul kernel is given in the place of BLAS: column-major c = alpha a b, without transposes. */
-static void plain_sgemm(char *ta, char *tb, int *m, int *n, int *k, float *alpha, float *a, int *lda, float *b, int *ldb,
-                        float *beta, float *c, int *ldc)
-{
-    (void)ta, (void)tb, (void)beta;
-    for (int j = 0; j < *n; j++)
-        for (int i = 0; i < *m; i++) {
-            float sum = 0.0f;
-            for (int q = 0; q < *k; q++)
-                sum += a[i + q * *lda] * b[q + j * *ldb];
-            c[i + j * *ldc] = *alpha * sum;
-        }
-}
-
 int main(int count, char **arguments)
 {
     if (count != 2 || fs_select_isa(arguments[1])) {
@@ -160,9 +147,8 @@ int main(int count, char **arguments)
     memory = malloc(MEMORY);
     if (!memory)
         return 1;
-    fs_set_sgemm(plain_sgemm);
     for (int op = 0; fs_op_table(op); op++)
-        printf("kernel %s %s\n", fs_op_table(op)->name, fs_kernel_name(op));
+        printf("kernel %s_%s %s\n", fs_op_table(op)->form, fs_op_table(op)->name, fs_kernel_name(op));
     recurrent_cases();
     general_cases();
     dense_cases();

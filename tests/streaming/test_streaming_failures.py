@@ -93,7 +93,7 @@ class TestInterrupts:
 
     @pytest.mark.parametrize("rows", [1, 3])
     def test_chunk_in_pieces(self, interrupt, rows, monkeypatch):
-        monkeypatch.setattr(plan, "_MOST_WORK", 1e7)
+        monkeypatch.setattr(plan, "_MOST_WORK", 5e6)
         stream, x = wide().stream(rows), np.ones((rows, 2000, 200), "f")
         stream.steps(x[:, :10])
         assert stream._plan(1)[0].most_timesteps < 20

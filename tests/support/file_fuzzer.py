@@ -27,7 +27,7 @@ import warnings
 CPU_SECONDS, SILENCE_SECONDS = 20, 120
 # 64 MiB of weights are let through for any file, five times as much for an optimizer, and 1 GiB of states.
 PEAK_BYTES, ADDRESSES = 600 << 20, 4 << 30
-_PACKAGES = ("fastseq", "numpy", "encodings", "scipy")
+_PACKAGES = ("fastseq", "numpy", "encodings")
 
 
 class Hang(BaseException):

@@ -10,6 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+import fastseq
+from fastseq.layers.core.dense import reference_dense
+
 B, T, N = 3, 4, 6
 RATES = {"dropout": 0.2, "recurrent_dropout": 0.2}
 # What a stream gives: each timestep of the whole sequence's result, or at the last timestep the whole result.
@@ -26,8 +29,12 @@ class Case(NamedTuple):
     mask: KEPT, REFUSED, or None where no mask comes out.
     benchmark: the class in asv_benchmarks/benchmarks that measures it, by default the one of its name; None where it
         computes nothing.
-    options: functions of k that make the layer, each to be compared with Keras on values of its own.
-    known: (function of k, input, output) that need no Keras.
+    options: functions of k that make the layer, each to be compared with Keras: on arrays of `shapes`, on a masked one
+        within `ulps` of the largest value, and its gradients.
+    streams: functions of k that make the layer, each of which streams every timestep of (B, any number, N).
+    known: (function of k, input, output) that need no Keras; the output, or what makes it of the input and the layer's
+        weights in float64, its naive twin.
+    raises: (function of k, pattern of the ValueError's message).
     """
 
     make: Callable
@@ -36,7 +43,11 @@ class Case(NamedTuple):
     benchmark: str | None = ""
     ids: bool = False
     options: tuple = ()
+    shapes: tuple = ((3, N), (2, 5, N), (3, 7, 33, N))
+    ulps: int = 1
+    streams: tuple = ()
     known: tuple = ()
+    raises: tuple = ()
 
 
 def case_of(name):
@@ -68,6 +79,14 @@ def cell(make, stream="what it does with the timesteps is not known"):
     return Case(make, stream, None, "RNN")
 
 
+def draw(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("f")
+
+
+def stream_of(k, layer):
+    return fastseq.Sequential([k.Input((None, N)), layer]).stream()
+
+
 CASES = {
     "Activation": Case(one("Activation", "mish")),
     "ActivityRegularization": Case(one("ActivityRegularization", 0.1, 0.1)),
@@ -77,7 +96,10 @@ CASES = {
         "its backward half starts at the last timestep",
     ),
     "Concatenate": Case(two("Concatenate")),
-    "Dense": Case(one("Dense", 4, activation="gelu")),
+    "Dense": Case(
+        one("Dense", 4, activation="gelu"),
+        known=((lambda k: k.Dense(21, use_bias=False), draw(7, 5), reference_dense),),
+    ),
     "Dot": Case(two("Dot", axes=1), "it multiplies over the timesteps", mask=None),
     "Dropout": Case(one("Dropout", 0.3)),
     "ELU": Case(
@@ -93,7 +115,14 @@ CASES = {
     "EinsumDense": Case(one("EinsumDense", "abc,de->abde", (T, 2, 3)), mask=None),
     "Embedding": Case(lambda k, x: k.GRU(3, **RATES)(k.Embedding(9, 4, mask_zero=True)(x)), LAST, None, ids=True),
     "Flatten": Case(one("Flatten"), "it puts all timesteps into one row", None),
-    "GRU": Case(one("GRU", 4, **RATES), LAST, None),
+    "GRU": Case(
+        one("GRU", 4, **RATES), LAST, None,
+        streams=(
+            lambda k: k.GRU(4, return_sequences=True), lambda k: k.GRU(5, return_sequences=True, reset_after=False),
+            lambda k: k.GRU(4, "softmax", return_sequences=True, use_bias=False),
+        ),
+        raises=((lambda k: stream_of(k, k.GRU(4, go_backwards=True)), "it goes backwards, from the last timestep"),),
+    ),
     "GRUCell": cell(lambda k, x: k.GRUCell(4, **RATES)(last(k, x), states(k, x, 4, 1))[0]),
     "GaussianDropout": Case(one("GaussianDropout", 0.3)),
     "GaussianNoise": Case(one("GaussianNoise", 0.3)),
@@ -102,9 +131,18 @@ CASES = {
     "LSTM": Case(one("LSTM", 4, **RATES), LAST, None),
     "LSTMCell": cell(lambda k, x: k.LSTMCell(4, **RATES)(last(k, x), states(k, x, 4, 2))[0]),
     "LeakyReLU": Case(one("LeakyReLU")),
-    "LocallyConnected1D": Case(one("LocallyConnected1D", 4, 2), "it has weights of its own for every timestep", None),
+    "LocallyConnected1D": Case(
+        one("LocallyConnected1D", 4, 2), "it has weights of its own for every timestep", None,
+        raises=(
+            (lambda k: k.LocallyConnected1D(4, 0), "`kernel_size` must be a positive integer, got 0"),
+            (lambda k: k.LocallyConnected1D(4, 9)(draw(B, T, N)), r"needs at least kernel_size=9 timesteps"),
+        ),
+    ),
     "Masking": Case(lambda k, x: k.GRU(4, **RATES)(k.Masking()(x)), LAST, None),
-    "PReLU": Case(one("PReLU"), "it has a weight for every timestep; shared_axes=\\[1\\] shares them"),
+    "PReLU": Case(
+        one("PReLU"), "it has a weight for every timestep; shared_axes=\\[1\\] shares them",
+        streams=(lambda k: k.PReLU(shared_axes=[1]),),
+    ),
     "Permute": Case(one("Permute", (2, 1)), "it moves the time axis", None),
     "RNN": Case(lambda k, x: k.RNN([k.LSTMCell(3, **RATES), k.SimpleRNNCell(4, **RATES)])(x), LAST, None),
     "ReLU": Case(one("ReLU", 6.0, 0.1, 0.2)),
@@ -129,8 +167,13 @@ CASES = {
 }  # fmt: skip
 
 
-def draw(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("f")
+def rows_of(field):
+    """(name of a layer, entry) for every entry of a field of all rows, as pytest's parameters."""
+    return [
+        pytest.param(name, entry, id=f"{name}-{i}")
+        for name, case in sorted(CASES.items())
+        for i, entry in enumerate(getattr(case, field))
+    ]
 
 
 def start_of(k, ids):

@@ -53,7 +53,9 @@ def array(*shape, seed=0, low=-2.0, high=2.0, dtype="float32"):
     rng = np.random.default_rng([seed, *shape])
     if dtype == "float32":
         return rng.uniform(low, high, shape).astype(np.float32)
-    return (rng.uniform(0, 1, shape) < 0.5) if dtype == "bool" else rng.integers(int(low), int(high) + 1, shape, np.int32)
+    return (
+        (rng.uniform(0, 1, shape) < 0.5) if dtype == "bool" else rng.integers(int(low), int(high) + 1, shape, np.int32)
+    )
 
 
 def _map_arrays(function, structure):

@@ -4,6 +4,7 @@ import numpy as np
 from layer_check import random_weights
 
 from fastseq import layers, models
+from fastseq.layers import time_axis
 
 STEPS = 9
 
@@ -62,6 +63,26 @@ class Leaky(layers.Layer):
         return mean + level, [mean, level]
 
 
+class Lagged(layers.Layer):
+    """x minus the x of `lag` timesteps before: a layer that keeps inputs, of native steps and without weights."""
+
+    memory, keeps_time = "inputs", time_axis.by_value
+
+    def __init__(self, lag, masks=True, **kwargs):
+        super().__init__(**kwargs)
+        self.lag, self.supports_masking = lag, masks
+
+    def emit(self, p, inputs):
+        x = p.float32(inputs)
+        whole = p.with_earlier(x, self.lag)
+        width, row = x.shape[2], whole.shape[1] * whole.shape[2]
+        return p.binary("subtract", x, p.contiguous_copy(whole, x.shape, (row, width, 1)))
+
+
+def lagged(*behind):
+    return sequential(Lagged(3), layers.Dense(5), Lagged(1), *behind)
+
+
 def over_cells(cells, *more, masked=False, **options):
     stack = [layers.Masking()] if masked else []
     return sequential(*stack, layers.RNN(cells, return_sequences=True, **options), *more)
@@ -116,12 +137,21 @@ MAKERS = {
     "own cell in a stack": lambda: over_cells([layers.GRUCell(4), Leaky(3), layers.LSTMCell(5)], masked=True),
     "zeros for masked own cell": lambda: over_cells(Leaky(6), masked=True, zero_output_for_mask=True),
     "einsum": einsum,
+    "earlier inputs": lagged,
+    "earlier inputs and states": lambda: lagged(layers.GRU(4, return_sequences=True), Lagged(2)),
+    "masks before earlier inputs": lambda: sequential(
+        layers.Masking(), layers.GRU(4, return_sequences=True), Lagged(2), layers.LSTM(3, return_sequences=True)
+    ),
 }
 LAST = {
     "last": lambda: sequential(layers.LSTM(6, return_sequences=True), layers.GRU(4), layers.Dense(3, "softmax")),
     "last of masked": lambda: sequential(layers.Masking(), layers.LSTM(4), layers.Dense(2)),
     "last of a stack": lambda: sequential(layers.RNN(stacked_cells()), layers.Dense(2)),
     "last of a masked stack": lambda: sequential(layers.Masking(), layers.RNN(stacked_cells())),
+    "last of earlier inputs": lambda: lagged(layers.LSTM(4), layers.Dense(2)),
+    "earlier inputs of what has no time axis": lambda: sequential(
+        layers.GRU(6), layers.Reshape((3, 2)), Lagged(1), layers.Flatten()
+    ),
     "flattened": lambda: sequential(layers.GRU(4), layers.Flatten(), layers.PReLU()),
 }
 

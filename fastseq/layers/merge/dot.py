@@ -4,23 +4,20 @@ import math
 
 import numpy as np
 
-from fastseq import requirements
 from fastseq.layers import time_axis
 from fastseq.layers.merge.merging import Merge, merged_dtype
-from fastseq.native import _native
 from fastseq.program import gradient_rules
+from fastseq.program.products import plain_matmul
 
 _EPSILON = 1e-7  # keras.config.epsilon(), below which a norm counts as this much
 
-gradient_rules.register("matmul", "gradients.products:matmul_rule")
 gradient_rules.register("normalize", "gradients.elementwise:normalize_rule")
 
 
 class Dot(Merge):
     """Sums x1 * x2 over one axis of each, row by row of the batch: ([(B, T, F), (B, S, F)], axes=2) -> (B, T, S).
 
-    The result has the axes of x1 that are left, then those of x2; (B, 1) where none are. It has no mask. The product of
-    matrices is SciPy's sgemm.
+    The result has the axes of x1 that are left, then those of x2; (B, 1) where none are. It has no mask.
 
     Args:
         axes (int or pair of int): One axis for both inputs, or one for each.
@@ -98,9 +95,7 @@ class Dot(Merge):
         a = _moved(p, slots[0], axes[0], -1)
         b = _moved(p, slots[1], axes[1], 1)
         y = p.new(shape)
-        # BLAS, and not the packed kernels of Dense: both sides change at every call, so nothing can be packed ahead.
-        _use_blas()
-        p.step("matmul", a=a, b=b, y=y, batch=batch, m=m, k=k, n=n, transpose_a=0, transpose_b=0)
+        plain_matmul(p, a, b, y, batch, m, k, n)
         return y
 
     @staticmethod
@@ -111,7 +106,7 @@ class Dot(Merge):
         return y
 
     def _emit_integers(self, p, inputs, axes, dtype, shape):
-        """NumPy: BLAS has no product of integers, and float32 would round sums above 2^24."""
+        """NumPy: float32 would round sums above 2^24."""
         if self.normalize:
             raise ValueError(f"Layer '{self.name}' (Dot) normalizes floating point inputs only, got {dtype}.")
 
@@ -130,11 +125,6 @@ class Dot(Merge):
 
     def get_config(self):
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
-
-
-def _use_blas():
-    requirements.load("scipy", "The layer Dot")
-    _native.use_blas()
 
 
 def _moved(p, slot, axis, place):

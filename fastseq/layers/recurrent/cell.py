@@ -24,10 +24,12 @@ class RecurrentCell(Gates, Layer):
 
     @property
     def state_size(self):
+        """The width of the state, or a list of them where there are several."""
         return [self.units] * self.state_count if self.state_count > 1 else self.units
 
     @property
     def output_size(self):
+        """The width of the output."""
         return self.units
 
     def build(self, input_shape):
@@ -85,11 +87,25 @@ class RecurrentCell(Gates, Layer):
         return list(factors) if len(factors) > 1 else factors[0]
 
     def get_dropout_mask(self, step_input):
-        """The factors of inputs like `step_input`: an array, a list of one per gate, or None without dropout."""
+        """The factors of dropout for the inputs of a timestep; kept until `reset_dropout_mask`.
+
+        Args:
+            step_input (array): Inputs, shape (B, features).
+
+        Returns:
+            A float32 array, a list of one for each gate, or None without dropout.
+        """
         return self._given_factors("dropout", step_input)
 
     def get_recurrent_dropout_mask(self, step_input):
-        """The factors of a state like `step_input`, as `get_dropout_mask`."""
+        """The factors of recurrent dropout for a state; kept until `reset_recurrent_dropout_mask`.
+
+        Args:
+            step_input (array): A state, shape (B, units).
+
+        Returns:
+            A float32 array, a list of one for each gate, or None without dropout.
+        """
         return self._given_factors("recurrent_dropout", step_input)
 
     def reset_dropout_mask(self):

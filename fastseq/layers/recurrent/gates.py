@@ -80,7 +80,14 @@ class Gates:
         return self.bias_initializer
 
     def get_initial_state(self, batch_size=None):
-        """Zeros, one (batch_size, H) array per state."""
+        """The states before the first timestep: zeros.
+
+        Args:
+            batch_size (int, default None): Rows.
+
+        Returns:
+            A list of float32 arrays, shape (batch_size, units), one for each state.
+        """
         return [np.zeros((batch_size, self.units), np.float32) for _ in range(self.state_count)]
 
     def _extra_config(self):

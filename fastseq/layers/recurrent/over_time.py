@@ -81,10 +81,15 @@ class OverTime(Layer):
 
     @kept_states.all_or_nothing
     def reset_state(self, states=None):
-        """Sets the kept states of a stateful layer to zeros, or to `states`, an array for each (Keras 2's argument).
+        """Sets the kept states of a stateful layer.
 
-        Raises AttributeError for states given to a layer that keeps none, ValueError where they do not fit or hold NaN,
-        which every later call would only pass on (Keras takes it silently). The states are then what they were.
+        Args:
+            states (list of array, default None): One for each state (Keras 2's argument); None is zeros.
+
+        Raises:
+            AttributeError: States for a layer that keeps none.
+            ValueError: States that do not fit or hold NaN, which every later call would only pass on (Keras takes it
+                silently). The states are then what they were.
         """
         kept = nest.flatten([] if self.states is None else self.states)
         if states is None:
@@ -115,7 +120,11 @@ class OverTime(Layer):
 
     @kept_states.all_or_nothing
     def reset_states(self, states=None):
-        """The older name of `reset_state`."""
+        """The older name of `reset_state`.
+
+        Args:
+            states (list of array, default None): As there.
+        """
         self.reset_state(states)
 
     def _kept_slots(self, p, sequences):
@@ -208,6 +217,7 @@ class Recurrent(Gates, OverTime):
 
     @property
     def state_size(self):
+        """The widths of the states, a list."""
         return [self.units] * self.state_count
 
     def build(self, sequences_shape, initial_state_shape=None):

@@ -4,6 +4,7 @@ import numpy as np
 
 from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
 from fastseq.layers.base import Layer
+from fastseq.layers.recurrent import traced_cells
 from fastseq.layers.recurrent.cell import RecurrentCell
 from fastseq.layers.recurrent.over_time import OverTime
 from fastseq.layers.recurrent.reference import reference_recurrence
@@ -70,15 +71,24 @@ class RNN(OverTime):
 
     @property
     def state_size(self):
+        """The sizes of the cell's states, a list."""
         size = self.cell.state_size
         return [size] if isinstance(size, int) else list(size)
 
     @property
     def state_count(self):
+        """How many states the cell has."""
         return len(nest.flatten(self.state_size))
 
     def get_initial_state(self, batch_size):
-        """The states before the first timestep, a list as `initial_state` takes it."""
+        """The states before the first timestep, as `initial_state` takes them.
+
+        Args:
+            batch_size (int): Rows.
+
+        Returns:
+            A list of arrays, or of nests of them where cells have several states.
+        """
         states = first_states(self.cell, batch_size)
         return list(states) if nest.is_nested(states) else [states]
 
@@ -164,6 +174,9 @@ class RNN(OverTime):
             p.use(cell)
         if _is_native(cell):
             return self._emit_native(p, cell, x, initial, wanted, mask, training, sequences, inner)
+        traced = traced_cells.emit(self, p, cell, x, initial, mask, training, sequences, inner)
+        if traced is not None:
+            return traced
         return self._emit_python(p, cell, x, initial, mask, training, sequences, inner)
 
     def cell_of_output(self):

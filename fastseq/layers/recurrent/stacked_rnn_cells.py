@@ -63,14 +63,23 @@ class StackedRNNCells(Layer):
 
     @property
     def state_size(self):
+        """The sizes of every cell's states, a list."""
         return [cell.state_size for cell in self.cells]
 
     @property
     def output_size(self):
+        """The width of the last cell's output."""
         return output_size(self.cells[-1])
 
     def get_initial_state(self, batch_size=None):
-        """The first states of every cell, a list."""
+        """The states before the first timestep.
+
+        Args:
+            batch_size (int, default None): Rows.
+
+        Returns:
+            A list of every cell's states.
+        """
         return [first_states(cell, batch_size) for cell in self.cells]
 
     def build(self, input_shape):

@@ -109,12 +109,17 @@ class Bidirectional(Layer):
 
     @property
     def states(self):
+        """The kept states of the forward and the backward layer, a tuple; None where they keep none."""
         forward, backward = self.forward_layer.states, self.backward_layer.states
         return tuple(forward + backward) if forward and backward else None
 
     @all_or_nothing
     def reset_state(self):
-        """Sets the kept states of both stateful directions to zeros. Raises AttributeError where they are not kept."""
+        """Sets the kept states of both stateful directions to zeros.
+
+        Raises:
+            AttributeError: A layer that is not stateful.
+        """
         if not self.stateful:
             raise AttributeError(f"Layer '{self.name}' is not stateful.")
         self.forward_layer.reset_state()

@@ -1,0 +1,125 @@
+"""Hoisting: what a loop over time computes of its input alone goes before the loop, for all timesteps at once.
+
+A product with a kernel reads the kernel once for all timesteps, where the loop would read it for each. The body is
+traced twice: for the rows of one timestep, as it stands in the loop, and for those of all timesteps. Both give the same
+steps in the same order, and rows do not mix (whoever traces makes sure), so a step of the second does what the first
+does in all rounds; the loop then reads its part of the result.
+"""
+
+from fastseq.program.chains import Chain
+from fastseq.program.slots import Slot
+from fastseq.program.steps import ends_of
+
+
+def hoist(p, first, whole, times, x, xs, states, backwards):
+    """Takes what can be taken out of the body of a loop in the making: the steps of the builder `p` from number `first`
+    on.
+
+    whole: the steps of the same body traced for the rows of all timesteps; times: how many rounds; x: the Slots that
+    the body reads, and that move; xs: pairs of a Slot that `whole` reads and the array of all timesteps that takes its
+    place; states: the Slots that the loop keeps. Returns how many steps now stand before the loop, or None.
+    """
+    body = p.steps[first:]
+    if len(body) != len(whole) or any(_kind(a) != _kind(b) for a, b in zip(body, whole)):
+        return
+    kinds = _sorted(body, {id(slot.buffer) for slot in x}, {id(slot.buffer) for slot in states})
+    taken = _ancestors_of_heavy(body, kinds)
+    found = _Moved(body, whole, kinds, taken, times, xs, backwards)
+    if found.fits:
+        p.steps[first:] = found.before + found.inside
+        return len(found.before)
+
+
+def _kind(step):
+    chain = step.get("chain")
+    return (step["op"], tuple(chain.code), chain.reduction) if chain is not None else (step["op"],)
+
+
+def _sorted(body, inputs, states):
+    """For each step "state", "input" or "constant": what it depends on, the first of these."""
+    depends = {**dict.fromkeys(inputs, "input"), **dict.fromkeys(states, "state")}
+    kinds = []
+    for step in body:
+        read, written = ends_of(step)
+        on = {depends.get(id(slot.buffer), "constant") for slot in read}
+        kind = "state" if "state" in on or step["op"] is None else "input" if "input" in on else "constant"
+        kinds.append(kind)
+        depends.update((id(slot.buffer), kind) for slot in written)
+    return kinds
+
+
+def _ancestors_of_heavy(body, kinds):
+    """Numbers of the steps of the input to take out: products, reductions and the like, and what these read. A chain
+    that nothing heavy reads stays, as it costs less where it is fused."""
+    wanted, taken = set(), set()
+    for number in reversed(range(len(body))):
+        step = body[number]
+        read, written = ends_of(step)
+        chain = step.get("chain")
+        heavy = chain is None or chain.reduction is not None
+        if kinds[number] == "input" and (heavy or any(id(slot.buffer) in wanted for slot in written)):
+            taken.add(number)
+            wanted |= {id(slot.buffer) for slot in read}
+    return taken
+
+
+class _Moved:
+    """The steps before the loop, and those in it."""
+
+    def __init__(self, body, whole, kinds, taken, times, xs, backwards):
+        self.fits = True
+        self.before, self.inside = [], []
+        outside = {id(own.buffer): slot for own, slot in xs}  # id of a buffer of `whole` -> the Slot in its place
+        inside = {}  # id of a buffer of `body` -> (the buffer of all timesteps, bytes of one)
+        for number, (step, wide) in enumerate(zip(body, whole)):
+            if kinds[number] == "constant":
+                self.before.append(step)
+                for mine, other in zip(_written(step), _written(wide)):
+                    outside[id(other.buffer)] = mine
+            elif number in taken:
+                self.before.append(_replaced(wide, lambda slot: _in_place_of(slot, outside)))
+                for mine, other in zip(_written(step), _written(wide)):
+                    self.fits = self.fits and _is_each_row(mine, other, times)
+                    inside[id(mine.buffer)] = other.buffer, mine.buffer.nbytes
+            else:
+                self.inside.append(_replaced(step, lambda slot: _moving(slot, inside, times, backwards)))
+
+
+def _written(step):
+    return ends_of(step)[1]
+
+
+def _is_each_row(mine, other, times):
+    """Whether `other` is `mine` of every timestep, one behind the other."""
+    return (
+        mine.shape[1:] == other.shape[1:] and mine.shape and mine.shape[0] * times == other.shape[0]
+        and mine.buffer.nbytes * times == other.buffer.nbytes and not mine.offset and not other.offset
+        and mine.buffer.kind == "arena"
+    )  # fmt: skip
+
+
+def _in_place_of(slot, outside):
+    found = outside.get(id(slot.buffer))
+    return slot if found is None else Slot(found.buffer, slot.shape, slot.dtype, found.offset + slot.offset)
+
+
+def _moving(slot, inside, times, backwards):
+    if id(slot.buffer) not in inside:
+        return slot
+    buffer, size = inside[id(slot.buffer)]
+    offset = slot.offset + ((times - 1) * size if backwards else 0)
+    return Slot(buffer, slot.shape, slot.dtype, offset, moves=-size if backwards else size)
+
+
+def _replaced(step, change):
+    """The step with other Slots."""
+    step = {**step, "fields": {
+        name: change(value) if isinstance(value, Slot) else value for name, value in step["fields"].items()
+    }}  # fmt: skip
+    if "chain" in step:
+        old = step["chain"]
+        step["chain"] = Chain(
+            old.shape, [(change(slot), strides) for slot, strides in old.inputs], old.numbers, old.code,
+            [(index, change(slot)) for index, slot in old.results], old.reduction,
+        )  # fmt: skip
+    return step

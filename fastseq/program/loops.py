@@ -1,0 +1,90 @@
+"""Loops: steps that run again and again on the next part of their arrays, as over time (src_c/run/loops.c).
+
+What differs from time to time are Slots that move (`Slot.part`); what a time leaves for the next one are arrays that
+the body reads and, at its end, writes.
+"""
+
+from fastseq.native.kinds import OPERATIONS
+from fastseq.program.slots import Slot, strides_of
+
+
+class Loop:
+    """Steps with this one in `step["loop"]` run `times` times, all of them in turn; the builder's from number `first`
+    on.
+
+    condition: None, or the Slot of a bool that the body writes last, and that a time begins only where it is true.
+    """
+
+    def __init__(self, times, first):
+        self.times = times
+        self.first = first
+        self.condition = None
+
+
+def fresh(p, slot):
+    """A copy that a loop may overwrite."""
+    copy = p.new(slot.shape, slot.dtype)
+    p.copy(slot, copy, (slot.size,), (1,), (1,))
+    return copy
+
+
+def entry_of(slot, backwards=False):
+    """What a loop over the first axis of `slot` sees of it."""
+    size = slot.size // slot.shape[0] * slot.itemsize
+    return slot.part(slot.shape[1:], (slot.shape[0] - 1) * size if backwards else 0, -size if backwards else size)
+
+
+def carry_over(p, new, kept):
+    """Writes what the next time finds in the arrays `kept`, at the end of a loop's body."""
+    held = {id(slot.buffer) for slot in kept}
+    ready = []
+    for value, old in zip(new, kept):
+        if id(value.buffer) in held and value.buffer is not old.buffer:
+            value = p.view(value, value.shape, strides_of(value.shape))  # before another one overwrites it
+        ready.append(value)
+    for value, old in zip(ready, kept):
+        if value.buffer is not old.buffer:
+            p.write(value, old)
+
+
+def loops_of(steps):
+    """(first step, the one behind the last, Loop) of each loop among these steps."""
+    found = []
+    for number, step in enumerate(steps):
+        loop = step.get("loop")
+        if loop is not None and found and found[-1][2] is loop:
+            found[-1][1] = number + 1
+        elif loop is not None:
+            found.append([number, number + 1, loop])
+    return found
+
+
+def encoded_loops(steps):
+    """The loops among native steps as `_native.Segment` takes them."""
+    return [
+        (first, last, loop.times, _place_of(steps, first, last, loop.condition), _moves(steps, first, last))
+        for first, last, loop in loops_of(steps)
+    ]
+
+
+def _place_of(steps, first, last, slot):
+    """(step, byte offset of the pointer) of the step that writes a Slot, None for None."""
+    if slot is None:
+        return None
+    for number in range(first, last):
+        known = OPERATIONS[steps[number]["op"]][2]
+        for name, value in steps[number]["fields"].items():
+            if isinstance(value, Slot) and value.buffer is slot.buffer and known[name][0] == "out":
+                return number, known[name][1]
+    raise ValueError("Nothing in the loop writes its condition.")
+
+
+def _moves(steps, first, last):
+    """(step, byte offset of a pointer among its arguments, bytes) for every Slot of the steps that moves."""
+    found = []
+    for number in range(first, last):
+        known = OPERATIONS[steps[number]["op"]][2]
+        for name, value in steps[number]["fields"].items():
+            if isinstance(value, Slot) and value.moves:
+                found.append((number, known[name][1], value.moves))
+    return found

@@ -1,0 +1,8 @@
+"""The modules whose `__all__` is what fastseq offers."""
+
+MODULES = (
+    "fastseq", "fastseq.activations", "fastseq.backend", "fastseq.callbacks", "fastseq.constraints",
+    "fastseq.decoding", "fastseq.initializers", "fastseq.layers", "fastseq.losses", "fastseq.metrics",
+    "fastseq.models", "fastseq.optimizers", "fastseq.optimizers.schedules", "fastseq.regularizers", "fastseq.saving",
+    "fastseq.streaming",
+)  # fmt: skip
