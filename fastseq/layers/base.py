@@ -188,7 +188,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         if traced_calls.is_tracing() and any(isinstance(leaf, Traced) for leaf in nest.flatten([args, kwargs])):
             return traced_calls.call_layer(self, args, kwargs)
         way = self._way_of(args, kwargs)
-        if way is not None and not kwargs:
+        if way is not None and not kwargs and not self._is_python:
             # An array of the right dtype needs no binding and no conversion.
             return self._programs.run(self, {self._plain_argument: args[0]}, way=way)
         arguments = binding.bind(self, args, kwargs)
@@ -196,12 +196,12 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             return self._call_symbolic(arguments)
         arguments = binding.convert(self, arguments)
         if self._is_python:
-            return traced_calls.run_alone(self, arguments)
+            return traced_calls.run_alone(self, arguments, way)
         return self._programs.run(self, arguments, way=way)
 
     def _way_of(self, args, kwargs):
         """The number of the short way (_call.pyx) that such a call may take once its program is there, or None."""
-        if self._is_python or self._plain_argument is None:
+        if self._plain_argument is None or (self._is_python and self._traces.calls_python):
             return None
         way, x, mask = _call.way_of(self, args, kwargs)
         if way is None or not binding.is_ready(x, self._argument_dtypes(self._plain_argument)):

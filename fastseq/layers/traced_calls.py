@@ -185,13 +185,17 @@ def emit_mask(layer, p, inputs, mask):
     return found
 
 
-def run_alone(layer, arguments):
-    """The result of a layer's call on arrays by itself: of native steps where it is traced, else of its Python."""
+def run_alone(layer, arguments, way):
+    """The result of a layer's call on arrays by itself: of native steps where it is traced, else of its Python.
+
+    way: as of ProgramCache.run.
+    """
     traces = layer._traces
-    leaves = nest.flatten(list(arguments.values()))
-    if layer.traced and not traces.calls_python and all(type(leaf) in _OF_PROGRAMS for leaf in leaves):
+    if traces.calls_python or not layer.traced:
+        return python_calls.run_python(layer, arguments)
+    if all(type(leaf) in _OF_PROGRAMS for leaf in nest.flatten(list(arguments.values()))):
         try:
-            return layer._programs.run(layer, arguments, native_only=True)
+            return layer._programs.run(layer, arguments, way=way, native_only=True)
         except PythonInside as error:
             # Of other shapes it may be traced, where it was not for these alone.
             traces.calls_python = error.layer is not layer or getattr(traces.last, "lasting", True)

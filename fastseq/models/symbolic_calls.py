@@ -21,12 +21,13 @@ def graph_of(model):
     known = model.__dict__.get("_symbolic_call")
     if known is not None and known[0] == changes[0]:
         return known[1].call_graph
-    inputs = nest.map_shapes(lambda shape: Input((None, *shape[2:])) if len(shape) > 1 else Input(()), model._build_shape)
+    inputs = nest.map_shapes(lambda shape: Input((None, *shape[2:]) if len(shape) > 1 else ()), model._build_shape)
     arguments = {"training": False} if "training" in model._signature.parameters else {}
     try:
         outputs = model.call(inputs, **arguments)
         made = model.functional_class(inputs, outputs, name=model.name)
     except Exception as error:
         raise ValueError(f"{who} its call does not run on symbolic inputs of any length: {error}") from error
+    model._traces.note("symbolic", None)  # who sets an attribute from now on changes it
     object.__setattr__(model, "_symbolic_call", (changes[0], made))  # no layer of the model
     return made.call_graph
