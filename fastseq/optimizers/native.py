@@ -64,7 +64,8 @@ class Updates:
     def own(self, variable, in_place):
         """The variable's array, a copy the first time and when it was assigned to.
 
-        Unless `in_place`, or where a program for gradients reads the weight at its place, also when somebody else holds it: so a program keeps the weights that it was made from.
+        Unless `in_place`, or where a program for gradients reads the weight at its place, also when somebody else holds
+        it: so a program keeps the weights that it was made from.
         """
         value = variable._held()
         in_place = in_place or variable.trained_in_place

@@ -25,6 +25,12 @@ def bound(model, x, training):
     return binding.convert(model, binding.bind(model, (x,), {"training": training}))
 
 
+def _in_python(p):
+    """What runs in Python, and why, as a sentence to follow another one; empty where nothing does."""
+    told = [f"{step['name']} ({step['why']})" for step in p.steps if step["op"] is None and step.get("why")]
+    return f" In Python run {', '.join(told)}." if told else ""
+
+
 def check_traced(model, p):
     """Raises UnsupportedError where a model's own `call` is a step in Python: nothing in it can be trained."""
     if not model._is_python or not any(step.get("layer") is model for step in p.steps):
@@ -76,7 +82,7 @@ class TrainingProgram:
         if unused:
             raise UnsupportedError(
                 f"Model '{model.name}' cannot be trained: no gradient is known of its weights {', '.join(unused)}. Set "
-                "trainable=False on their layers, or leave them out."
+                f"trainable=False on their layers, or leave them out.{_in_python(p)}"
             )
         self._model = model
         self._arrays = [(variable, variable._held()) for variable, _ in p.weights.values()]

@@ -1,4 +1,4 @@
-"""Models that define `call`: traced, so that they predict, train and stream by native steps; and when they cannot be."""
+"""Models that define `call`: traced, so that they predict, train and stream by native steps, and when they are not."""
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ def test_one_that_asks_for_values_runs_and_evaluates_in_python():
         UnsupportedError, match=r"'own' \(Choosy\) defines call\(\) in Python.*test_traced_models.py:\d+"
     ):
         own.fit(x, y, verbose=0)
-    with pytest.raises(ValueError, match="'own'.*cannot run in a stream: its call does not run on symbolic inputs"):
+    with pytest.raises(ValueError, match=r"'own'.*cannot run in a stream: its call does not run on symbolic inputs"):
         own.stream()
 
 
