@@ -59,6 +59,7 @@ __all__ = [
     "saving",
     "set_num_threads",
     "show_config",
+    "value_and_grad",
 ]
 publish(globals())
 
@@ -69,8 +70,10 @@ _LATER = ("callbacks", "decoding", "losses", "metrics", "optimizers")
 def __getattr__(name):
     if name in _LATER:
         return importlib.import_module(f"fastseq.{name}")
+    if name == "value_and_grad":
+        return importlib.import_module("fastseq.training.value_and_grad").value_and_grad
     raise AttributeError(f"module 'fastseq' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_LATER, "value_and_grad"})

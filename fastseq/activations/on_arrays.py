@@ -2,9 +2,13 @@
 
 import functools
 import importlib
+import inspect
 
 import numpy as np
 
+from fastseq.native.kinds import ACTIVATION_KINDS
+from fastseq.ops.numpy_protocol import NeedsValues
+from fastseq.ops.values import MixesTimesteps, Traced
 from fastseq.tensors.symbolic import KerasTensor
 
 
@@ -32,11 +36,29 @@ def activation_of(compute):
             operation = _operation(compute.__name__)
             if operation is not None:
                 return operation(x, *args, **kwargs)
+        if isinstance(x, Traced):
+            return _traced(activation, x, args, kwargs)
         x = as_float(x)
         with np.errstate(all="ignore"):
             return np.asarray(compute(x, *args, **kwargs), dtype=x.dtype)
 
     return activation
+
+
+def _traced(activation, x, args, kwargs):
+    """An activation in what is traced of a user's own layer: its kernel, or the function of fastseq.ops."""
+    bound = inspect.signature(activation).bind(x, *args, **kwargs).arguments
+    options = dict(list(bound.items())[1:])
+    spec = importlib.import_module("fastseq.activations").native_spec(functools.partial(activation, **options))
+    if spec is None:
+        operation = _operation(activation.__name__)
+        if operation is None:
+            raise NeedsValues(f"{activation.__name__}() with these options has no native steps")
+        return operation(x, **options)
+    by_row = ACTIVATION_KINDS.get(spec[0], -1) >= ACTIVATION_KINDS["softmax"]
+    if by_row and x.time == x.ndim - 1:
+        raise MixesTimesteps("it takes all timesteps together")
+    return Traced(x.p, x.p.activation(spec, x.p.float32(x.slot)), x.time)
 
 
 # Where Keras's activation, called on a symbolic tensor, makes the node of a function of another name.

@@ -3,6 +3,7 @@
 import numpy as np
 
 from fastseq import activations
+from fastseq.backend.traceable import traceable
 
 
 def as_array(x):
@@ -18,6 +19,7 @@ def _floating(x):
     return array if array.dtype.kind == "f" else array.astype(np.float32)
 
 
+@traceable("sum")
 def sum(x, axis=None, keepdims=False):
     """Sum over ``axis``.
 
@@ -38,6 +40,7 @@ def sum(x, axis=None, keepdims=False):
     return np.sum(array, axis=axis, keepdims=keepdims, dtype=array.dtype)
 
 
+@traceable("mean")
 def mean(x, axis=None, keepdims=False):
     """Mean over ``axis``.
 
@@ -56,6 +59,7 @@ def mean(x, axis=None, keepdims=False):
     return np.mean(_floating(x), axis=axis, keepdims=keepdims)
 
 
+@traceable("max")
 def max(x, axis=None, keepdims=False):
     """Largest value over ``axis``.
 
@@ -74,6 +78,7 @@ def max(x, axis=None, keepdims=False):
     return np.max(as_array(x), axis=axis, keepdims=keepdims)
 
 
+@traceable("min")
 def min(x, axis=None, keepdims=False):
     """Smallest value over ``axis``.
 
@@ -92,6 +97,7 @@ def min(x, axis=None, keepdims=False):
     return np.min(as_array(x), axis=axis, keepdims=keepdims)
 
 
+@traceable("argmax")
 def argmax(x, axis=-1):
     """Index of the largest value of ``axis``.
 
@@ -109,6 +115,7 @@ def argmax(x, axis=-1):
     return np.argmax(as_array(x), axis=axis)
 
 
+@traceable("absolute")
 def abs(x):
     """Absolute value of each element.
 
@@ -125,6 +132,7 @@ def abs(x):
     return np.abs(as_array(x))
 
 
+@traceable("exp")
 def exp(x):
     """``e ** x``.
 
@@ -141,6 +149,7 @@ def exp(x):
     return np.exp(_floating(x))
 
 
+@traceable("log")
 def log(x):
     """Natural logarithm; -inf at zero and nan below, without a warning.
 
@@ -158,6 +167,7 @@ def log(x):
         return np.log(_floating(x))
 
 
+@traceable("sqrt")
 def sqrt(x):
     """Square root, of zero for negative numbers, as in Keras.
 
@@ -174,6 +184,7 @@ def sqrt(x):
     return np.sqrt(np.maximum(_floating(x), 0))
 
 
+@traceable("square")
 def square(x):
     """``x * x``.
 
@@ -190,6 +201,7 @@ def square(x):
     return np.square(as_array(x))
 
 
+@traceable("clip")
 def clip(x, min_value, max_value):
     """``x`` kept between two values.
 
@@ -211,6 +223,7 @@ def clip(x, min_value, max_value):
     return np.minimum(np.maximum(array, low), high).astype(array.dtype)
 
 
+@traceable("dot")
 def dot(x, y):
     """Product over the last axis of ``x`` and the last but one of ``y``.
 
@@ -247,6 +260,7 @@ def relu(x, alpha=0.0, max_value=None, threshold=0.0):
     return activations.relu(x, alpha, max_value, threshold)
 
 
+@traceable("sigmoid")
 def sigmoid(x):
     """``activations.sigmoid``.
 
@@ -263,6 +277,7 @@ def sigmoid(x):
     return activations.sigmoid(x)
 
 
+@traceable("softmax")
 def softmax(x, axis=-1):
     """``activations.softmax``.
 
@@ -280,6 +295,7 @@ def softmax(x, axis=-1):
     return activations.softmax(x, axis)
 
 
+@traceable("tanh")
 def tanh(x):
     """``activations.tanh``.
 

@@ -3,9 +3,11 @@
 import numpy as np
 
 from fastseq.backend.arrays import as_array
+from fastseq.backend.traceable import traceable
 from fastseq.tensors.settings import standardize_dtype
 
 
+@traceable("concatenate")
 def concatenate(tensors, axis=-1):
     """Arrays joined along an axis they have.
 
@@ -23,6 +25,7 @@ def concatenate(tensors, axis=-1):
     return np.concatenate([as_array(x) for x in tensors], axis=axis)
 
 
+@traceable("stack")
 def stack(x, axis=0):
     """Arrays joined along a new axis.
 
@@ -40,6 +43,7 @@ def stack(x, axis=0):
     return np.stack([as_array(item) for item in x], axis=axis)
 
 
+@traceable("expand_dims")
 def expand_dims(x, axis=-1):
     """A new axis of size 1.
 
@@ -57,6 +61,7 @@ def expand_dims(x, axis=-1):
     return np.expand_dims(as_array(x), axis)
 
 
+@traceable("squeeze")
 def squeeze(x, axis):
     """Without an axis of size 1.
 
@@ -74,6 +79,7 @@ def squeeze(x, axis):
     return np.squeeze(as_array(x), axis)
 
 
+@traceable("reshape")
 def reshape(x, shape):
     """The same elements in another shape.
 
@@ -91,6 +97,7 @@ def reshape(x, shape):
     return np.reshape(as_array(x), shape)
 
 
+@traceable("transpose")
 def transpose(x):
     """Axes in reverse order.
 
@@ -107,6 +114,7 @@ def transpose(x):
     return np.transpose(as_array(x))
 
 
+@traceable("transpose")
 def permute_dimensions(x, pattern):
     """Axes in another order.
 

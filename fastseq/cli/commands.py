@@ -16,6 +16,7 @@ import fastseq
 from fastseq.cli import verification
 from fastseq.layers import binding
 from fastseq.saving import write
+from fastseq.tensors import nest
 
 # What a user's file or argument can raise. Anything else is a bug of ours and keeps its traceback.
 _USER_ERRORS = (OSError, ValueError, TypeError, NotImplementedError, MemoryError)
@@ -201,14 +202,20 @@ def _load(path):
 
 def _program_rows(model, batch_size, timesteps):
     """Rows (layer, kernel, note) of the native program for these sizes, where the model leaves them open."""
-    if model._is_python:
-        return [(model.name, "python", "takes the GIL back")]
-    inputs = []
-    for tensor in model.inputs:
-        rows, *sizes = tensor.shape
+
+    def zeros(shape, dtype="float32"):
+        rows, *sizes = shape
         sizes = [timesteps if size is None else size for size in sizes]
-        inputs.append(np.zeros([batch_size if rows is None else rows, *sizes], tensor.dtype))
-    arguments = binding.convert(model, binding.bind(model, (verification.packed(model, inputs),), {}))
+        return np.zeros([batch_size if rows is None else rows, *sizes], dtype)
+
+    if model._is_python:
+        # A class of the user's own: it says the shapes that it was built for, or nothing.
+        if model._build_shape is None:
+            return [(model.name, "python", "not called yet: which shapes it takes is not known")]
+        inputs = nest.map_shapes(zeros, model._build_shape)
+    else:
+        inputs = verification.packed(model, [zeros(tensor.shape, tensor.dtype) for tensor in model.inputs])
+    arguments = binding.convert(model, binding.bind(model, (inputs,), {}))
     program = model._programs.program(model, arguments)
     return program.describe() if program is not None else []
 

@@ -92,9 +92,11 @@ class Backward:
 
     def _through_python(self, step):
         if step.get("backward") is None:
+            why = f" ({step['why']})" if step.get("why") else ""
             raise UnsupportedError(
-                f"Layer '{step['name']}' runs in Python and has no backward(): training cannot go through it. Define "
-                "backward(gradient, *inputs), or set trainable=False on all layers before it."
+                f"Layer '{step['name']}' runs in Python{why} and has no backward(): training cannot go through it. "
+                "Compute with fastseq.ops, NumPy's functions and operators alone, define backward(gradient, *inputs), "
+                "or set trainable=False on all layers before it."
             )
         given = [slot for slot in step["outputs"] if slot.dtype == "float32"]
         if any(self.of(slot) is None for slot in given):

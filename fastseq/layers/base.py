@@ -63,6 +63,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     """
 
     supports_masking = False
+    tells_what_is_set = True
     #: Whether a `call` of Python may be traced into native steps; False where its effects are wanted at every call.
     traced = True
     _takes_several = False  # whether the first argument may be a list or a dict of tensors
@@ -89,7 +90,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         self._build_shape = None
         self._variables = []
         self._packed = {}
-        self._trace_verdicts = {}  # what a call was like -> None where it is traced, else why not
+        self._traces = traced_calls.Traces()
         self._programs = ProgramCache()
         self._users = ProgramUsers(self._programs)
         self._is_python = type(self).call is not Layer.call
@@ -187,7 +188,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         if traced_calls.is_tracing() and any(isinstance(leaf, Traced) for leaf in nest.flatten([args, kwargs])):
             return traced_calls.call_layer(self, args, kwargs)
         way = self._way_of(args, kwargs)
-        if way is not None and not kwargs:
+        if way is not None and not kwargs and not self._is_python:
             # An array of the right dtype needs no binding and no conversion.
             return self._programs.run(self, {self._plain_argument: args[0]}, way=way)
         arguments = binding.bind(self, args, kwargs)
@@ -195,12 +196,12 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             return self._call_symbolic(arguments)
         arguments = binding.convert(self, arguments)
         if self._is_python:
-            return python_calls.run_python(self, arguments)
+            return traced_calls.run_alone(self, arguments, way)
         return self._programs.run(self, arguments, way=way)
 
     def _way_of(self, args, kwargs):
         """The number of the short way (_call.pyx) that such a call may take once its program is there, or None."""
-        if self._is_python or self._plain_argument is None:
+        if self._plain_argument is None or (self._is_python and self._traces.calls_python):
             return None
         way, x, mask = _call.way_of(self, args, kwargs)
         if way is None or not binding.is_ready(x, self._argument_dtypes(self._plain_argument)):
@@ -321,17 +322,13 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         """Adds the steps of this layer to the program `p` and returns the Slots of its outputs."""
         if not self._is_python:
             raise NotImplementedError(f"Layer '{self.name}' ({type(self).__name__}) must define call().")
-        traced = traced_calls.emit(self, p, kwargs)
-        if traced is not None:
-            return traced
-        with traced_calls.not_tracing():
-            return python_calls.emit_python(self, p, kwargs)
+        return traced_calls.emit(self, p, kwargs)
 
     def emit_mask(self, p, inputs, mask):
         """The output's mask as a Slot (or a list of them), from the inputs' Slots and masks."""
-        if self._is_python and self._computes_masks:
-            return python_calls.emit_python_mask(self, p, inputs, mask)
-        return mask
+        if not self._is_python or not self._computes_masks:
+            return mask
+        return traced_calls.emit_mask(self, p, inputs, mask)
 
     def compute_mask(self, inputs, previous_mask=None):
         """The output's mask for arrays.

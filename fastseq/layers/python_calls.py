@@ -54,8 +54,12 @@ def run_python(layer, arguments):
     return results
 
 
-def emit_python(layer, p, arguments):
-    """One step that calls `layer.call` with arrays. The results' shapes and dtypes come from a call on zeros."""
+def emit_python(layer, p, arguments, why=None):
+    """One step that calls `layer.call` with arrays. The results' shapes and dtypes come from a call on zeros.
+
+    why: the reason for which the call is not traced.
+    """
+    p.native_or_raise(layer)
     slots = [leaf for leaf in nest.flatten(list(arguments.values())) if isinstance(leaf, Slot)]
     filled = _filler(arguments)
 
@@ -72,6 +76,7 @@ def emit_python(layer, p, arguments):
     p.python_losses.append(losses)
     backward = _backward_step(layer, slots, weights) if has_backward else None
     outputs = p.python(layer.name, losses.guarded(call), slots, nest.flatten(example), backward, weights)
+    p.steps[-1] |= {"layer": layer, "why": why}
     return nest.pack_like(example, outputs)
 
 
@@ -105,6 +110,7 @@ def _backward_step(layer, slots, weights):
 
 def emit_python_mask(layer, p, inputs, mask):
     """compute_mask of a Python layer as a step of its own; None where it returns None for an all-True mask."""
+    p.native_or_raise(layer)
     structure = [inputs, mask]
     slots = [leaf for leaf in nest.flatten(structure) if isinstance(leaf, Slot)]
 
@@ -118,9 +124,14 @@ def emit_python_mask(layer, p, inputs, mask):
     flat = nest.flatten(example)
     if all(leaf is None for leaf in flat):
         return example
-    if any(leaf is None for leaf in flat):
-        raise ValueError(f"Layer '{layer.name}': compute_mask() must return masks for all outputs or for none.")
+    check_masks(layer, flat)
     return nest.pack_like(example, p.python(f"{layer.name} mask", compute, slots, flat))
+
+
+def check_masks(layer, masks):
+    """Raises ValueError where some of the outputs have a mask and others have none."""
+    if len({mask is None for mask in masks}) > 1:
+        raise ValueError(f"Layer '{layer.name}': compute_mask() must return masks for all outputs or for none.")
 
 
 def run_mask(layer, inputs, mask):

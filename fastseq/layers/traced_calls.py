@@ -4,48 +4,23 @@ A layer is traced when two traces of its call give the same steps, change nothin
 random values; else it runs in Python, and `untraced` says why.
 """
 
-import threading
-
 import numpy as np
 
 from fastseq.layers import python_calls
 from fastseq.native._native import with_training
-from fastseq.native.kept_states import undone
+from fastseq.ops import functions
+from fastseq.ops.numpy_protocol import ops_function
 from fastseq.ops.operation import slots_of_result
 from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
-from fastseq.ops.tracing import CannotTrace, Watched, signature, traced_weights, where_raised
-from fastseq.ops.values import MixesTimesteps, Traced, lift
-from fastseq.program import added_losses
-from fastseq.program.builder import Builder
-from fastseq.program.program import Program
+from fastseq.ops.tracing import CannotTrace, is_tracing, not_tracing, note_set
+from fastseq.ops.values import MixesTimesteps, Traced
+from fastseq.program.builder import Builder, PythonInside
 from fastseq.program.slots import Slot
-from fastseq.tensors import nest
+from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor
 
-
-class _Tracing(threading.local):
-    depth = 0
-
-
-_tracing = _Tracing()
-
-
-class not_tracing:
-    """A context in which a traced call runs Python on arrays: weights have their values."""
-
-    def __enter__(self):
-        self._depth, _tracing.depth = _tracing.depth, 0
-        self._weights = traced_weights(None)
-        self._weights.__enter__()
-
-    def __exit__(self, *error):
-        _tracing.depth = self._depth
-        self._weights.__exit__(*error)
-
-
-def is_tracing():
-    """Whether this thread traces a call at the moment."""
-    return _tracing.depth > 0
+reason_of = functions.reason_of
+__all__ = ["CannotTrace", "is_tracing", "not_tracing"]  # of ops/tracing.py, for the layers
 
 
 def run_traced(p, function, arguments, training=None, times=None):
@@ -53,25 +28,7 @@ def run_traced(p, function, arguments, training=None, times=None):
 
     times: the axis of timesteps by the id of a Slot. Raises CannotTrace for what no trace can hold.
     """
-    times = times or {}
-    filled = {
-        name: nest.map_structure(
-            lambda leaf: Traced(p, leaf, times.get(id(leaf))) if isinstance(leaf, Slot) else leaf, value
-        )
-        for name, value in arguments.items()
-    }
-    _tracing.depth += 1
-    try:
-        with traced_weights(lambda variable: lift(p, variable)), added_losses.dropping() as added:
-            result = with_training(training, function, **filled)
-    finally:
-        _tracing.depth -= 1
-    if added:
-        raise CannotTrace("its call adds a loss")
-    for leaf in nest.flatten(result):
-        if leaf is not None and not isinstance(leaf, (Traced, np.ndarray, np.generic, int, float)):
-            raise CannotTrace(f"its call returns a {type(leaf).__name__}")
-    return result
+    return functions.run(p, lambda given: with_training(training, function, **given), arguments, times)
 
 
 def _run(layer, p, arguments, times=None):
@@ -80,93 +37,169 @@ def _run(layer, p, arguments, times=None):
 
 def scratch_of(p):
     """A Builder for a trace that is thrown away, with what the call that `p` is made for says."""
-    scratch = Builder(training=p.training)
+    scratch = Builder(p.cache, training=p.training)
     scratch.mask_rules = p.mask_rules
     return scratch
 
 
-def reason_of(error):
-    """Why a call is not traced, in words."""
-    return str(error) if isinstance(error, CannotTrace) else where_raised(error)
+_MOST_VERDICTS = 64
+# How often a layer whose call fails to be traced is traced anew because an attribute was set; then it is its own call
+# that sets it.
+_MOST_FAILURES = 8
 
 
-def _key(p, arguments):
-    """What decides whether a call can be traced, beside its shapes."""
-    parts = []
+# What a call may be given beside arrays for a program of its own: not numbers, of which each would have one.
+_OF_PROGRAMS = frozenset((np.ndarray, arrays.MaskedArray, bool, str, type(None)))
+
+
+class _Reason(str):
+    """Why a call runs in Python. lasting: whether another shape does not help; attribute: the one that it changes."""
+
+    lasting, attribute = False, None
+
+    @classmethod
+    def of(cls, error):
+        made = cls(functions.reason_of(error))
+        made.lasting = functions.is_lasting(error)
+        made.attribute = getattr(error, "attribute", None)
+        return made
+
+
+def _keys(p, arguments):
+    """What decides whether a call can be traced: without its shapes, and with them."""
+    general, exact = [p.training], [p.training, "shapes"]
     for name, value in arguments.items():
         for leaf in nest.flatten(value):
-            parts.append((name, (len(leaf.shape), leaf.dtype) if isinstance(leaf, Slot) else repr(leaf)[:50]))
-    return p.training, tuple(parts)
+            is_slot = isinstance(leaf, Slot)
+            general.append((name, (len(leaf.shape), leaf.dtype) if is_slot else repr(leaf)[:50]))
+            exact.append((name, (leaf.shape, leaf.dtype) if is_slot else repr(leaf)[:50]))
+    return tuple(general), tuple(exact)
+
+
+class Traces:
+    """What is known of the calls of one layer. Several threads may add to it.
+
+    verdicts: what a call was like -> None where it is traced, else why not; last: what was last noted, None or why
+    not; calls_python: whether its call on arrays is known to run in Python.
+    """
+
+    def __init__(self):
+        self.verdicts = {}
+        self.last = None
+        self.calls_python = False
+        self._failures = 0
+
+    def note(self, key, reason):
+        """Notes why something of the layer runs in Python, or None where it is traced."""
+        self.verdicts.pop(key, None)
+        if len(self.verdicts) >= _MOST_VERDICTS:
+            self.verdicts = {}
+        self.verdicts[key] = self.last = reason
+
+    def attribute_set(self, key):
+        """An attribute was set: what was traced has the value from before. Returns whether there was anything traced.
+
+        A call that sets one itself fails to be traced, and it is not asked again for ever.
+        """
+        verdicts = self.verdicts
+        failed = any(reason is not None for reason in list(verdicts.values()))
+        if not verdicts or (
+            failed and (self._failures >= _MOST_FAILURES or getattr(self.last, "attribute", "") == key)
+        ):
+            return False
+        self._failures += failed
+        self.verdicts, self.calls_python = {}, False
+        return None in list(verdicts.values())
+
+
+def attribute_set(layer, key):
+    """An attribute of a built Python layer was set; returns whether programs may have its value from before."""
+    note_set(layer, key)
+    return layer._traces.attribute_set(key)
 
 
 def _check(layer, p, arguments):
     """Raises CannotTrace where a traced call is not the Python call."""
-    watched, found = Watched(layer), []
-    for _ in range(2):
-        builder, inputs = scratch_of(p), []
 
-        def slot(leaf, builder=builder, inputs=inputs):
-            if not isinstance(leaf, Slot):
-                return leaf
-            inputs.append(builder.input(leaf.shape, leaf.dtype))
-            return inputs[-1]
+    def call(given):
+        return with_training(given.get("training"), layer.call, **given)
 
-        given = {name: nest.map_structure(slot, value) for name, value in arguments.items()}
-        outputs = slots_of_result(builder, _run(layer, builder, given))
-        watched.check()
-        found.append((builder, inputs, outputs, signature(builder.steps, inputs, outputs)))
-    (builder, inputs, outputs, first), (*_, second) = found
-    if first != second:
-        raise CannotTrace("two traces of its call differ")
-    if any(step["op"] is None for step in builder.steps):
-        return  # a layer inside is Python, and says why itself
-    _compare(layer, builder, inputs, outputs, arguments)
+    def python(given):
+        return python_calls._checked_results(layer, call(given))
 
-
-def _compare(layer, builder, inputs, outputs, arguments):
-    """Runs both on random values."""
-    rng = np.random.default_rng(0)
-    values = [
-        rng.uniform(-1, 1, slot.shape).astype(np.float32) if slot.dtype == "float32"
-        else rng.integers(0, 2, slot.shape).astype(slot.dtype)
-        for slot in inputs
-    ]  # fmt: skip
-    flat = nest.flatten(outputs)
-    kinds = {step["op"] for step in builder.steps}
-    traced = Program(builder, inputs, flat, keeps=False).run(values)
-    if "random" in kinds or builder._kept:
-        return  # random numbers, and states, differ from call to call
-    given = iter(values)
-    filled = {
-        name: nest.map_structure(lambda leaf: next(given) if isinstance(leaf, Slot) else leaf, value)
-        for name, value in arguments.items()
-    }
-    with np.errstate(all="ignore"), added_losses.dropping(), not_tracing():
-        result = undone(lambda: with_training(filled.get("training"), layer.call, **filled))
-    python = nest.flatten(python_calls._checked_results(layer, result))
-    for mine, theirs in zip(traced, python, strict=True):
-        if mine.shape != theirs.shape or not np.allclose(mine, theirs, rtol=1e-3, atol=1e-4, equal_nan=True):
-            raise CannotTrace("its call gives other values as Python than as it was traced")
+    functions.check(call, arguments, p, owner=layer, python=python)
 
 
 def emit(layer, p, arguments):
+    """The layer's outputs as Slots: traced, or of a step in Python."""
+    found = _emit_traced(layer, p, arguments)
+    if found is not None:
+        return found
+    with not_tracing():
+        return python_calls.emit_python(layer, p, arguments, untraced(layer))
+
+
+def _emit_traced(layer, p, arguments):
     """The layer's outputs as Slots, traced, or None where it has to run in Python."""
     if not layer.traced or (p.trains and _has_gradients_of_its_own(layer)):
         return None
-    key = _key(p, arguments)
-    known = key in layer._trace_verdicts
-    if known and layer._trace_verdicts[key] is not None:
+    general, exact = _keys(p, arguments)
+    verdicts = layer._traces.verdicts
+    if verdicts.get(general) is not None or verdicts.get(exact) is not None:
         return None
     try:
-        if not known:
+        if general not in verdicts:
             _check(layer, p, arguments)
         with p.undone_on_error():
             outputs = slots_of_result(p, _run(layer, p, arguments))
+    except PythonInside:
+        raise
     except Exception as error:
-        layer._trace_verdicts[key] = reason_of(error)
+        reason = _Reason.of(error)
+        layer._traces.note(general if reason.lasting else exact, reason)
         return None
-    layer._trace_verdicts[key] = None
+    layer._traces.note(general, None)
     return outputs
+
+
+def emit_mask(layer, p, inputs, mask):
+    """The masks of compute_mask as a nest of Slots and None: traced, or as a step in Python."""
+    key = ("mask", *_keys(p, {"inputs": inputs, "mask": mask})[0])
+    if not layer.traced or layer._traces.verdicts.get(key) is not None:
+        with not_tracing():
+            return python_calls.emit_python_mask(layer, p, inputs, mask)
+
+    def compute(given):
+        masks = layer.compute_mask(*given)
+        return nest.map_structure(
+            lambda m: m if m is None or m.dtype == "bool" else ops_function("cast")(m, "bool"), masks
+        )
+
+    try:
+        found = functions.emit(p, compute, [inputs, mask], owner=layer)
+    except functions.CannotTrace as error:
+        layer._traces.note(key, f"its compute_mask() is not traced: {error}")
+        with not_tracing():
+            return python_calls.emit_python_mask(layer, p, inputs, mask)
+    python_calls.check_masks(layer, nest.flatten(found))
+    return found
+
+
+def run_alone(layer, arguments, way):
+    """The result of a layer's call on arrays by itself: of native steps where it is traced, else of its Python.
+
+    way: as of ProgramCache.run.
+    """
+    traces = layer._traces
+    if traces.calls_python or not layer.traced:
+        return python_calls.run_python(layer, arguments)
+    if all(type(leaf) in _OF_PROGRAMS for leaf in nest.flatten(list(arguments.values()))):
+        try:
+            return layer._programs.run(layer, arguments, way=way, native_only=True)
+        except PythonInside as error:
+            # Of other shapes it may be traced, where it was not for these alone.
+            traces.calls_python = error.layer is not layer or getattr(traces.last, "lasting", True)
+    return python_calls.run_python(layer, arguments)
 
 
 def _has_gradients_of_its_own(layer):
@@ -177,7 +210,7 @@ def untraced(layer):
     """Why the layer runs in Python, or None where it does not, or has not been called."""
     if not layer.traced:
         return "its class says traced = False"
-    return next((reason for reason in layer._trace_verdicts.values() if reason is not None), None)
+    return layer._traces.last
 
 
 def is_traced(layer):

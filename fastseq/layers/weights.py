@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
-from fastseq.layers import walk
+from fastseq.layers import traced_calls, walk
 from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.naming import auto_name
 from fastseq.tensors.variable import Variable
@@ -66,11 +66,15 @@ class HoldsWeights:
         self._variables.append(variable)
         return variable
 
-    # Whether programs depend on what users may set; a model's depend on its layers' alone.
+    # Whether programs depend on what users may set; a model's depend on its layers' alone, unless its call is traced.
     _traced_attributes = True
 
+    @property
+    def _programs_depend(self):
+        return self._traced_attributes or self.__dict__.get("_is_python", False)
+
     def __setattr__(self, key, value):
-        if key[0] != "_" and key not in _NOT_TRACED and self.__dict__.get("built") and self._traced_attributes:
+        if key[0] != "_" and key not in _NOT_TRACED and self.__dict__.get("built") and self._programs_depend:
             value = self._changed_attribute(key, value)
         # Layers held in attributes, or in lists and dicts in attributes, are sublayers: their weights are ours.
         others = key in ("built", "stateful")  # a Sequential is not `built` any more once it gets or loses a layer
@@ -97,7 +101,7 @@ class HoldsWeights:
         if isinstance(before, Variable) and value is not before:
             raise AttributeError(f"{who}: `{key}` is a weight; give it values with layer.{key}.assign(values).")
         if self._is_python:  # its call() reads it anew, but what was traced of it has the value from before
-            if value is not before and None in self._trace_verdicts.values():
+            if value is not before and traced_calls.attribute_set(self, key):
                 self._weights_changed()
                 changes[0] += 1
             return value

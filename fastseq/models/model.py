@@ -9,6 +9,7 @@ from fastseq.layers.walk import all_layers, keeps_states
 from fastseq.models import warming
 from fastseq.models.files import Saved
 from fastseq.models.functional_config import functional_from_config
+from fastseq.models.steps import Steps
 from fastseq.models.trainable import Trainable
 from fastseq.native.kept_states import all_or_nothing
 
@@ -29,7 +30,7 @@ def _make_functional(cls):
     return cls
 
 
-class Model(Trainable, Saved, Layer):
+class Model(Steps, Trainable, Saved, Layer):
     """A layer made of layers, with `predict`, `fit`, `summary`, `save` ...
 
     Model(inputs, outputs, name=None, trainable=True) is a functional model from nested structures (list, tuple, dict)
@@ -92,6 +93,12 @@ class Model(Trainable, Saved, Layer):
         if not self._is_python:
             raise NotImplementedError(f"Model '{self.name}' ({type(self).__name__}) does not define call().")
         return super().emit(p, **(kwargs if inputs is None else {"inputs": inputs, **kwargs}))
+
+    def symbolic_graph(self):
+        """Of a model that defines `call`: its graph, for streams; see models/symbolic_calls.py."""
+        from fastseq.models.symbolic_calls import graph_of
+
+        return graph_of(self)
 
     # ---- layers --------------------------------------------------------------------------------------------------
 

@@ -81,8 +81,12 @@ class Trainable(HasTrainingState):
 
     @property
     def metrics(self):
-        """The mean of the loss and the metrics; empty before `compile`."""
-        return [] if self._trainer is None or not self.built else self._trainer.compiled.metrics
+        """The mean of the loss and the metrics, then those that are attributes; the former are there once compiled."""
+        from fastseq.metrics.base import Metric
+
+        found = [] if self._trainer is None or not self.built else self._trainer.compiled.metrics
+        own = [value for value in vars(self).values() if isinstance(value, Metric)]
+        return [*found, *(metric for metric in own if not any(metric is other for other in found))]
 
     @property
     def metrics_names(self):

@@ -60,7 +60,7 @@ class Definition:
             given = {n: v for n, v in bound.arguments.items() if n not in self.options}
             call = inspect.BoundArguments(self.call_signature, given)  # *operands among them have no name
             return self.node_class(**options)(*call.args, **call.kwargs)
-        p = builder_of(*tensors)
+        p = builder_of(*tensors) or _builder_that_reads(tensors)
         if p is not None:
             return self.on_traced(p, bound)
         return self.on_arrays(bound.arguments)
@@ -124,6 +124,13 @@ class Definition:
         }  # fmt: skip
         args, kwargs = self._bound_call(filled)
         return slots_of_result(p, self.body(*args, **kwargs))
+
+
+def _builder_that_reads(tensors):
+    """The Builder of the call that this thread traces, where one of `tensors` is a weight; else None."""
+    read = Variable.read_as.found
+    weight = None if read is None else next((leaf for leaf in tensors if isinstance(leaf, Variable)), None)
+    return None if weight is None else read(weight).p
 
 
 class _Plain:

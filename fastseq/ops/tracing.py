@@ -5,6 +5,7 @@ The contract is that of tf.function: Python's effects happen once a trace. Whoev
 """
 
 import random
+import threading
 import traceback
 from pathlib import Path
 
@@ -19,7 +20,9 @@ _HERE = Path(__file__).resolve().parent.parent
 
 
 class CannotTrace(Exception):
-    """Why a function is not traced, in words that follow "it runs in Python: "."""
+    """Why a function is not traced, in words that follow "it runs in Python: ". attribute: the one that it changes."""
+
+    attribute = None
 
 
 def where_raised(error):
@@ -32,21 +35,29 @@ def where_raised(error):
     return f"{found}{str(error) or type(error).__name__}"
 
 
+class ChangedMeanwhile(Exception):
+    """Another thread set an attribute of what was traced."""
+
+
 def _random_states():
     return np.random.get_state(), random.getstate()  # noqa: NPY002 - it is what user code may draw from
 
 
 class Watched:
-    """What a call must not change while it is traced: the attributes of an object, and random states."""
+    """What a call must not change while it is traced: the attributes of an object, and random states.
 
-    def __init__(self, owner):
+    tells: whether the object calls `note_set` when an attribute is set, so that other threads' doings are told apart.
+    """
+
+    def __init__(self, owner, tells=False):
         self._owner = owner
+        self._tells = tells
         self._attributes = self._look()
         self._state = _random_states()
 
     def _look(self):
         found = {}
-        for key, value in vars(self._owner).items():
+        for key, value in getattr(self._owner, "__dict__", {}).items():
             if key.startswith("_"):
                 continue
             if isinstance(value, np.ndarray):
@@ -57,12 +68,21 @@ class Watched:
                 found[key] = id(value), value if isinstance(value, (int, float, str, bool)) else None
         return found
 
+    def _is_other(self, key, after):
+        """Whether an attribute is another object now, and not the same one with other contents."""
+        return (after.get(key) or (None,))[0] != (self._attributes.get(key) or (None,))[0]
+
     def check(self):
         """Raises CannotTrace where something has changed."""
         after = self._look()
         changed = sorted(key for key in {*after, *self._attributes} if after.get(key) != self._attributes.get(key))
+        own = [key for key in changed if (id(self._owner), key) in _depth.noted]
+        if changed and self._tells and not own and all(self._is_other(key, after) for key in changed):
+            raise ChangedMeanwhile
         if changed:
-            raise CannotTrace(f"its call changes the attribute {changed[0]!r}")
+            error = CannotTrace(f"its call changes the attribute {(own or changed)[0]!r}")
+            error.attribute = (own or changed)[0]
+            raise error
         (_, keys, place, *_), own = _random_states()
         (_, keys_before, place_before, *_), own_before = self._state
         if place != place_before or not np.array_equal(keys, keys_before) or own != own_before:
@@ -100,8 +120,38 @@ def signature(steps, inputs, outputs):
     return found, tuple(place(slot) for slot in nest.flatten(outputs) if isinstance(slot, Slot))
 
 
-class traced_weights:
-    """A context in which a Variable's values are Traced arrays of the program `p`."""
+class _Depth(threading.local):
+    found = 0
+    noted = frozenset()  # (id of an object, attribute) of what was set while this thread traced
+
+
+_depth = _Depth()
+
+
+def note_set(owner, key):
+    """An attribute was set: by the call that this thread traces, if it traces one."""
+    if _depth.found:
+        _depth.noted |= {(id(owner), key)}
+
+
+def is_tracing():
+    """Whether this thread traces a call at the moment."""
+    return _depth.found > 0
+
+
+class not_tracing:
+    """A context in which a traced call runs Python on arrays: weights have their values."""
+
+    def __enter__(self):
+        self._before = _depth.found, Variable.read_as.found
+        _depth.found, Variable.read_as.found = 0, None
+
+    def __exit__(self, *error):
+        _depth.found, Variable.read_as.found = self._before
+
+
+class tracing:
+    """A context in which this thread traces a call, and a Variable's value is what `lift(variable)` gives."""
 
     def __init__(self, lift):
         self._lift = lift
@@ -109,6 +159,10 @@ class traced_weights:
     def __enter__(self):
         self._before = Variable.read_as.found
         Variable.read_as.found = self._lift
+        if not _depth.found:
+            _depth.noted = frozenset()
+        _depth.found += 1
 
     def __exit__(self, *error):
         Variable.read_as.found = self._before
+        _depth.found -= 1

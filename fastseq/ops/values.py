@@ -86,7 +86,7 @@ def lift(p, value):
     if isinstance(value, Traced):
         return value
     if isinstance(value, Variable):
-        return Traced(p, p.weight(value))
+        return Traced(p, p.weight(value)) if Variable.read_as.found is None else Variable.read_as.found(value)
     array = arrays.standardize(value, "An operation")
     return Traced(p, p.constant(array).reshaped(array.shape))  # a constant has one axis at least
 

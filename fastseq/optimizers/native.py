@@ -64,9 +64,11 @@ class Updates:
     def own(self, variable, in_place):
         """The variable's array, a copy the first time and when it was assigned to.
 
-        Unless `in_place`, also when somebody else holds it: so a program keeps the weights that it was made from.
+        Unless `in_place`, or where a program for gradients reads the weight at its place, also when somebody else holds
+        it: so a program keeps the weights that it was made from.
         """
         value = variable._held()
+        in_place = in_place or variable.trained_in_place
         if self._owned.get(id(variable)) is not value or not (in_place or _holders(value) <= self._alone):
             value = packing.aligned(value)
             variable._value = self._owned[id(variable)] = value

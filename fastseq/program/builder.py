@@ -24,6 +24,14 @@ gradient_rules.register("elementwise", "gradients.chains:elementwise_rule")
 gradient_rules.register("reduce", "gradients.chains:reduce_rule")
 
 
+class PythonInside(Exception):
+    """A program that was to have native steps alone would get one in Python. layer: whose."""
+
+    def __init__(self, layer):
+        super().__init__(f"Layer '{getattr(layer, 'name', layer)}' runs in Python.")
+        self.layer = layer
+
+
 class Builder:
     """A program in the making; layers add their steps to it.
 
@@ -55,6 +63,7 @@ class Builder:
         self.packed_from = {}  # id of a packed array's buffer -> dict of the Slots that it was packed from
         self.states = None
         self.fewer_rows = False
+        self.native_only = False  # whether `native_or_raise` and `python` raise PythonInside
         self.layer_name = None
         self.in_loop = False
         self.steps = []
@@ -196,12 +205,18 @@ class Builder:
         entry = {"op": operation, "fields": fields, "failure": failure, "with_next": with_next, "name": self.layer_name}
         self.steps.insert(0, entry) if first else self.steps.append(entry)
 
+    def native_or_raise(self, layer):
+        """Raises PythonInside where the program is to have no step in Python, as one of `layer` would be."""
+        if self.native_only:
+            raise PythonInside(layer)
+
     def python(self, name, function, inputs, examples, backward=None, weights=()):
         """Adds a step that calls `function(*arrays)` under the GIL; it returns arrays like `examples`.
 
         backward: None, or what takes the gradients by the float32 results, then the inputs, and returns those by the
         float32 inputs and by `weights`, Slots of what the function reads by itself: an array for each.
         """
+        self.native_or_raise(name)
         outputs = [self.new(example.shape, example.dtype.name) for example in examples]
         self.steps.append({
             "op": None, "function": function, "inputs": inputs, "outputs": outputs, "name": name, "backward": backward,

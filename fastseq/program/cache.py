@@ -23,14 +23,15 @@ class ProgramCache(_call.PlainPrograms):
     def clear(self):
         self.forget()
 
-    def run(self, layer, arguments, masks_only=False, way=None):
+    def run(self, layer, arguments, masks_only=False, way=None, native_only=False):
         """Results of `layer` for bound, converted call arguments; a result's mask rides on it (arrays.MaskedArray).
 
         way: None, or the number of the way in which a call of one plain array made these arguments, so that the next
         such call may take the short way (_call.pyx).
+        native_only: whether to raise PythonInside where a new program would have a step in Python.
         """
         found, key = self._key(arguments, masks_only)
-        entry = self._entry(key, layer, arguments, masks_only)
+        entry = self._entry(key, layer, arguments, masks_only, native_only)
         structure, with_masks = entry.structure, entry.with_masks
         if entry.program is None:
             return structure
@@ -73,32 +74,33 @@ class ProgramCache(_call.PlainPrograms):
             _collect(value, found, key)
         return found, tuple(key)
 
-    def _entry(self, key, layer, arguments, masks_only):
+    def _entry(self, key, layer, arguments, masks_only, native_only=False):
         entry = self.find_entry(key)
         if entry is not None:
             return entry
-        entry, is_current = self._make_entry(key, layer, arguments, masks_only)
+        entry, is_current = self._make_entry(key, layer, arguments, masks_only, native_only)
         if is_current:
             return entry
         # It may have weights of before and of after: now none can change. Not so at once, as what is traced may be
         # code of a user's, which may wait for another thread.
         with weight_locks.building, weight_locks.changing:
-            entry, _ = self._make_entry(key, layer, arguments, masks_only)
+            entry, _ = self._make_entry(key, layer, arguments, masks_only, native_only)
         return entry
 
-    def _make_entry(self, key, layer, arguments, masks_only):
+    def _make_entry(self, key, layer, arguments, masks_only, native_only):
         """(a new CacheEntry, whether no weight that it depends on changed since it was begun)."""
         epoch = self.epoch
-        entry = _call.CacheEntry(*self._make(layer, arguments, masks_only))
+        entry = _call.CacheEntry(*self._make(layer, arguments, masks_only, native_only))
         with weight_locks.changing:  # weights that are just being set are all set then
             self.add_entry(key, entry, epoch, _MOST_PROGRAMS)
             is_current = epoch == self.epoch
         return entry, is_current
 
-    def _make(self, layer, arguments, masks_only):
+    def _make(self, layer, arguments, masks_only, native_only=False):
         training = arguments.get("training")
         training = current_training() if training is None else training
         builder = Builder(self, training, penalized=not masks_only)
+        builder.native_only = native_only
         inputs = []
         traced = {
             name: nest.map_structure(

@@ -8,6 +8,7 @@ only predicts pays nothing for gradients.
 import importlib
 
 _rules = {}
+_imported = {}  # the functions of those that were named, once they are used
 
 
 def register(operation, rule):
@@ -27,7 +28,9 @@ def register(operation, rule):
 def rule_of(operation):
     """The rule of an operation, None where nobody has said one."""
     rule = _rules.get(operation)
-    if isinstance(rule, str):
+    if not isinstance(rule, str):
+        return rule
+    if rule not in _imported:
         module, name = rule.split(":")
-        rule = _rules[operation] = getattr(importlib.import_module(f"fastseq.{module}"), name)
-    return rule
+        _imported[rule] = getattr(importlib.import_module(f"fastseq.{module}"), name)
+    return _imported[rule]

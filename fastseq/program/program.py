@@ -149,7 +149,8 @@ class Program(_program.NativeProgram):
         threads = runtime.get_num_threads()
         for step in self.steps:
             if step["op"] is None:
-                rows.append((step["name"], "python", "takes the GIL back"))
+                why = f": {step['why']}" if step.get("why") else ""
+                rows.append((step["name"], "python", f"takes the GIL back{why}"))
                 continue
             number, _, _ = OPERATIONS[step["op"]]
             fields, note = step["fields"], ""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from fastseq.tensors.variable import ReadWhileTraced, Variable
+
 
 class StateVariable(np.lib.mixins.NDArrayOperatorsMixin):
     """An array that stays at one place in memory, where native steps point to it.
@@ -30,7 +32,13 @@ class StateVariable(np.lib.mixins.NDArrayOperatorsMixin):
 
     def numpy(self):
         """A copy of the value."""
-        return self._value.copy()
+        return self._read().copy()
+
+    def _read(self):
+        """The value. Raises ReadWhileTraced where a traced call would have the value of now for ever."""
+        if Variable.read_as.found is not None:
+            raise ReadWhileTraced(f"the value of '{self.path}', which changes between calls, is asked for")
+        return self._value
 
     def assign(self, value):
         """Replaces the value. Raises ValueError for another shape, as a weight's `assign` does."""
@@ -47,17 +55,17 @@ class StateVariable(np.lib.mixins.NDArrayOperatorsMixin):
         return self.assign(self._value - np.asarray(value, self.dtype))
 
     def __array__(self, dtype=None, copy=None):
-        return self._value.astype(dtype or self._value.dtype, copy=True)
+        return self._read().astype(dtype or self._value.dtype, copy=True)
 
     def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
-        inputs = [item._value if isinstance(item, StateVariable) else item for item in inputs]
+        inputs = [item._read() if isinstance(item, StateVariable) else item for item in inputs]
         return getattr(ufunc, method)(*inputs, **keywords)
 
     def __float__(self):
-        return float(self._value)
+        return float(self._read())
 
     def __int__(self):
-        return int(self._value)
+        return int(self._read())
 
     def __format__(self, spec):
         return format(self._value.item() if self.shape == () else self._value, spec)

@@ -16,6 +16,10 @@ from fastseq.tensors.operators import Operators
 PACKED_ALONE = 1 << 18
 
 
+class ReadWhileTraced(TypeError):
+    """A traced call asks for a value that it would not hear the changes of."""
+
+
 class _ReadAs(threading.local):
     found = None  # None, or what a traced call has in the place of a variable's value, a function of it
 
@@ -47,6 +51,8 @@ class Variable(Operators):
     #: Of each thread: what `numpy`, `value` and arithmetic give while a call is traced.
     read_as = _ReadAs()
     __ne__ = object.__ne__
+    #: Whether a program for its gradients reads it where it stands, so that optimizers change it there.
+    trained_in_place = False
 
     def __init__(
         self, value, name, trainable=True, owner=None, initializer=None, regularizer=None, constraint=None, copy=True

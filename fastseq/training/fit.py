@@ -159,7 +159,7 @@ class _Fit:
             with interrupts.whole(kernels_stop=True):
                 trainer.train(*batch, class_weight=self._class_weight)
             logs = trainer.results()
-            if self._finite and not math.isfinite(logs["loss"]):
+            if self._finite and not math.isfinite(logs.get("loss", 0.0)):
                 self._finite = False
                 _warn_of_loss(model, logs["loss"], epoch, done)
             self._listed.on_train_batch_end(done, logs)

@@ -81,8 +81,8 @@ class NativeOutput:
         return [self._y] + ([self._w] if self._weighted else [])
 
     def add(self, p, factor, wants_gradient):
-        """Adds the loss; returns its gradient's Slot (None unless wanted), and Slots of float64 sums: the loss, then
-        hits and weights of each metric."""
+        """Adds the loss. Returns pairs (Slot, Slot of the gradient by it), none unless wanted, and Slots of float64
+        sums: the loss, then hits and weights of each metric."""
         output, loss = self._output, self._loss
         if self._classes:
             self._check_classes(p)
@@ -115,7 +115,7 @@ class NativeOutput:
                 threshold=metric._fn_kwargs.get("threshold", 0.0),
             )  # fmt: skip
             sums.append(_column_sums(p, partial))
-        return gradient, sums
+        return [(output.end, gradient)] if wants_gradient else [], sums
 
     def _blocks(self):
         return -(-self.rows // LOSS_BLOCK)

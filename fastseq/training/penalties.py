@@ -1,10 +1,15 @@
 """Penalties of regularizers, of weights and of layers' outputs, and their gradients."""
 
+import weakref
+
 import numpy as np
 
-from fastseq import regularizers
+from fastseq import ops, regularizers
 from fastseq.errors import UnsupportedError
 from fastseq.program import added_losses
+from fastseq.training.value_and_grad import value_and_grad
+
+_functions = weakref.WeakKeyDictionary()  # a user's regularizer -> what gives its gradient
 
 
 def penalty(regularizer, x):
@@ -14,7 +19,8 @@ def penalty(regularizer, x):
 def penalty_gradient(regularizer, x):
     """The derivative of a penalty by the array x, of its shape.
 
-    A regularizer of the user's own defines it as `gradient(x)`. Raises UnsupportedError where there is none.
+    A regularizer of the user's own defines it as `gradient(x)`, or its call is traced and differentiated. Raises
+    UnsupportedError where neither is possible.
     """
     if hasattr(regularizer, "gradient"):
         return np.asarray(regularizer.gradient(x), np.float32)
@@ -33,8 +39,38 @@ def penalty_gradient(regularizer, x):
         if regularizer.l2:
             found += np.float32(2 * regularizer.l2) * x
         return found
-    name = getattr(regularizer, "__name__", kind.__name__)
-    raise UnsupportedError(f"Regularizer {name} has no gradient: training needs one of its own, as gradient(x).")
+    return _traced_gradient(regularizer)(np.asarray(x, np.float32))
+
+
+def _traced_gradient(regularizer):
+    """A function of an array that gives the gradient of a regularizer's call by native steps."""
+    try:
+        found = _functions.get(regularizer)
+    except TypeError:  # neither a weak reference nor a hash
+        return _gradient_function(lambda: regularizer, regularizer)
+    if found is None:
+        found = _functions[regularizer] = _gradient_function(weakref.ref(regularizer), regularizer)
+    return found
+
+
+def _gradient_function(held, regularizer):
+    name = getattr(regularizer, "__name__", type(regularizer).__name__)
+
+    def penalty_of(x):
+        found = held()(x)
+        return found if np.ndim(found) == 0 else ops.sum(found)
+
+    compute = value_and_grad(penalty_of)
+
+    def gradient(x):
+        try:
+            return compute(x)[1]
+        except UnsupportedError as error:
+            raise UnsupportedError(
+                f"Regularizer {name} has no gradient: {error} Or give it one of its own, as gradient(x)."
+            ) from error
+
+    return gradient
 
 
 def activity_gradient(wanted, array):

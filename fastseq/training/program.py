@@ -19,15 +19,28 @@ from fastseq.tensors import nest
 
 
 def bound(model, x, training):
-    """The call arguments of `model` for inputs x, converted. Raises UnsupportedError for a model that is Python."""
-    if model._is_python:
-        raise UnsupportedError(
-            f"Model '{model.name}' ({type(model).__name__}) defines call() in Python, so it cannot be trained. Make it "
-            "of layers: Sequential, or Model(inputs, outputs)."
-        )
+    """The call arguments of `model` for inputs x, converted."""
     arrange = getattr(getattr(model, "_functional", None) or model, "arrange", None)
     x = arrange(x, model) if arrange is not None else x
     return binding.convert(model, binding.bind(model, (x,), {"training": training}))
+
+
+def _in_python(p):
+    """What runs in Python, and why, as a sentence to follow another one; empty where nothing does."""
+    told = [f"{step['name']} ({step['why']})" for step in p.steps if step["op"] is None and step.get("why")]
+    return f" In Python run {', '.join(told)}." if told else ""
+
+
+def check_traced(model, p):
+    """Raises UnsupportedError where a model's own `call` is a step in Python: nothing in it can be trained."""
+    if not model._is_python or not any(step.get("layer") is model for step in p.steps):
+        return
+    why = traced_calls.untraced(model) or "it has a backward() of its own"
+    raise UnsupportedError(
+        f"Model '{model.name}' ({type(model).__name__}) defines call() in Python, so it cannot be trained: {why}. "
+        "Compute with layers, fastseq.ops, NumPy's functions and operators alone, or make the model of layers: "
+        "Sequential, or Model(inputs, outputs)."
+    )
 
 
 def key_of(arguments):
@@ -63,17 +76,19 @@ class TrainingProgram:
         for slot in slots:
             if slot.dtype != "float32":
                 raise UnsupportedError(f"Model '{model.name}' has an output of {slot.dtype}: losses take float32.")
+        if variables:
+            check_traced(model, p)
         # A call that was traced may leave weights out, as in Keras, which warns; of one in Python nothing is known.
         unused = [v.path for v in variables if id(v) not in p.weights and not traced_calls.is_traced(v._owner)]
         if unused:
             raise UnsupportedError(
                 f"Model '{model.name}' cannot be trained: no gradient is known of its weights {', '.join(unused)}. Set "
-                "trainable=False on their layers, or leave them out."
+                f"trainable=False on their layers, or leave them out.{_in_python(p)}"
             )
         self._model = model
         self._arrays = [(variable, variable._held()) for variable, _ in p.weights.values()]
         outputs = [Output(slot, *told) for slot, told in zip(slots, losses_of(slots))]
-        self.target = target = target_for(outputs, list(p.penalties))
+        self.target = target = target_for(p, outputs, list(p.penalties))
         results, ends = target.add(p, inputs, bool(variables))
         wanted = [p.weight(variable) for variable in variables]
         if variables:
@@ -150,6 +165,7 @@ class Output:
 
     def __init__(self, slot, loss, labels):
         self.slot, self.loss, self.end = slot, loss, slot
+        self.untraced = None  # why the loss is not traced
         if slot.activated is None or not getattr(loss, "takes_logits", lambda *_: False)(labels, slot):
             return
         activation, self.end = slot.activated

@@ -2,10 +2,13 @@
 
 import numpy as np
 
+from fastseq.errors import UnsupportedError
+from fastseq.ops.tracing import CannotTrace
 from fastseq.program.added_losses import current, not_computed
 from fastseq.tensors import arrays
 from fastseq.training.loss_steps import native_output
 from fastseq.training.penalties import activity_gradient
+from fastseq.training.traced_losses import has_own_gradient, traced_output
 
 
 class Results:
@@ -22,30 +25,42 @@ class Results:
 
 
 def targets_for(compiled, y, weights, native):
-    """A function of the `Output`s and the penalties, `Builder.penalties`, that gives what adds the loss.
+    """A function of a Builder, the `Output`s and the penalties (`Builder.penalties`), that gives what adds the loss.
 
     y, weights: a batch's labels and sample weights, a list each; native: False where native steps cannot read such
     labels.
     """
 
-    def make(outputs, penalties):
-        if native and not penalties and any(output.loss is not None for output in outputs):
+    def make(p, outputs, penalties):
+        if native and any(output.loss is not None for output in outputs):
             found = [
-                None if output.loss is None else native_output(output, y[i], weights[i], compiled.metrics_of(i))
+                None if output.loss is None else _native_steps(p, output, y[i], weights[i], compiled.metrics_of(i))
                 for i, output in enumerate(outputs)
             ]
             if all(entry is not None for entry, output in zip(found, outputs) if output.loss is not None):
-                return NativeTarget(compiled, outputs, found)
+                return NativeTarget(compiled, outputs, penalties, found)
         return PythonTarget(compiled, outputs, penalties)
 
     return make
 
 
-class NativeTarget:
-    """Losses, and accuracies where they are plain ones, as native steps."""
+def _native_steps(p, output, y, weights, wanted):
+    """(what adds the loss of an output as native steps, the metrics that it does), or None."""
+    found = native_output(output, y, weights, wanted)
+    if found is not None:
+        return found
+    try:
+        return traced_output(p, output, y, weights, wanted)
+    except CannotTrace as error:
+        output.untraced = str(error)
+        return None
 
-    def __init__(self, compiled, outputs, found):
-        self._outputs = outputs
+
+class NativeTarget:
+    """Losses, and accuracies where they are plain ones, as native steps; penalties of outputs in Python beside them."""
+
+    def __init__(self, compiled, outputs, penalties, found):
+        self._outputs, self._penalties = outputs, penalties
         self._natives = [None if entry is None else entry[0] for entry in found]
         self._done = [[] if entry is None else entry[1] for entry in found]
         self._factors = [1.0 if factor is None else float(factor) for factor in compiled.loss_weights]
@@ -56,14 +71,15 @@ class NativeTarget:
     def add(self, p, inputs, trains):
         """(Slots of what `read` gets, pairs of a Slot and that of its gradient). Inputs for labels go to `inputs`."""
         sums, ends = [], []
-        for output, native, factor in zip(self._outputs, self._natives, self._factors):
+        for native, factor in zip(self._natives, self._factors):
             if native is None:
                 continue
             inputs += native.add_inputs(p)
-            gradient, own = native.add(p, factor, trains)
-            sums += own
-            if trains:
-                ends.append((output.end, gradient))
+            own_ends, own = native.add(p, factor, trains)
+            sums, ends = sums + own, ends + own_ends
+        if self._penalties:
+            own_ends, told = penalty_step(p, self._penalties)
+            sums, ends = sums + told, ends + (own_ends if trains else [])
         if self._wants_values:
             slots = [output.slot for output in self._outputs]
             sums += slots + [slot.mask for slot in slots if slot.mask is not None]
@@ -95,6 +111,8 @@ class NativeTarget:
             for metric in done:
                 count, weight = next(found)
                 hits.append((metric, float(count) / steps, float(weight) / steps))
+        if self._penalties:
+            next(found)
         values = None
         if self._wants_values:
             values = [next(found) for _ in self._outputs]
@@ -103,6 +121,24 @@ class NativeTarget:
                 for value, output in zip(values, self._outputs)
             ]
         return Results(loss, each, values, hits)
+
+
+def penalty_step(p, penalties):
+    """A step in Python that notes penalties of outputs; (pairs of a Slot and that of its gradient, its other Slot)."""
+    for penalty in penalties:
+        if penalty.slot is None:
+            raise not_computed(penalty.layer)
+    floats = [penalty for penalty in penalties if penalty.slot.dtype == "float32"]
+
+    def step(*activities):
+        current().note_penalties(penalties, list(activities))
+        pairs = zip(penalties, activities)
+        found = [activity_gradient(penalty, array) for penalty, array in pairs if penalty.slot.dtype == "float32"]
+        return [np.ascontiguousarray(gradient, np.float32) for gradient in (*found, [0.0])]
+
+    examples = [np.zeros(penalty.slot.shape, np.float32) for penalty in floats] + [np.zeros(1, np.float32)]
+    *gradients, told = p.python("penalties", step, [penalty.slot for penalty in penalties], examples)
+    return [(penalty.slot, gradient) for penalty, gradient in zip(floats, gradients)], [told]
 
 
 class PythonTarget:
@@ -115,17 +151,21 @@ class PythonTarget:
 
     def add(self, p, inputs, trains):
         """As of `NativeTarget`."""
-        for penalty in self._penalties:
-            if penalty.slot is None:
-                raise not_computed(penalty.layer)
-        activities = [penalty.slot for penalty in self._penalties]
+        self._trains = trains
+        for output in self._outputs:
+            if trains and output.loss is not None and not has_own_gradient(output.loss):
+                raise UnsupportedError(_no_gradient(output))
         slots = [slot for output in self._outputs for slot in _slots_of(output)]
         ends = [output.end for output in self._outputs if output.loss is not None]
-        ends += [slot for slot in activities if slot.dtype == "float32"]
         examples = [np.zeros(slot.shape, np.float32) for slot in ends] + [np.zeros(1, np.float32)]
-        *gradients, total = p.python("loss", self._step, slots + activities, examples)
+        *gradients, total = p.python("loss", self._step, slots, examples)
+        ends = list(zip(ends, gradients))
         # A program without results would not run at all.
-        return [total], list(zip(ends, gradients)) if trains else []
+        results = [total]
+        if self._penalties:
+            own_ends, told = penalty_step(p, self._penalties)
+            results, ends = results + told, ends + own_ends
+        return results, ends if trains else []
 
     def arrays(self, y, weights):
         self._y, self._weights = y, weights
@@ -134,6 +174,16 @@ class PythonTarget:
     def read(self, _):
         results, self._results = self._results, None
         return results
+
+    def _loss_of(self, number, loss, value, logits, mask):
+        """The loss of an output and its gradient, which is zeros where nothing is trained and the loss has none."""
+        y, weights = self._y[number], self._weights[number]
+        if logits is not None:
+            return loss.value_and_gradient_of_logits(y, logits, weights, mask)
+        if self._trains or has_own_gradient(loss):
+            return loss.value_and_gradient(y, value, weights, mask)
+        found = loss(y, arrays.with_mask(value, mask), weights)
+        return float(np.mean(found)), np.zeros_like(value)
 
     def _step(self, *found):
         found = list(found)
@@ -145,21 +195,25 @@ class PythonTarget:
             values.append(arrays.with_mask(value, mask))
             if output.loss is None:
                 continue
-            of_end = output.loss.value_and_gradient if logits is None else output.loss.value_and_gradient_of_logits
-            end = value if logits is None else logits
-            own, gradient = of_end(self._y[number], end, self._weights[number], mask)
+            own, gradient = self._loss_of(number, output.loss, value, logits, mask)
             factor = self._compiled.loss_weights[number]
             if factor is not None:
                 gradient = gradient * np.float32(factor)
             loss += own if factor is None else own * factor
             each.append(own)
             gradients.append(gradient)
-        current().note_penalties(self._penalties, found)
-        for penalty, activity in zip(self._penalties, found):
-            if penalty.slot.dtype == "float32":
-                gradients.append(activity_gradient(penalty, activity))
         self._results = Results(loss, each, values, [])
         return [np.ascontiguousarray(gradient, np.float32) for gradient in (*gradients, [loss])]
+
+
+def _no_gradient(output):
+    why = output.untraced or "another loss of the model does"
+    return (
+        f"Loss '{output.loss.name}' has no gradient, so nothing can be trained with it: it runs in Python ({why}). "
+        "Compute it with fastseq.ops, fastseq.backend, NumPy's functions and operators alone, and it is "
+        "differentiated. Or use fastseq.losses.with_gradient(function, gradient), or give a Loss a method "
+        "call_with_pullback."
+    )
 
 
 def _slots_of(output):

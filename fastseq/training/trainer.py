@@ -12,6 +12,7 @@ from fastseq.metrics.base import Metric
 from fastseq.native.kept_states import all_or_nothing, stateful_layers, undone
 from fastseq.tensors import nest
 from fastseq.tensors.seeds import default_seed
+from fastseq.training import own_steps
 from fastseq.training.compiled import Compiled, output_names, per_output
 from fastseq.training.step import Step
 
@@ -27,6 +28,7 @@ class Trainer:
         self._compiled = None
         self.train_step, self.test_step = Step(self, trains=True), Step(self, trains=False)
         self.seed = default_seed()
+        self._logs = None  # what a step of the model's own gave last
         self.kept_totals = None  # of the epoch that a killed run was in, for `go_on`
 
     def set_optimizer(self, optimizer):
@@ -52,13 +54,40 @@ class Trainer:
     @all_or_nothing
     def train(self, x, y, sample_weight=None, class_weight=None):
         """One step: gradients, the optimizer, the epoch's numbers. If it raises, states and weights are of one step."""
-        self._build(x)
-        self.train_step.run(x, *self._targets(y, sample_weight, class_weight))
+        if not own_steps.overrides(self.model, "train_step"):
+            self.train_natively(x, y, sample_weight, class_weight)
+            return
+        if class_weight is not None:
+            _, (sample_weight,) = self._targets(y, sample_weight, class_weight)
+        self._run_own(self.model.train_step, x, y, sample_weight)
 
     def test(self, x, y, sample_weight=None):
         """Loss and metrics of a batch, added to the epoch's numbers."""
+        if not own_steps.overrides(self.model, "test_step"):
+            self.test_natively(x, y, sample_weight)
+            return
+        self._run_own(self.model.test_step, x, y, sample_weight)
+
+    def train_natively(self, x, y, sample_weight=None, class_weight=None):
+        """The native step of training."""
+        self._logs = None
+        self._build(x)
+        self.train_step.run(x, *self._targets(y, sample_weight, class_weight))
+
+    def test_natively(self, x, y, sample_weight=None):
+        """The native step of evaluation."""
+        self._logs = None
         self._build(x)
         self.test_step.run(x, *self._targets(y, sample_weight, None))
+
+    def _run_own(self, step, x, y, sample_weight):
+        """A step that the model's class overrides."""
+        self._build(x)
+        if self.compiled.losses is None and y is not None:
+            labels, _ = self._targets(y, None, None)
+            self.compiled.prepare(labels, nest.flatten(undone(inference.run, self.model, x)))
+        data = (x,) if y is None else (x, y) if sample_weight is None else (x, y, sample_weight)
+        self._logs = own_steps.logs_of(self.model, step, data)
 
     def _build(self, x):
         if not self.model.built or getattr(self.model, "_functional", self) is None:
@@ -80,13 +109,20 @@ class Trainer:
 
     def results(self, in_order=False):
         """The epoch's numbers so far by name: sorted, as Keras's logs are, or in the order of `metrics`."""
-        found = self.compiled.results()
+        found = self.compiled.results() if self._logs is None else self._logs
         return found if in_order else dict(sorted(found.items()))
+
+    def native_results(self):
+        """The epoch's numbers of the losses and metrics of compile, whatever a step of the model's own gave."""
+        return self.compiled.results()
 
     def reset_results(self):
         """Forgets the numbers of the last epoch, where there was one."""
         if self._compiled is not None:
             self._compiled.reset()
+        self._logs = None
+        for metric in self.model.metrics:
+            metric.reset_state()
 
     # ---- what BackupAndRestore keeps -----------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ def run_native(loss, y, x, weights=None, mask=None, chosen=(), factor=1.0):
         slot, taken = slot.with_mask(inputs[-1]), [x, mask]
     compiled.prepare([y], [slot])
     output = Output(slot, compiled.losses[0], y)
-    target = targets_for(compiled, [y], [weights], native=True)([output], [])
+    target = targets_for(compiled, [y], [weights], native=True)(p, [output], [])
     assert isinstance(target, NativeTarget)
     results, ((_, gradient),) = target.add(p, inputs, trains=True)
     program = Program(p, inputs, [*results, gradient])
@@ -213,7 +213,8 @@ def test_what_native_steps_do_not_know_runs_in_numpy():
     ignoring = losses.SparseCategoricalCrossentropy(ignore_class=1)
     assert isinstance(target_of(trained(ignoring), ONE_HOT.argmax(-1)), PythonTarget)
     active = [layers.Dense(4, activity_regularizer="l2")]
-    assert isinstance(target_of(trained("mse", active), ONE_HOT), PythonTarget)
+    # The loss is native, and the penalty a step in Python beside it.
+    assert isinstance(target_of(trained("mse", active), ONE_HOT), NativeTarget)
     assert target_of(trained("mse", metrics=["mae"]), ONE_HOT)._wants_values
 
 

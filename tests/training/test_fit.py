@@ -135,6 +135,8 @@ def test_uncompiled_models_and_layers_without_gradients_raise():
         plain.fit(X[:, 0], Y)
 
     class Doubled(layers.Layer):
+        traced = False
+
         def call(self, x):
             return 2 * x
 

@@ -146,6 +146,7 @@ def test_gradients_that_are_missing_raise():
 def test_weights_without_backward_raise():
     class Mute(Gain):
         backward = None
+        traced = False
 
     model = fastseq.Sequential([Mute(name="mute")])
     with pytest.raises(UnsupportedError, match="mute/gain, mute/shift"):

@@ -5,10 +5,16 @@ import numpy as np
 from fastseq import activations
 from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
+from fastseq.ops import functions
+from fastseq.ops.tracing import CannotTrace
+from fastseq.program.slots import Slot
 
 
 def apply_activation(p, layer, activation, x):
-    """Adds the steps of `activation`, built in (native) or the user's function on NumPy arrays, to the program."""
+    """Adds the steps of `activation`, built in or the user's function, to the program.
+
+    A user's function is traced; one that cannot be is a step in Python on NumPy arrays.
+    """
     spec = activations.native_spec(activation)
     if spec is not None:
         return p.activation(spec, x)
@@ -16,8 +22,17 @@ def apply_activation(p, layer, activation, x):
     def call(array):
         return np.ascontiguousarray(activation(array), np.float32)
 
+    try:
+        found = functions.emit(p, lambda given: activation(*given), [x], owner=activation, python=lambda g: call(*g))
+        if isinstance(found, Slot) and found.dtype == "float32":
+            return found
+        why = "it gives no array of float32"
+    except CannotTrace as error:
+        why = str(error)
     example = call(np.zeros(x.shape, np.float32))
-    return p.python(f"{layer.name} activation", call, [x], [example])[0]
+    (found,) = p.python(f"{layer.name} activation", call, [x], [example])
+    p.steps[-1]["why"] = why
+    return found
 
 
 class Activation(Layer):
@@ -25,7 +40,8 @@ class Activation(Layer):
 
     Args:
         activation (str, dict or function): A Keras name, a function of `fastseq.activations`, or your own on NumPy
-            arrays, which runs as a step in Python.
+            arrays. It runs as native steps where it computes with `fastseq.ops`, NumPy's functions and operators
+            alone, else as a step in Python.
         **kwargs: `name`, `trainable`, `dtype` and the others of `Layer`.
 
     Raises:

@@ -8,6 +8,7 @@ per gate it runs on the general native kernel; with the user's own Python activa
 import numpy as np
 
 from fastseq import activations, constraints, initializers, regularizers
+from fastseq.layers.recurrent import own_activations
 from fastseq.layers.recurrent.input_sums import looked_up_inputs
 from fastseq.layers.recurrent.reference import reference_recurrence
 from fastseq.native import _native
@@ -255,7 +256,10 @@ class Gates:
         return lambda with_next=False: p.step("recurrent_general", with_next=with_next, **fields)
 
     def _python_step(self, p, sequences, mask, initial, fields, go_backwards):
-        """The NumPy twin as a step, for activations that are Python functions; copies put its results in place."""
+        """The NumPy twin as a step, for activations that are a user's functions; copies put its results in place.
+
+        It is traced where the functions can be.
+        """
         given = [slot for slot in (sequences, mask, *initial) if slot is not None]
         has_mask, has_initial = mask is not None, initial[0] is not None
         one_step = self._reference_step(self._arrays())
@@ -275,7 +279,12 @@ class Gates:
         examples = [np.zeros(shape, np.float32), *self.get_initial_state(batch)]
 
         def step(with_next=False):
-            outputs, *states = p.python(self.name, call, given, examples)
+            traced = own_activations.emit(self, p, sequences, mask, initial, fields, go_backwards)
+            if traced is None:
+                outputs, *states = p.python(self.name, call, given, examples)
+                p.steps[-1]["why"] = self._traces.last
+            else:
+                outputs, states = traced
             y_strides = (fields["y_row"], fields["y_time"], 1) if in_sequences else (fields["y_row"], 1)
             x_strides = (time * self.units, self.units, 1) if in_sequences else (self.units, 1)
             p.copy(outputs, fields["y"], shape, x_strides, y_strides)

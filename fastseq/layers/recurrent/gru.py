@@ -57,8 +57,8 @@ class GRU(_GRUGates, Recurrent):
 
     Args:
         units (int): Size of the output and of each state, at least 1.
-        activation (str, dict or function, default "tanh"): Of the candidate; your own function on NumPy arrays runs as
-            a step in Python.
+        activation (str, dict or function, default "tanh"): Of the candidate; your own function runs as native
+            steps where it can be traced, else as a step in Python.
         recurrent_activation (str, dict or function, default "sigmoid"): Of the gates.
         use_bias (bool, default True): Whether biases are added.
         kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel, of the inputs, begins
@@ -122,8 +122,8 @@ class GRUCell(_GRUGates, RecurrentCell):
 
     Args:
         units (int): Size of the output and of each state, at least 1.
-        activation (str, dict or function, default "tanh"): Of the candidate; your own function on NumPy arrays runs as
-            a step in Python.
+        activation (str, dict or function, default "tanh"): Of the candidate; your own function runs as native
+            steps where it can be traced, else as a step in Python.
         recurrent_activation (str, dict or function, default "sigmoid"): Of the gates.
         use_bias (bool, default True): Whether biases are added.
         kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel, of the inputs, begins

@@ -31,8 +31,8 @@ class SimpleRNN(_SimpleGates, Recurrent):
 
     Args:
         units (int): Size of the output and of each state, at least 1.
-        activation (str, dict or function, default "tanh"): Of the candidate; your own function on NumPy arrays runs as
-            a step in Python.
+        activation (str, dict or function, default "tanh"): Of the candidate; your own function runs as native
+            steps where it can be traced, else as a step in Python.
         use_bias (bool, default True): Whether biases are added.
         kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel, of the inputs, begins
             as.
@@ -94,8 +94,8 @@ class SimpleRNNCell(_SimpleGates, RecurrentCell):
 
     Args:
         units (int): Size of the output and of each state, at least 1.
-        activation (str, dict or function, default "tanh"): Of the candidate; your own function on NumPy arrays runs as
-            a step in Python.
+        activation (str, dict or function, default "tanh"): Of the candidate; your own function runs as native
+            steps where it can be traced, else as a step in Python.
         use_bias (bool, default True): Whether biases are added.
         kernel_initializer (str, dict or Initializer, default "glorot_uniform"): What the kernel, of the inputs, begins
             as.

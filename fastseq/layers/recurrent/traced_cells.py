@@ -173,7 +173,7 @@ def emit(layer, p, cell, x, initial, mask, training, sequences, inner):
     """(Slot of the outputs, states in the structure of `initial`) of a cell that is traced, or None where it cannot
     be."""
     key = "cell", id(cell), x.shape[2:], bool(p.trains), training
-    if layer._trace_verdicts.get(key) is not None or not getattr(cell, "traced", True):
+    if layer._traces.verdicts.get(key) is not None or not getattr(cell, "traced", True):
         return None
     try:
         with p.undone_on_error():
@@ -183,7 +183,7 @@ def emit(layer, p, cell, x, initial, mask, training, sequences, inner):
             walk._output_shape()
             y, states = walk.unrolled() if p.trains or p.in_loop or walk.time <= 2 else walk.looped()
     except Exception as error:
-        layer._trace_verdicts[key] = traced_calls.reason_of(error)
+        layer._traces.note(key, traced_calls.reason_of(error))
         return None
-    layer._trace_verdicts[key] = None
+    layer._traces.note(key, None)
     return y, nest.pack_like(walk.structure, states)
