@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastseq.ops.shapes import concatenate
+from fastseq.ops.joining import concatenate
 from fastseq.ops.values import broadcast, lift, view
 from fastseq.program.slots import strides_of
 
