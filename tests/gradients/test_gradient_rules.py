@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from fastseq import layers
+from fastseq import layers, ops
 from fastseq.gradients.backward import _FLAT
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program import gradient_rules
@@ -18,8 +18,9 @@ NOT_FORWARD = {
 
 
 def test_every_operation_of_a_forward_pass_has_a_rule():
-    for name in layers.REGISTRY:
-        getattr(layers, name)  # the files that emit register
+    for package, names in ((layers, layers.REGISTRY), (ops, ops.__all__)):
+        for name in names:
+            getattr(package, name)  # the files that emit register
     forward = set(OPERATIONS) - NOT_FORWARD - _FLAT
     assert {name for name in OPERATIONS if gradient_rules.rule_of(name) is not None} == forward
 
