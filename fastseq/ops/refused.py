@@ -5,7 +5,8 @@ from fastseq.errors import UnsupportedError
 
 def _refuse(name, instead):
     raise UnsupportedError(
-        f"ops.{name}: the shape of its result depends on values, which a program for fixed shapes cannot have. {instead}"
+        f"ops.{name}: the shape of its result depends on values, which a program for fixed shapes cannot have. "
+        + instead
     )
 
 

@@ -1,4 +1,4 @@
-"""Operations in models that are decoded: programs for any number of rows, which read sizes of the rows that there are."""
+"""Operations in models that are decoded: programs for any number of rows, whose sizes are those of the rows."""
 
 import numpy as np
 import pytest

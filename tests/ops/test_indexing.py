@@ -141,7 +141,8 @@ def test_streams_refuse_what_mixes_timesteps(function):
     lambda x: ops.tile(x, (1, 10**12)), lambda x: ops.repeat(x, 10**12, axis=1),
     lambda x: ops.linspace(x, 1.0, 10**12),
     lambda x: ops.pad(x, ((0, 0), (0, 10**12))), lambda x: ops.extract_sequences(x, 10**12, 1),
-    lambda x: ops.diag(x[0], 10**5), lambda x: ops.slice(x, [0, 0], (10**12, 1)), lambda x: ops.broadcast_to(x[:1], (10**12, 4)),
+    lambda x: ops.diag(x[0], 10**5),
+    lambda x: ops.slice(x, [0, 0], (10**12, 1)), lambda x: ops.broadcast_to(x[:1], (10**12, 4)),
 ])  # fmt: skip
 def test_shapes_of_symbolic_calls_take_no_memory(function):
     """They are asked for before anybody says that a file's sizes are too large."""
