@@ -1,6 +1,6 @@
 /* Discrete Fourier transforms of rows, of any length, in double from the first sum to the last; so what is stored is
-   the float32 nearest to the true value but for a few in a million. No word of an instruction set and no fused operation
-   is used: every lane is plain C, whose bits are the same everywhere.
+   the float32 nearest to the true value but for a few. No word of an instruction set and no fused operation is used:
+   every lane is plain C, whose bits are the same everywhere.
 
    Lengths whose prime factors are at most FS_FOURIER_PRIME go by mixed radices, decimated in time: the transforms of
    every p-th element, one for each of p places to begin, are joined by one of length p for each frequency. Other
