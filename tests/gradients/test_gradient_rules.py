@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from fastseq import layers
+from fastseq import layers, ops
 from fastseq.gradients.backward import _FLAT
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program import gradient_rules
@@ -20,6 +20,8 @@ NOT_FORWARD = {
 def test_every_operation_of_a_forward_pass_has_a_rule():
     for name in layers.REGISTRY:
         getattr(layers, name)  # the files that emit register
+    for name in ops.__all__:
+        getattr(ops, name)
     forward = set(OPERATIONS) - NOT_FORWARD - _FLAT
     assert {name for name in OPERATIONS if gradient_rules.rule_of(name) is not None} == forward
 
@@ -31,3 +33,13 @@ def test_rules_are_found_by_name():
 def test_no_two_rules():
     with pytest.raises(ValueError, match="'copy' has a gradient rule already"):
         gradient_rules.register("copy", "gradients.elementwise:binary_rule")
+
+
+def test_a_rule_may_be_named_again_after_it_was_asked_for():
+    """Two files that add the same operation both name its rule; the second may be imported after the first trained."""
+    name = "gradients.products:dense_rule"
+    gradient_rules.register("dense", name)
+    assert gradient_rules.rule_of("dense").__name__ == "dense_rule"
+    gradient_rules.register("dense", name)
+    with pytest.raises(ValueError, match="'dense' has a gradient rule already"):
+        gradient_rules.register("dense", "gradients.products:another")
