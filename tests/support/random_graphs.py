@@ -159,19 +159,11 @@ _text("softmax", "ops.softmax({x}, axis=1)", "tf.nn.softmax({x}, axis=1)", accep
 _text("log_softmax", "ops.log_softmax({x})", "tf.nn.log_softmax({x})")
 _text("sin", "ops.sin({x})", "tf.sin({x})")
 _text("erf", "ops.erf({x})", "tf.math.erf({x})")
-# Where all values are alike, the gradient of std is NaN or not by how their mean is rounded, in TensorFlow too.
-_STD = "{o}.sqrt({o}.square({v}) + 0.01)"
 for _name in ("mean", "sum", "max", "min", "prod", "std", "var", "logsumexp"):
-    _old = {"std": "reduce_variance", "var": "reduce_variance"}.get(_name, f"reduce_{_name}")
-    _new = {"std": "var"}.get(_name, _name)
-    for _end, _shape, _accepts in (
-        ("axis=1)", lambda s: s[1:], _sequence),
-        ("axis=-1, keepdims=True)", lambda s: (*s[:-1], 1), lambda s: s[-1] > 1),
-    ):
-        _three, _two = f"ops.{_new}({{x}}, {_end}", f"tf.math.{_old}({{x}}, {_end}"
-        if _name == "std":
-            _three, _two = (_STD.replace("{o}", o).replace("{v}", v) for o, v in (("ops", _three), ("tf", _two)))
-        _text(_name, _three, _two, _shape, _accepts)
+    _old = {"std": "reduce_std", "var": "reduce_variance"}.get(_name, f"reduce_{_name}")
+    _text(_name, f"ops.{_name}({{x}}, axis=1)", f"tf.math.{_old}({{x}}, axis=1)", lambda s: s[1:], _sequence)
+    _text(_name, f"ops.{_name}({{x}}, axis=-1, keepdims=True)", f"tf.math.{_old}({{x}}, axis=-1, keepdims=True)",
+          lambda s: (*s[:-1], 1), lambda s: s[-1] > 1)  # fmt: skip
 _text(
     "mean",
     "ops.mean({x}, axis=(1, 2), keepdims=True)",
