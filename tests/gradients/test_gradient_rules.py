@@ -33,3 +33,13 @@ def test_rules_are_found_by_name():
 def test_no_two_rules():
     with pytest.raises(ValueError, match="'copy' has a gradient rule already"):
         gradient_rules.register("copy", "gradients.elementwise:binary_rule")
+
+
+def test_a_rule_may_be_named_again_after_it_was_asked_for():
+    """Two files that add the same operation both name its rule; the second may be imported after the first trained."""
+    name = "gradients.products:dense_rule"
+    gradient_rules.register("dense", name)
+    assert gradient_rules.rule_of("dense").__name__ == "dense_rule"
+    gradient_rules.register("dense", name)
+    with pytest.raises(ValueError, match="'dense' has a gradient rule already"):
+        gradient_rules.register("dense", "gradients.products:another")
