@@ -9,6 +9,9 @@ from op_check import array
 
 import fastseq
 from fastseq import ops
+from fastseq.ops.values import Traced
+from fastseq.program.builder import Builder
+from fastseq.program.program import Program
 from fastseq.streaming import Stream
 
 SHAPES = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=4, min_side=0)
@@ -135,6 +138,20 @@ def test_a_saturating_cast_stops_at_the_ends(dtype, low, high):
     got = ops.saturate_cast(np.array([-1e20, 1e20], np.float32), dtype)
     assert got.dtype == ("bool" if dtype == "bool" else "int32")
     assert got.tolist() == [low, high]
+
+
+def test_pythons_operators_on_traced_integers_are_those_of_bits():
+    """As on NumPy's arrays."""
+
+    def call(x):
+        flags = (x > 1) & ~(x > 5) | (x < -2)
+        return (x & 6) + (x | 1) + (x ^ 3) + (~x << 1) - (+x >> 1) + np.invert(x) + np.where(flags, 1, 0)
+
+    x = np.arange(-8, 8, dtype=np.int32).reshape(4, 4)
+    p = Builder()
+    slot = p.input((4, 4), "int32")
+    program = Program(p, [slot], [call(Traced(p, slot)).slot])
+    same(program.run([x])[0], call(x).astype(np.int32))
 
 
 def test_what_is_refused():
