@@ -161,6 +161,8 @@ def test_what_is_refused():
         ops.ldexp([1.5], [2.0])
     with pytest.raises(ValueError, match=r"ops\.power: integers to the power -2"):
         ops.power([1, 2], -2)
+    with pytest.raises(ValueError, match=r"ops\.round: decimals=400"):
+        ops.round([1.5], 400)
     with pytest.raises(ValueError, match=r"ops\.select: .* 2 conditions and 1"):
         ops.select([[True], [False]], [[1.0]])
     with pytest.raises(ValueError, match=r"ops\.view: an array of dtype float32 cannot be seen as int8"):
