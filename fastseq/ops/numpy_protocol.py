@@ -15,7 +15,7 @@ _NAMES = {
     "abs": "absolute", "fabs": "absolute", "multiply": "multiply", "true_divide": "divide", "concat": "concatenate",
     "amax": "max", "amin": "min", "permute_dims": "transpose", "conjugate": "copy", "remainder": "mod",
     "pow": "power", "acos": "arccos", "asin": "arcsin", "atan": "arctan", "atan2": "arctan2", "acosh": "arccosh",
-    "asinh": "arcsinh", "atanh": "arctanh", "invert": "logical_not", "around": "round",
+    "asinh": "arcsinh", "atanh": "arctanh", "invert": "bitwise_not", "positive": "copy", "around": "round",
 }  # fmt: skip
 #: Keyword arguments of NumPy's functions that say nothing here where they have these values.
 _IDLE = {"out": (None,), "dtype": (None,), "order": ("K", "C"), "casting": ("same_kind",), "where": (True,),
@@ -58,6 +58,16 @@ def _method(name):
 
     method.__name__ = name
     return method
+
+
+def _both_ways(name):
+    def forward(self, other):
+        return ops_function(name)(self, other)
+
+    def backward(self, other):
+        return ops_function(name)(other, self)
+
+    return forward, backward
 
 
 class NumpyProtocol:
@@ -104,6 +114,19 @@ class NumpyProtocol:
         if not self.shape:
             raise TypeError("iteration over an array without axes")
         return (self[i] for i in range(self.shape[0]))
+
+    # Of integers the bits, as in NumPy; of booleans these are truth values. Symbolic tensors have Keras's logical ones.
+    __and__, __rand__ = _both_ways("bitwise_and")
+    __or__, __ror__ = _both_ways("bitwise_or")
+    __xor__, __rxor__ = _both_ways("bitwise_xor")
+    __lshift__, __rlshift__ = _both_ways("left_shift")
+    __rshift__, __rrshift__ = _both_ways("right_shift")
+
+    def __invert__(self):
+        return ops_function("bitwise_not")(self)
+
+    def __pos__(self):
+        return self
 
     def __eq__(self, other):
         return ops_function("equal")(self, other)

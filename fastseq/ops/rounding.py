@@ -6,6 +6,8 @@ from fastseq.ops.elementwise import FLOAT, SAME, arithmetic, binary, unary
 from fastseq.ops.operation import operation
 from fastseq.ops.values import cast, elementwise, together
 
+_MOST_DECIMALS = 38  # 10 ** 38 is a float32
+
 
 @unary("Floor", "floor", "The largest integer that is not above it.", "ops.floor([-1.5, 1.5])")
 def floor(x): ...
@@ -28,6 +30,7 @@ def trunc(x):
     {"x": ARRAY, "decimals": "(int, default 0): Digits behind the point; negative ones round to tens, hundreds ..."},
     SAME,
     "ops.round([0.5, 1.26], decimals=1)",
+    {"ValueError": "More than 38 decimals."},
 )
 def round(x, decimals=0):
     (x,), dtype = together(x, at_least="int32")
@@ -35,6 +38,8 @@ def round(x, decimals=0):
         return elementwise("copy", x, dtype="int32")
     if decimals == 0:
         return elementwise("round", x)
+    if not -_MOST_DECIMALS <= decimals <= _MOST_DECIMALS:
+        raise ValueError(f"ops.round: decimals={decimals} is more than float32 has; it goes to {_MOST_DECIMALS}.")
     factor = 10.0**decimals
     rounded = elementwise("round", elementwise("multiply", cast(x, "float32"), factor))
     return cast(elementwise("divide", rounded, factor), dtype)

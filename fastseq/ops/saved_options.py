@@ -89,7 +89,7 @@ _TESTS = {
             "keepdims sparse approximate from_logits equal_nan sorted center is_causal merge_repeated "
             "rms_scaling increasing upper lower reverse assume_unique invert synchronized",
         ),
-        (_or_none(_is_number), "epsilon max_value posinf neginf nan x_min x_max attn_logits_soft_cap"),
+        (_or_none(_is_number), "epsilon max_value posinf neginf nan x_min x_max initial attn_logits_soft_cap"),
         (_is_number, "alpha negative_slope threshold default_value b rtol atol dx max_val fill_value"),
         (_or_none(_is_text), "dtype data_format reduction"),
         (_is_text, "subscripts mode padding method indexing side window_type strategy"),
@@ -103,7 +103,6 @@ _TEST_OF_CLASS = {
     ("Repeat", "repeats"): _is_pieces,
     ("Tile", "repeats"): _several(lambda value: _is_whole(value) and abs(value) <= MOST_PIECES),
     ("Unstack", "num"): _or_none(_is_pieces),
-    ("View", "dtype"): _is_text,
 }
 
 

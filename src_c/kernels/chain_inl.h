@@ -11,7 +11,8 @@ typedef struct {
     const fs_chain_args *chain;
     float *at[FS_CHAIN_REGISTERS];
     const float *filled[FS_CHAIN_INPUTS]; /* what an input's memory was last filled from, */
-    int64_t rows[FS_CHAIN_INPUTS];        /* and how many rows of it */
+    int64_t rows[FS_CHAIN_INPUTS];        /* and how many rows of it, */
+    int64_t cols[FS_CHAIN_INPUTS];        /* of how many columns */
     const void *x[FS_CHAIN_INPUTS];
     const int64_t *strides[FS_CHAIN_INPUTS];
     int64_t most; /* elements of the largest block */
@@ -24,7 +25,7 @@ static void fs_chain_begin(fs_chain *c, const fs_chain_args *a)
     const int64_t *strides[FS_CHAIN_INPUTS] = {&a->s00, &a->s10, &a->s20, &a->s30, &a->s40, &a->s50, &a->s60, &a->s70};
     c->chain = a;
     for (int i = 0; i < FS_CHAIN_INPUTS; i++)
-        c->x[i] = x[i], c->strides[i] = strides[i], c->filled[i] = NULL, c->rows[i] = 0;
+        c->x[i] = x[i], c->strides[i] = strides[i], c->filled[i] = NULL, c->rows[i] = c->cols[i] = 0;
     for (int r = 0; r < FS_CHAIN_REGISTERS; r++)
         c->at[r] = c->memory[r];
     c->most = fs_smaller(FS_CHAIN_BLOCK, a->n3 * a->n4);
@@ -51,12 +52,12 @@ static void fs_chain_load(fs_chain *c, int i, const char *from, int64_t rows, in
         return;
     }
     float *to = c->at[i] = c->memory[i];
-    const int holds = c->rows[i] == rows || (down == 0 && (across == 0 || rows < c->rows[i]));
-    if (c->filled[i] == (const float *)from && holds)
-        return;
     if (down == 0 && across == 0)
         rows = 1, cols = c->most;
-    c->filled[i] = (const float *)from, c->rows[i] = rows;
+    const int holds = cols == c->cols[i] && (rows == c->rows[i] || (down == 0 && rows < c->rows[i]));
+    if (c->filled[i] == (const float *)from && holds)
+        return;
+    c->filled[i] = (const float *)from, c->rows[i] = rows, c->cols[i] = cols;
     for (int64_t r = 0; r < rows; r++, to += cols) {
         if (r && down == 0) {
             __builtin_memcpy(to, c->memory[i], (size_t)cols * 4);

@@ -38,7 +38,7 @@ static int fs_one_hot(const fs_one_hot_args *a, const fs_share *share)
 }
 
 /* A float that stands for an id: past int32, and NaN, it becomes -1, which every table refuses. */
-FS_INLINE int32_t fs_to_int(float x) { return x > -2147483648.0f && x < 2147483648.0f ? (int32_t)x : -1; }
+FS_INLINE int32_t fs_to_int(float x) { return x >= -2147483648.0f && x < 2147483648.0f ? (int32_t)x : -1; }
 
 static int fs_cast(const fs_cast_args *a, const fs_share *share)
 {

@@ -9,6 +9,9 @@ from op_check import array
 
 import fastseq
 from fastseq import ops
+from fastseq.ops.values import Traced
+from fastseq.program.builder import Builder
+from fastseq.program.program import Program
 from fastseq.streaming import Stream
 
 SHAPES = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=4, min_side=0)
@@ -137,6 +140,20 @@ def test_a_saturating_cast_stops_at_the_ends(dtype, low, high):
     assert got.tolist() == [low, high]
 
 
+def test_pythons_operators_on_traced_integers_are_those_of_bits():
+    """As on NumPy's arrays."""
+
+    def call(x):
+        flags = (x > 1) & ~(x > 5) | (x < -2)
+        return (x & 6) + (x | 1) + (x ^ 3) + (~x << 1) - (+x >> 1) + np.invert(x) + np.where(flags, 1, 0)
+
+    x = np.arange(-8, 8, dtype=np.int32).reshape(4, 4)
+    p = Builder()
+    slot = p.input((4, 4), "int32")
+    program = Program(p, [slot], [call(Traced(p, slot)).slot])
+    same(program.run([x])[0], call(x).astype(np.int32))
+
+
 def test_what_is_refused():
     with pytest.raises(TypeError, match=r"ops\.gcd: it takes integers or booleans, not float32"):
         ops.gcd([1.5], [2])
@@ -144,6 +161,8 @@ def test_what_is_refused():
         ops.ldexp([1.5], [2.0])
     with pytest.raises(ValueError, match=r"ops\.power: integers to the power -2"):
         ops.power([1, 2], -2)
+    with pytest.raises(ValueError, match=r"ops\.round: decimals=400"):
+        ops.round([1.5], 400)
     with pytest.raises(ValueError, match=r"ops\.select: .* 2 conditions and 1"):
         ops.select([[True], [False]], [[1.0]])
     with pytest.raises(ValueError, match=r"ops\.view: an array of dtype float32 cannot be seen as int8"):

@@ -33,6 +33,8 @@ CALLS = [
     *(call(name, array(0, 3), axis=0, grad=False) for name in ["sum", "prod"]),
     *(call("prod", x, axis=axis) for x in [ZEROS, TWO_ZEROS] for axis in [-1, None]),
     call("prod", IDS, grad=False),
+    *(call("prod", np.array([[1e20, 1e19, 2.0, 3.0], [1e-20, 1e-19, 2.0, 3e30]], np.float32), axis=axis)
+      for axis in [1, None]),
     *(call("max", np.round(X), axis=axis) for axis in [None, 1, -1]),  # ties
     *(call(name, WITH_NAN, **axes) for name in NAN[:-1] for axes in AXES[:3]),
     call("nanprod", WITH_NAN, axis=1),

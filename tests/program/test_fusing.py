@@ -100,6 +100,21 @@ def _program_of(model, shape):
     return Program(p, [slot], [model.trace(p, {"inputs": slot})])
 
 
+@pytest.mark.parametrize("columns", [5, 16, 20, 33, 130, 600])
+@pytest.mark.parametrize("axes", [[0], [1], [0, 1]])
+def test_a_reduction_reads_what_is_broadcast_in_every_tile_of_columns(columns, axes):
+    """The last tile is narrower, and begins where the others did in an array that is broadcast across columns."""
+    x = np.random.default_rng(0).normal(size=(7, 3, columns)).astype(np.float32)
+    for shape in [(7, 3, 1), (7, 1, 1), (1, 3, 1), (1, 1, columns), (1, 1, 1)]:
+        other = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+        p = Builder()
+        slots = [p.input(x.shape, "float32"), p.input(shape, "float32")]
+        program = Program(p, slots, [p.reduce("sum", p.elementwise("multiply", *slots), axes)])
+        assert operations(program) == ["reduce"]
+        wanted = (x * other).astype(np.float64).sum(tuple(axes))
+        np.testing.assert_allclose(program.run([x, other])[0], wanted, rtol=1e-6, atol=1e-6)
+
+
 def test_gradients_that_nobody_wants_are_not_computed():
     """Of x * 2 the rule gives the gradient by 2 as well."""
     p = Builder()
