@@ -17,7 +17,7 @@ import warnings
 from fastseq import regularizers
 from fastseq.configs import policies
 from fastseq.layers import arguments as constructor_arguments
-from fastseq.layers import binding, building, mask_operations, python_calls, time_axis, traced_calls
+from fastseq.layers import base_calls, binding, building, mask_operations, python_calls, time_axis, traced_calls
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
 from fastseq.layers.weights import HoldsWeights
@@ -222,8 +222,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         Raises:
             ValueError: Inputs that do not fit.
         """
-        arguments = binding.bind(self, args, kwargs)
-        return self._programs.run(self, binding.convert(self, arguments))
+        return base_calls.run(self, args, kwargs)
 
     def _call_symbolic(self, arguments):
         node = self._record(mask_operations.fill_masks(self, arguments))
@@ -299,7 +298,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             if part is not None and not hasattr(part, "shape"):
                 raise ValueError(f"Layer '{self.name}' takes a tensor as its mask, got {str(part)[:100]!r}.")
         outer, p.layer_name = p.layer_name, self.name
-        outputs = self.emit(p, **arguments)
+        outputs = base_calls.emit(self, p, arguments)
         p.layer_name = outer
         flat = nest.flatten(outputs)
         if p.penalized:
