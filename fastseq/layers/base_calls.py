@@ -1,4 +1,4 @@
-"""Subclasses of native layers that override `call`: their own call runs, and `super().call()` in it the native layer."""
+"""Subclasses of native layers that override `call`: their own call runs, and the native layer in its super().call()."""
 
 import inspect
 
