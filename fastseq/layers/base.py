@@ -33,11 +33,11 @@ from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     """Base class of layers; subclass it to write your own.
 
-    A subclass defines `call` on NumPy arrays and, where it has weights, `build(input_shape)` with `add_weight`;
-    `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras. To train it and
-    the layers before it, it defines `backward(gradient, *inputs)`: from the gradient by its output, an argument for
-    each output, those by its float inputs and then, where it has any, by its `trainable_weights`, in their order: a
-    list where there are several. `backward` reads weights as `call` does. Of a `call` that adds losses see `add_loss`.
+    A subclass defines `call` and, where it has weights, `build(input_shape)` with `add_weight`; `compute_output_shape`
+    (else `call` is tried), `compute_mask`, `get_config` as in Keras. A `call` that computes with `fastseq.ops`, NumPy's
+    functions and operators is traced once: native steps and their gradients. Any other runs in Python, on arrays, and
+    is trained with `backward(gradient, *inputs)`: from the gradient by its output, an argument for each output, those
+    by its float inputs and then by its `trainable_weights`: a list where there are several. Of losses see `add_loss`.
 
     Args:
         *args: None are taken.
