@@ -10,7 +10,10 @@ from fastseq.tensors.naming import to_snake_case
 
 
 class Regularizer:
-    """Base class of regularizers: a subclass defines ``__call__(x)``, which returns a float, and ``get_config``.
+    """Base class of regularizers: a subclass defines ``__call__(x)``, which returns a number, and ``get_config``.
+
+    Training differentiates a call that computes with `fastseq.ops`, NumPy's functions and operators; any other needs a
+    method ``gradient(x)``.
 
     Example:
         >>> class Largest(regularizers.Regularizer):

@@ -17,7 +17,7 @@ import warnings
 from fastseq import regularizers
 from fastseq.configs import policies
 from fastseq.layers import arguments as constructor_arguments
-from fastseq.layers import binding, building, mask_operations, python_calls, time_axis, traced_calls
+from fastseq.layers import base_calls, binding, building, mask_operations, python_calls, time_axis, traced_calls
 from fastseq.layers.adds_losses import AddsLosses
 from fastseq.layers.copied import Copied
 from fastseq.layers.weights import HoldsWeights
@@ -33,11 +33,11 @@ from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     """Base class of layers; subclass it to write your own.
 
-    A subclass defines `call` on NumPy arrays and, where it has weights, `build(input_shape)` with `add_weight`;
-    `compute_output_shape` (else `call` is tried on zeros), `compute_mask`, `get_config` as in Keras. To train it and
-    the layers before it, it defines `backward(gradient, *inputs)`: from the gradient by its output, an argument for
-    each output, those by its float inputs and then, where it has any, by its `trainable_weights`, in their order: a
-    list where there are several. `backward` reads weights as `call` does. Of a `call` that adds losses see `add_loss`.
+    A subclass defines `call` and, where it has weights, `build(input_shape)` with `add_weight`; `compute_output_shape`
+    (else `call` is tried), `compute_mask`, `get_config` as in Keras. A `call` that computes with `fastseq.ops`, NumPy's
+    functions and operators is traced once: native steps and their gradients. Any other runs in Python, on arrays, and
+    is trained with `backward(gradient, *inputs)`: from the gradient by its output, an argument for each output, those
+    by its float inputs and then by its `trainable_weights`: a list where there are several. Of losses see `add_loss`.
 
     Args:
         *args: None are taken.
@@ -222,8 +222,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         Raises:
             ValueError: Inputs that do not fit.
         """
-        arguments = binding.bind(self, args, kwargs)
-        return self._programs.run(self, binding.convert(self, arguments))
+        return base_calls.run(self, args, kwargs)
 
     def _call_symbolic(self, arguments):
         node = self._record(mask_operations.fill_masks(self, arguments))
@@ -299,7 +298,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             if part is not None and not hasattr(part, "shape"):
                 raise ValueError(f"Layer '{self.name}' takes a tensor as its mask, got {str(part)[:100]!r}.")
         outer, p.layer_name = p.layer_name, self.name
-        outputs = self.emit(p, **arguments)
+        outputs = base_calls.emit(self, p, arguments)
         p.layer_name = outer
         flat = nest.flatten(outputs)
         if p.penalized:

@@ -18,7 +18,10 @@ _DTYPES = ("float32", "float64")
 
 
 class Loss:
-    """Base class of losses. A user's own one defines ``call(y_true, y_pred)``, and for training `call_with_pullback`.
+    """Base class of losses. A user's own one defines ``call(y_true, y_pred)``.
+
+    In training it is traced and differentiated where it computes with `fastseq.ops`, `fastseq.backend`, NumPy's
+    functions and operators; else it defines `call_with_pullback`, too.
 
     Args:
         name (str, default None): Of the loss; None makes one from the class's name.

@@ -94,7 +94,7 @@ class Model(Steps, Trainable, Saved, Layer):
             raise NotImplementedError(f"Model '{self.name}' ({type(self).__name__}) does not define call().")
         return super().emit(p, **(kwargs if inputs is None else {"inputs": inputs, **kwargs}))
 
-    def symbolic_graph(self):
+    def _symbolic_graph(self):
         """Of a model that defines `call`: its graph, for streams; see models/symbolic_calls.py."""
         from fastseq.models.symbolic_calls import graph_of
 

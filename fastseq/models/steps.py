@@ -50,6 +50,15 @@ class Steps:
 
         Returns:
             dict name -> number.
+
+        Example:
+            >>> class Own(fastseq.Sequential):
+            ...     def test_step(self, data):
+            ...         return {**super().test_step(data), "rows": float(len(data[0]))}
+            >>> model = Own([fastseq.Input((3,)), layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile("sgd", "mse")
+            >>> model.evaluate(np.ones((4, 3)), np.ones((4, 1)), verbose=0, return_dict=True)
+            {'loss': 1.0, 'rows': 4.0}
         """
         trainer = self._trainer_for("test_step")
         trainer.test_natively(*_parts(data))
@@ -70,6 +79,13 @@ class Steps:
 
         Raises:
             ValueError: A model that is not compiled, and one without any loss.
+
+        Example:
+            >>> model = fastseq.Sequential([fastseq.Input((3,)), layers.Dense(1)])
+            >>> model.compile("sgd", "mse")
+            >>> y = model(np.ones((4, 3)))
+            >>> float(model.compute_loss(y=y + 2.0, y_pred=y))
+            4.0
         """
         from fastseq.training.compute_loss import compute_loss
 

@@ -35,8 +35,8 @@ class Trainable(HasTrainingState):
 
         Args:
             optimizer (str, dict or Optimizer, default "rmsprop"): What changes the weights.
-            loss (str, Loss or function, default None): A function needs a gradient (losses.with_gradient); for several
-                outputs a list or dict.
+            loss (str, Loss or function, default None): A function is traced and differentiated, or has a gradient of
+                its own (losses.with_gradient); for several outputs a list or dict.
             loss_weights (list or dict, default None): A number for each output's loss; None is 1 for each.
             metrics (list, default None): Names or Metrics; for several outputs a list or dict of lists.
             weighted_metrics (list, default None): Those that take sample weights into account.

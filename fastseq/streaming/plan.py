@@ -109,8 +109,8 @@ def plans_of(model):
 
 def _graph(model):
     graph = model.call_graph
-    if graph is None and model._is_python and hasattr(model, "symbolic_graph"):
-        return model.symbolic_graph()
+    if graph is None and model._is_python and hasattr(model, "_symbolic_graph"):
+        return model._symbolic_graph()
     if graph is None:
         unbuilt = not model.built and not model._is_python
         raise ValueError(

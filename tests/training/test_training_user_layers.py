@@ -155,6 +155,7 @@ def test_weights_without_backward_raise():
 
 class PythonCell(layers.Layer):
     state_size = 2
+    traced = False
 
     def call(self, x, states):
         return states[0], [states[0] + x[:, :2]]
