@@ -4,6 +4,7 @@ At a tie or a kink the gradient is TensorFlow's, which GradientTape gives.
 """
 
 from fastseq.errors import UnsupportedError
+from fastseq.gradients import chain_functions
 from fastseq.gradients.elementwise import activation_gradient
 from fastseq.program.slots import Slot, strides_of
 
@@ -41,12 +42,8 @@ UNARY = {
         "multiply", dy, p.elementwise("multiply", y, p.elementwise("subtract", 1.0, y))
     ),
     "softplus": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sigmoid", x)),
-    "erf": lambda p, x, y, dy: p.elementwise(
-        "multiply", dy,
-        p.elementwise("multiply", p.elementwise("exp", p.elementwise("negative", p.elementwise("square", x))),
-                      1.1283791670955126),
-    ),
-}  # fmt: skip
+    **chain_functions.UNARY,
+}
 
 
 def _sign(p, x):
@@ -79,6 +76,7 @@ BINARY = {
     "divide": _of_quotient,
     "maximum": _of_larger,
     "minimum": _of_smaller,
+    **chain_functions.BINARY,
 }
 
 
@@ -147,6 +145,17 @@ def _spread(b, slot, shape, axes):
     return b.p.view(slot, shape, [0 if axis in axes else next(left) for axis in range(len(shape))])
 
 
+def _of_the_others(b, x, shape, axes):
+    """For each element the product of the others along `axes`: of those that are not 0, if none of them is."""
+    p = b.p
+    zero = p.elementwise("equal", x, 0.0, dtype="bool")
+    zeros = p.elementwise("int32_to_float32", zero)
+    rest = p.elementwise("subtract", _spread(b, p.reduce("sum", zeros, axes), shape, axes), zeros)
+    filled = p.elementwise("select", zero, 1.0, x)
+    product = p.elementwise("divide", _spread(b, p.reduce("prod", filled, axes), shape, axes), filled)
+    return p.elementwise("select", p.elementwise("equal", rest, 0.0, dtype="bool"), product, 0.0)
+
+
 def reduce_rule(b, step):
     chain = step["chain"]
     (kind, axes), ((_, y),) = chain.reduction, chain.results
@@ -169,7 +178,7 @@ def reduce_rule(b, step):
         share = b.p.elementwise("divide", hits, _spread(b, b.p.reduce("sum", hits, axes), chain.shape, axes))
         gradient = b.p.elementwise("multiply", whole, share)
     elif kind == "prod":
-        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of prod.")
+        gradient = b.p.elementwise("multiply", whole, _of_the_others(b, x, chain.shape, axes))
     else:
         return
     _add(b, slot, strides, chain.shape, gradient)

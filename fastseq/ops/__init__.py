@@ -15,18 +15,26 @@ _NAMES = Names(__name__, {
     "log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "
     "rsqrt sqrt square subtract tanh true_divide where",
     "indexing": "get_item multi_hot one_hot scatter scatter_update slice slice_update take take_along_axis",
+    "integers": "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift "
+    "bitwise_xor gcd lcm left_shift right_shift",
     "joining": "append array_split concatenate dsplit dstack hsplit hstack meshgrid split stack unstack vsplit vstack",
     "linear_algebra": "cross dot inner kron matmul norm outer tensordot vdot",
+    "mathematical": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cos cosh deg2rad erfc erfinv exp2 "
+    "fabs hypot i0 ldexp log10 log2 logaddexp logaddexp2 power rad2deg sin sinc sinh tan",
+    "nan_reductions": "nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar",
     "nn": "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid log_softmax "
     "relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus "
     "swish tanh_shrink threshold",
     "nn_losses": "binary_crossentropy categorical_crossentropy logsumexp sparse_categorical_crossentropy",
     "normalization": "batch_normalization dot_product_attention layer_normalization moments normalize rms_normalization",
-    "summation": "einsum",
-    "reductions": "all any mean std sum var",
+    "reductions": "all amax amin any average count_nonzero max mean min prod ptp std sum var",
     "repeating": "extract_sequences flip fliplr flipud pad repeat roll rot90 tile",
+    "rounding": "ceil divide_no_nan floor floor_divide fmax fmin fmod heaviside mod nextafter round sign trunc",
     "shapes": "broadcast_to expand_dims moveaxis ndim ravel reshape shape size squeeze swapaxes transpose",
     "sorting": "argmax argmin argsort digitize in_top_k median percentile quantile searchsorted sort top_k",
+    "special_values": "allclose angle conj conjugate copy imag isclose isfinite isinf isneginf isposinf isreal "
+    "nan_to_num real saturate_cast select signbit view view_as_complex view_as_real",
+    "summation": "einsum",
 })  # fmt: skip
 
 __all__ = list(_NAMES)

@@ -3,15 +3,15 @@
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import cast as to_dtype
-from fastseq.ops.values import elementwise, is_number, together, working_dtype
+from fastseq.ops.values import elementwise, together, working_dtype
 
-_FLOAT = "float32 array; integers and booleans are taken as float32."
-_SAME = "An array of the dtype of `x`; booleans become int32."
-_BOTH = "An array of the dtype that both have together: float32 before int32 before bool."
-_BOOL = "bool array."
+FLOAT = "float32 array; integers and booleans are taken as float32."
+SAME = "An array of the dtype of `x`; booleans become int32."
+BOTH = "An array of the dtype that both have together: float32 before int32 before bool."
+BOOL = "bool array."
 
 
-def _unary(class_name, kind, summary, example, returns=_FLOAT, module="numpy"):
+def unary(class_name, kind, summary, example, returns=FLOAT, module="numpy"):
     """A function of floats that is one instruction."""
 
     def decorate(body):
@@ -25,7 +25,7 @@ def _unary(class_name, kind, summary, example, returns=_FLOAT, module="numpy"):
     return decorate
 
 
-def _binary(class_name, summary, example, returns=_BOTH, keeps_numbers=False):
+def binary(class_name, summary, example, returns=BOTH, keeps_numbers=False):
     """Documents a body of two arrays, and makes an operation of it."""
 
     def decorate(body):
@@ -37,7 +37,7 @@ def _binary(class_name, summary, example, returns=_BOTH, keeps_numbers=False):
     return decorate
 
 
-def _arithmetic(kind, x1, x2, whole=None, at_least="int32"):
+def arithmetic(kind, x1, x2, whole=None, at_least="int32"):
     (x1, x2), dtype = together(x1, x2, at_least=at_least)
     return elementwise(kind if dtype == "float32" else whole or f"{kind}_int32", x1, x2, dtype=dtype)
 
@@ -45,75 +45,73 @@ def _arithmetic(kind, x1, x2, whole=None, at_least="int32"):
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
 
 
-@_binary("Add", "`x1 + x2`.", "ops.add([1.0, 2.0], 3.0)")
+@binary("Add", "`x1 + x2`.", "ops.add([1.0, 2.0], 3.0)")
 def add(x1, x2):
     (x1, x2), dtype = together(x1, x2)
     if dtype == "bool":
         return elementwise("bitwise_or", x1, x2, dtype="bool")
-    return _arithmetic("add", x1, x2)
+    return arithmetic("add", x1, x2)
 
 
-@_binary("Subtract", "`x1 - x2`.", "ops.subtract([1.0, 2.0], 3.0)")
+@binary("Subtract", "`x1 - x2`.", "ops.subtract([1.0, 2.0], 3.0)")
 def subtract(x1, x2):
-    return _arithmetic("subtract", x1, x2)
+    return arithmetic("subtract", x1, x2)
 
 
-@_binary("Multiply", "`x1 * x2`.", "ops.multiply([1.0, 2.0], 3.0)")
+@binary("Multiply", "`x1 * x2`.", "ops.multiply([1.0, 2.0], 3.0)")
 def multiply(x1, x2):
     (x1, x2), dtype = together(x1, x2)
     if dtype == "bool":
         return elementwise("bitwise_and", x1, x2, dtype="bool")
-    return _arithmetic("multiply", x1, x2)
+    return arithmetic("multiply", x1, x2)
 
 
-@_binary("Divide", "`x1 / x2`, of integers too.", "ops.divide([1, 3], 2)", _FLOAT)
+@binary("Divide", "`x1 / x2`, of integers too.", "ops.divide([1, 3], 2)", FLOAT)
 def divide(x1, x2):
-    return _arithmetic("divide", x1, x2, at_least="float32")
+    return arithmetic("divide", x1, x2, at_least="float32")
 
 
-@_binary("TrueDivide", "`x1 / x2`, of integers too.", "ops.true_divide([1, 3], 2)", _FLOAT)
+@binary("TrueDivide", "`x1 / x2`, of integers too.", "ops.true_divide([1, 3], 2)", FLOAT)
 def true_divide(x1, x2):
-    return _arithmetic("divide", x1, x2, at_least="float32")
+    return arithmetic("divide", x1, x2, at_least="float32")
 
 
-@_binary("Maximum", "The larger of two elements; a NaN where one is.", "ops.maximum([1.0, 4.0], 3.0)")
+@binary("Maximum", "The larger of two elements; a NaN where one is.", "ops.maximum([1.0, 4.0], 3.0)")
 def maximum(x1, x2):
     (x1, x2), dtype = together(x1, x2)
     if dtype == "bool":
         return elementwise("bitwise_or", x1, x2, dtype="bool")
-    return _arithmetic("maximum", x1, x2)
+    return arithmetic("maximum", x1, x2)
 
 
-@_binary("Minimum", "The smaller of two elements; a NaN where one is.", "ops.minimum([1.0, 4.0], 3.0)")
+@binary("Minimum", "The smaller of two elements; a NaN where one is.", "ops.minimum([1.0, 4.0], 3.0)")
 def minimum(x1, x2):
     (x1, x2), dtype = together(x1, x2)
     if dtype == "bool":
         return elementwise("bitwise_and", x1, x2, dtype="bool")
-    return _arithmetic("minimum", x1, x2)
+    return arithmetic("minimum", x1, x2)
 
 
 @operation("Negative")
-@documented("`-x`.", {"x": ARRAY}, _SAME, "ops.negative([1.0, -2.0])")
+@documented("`-x`.", {"x": ARRAY}, SAME, "ops.negative([1.0, -2.0])")
 def negative(x):
     (x,), dtype = together(x, at_least="int32")
-    return elementwise("negative", x) if dtype == "float32" else elementwise("subtract_int32", 0, x, dtype="int32")
+    return elementwise("negative", x) if dtype == "float32" else elementwise("negative_int32", x, dtype="int32")
 
 
 @operation("Absolute")
-@documented("The absolute value.", {"x": ARRAY}, _SAME, "ops.absolute([1.0, -2.0])")
+@documented("The absolute value.", {"x": ARRAY}, SAME, "ops.absolute([1.0, -2.0])")
 def absolute(x):
     if x.dtype == "bool":
         return x
-    if x.dtype == "float32":
-        return elementwise("abs", x)
-    return elementwise("maximum_int32", x, elementwise("subtract_int32", 0, x, dtype="int32"), dtype="int32")
+    return elementwise("abs", x) if x.dtype == "float32" else elementwise("abs_int32", x, dtype="int32")
 
 
 abs = absolute
 
 
 @operation("Square")
-@documented("`x * x`.", {"x": ARRAY}, _SAME, "ops.square([1.0, -2.0])")
+@documented("`x * x`.", {"x": ARRAY}, SAME, "ops.square([1.0, -2.0])")
 def square(x):
     (x,), dtype = together(x, at_least="int32")
     return elementwise("square", x) if dtype == "float32" else elementwise("multiply_int32", x, x, dtype="int32")
@@ -122,82 +120,82 @@ def square(x):
 # ---- functions of floats ---------------------------------------------------------------------------------------------
 
 
-@_unary("Exp", "exp", "`e ** x`.", "ops.exp([0.0, 1.0])")
+@unary("Exp", "exp", "`e ** x`.", "ops.exp([0.0, 1.0])")
 def exp(x): ...
 
 
-@_unary("Expm1", "expm1", "`e ** x - 1`, exact near 0.", "ops.expm1([0.0, 1.0])")
+@unary("Expm1", "expm1", "`e ** x - 1`, exact near 0.", "ops.expm1([0.0, 1.0])")
 def expm1(x): ...
 
 
-@_unary("Log", "log", "The natural logarithm.", "ops.log([1.0, 2.0])")
+@unary("Log", "log", "The natural logarithm.", "ops.log([1.0, 2.0])")
 def log(x): ...
 
 
-@_unary("Log1p", "log1p", "`log(1 + x)`, exact near 0.", "ops.log1p([0.0, 1.0])")
+@unary("Log1p", "log1p", "`log(1 + x)`, exact near 0.", "ops.log1p([0.0, 1.0])")
 def log1p(x): ...
 
 
-@_unary("Sqrt", "sqrt", "The square root.", "ops.sqrt([1.0, 4.0])")
+@unary("Sqrt", "sqrt", "The square root.", "ops.sqrt([1.0, 4.0])")
 def sqrt(x): ...
 
 
-@_unary("Rsqrt", "rsqrt", "`1 / sqrt(x)`.", "ops.rsqrt([1.0, 4.0])", module="math")
+@unary("Rsqrt", "rsqrt", "`1 / sqrt(x)`.", "ops.rsqrt([1.0, 4.0])", module="math")
 def rsqrt(x): ...
 
 
-@_unary("Reciprocal", "reciprocal", "`1 / x`.", "ops.reciprocal([1.0, 4.0])")
+@unary("Reciprocal", "reciprocal", "`1 / x`.", "ops.reciprocal([1.0, 4.0])")
 def reciprocal(x): ...
 
 
-@_unary("Tanh", "tanh", "The hyperbolic tangent.", "ops.tanh([0.0, 1.0])")
+@unary("Tanh", "tanh", "The hyperbolic tangent.", "ops.tanh([0.0, 1.0])")
 def tanh(x): ...
 
 
-@_unary("Erf", "erf", "The error function.", "ops.erf([0.0, 1.0])", module="math")
+@unary("Erf", "erf", "The error function.", "ops.erf([0.0, 1.0])", module="math")
 def erf(x): ...
 
 
 # ---- comparisons -----------------------------------------------------------------------------------------------------
 
 
-def _compared(kind, x1, x2):
+def compared(kind, x1, x2):
     (x1, x2), dtype = together(x1, x2)
     return elementwise(kind if dtype == "float32" else f"{kind}_int32", x1, x2, dtype="bool")
 
 
-@_binary("Equal", "`x1 == x2`.", "ops.equal([1, 2], [1, 3])", _BOOL)
+@binary("Equal", "`x1 == x2`.", "ops.equal([1, 2], [1, 3])", BOOL)
 def equal(x1, x2):
-    return _compared("equal", x1, x2)
+    return compared("equal", x1, x2)
 
 
-@_binary("NotEqual", "`x1 != x2`.", "ops.not_equal([1, 2], [1, 3])", _BOOL)
+@binary("NotEqual", "`x1 != x2`.", "ops.not_equal([1, 2], [1, 3])", BOOL)
 def not_equal(x1, x2):
-    return elementwise("logical_not", _compared("equal", x1, x2), dtype="bool")
+    return elementwise("logical_not", compared("equal", x1, x2), dtype="bool")
 
 
-@_binary("Less", "`x1 < x2`.", "ops.less([1, 2], [1, 3])", _BOOL)
+@binary("Less", "`x1 < x2`.", "ops.less([1, 2], [1, 3])", BOOL)
 def less(x1, x2):
-    return _compared("less", x1, x2)
+    return compared("less", x1, x2)
 
 
-@_binary("LessEqual", "`x1 <= x2`.", "ops.less_equal([1, 4], [1, 3])", _BOOL)
+@binary("LessEqual", "`x1 <= x2`.", "ops.less_equal([1, 4], [1, 3])", BOOL)
 def less_equal(x1, x2):
-    return _compared("less_equal", x1, x2)
+    return compared("less_equal", x1, x2)
 
 
-@_binary("Greater", "`x1 > x2`.", "ops.greater([1, 4], [1, 3])", _BOOL)
+@binary("Greater", "`x1 > x2`.", "ops.greater([1, 4], [1, 3])", BOOL)
 def greater(x1, x2):
-    return _compared("less", x2, x1)
+    return compared("less", x2, x1)
 
 
-@_binary("GreaterEqual", "`x1 >= x2`.", "ops.greater_equal([1, 2], [1, 3])", _BOOL)
+@binary("GreaterEqual", "`x1 >= x2`.", "ops.greater_equal([1, 2], [1, 3])", BOOL)
 def greater_equal(x1, x2):
-    return _compared("less_equal", x2, x1)
+    return compared("less_equal", x2, x1)
 
 
 @operation("Isnan")
-@documented("Whether it is NaN.", {"x": ARRAY}, _BOOL, "ops.isnan([0.0, float('nan')])")
+@documented("Whether it is NaN.", {"x": ARRAY}, BOOL, "ops.isnan([0.0, float('nan')])")
 def isnan(x):
     return elementwise("isnan", to_dtype(x, "float32"), dtype="bool")
 
@@ -209,23 +207,23 @@ def _logic(kind, x1, x2):
     return elementwise(kind, to_dtype(x1, "bool"), to_dtype(x2, "bool"), dtype="bool")
 
 
-@_binary("LogicalAnd", "Whether both are true; what is not 0 is.", "ops.logical_and([True, False], True)", _BOOL)
+@binary("LogicalAnd", "Whether both are true; what is not 0 is.", "ops.logical_and([True, False], True)", BOOL)
 def logical_and(x1, x2):
     return _logic("bitwise_and", x1, x2)
 
 
-@_binary("LogicalOr", "Whether one of them is true; what is not 0 is.", "ops.logical_or([True, False], False)", _BOOL)
+@binary("LogicalOr", "Whether one of them is true; what is not 0 is.", "ops.logical_or([True, False], False)", BOOL)
 def logical_or(x1, x2):
     return _logic("bitwise_or", x1, x2)
 
 
-@_binary("LogicalXor", "Whether just one of them is true.", "ops.logical_xor([True, False], True)", _BOOL)
+@binary("LogicalXor", "Whether just one of them is true.", "ops.logical_xor([True, False], True)", BOOL)
 def logical_xor(x1, x2):
     return _logic("bitwise_xor", x1, x2)
 
 
 @operation("LogicalNot")
-@documented("Whether it is false; what is 0 is.", {"x": ARRAY}, _BOOL, "ops.logical_not([True, False])")
+@documented("Whether it is false; what is 0 is.", {"x": ARRAY}, BOOL, "ops.logical_not([True, False])")
 def logical_not(x):
     return elementwise("logical_not", to_dtype(x, "bool"), dtype="bool")
 
@@ -250,22 +248,20 @@ def where(condition, x1=None, x2=None):
 @operation("Clip", options=("x_min", "x_max"))
 @documented(
     "`x`, at least `x_min` and at most `x_max`.",
-    {"x": ARRAY, "x_min": "(float): The lower bound.", "x_max": "(float): The upper bound."},
+    {"x": ARRAY, "x_min": "(array): The lower bound, or None.", "x_max": "(array): The upper bound, or None."},
     "An array of the dtype of `x`; booleans become int32.",
     "ops.clip([-1.0, 0.5, 2.0], 0.0, 1.0)",
 )
 def clip(x, x_min, x_max):
-    bounds = [bound if is_number(bound) or bound is None else bound for bound in (x_min, x_max)]
     (x,), _ = together(x, at_least="int32")
-    low, high = bounds
-    x = x if low is None else maximum(x, low)
-    return x if high is None else minimum(x, high)
+    x = x if x_min is None else maximum(x, x_min)
+    return x if x_max is None else minimum(x, x_max)
 
 
 @operation("Cast", "core", options=("dtype",))
 @documented(
     "`x` in another dtype.",
-    {"x": ARRAY, "dtype": '(str): "float32", "int32" or "bool".'},
+    {"x": ARRAY, "dtype": "(str): Any of Keras; floats are kept in float32, integers in int32."},
     "An array of that dtype.",
     'ops.cast([0.0, 1.5], "int32")',
 )

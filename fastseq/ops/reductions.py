@@ -1,9 +1,11 @@
 """Elements along axes taken together. https://keras.io/api/ops/numpy/"""
 
+from builtins import any as any_of
+
 from fastseq.ops import elementwise as e
 from fastseq.ops.documented import ARRAY, AXIS, KEEPDIMS, documented
 from fastseq.ops.operation import operation
-from fastseq.ops.values import cast, reduce, reshaped, together
+from fastseq.ops.values import cast, is_number, reduce, reshaped, together, working_dtype
 
 _ARGUMENTS = {"x": ARRAY, "axis": AXIS, "keepdims": KEEPDIMS}
 
@@ -52,6 +54,107 @@ def sum(x, axis=None, keepdims=False):
 @_reduction("Mean", "The mean over axes.", "ops.mean([[1.0, 2.0], [3.0, 4.0]], axis=1)", "float32 array.")
 def mean(x, axis=None, keepdims=False):
     return _of_kind("mean", x, axis, keepdims, at_least="float32")
+
+
+def _extreme(kind, x, axis, keepdims, name):
+    axes = axes_of(x, axis, name)
+    if any_of(x.shape[axis] == 0 for axis in axes):
+        raise ValueError(f"ops.{name}: an array of shape {x.shape} has no {name} over axis={axis}.")
+    return reduced(kind if x.dtype == "float32" else f"{kind}_int32", x, axis, keepdims, name, x.dtype)
+
+
+_INITIAL = {**_ARGUMENTS, "initial": "(float, default None): What counts as one element more."}
+_SAME = "An array of the dtype of `x`."
+_EMPTY = {"ValueError": "An axis that is not there, or one of size 0 without `initial`."}
+
+
+def _with_initial(kind, pairwise, x, axis, keepdims, initial):
+    if initial is None:
+        return _extreme(kind, x, axis, keepdims, kind)
+    found = reduced(kind if x.dtype == "float32" else f"{kind}_int32", x, axis, keepdims, kind, x.dtype)
+    return cast(pairwise(found, initial), x.dtype)
+
+
+@operation("Max", options=("axis", "keepdims", "initial"))
+@documented(
+    "The largest element over axes; NaN where one is.", _INITIAL, _SAME, "ops.max([[1.0, 2.0]], axis=1)", _EMPTY
+)
+def max(x, axis=None, keepdims=False, initial=None):
+    return _with_initial("max", e.maximum, x, axis, keepdims, initial)
+
+
+@operation("Min", options=("axis", "keepdims", "initial"))
+@documented(
+    "The smallest element over axes; NaN where one is.", _INITIAL, _SAME, "ops.min([[1.0, 2.0]], axis=1)", _EMPTY
+)
+def min(x, axis=None, keepdims=False, initial=None):
+    return _with_initial("min", e.minimum, x, axis, keepdims, initial)
+
+
+@_reduction("Amax", "The largest element over axes; NaN where one is.", "ops.amax([[1.0, 2.0]], axis=1)", _SAME)
+def amax(x, axis=None, keepdims=False):
+    return _extreme("max", x, axis, keepdims, "amax")
+
+
+@_reduction("Amin", "The smallest element over axes; NaN where one is.", "ops.amin([[1.0, 2.0]], axis=1)", _SAME)
+def amin(x, axis=None, keepdims=False):
+    return _extreme("min", x, axis, keepdims, "amin")
+
+
+@_reduction("Ptp", "The largest element less the smallest one.", "ops.ptp([[1.0, 4.0]], axis=1)", _SAME)
+def ptp(x, axis=None, keepdims=False):
+    (x,), _ = together(x, at_least="int32")
+    return e.subtract(_extreme("max", x, axis, keepdims, "ptp"), _extreme("min", x, axis, keepdims, "ptp"))
+
+
+@operation("Prod", options=("axis", "keepdims", "dtype"))
+@documented(
+    "The product over axes.",
+    {**_ARGUMENTS, "dtype": "(str, default None): That of the product; None is that of `x`, and int32 for bools."},
+    "float32 or int32 array.",
+    "ops.prod([[1.0, 2.0], [3.0, 4.0]], axis=1)",
+    {"ValueError": "An axis that is not there."},
+)
+def prod(x, axis=None, keepdims=False, dtype=None):
+    return _of_kind("prod", x if dtype is None else cast(x, working_dtype(dtype)), axis, keepdims)
+
+
+@operation("CountNonzero", options=("axis",))
+@documented("How many elements are not 0.", {"x": ARRAY, "axis": AXIS}, "int32 array.",
+            "ops.count_nonzero([[0.0, 2.0], [3.0, 4.0]], axis=1)",
+            {"ValueError": "An axis that is not there."})  # fmt: skip
+def count_nonzero(x, axis=None):
+    return reduced("sum_int32", cast(cast(x, "bool"), "int32"), axis, False, "count_nonzero", "int32")
+
+
+@operation("Average", options=("axis",))
+@documented(
+    "The mean over axes, elements counted by weights.",
+    {
+        "x": ARRAY,
+        "axis": AXIS,
+        "weights": "(array, default None): Of as many axes as `x`, or of one for an `axis` that is a number; None is 1 "
+        "everywhere.",
+    },
+    "float32 array.",
+    "ops.average([[1.0, 2.0], [3.0, 4.0]], axis=1, weights=[3.0, 1.0])",
+    {"ValueError": "An axis that is not there, or weights of another shape."},
+)
+def average(x, axis=None, weights=None):
+    if weights is None:
+        return mean(x, axis)
+    if is_number(weights):
+        raise ValueError(f"ops.average: `weights` must be an array of x's shape {x.shape}, not the number {weights}.")
+    x, weights = cast(x, "float32"), cast(weights, "float32")
+    if axis is None or weights.ndim == x.ndim:
+        return e.divide(sum(e.multiply(x, weights), axis), sum(weights, axis))
+    (own,) = axes_of(x, axis, "average") if isinstance(axis, int) else (None,)
+    if own is None or weights.shape != (x.shape[own],):
+        raise ValueError(
+            f"ops.average: weights of shape {weights.shape} do not fit an array of shape {x.shape} over axis={axis}."
+        )
+    along = reshaped(weights, [size if i == own else 1 for i, size in enumerate(x.shape)])
+    return e.divide(sum(e.multiply(x, along), axis), sum(weights))
 
 
 @_reduction("Any", "Whether one of the elements is true.", "ops.any([[True, False]], axis=1)", "bool array.")

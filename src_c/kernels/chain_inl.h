@@ -1,35 +1,10 @@
 /* Chains of elementwise operations in one pass: a block of elements goes through all instructions before the next one,
-   so that what lies between them stays in L1. An instruction is one loop of one operation over registers of a block.
-   An operation gives the same bits in a chain and alone, since each result is rounded to float32. */
+   so that what lies between them stays in L1. An instruction is one loop of one operation over registers of a block
+   (chain_steps_inl.h). */
 
 /* Elements of a register: the work of an instruction on so many (10 ns for a sum) hides what it costs to choose it
    (2 ns), and eight registers are half of L1. */
 #define FS_CHAIN_BLOCK 512
-
-FS_INLINE vf v_chain_square(vf a) { return v_mul(a, a); }
-FS_INLINE vf v_chain_reciprocal(vf a) { return v_div(v_set1(1.0f), a); }
-FS_INLINE vf v_chain_rsqrt(vf a) { return v_div(v_set1(1.0f), v_sqrt(a)); }
-/* A NaN on either side comes through, as in NumPy and TensorFlow. */
-FS_INLINE vf v_chain_maximum(vf a, vf b) { return v_select(v_isnan(a), a, v_max(a, b)); }
-FS_INLINE vf v_chain_minimum(vf a, vf b) { return v_select(v_isnan(a), a, v_min(a, b)); }
-
-/* As NumPy: towards minus infinity, 0 where the divisor is 0, and the smallest integer by -1 wraps around. */
-FS_INLINE int32_t fs_floor_divide(int32_t a, int32_t b)
-{
-    if (b == 0 || b == -1)
-        return b ? (int32_t)(0u - (uint32_t)a) : 0;
-    return a / b - (a % b != 0 && (a < 0) != (b < 0));
-}
-FS_INLINE int32_t fs_floor_mod(int32_t a, int32_t b)
-{
-    if (b == 0 || b == -1)
-        return 0;
-    const int32_t rest = a % b;
-    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
-}
-/* By a number that is no number of bits: what shifting bit by bit would leave. */
-FS_INLINE int32_t fs_left_shift(int32_t a, int32_t b) { return (uint32_t)b < 32 ? (int32_t)((uint32_t)a << b) : 0; }
-FS_INLINE int32_t fs_right_shift(int32_t a, int32_t b) { return a >> ((uint32_t)b < 32 ? b : 31); }
 
 /* One part of a pass: the blocks of the registers, and the memory of those that are not read or written in place. */
 typedef struct {
@@ -76,7 +51,8 @@ static void fs_chain_load(fs_chain *c, int i, const char *from, int64_t rows, in
         return;
     }
     float *to = c->at[i] = c->memory[i];
-    if (c->filled[i] == (const float *)from && (c->rows[i] == rows || (down == 0 && (across == 0 || rows < c->rows[i]))))
+    const int holds = c->rows[i] == rows || (down == 0 && (across == 0 || rows < c->rows[i]));
+    if (c->filled[i] == (const float *)from && holds)
         return;
     if (down == 0 && across == 0)
         rows = 1, cols = c->most;
@@ -97,79 +73,6 @@ static void fs_chain_load(fs_chain *c, int i, const char *from, int64_t rows, in
                 for (int64_t k = 0; k < cols; k++)
                     to[k] = x[k * across];
         }
-    }
-}
-
-#define FS_CHAIN_LOOP(expression)                                                                                      \
-    do {                                                                                                               \
-        int64_t i = 0;                                                                                                 \
-        for (; i + VLEN <= n; i += VLEN) {                                                                             \
-            const vf x = v_load(a + i), w = v_load(b + i);                                                             \
-            (void)w;                                                                                                   \
-            v_store(y + i, expression);                                                                                \
-        }                                                                                                              \
-        if (i < n) {                                                                                                   \
-            const vf x = v_load_part(a + i, (int)(n - i)), w = v_load_part(b + i, (int)(n - i));                       \
-            (void)w;                                                                                                   \
-            v_store_part(y + i, (int)(n - i), expression);                                                             \
-        }                                                                                                              \
-    } while (0)
-
-#define FS_CHAIN_INT_CASE(number, name, expression)                                                                    \
-    case number:                                                                                                       \
-        for (int64_t i = 0; i < n; i++)                                                                                \
-            y[i] = expression;                                                                                         \
-        return;
-
-/* Instructions on int32, and on bools. */
-static void fs_chain_step_i32(int operation, int32_t *y, const int32_t *a, const int32_t *b, int64_t n)
-{
-    switch (operation) {
-        FS_CHAIN_INT2(FS_CHAIN_INT_CASE)
-    case FS_CHAIN_LOGICAL_NOT:
-        for (int64_t i = 0; i < n; i++)
-            y[i] = a[i] == 0;
-    }
-}
-
-#define FS_CHAIN_CASE1(number, name, word)                                                                             \
-    case number:                                                                                                       \
-        FS_CHAIN_LOOP(v_one_nan(word(x)));                                                                             \
-        return;
-#define FS_CHAIN_CASE2(number, name, word)                                                                             \
-    case number:                                                                                                       \
-        FS_CHAIN_LOOP(v_one_nan(word(x, w)));                                                                          \
-        return;
-#define FS_CHAIN_CASE_OF_COMPARE(number, name, word)                                                                   \
-    case number:                                                                                                       \
-        FS_CHAIN_LOOP(v_select(word(x, w), v_as_float(vi_set1(1)), v_zero()));                                         \
-        return;
-
-static void fs_chain_step(int operation, float *y, const float *a, const float *b, const float *c, int64_t n)
-{
-    switch (operation) {
-        FS_CHAIN_FLOAT1(FS_CHAIN_CASE1)
-        FS_CHAIN_FLOAT2(FS_CHAIN_CASE2)
-        FS_CHAIN_COMPARE(FS_CHAIN_CASE_OF_COMPARE)
-    case FS_CHAIN_ISNAN:
-        FS_CHAIN_LOOP(v_select(v_isnan(x), v_as_float(vi_set1(1)), v_zero()));
-        return;
-    case FS_CHAIN_COPY:
-        __builtin_memcpy(y, a, (size_t)n * 4);
-        return;
-    case FS_CHAIN_SELECT:
-        for (int64_t i = 0; i < n; i++)
-            ((int32_t *)y)[i] = ((const int32_t *)a)[i] ? ((const int32_t *)b)[i] : ((const int32_t *)c)[i];
-        return;
-    case FS_CHAIN_TO_FLOAT:
-        FS_CHAIN_LOOP(v_from_int(v_as_int(x)));
-        return;
-    case FS_CHAIN_TO_INT:
-        for (int64_t i = 0; i < n; i++)
-            ((int32_t *)y)[i] = fs_to_int(a[i]);
-        return;
-    default:
-        fs_chain_step_i32(operation, (int32_t *)y, (const int32_t *)a, (const int32_t *)b, n);
     }
 }
 

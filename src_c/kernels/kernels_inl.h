@@ -35,6 +35,7 @@
 #include "kernels/loss_short_inl.h"
 #include "kernels/loss_inl.h"
 #include "kernels/hits_inl.h"
+#include "kernels/chain_steps_inl.h"
 #include "kernels/chain_inl.h"
 #include "kernels/reduce_inl.h"
 #include "kernels/places_inl.h"

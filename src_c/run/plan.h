@@ -84,7 +84,8 @@ typedef struct {
 } fs_tiles;
 static inline fs_tiles fs_chain_tiles(const fs_chain_args *a)
 {
-    fs_tiles t = {.rows = 1, .cols = FS_CHAIN_TILE, .down = a->n3, .across = (a->n4 + FS_CHAIN_TILE - 1) / FS_CHAIN_TILE};
+    fs_tiles t = {.rows = 1, .cols = FS_CHAIN_TILE, .down = a->n3};
+    t.across = (a->n4 + FS_CHAIN_TILE - 1) / FS_CHAIN_TILE;
     if (a->n4 < FS_CHAIN_TILE) {
         t.rows = a->n4 ? FS_CHAIN_TILE / a->n4 : 1;
         t.cols = a->n4;
@@ -94,8 +95,8 @@ static inline fs_tiles fs_chain_tiles(const fs_chain_args *a)
     return t;
 }
 
-/* A reduction's pieces of work: outputs, or where the last dimension stays, columns of it: fewer for a piece where there
-   would be too few pieces for threads; or `step` outputs of a short row each. */
+/* A reduction's pieces of work: outputs, or where the last dimension stays, columns of it: fewer for a piece where
+   there would be too few pieces for threads; or `step` outputs of a short row each. */
 typedef struct {
     int64_t outputs, count; /* elements of y, and how many elements each is of */
     int64_t pieces, across, cols, step;

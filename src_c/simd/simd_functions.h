@@ -49,6 +49,7 @@
     X(ERFC, erfc)                                                                                                      \
     X(ERFINV, erfinv)                                                                                                  \
     X(I0, i0)                                                                                                          \
+    X(I1, i1)                                                                                                          \
     X(FLOOR, floor)                                                                                                    \
     X(CEIL, ceil)                                                                                                      \
     X(TRUNC, trunc)                                                                                                    \

@@ -17,7 +17,8 @@ from fastseq.program.builder import Builder
 from fastseq.program.program import Program
 from fastseq.tensors import nest
 
-DTYPES = {"int64": "int32", "int32": "int32", "bool": "bool", "float32": "float32", "uint8": "int32", "int8": "int32"}
+DTYPES = {"int64": "int32", "int32": "int32", "bool": "bool", "float32": "float32", "float64": "float32",
+          "uint8": "int32", "int8": "int32"}  # fmt: skip
 
 
 class Call(NamedTuple):
