@@ -1,168 +1,256 @@
-"""The functions of shapes in ``keras.backend``, on NumPy arrays. See the backend page of Keras 2."""
+"""The backend's functions of shapes, and of arrays made of a shape."""
 
-import numpy as np
+import builtins
+import math
 
-from fastseq.backend.arrays import as_array
-from fastseq.backend.traceable import traceable
-from fastseq.tensors.settings import standardize_dtype
+from fastseq import ops
+from fastseq.backend.documented import ARRAY, SAME, documented
+from fastseq.tensors.settings import image_data_format
 
-
-@traceable("concatenate")
-def concatenate(tensors, axis=-1):
-    """Arrays joined along an axis they have.
-
-    Args:
-        tensors (list): Arrays that are alike in the other axes.
-        axis (int, default -1): The axis.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.concatenate([[1.0], [2.0]])
-        array([1., 2.], dtype=float32)
-    """
-    return np.concatenate([as_array(x) for x in tensors], axis=axis)
+_DTYPE = '(str, default None): "float32", "int32" or "bool"; None is float32.'
+_LIKE = '(str, default None): "float32", "int32" or "bool"; None is that of `x`.'
+_NAME = "(str, default None): For code that passes one; an array has none."
+_FORMAT = '(str, default None): "channels_last" or "channels_first"; None is `image_data_format()`.'
+_NO_AXIS = {"ValueError": "An axis that is not there."}
 
 
-@traceable("stack")
-def stack(x, axis=0):
-    """Arrays joined along a new axis.
-
-    Args:
-        x (list): Arrays of one shape.
-        axis (int, default 0): The new axis.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.stack([[1.0], [2.0]]).shape
-        (2, 1)
-    """
-    return np.stack([as_array(item) for item in x], axis=axis)
+# ---- made of a shape -------------------------------------------------------------------------------------------------
 
 
-@traceable("expand_dims")
-def expand_dims(x, axis=-1):
-    """A new axis of size 1.
-
-    Args:
-        x (array): Numbers; Python's floats become float32.
-        axis (int, default -1): Where it stands.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.expand_dims([1.0, 2.0]).shape
-        (2, 1)
-    """
-    return np.expand_dims(as_array(x), axis)
-
-
-@traceable("squeeze")
-def squeeze(x, axis):
-    """Without an axis of size 1.
-
-    Args:
-        x (array): Numbers; Python's floats become float32.
-        axis (int): The axis.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.squeeze([[1.0], [2.0]], axis=1)
-        array([1., 2.], dtype=float32)
-    """
-    return np.squeeze(as_array(x), axis)
-
-
-@traceable("reshape")
-def reshape(x, shape):
-    """The same elements in another shape.
-
-    Args:
-        x (array): Numbers; Python's floats become float32.
-        shape (tuple of int): Sizes, of which one may be -1.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.reshape([1.0, 2.0, 3.0, 4.0], (2, -1)).shape
-        (2, 2)
-    """
-    return np.reshape(as_array(x), shape)
-
-
-@traceable("transpose")
-def transpose(x):
-    """Axes in reverse order.
-
-    Args:
-        x (array): Numbers; Python's floats become float32.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.transpose(np.zeros((2, 3, 4))).shape
-        (4, 3, 2)
-    """
-    return np.transpose(as_array(x))
-
-
-@traceable("transpose")
-def permute_dimensions(x, pattern):
-    """Axes in another order.
-
-    Args:
-        x (array): Numbers; Python's floats become float32.
-        pattern (tuple of int): The axes, batch included, in their new order.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.permute_dimensions(np.zeros((2, 3, 4)), (0, 2, 1)).shape
-        (2, 4, 3)
-    """
-    return np.transpose(as_array(x), pattern)
-
-
+@documented("Zeros of a shape.", {"shape": "(tuple of int): Sizes.", "dtype": _DTYPE, "name": _NAME}, "An array.",
+            "backend.zeros((2,))")  # fmt: skip
 def zeros(shape, dtype=None, name=None):
-    """Zeros of a shape.
-
-    Args:
-        shape (tuple of int): Sizes.
-        dtype (str, default None): None is float32.
-        name (str, default None): For code that passes one; an array has none.
-
-    Returns:
-        An array.
-
-    Example:
-        >>> backend.zeros((2,))
-        array([0., 0.], dtype=float32)
-    """
-    return np.zeros(shape, standardize_dtype(dtype))
+    return ops.zeros(shape, dtype)
 
 
+@documented("Ones of a shape.", {"shape": "(tuple of int): Sizes.", "dtype": _DTYPE, "name": _NAME}, "An array.",
+            "backend.ones((2,))")  # fmt: skip
 def ones(shape, dtype=None, name=None):
-    """Ones of a shape.
+    return ops.ones(shape, dtype)
 
-    Args:
-        shape (tuple of int): Sizes.
-        dtype (str, default None): None is float32.
-        name (str, default None): For code that passes one; an array has none.
 
-    Returns:
-        An array.
+@documented("Zeros in the shape of an array.", {"x": ARRAY, "dtype": _LIKE, "name": _NAME}, "An array.",
+            "backend.zeros_like([1.0, 2.0])")  # fmt: skip
+def zeros_like(x, dtype=None, name=None):
+    return ops.zeros_like(x, dtype)
 
-    Example:
-        >>> backend.ones((2,))
-        array([1., 1.], dtype=float32)
-    """
-    return np.ones(shape, standardize_dtype(dtype))
+
+@documented("Ones in the shape of an array.", {"x": ARRAY, "dtype": _LIKE, "name": _NAME}, "An array.",
+            "backend.ones_like([1.0, 2.0])")  # fmt: skip
+def ones_like(x, dtype=None, name=None):
+    return ops.ones_like(x, dtype)
+
+
+@documented("The matrix with ones on its diagonal.", {"size": "(int): Rows and columns.", "dtype": _DTYPE,
+            "name": _NAME}, "An array (size, size).", "backend.eye(2)")  # fmt: skip
+def eye(size, dtype=None, name=None):
+    return ops.eye(size, dtype=dtype)
+
+
+@documented(
+    "Numbers at equal distances.",
+    {"start": "(int or float): The first; without `stop`, the end, and none for an end below 0.",
+     "stop": "(int or float, default None): The end, left out.",
+     "step": "(int or float, default 1): From one to the next.",
+     "dtype": '(str, default "int32"): "float32", "int32" or "bool".'},
+    "An array of one axis.",
+    "backend.arange(3)",
+)  # fmt: skip
+def arange(start, stop=None, step=1, dtype="int32"):
+    start, stop = (0, max(start, 0)) if stop is None else (start, stop)
+    return ops.cast(ops.arange(start, stop, step), dtype)
+
+
+# ---- other shapes ----------------------------------------------------------------------------------------------------
+
+
+@documented(
+    "The same elements in another shape.",
+    {"x": ARRAY, "shape": "(tuple of int): Sizes, of which one may be -1, or None as `int_shape` gives it."},
+    SAME,
+    "backend.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))",
+    {"ValueError": "Another number of elements, or two sizes that are not known."},
+)
+def reshape(x, shape):
+    return ops.reshape(x, tuple(-1 if size is None else size for size in shape))
+
+
+@documented("All elements in one row.", {"x": ARRAY}, SAME, "backend.flatten([[1.0], [2.0]])")
+def flatten(x):
+    return ops.reshape(x, (-1,))
+
+
+@documented(
+    "The elements of each entry of the batch in one row.",
+    {"x": ARRAY},
+    "An array (batch, elements) of the dtype of `x`.",
+    "backend.batch_flatten([[[1.0], [2.0]]])",
+    {"ValueError": "A symbolic tensor does not know its sizes behind the batch."},
+)
+def batch_flatten(x):
+    sizes = ops.shape(x)[1:]
+    if None in sizes:
+        raise ValueError(f"backend.batch_flatten: a symbolic tensor of shape {ops.shape(x)} has unknown sizes.")
+    return ops.reshape(x, (-1, math.prod(sizes)))
+
+
+@documented("A new axis of size 1.", {"x": ARRAY, "axis": "(int, default -1): Where it stands."}, SAME,
+            "backend.expand_dims([1.0, 2.0])", _NO_AXIS)  # fmt: skip
+def expand_dims(x, axis=-1):
+    return ops.expand_dims(x, axis)
+
+
+@documented("Without an axis of size 1.", {"x": ARRAY, "axis": "(int): The axis."}, SAME,
+            "backend.squeeze([[1.0], [2.0]], axis=1)", {"ValueError": "An axis of another size."})  # fmt: skip
+def squeeze(x, axis):
+    return ops.squeeze(x, axis)
+
+
+@documented("Axes in reverse order.", {"x": ARRAY}, SAME, "backend.transpose([[1.0, 2.0]])")
+def transpose(x):
+    return ops.transpose(x)
+
+
+@documented(
+    "Axes in another order.",
+    {"x": ARRAY, "pattern": "(tuple of int): The axes, batch included, in their new order."},
+    SAME,
+    "backend.permute_dimensions([[1.0, 2.0]], (1, 0))",
+    {"ValueError": "No order of the axes."},
+)
+def permute_dimensions(x, pattern):
+    return ops.transpose(x, tuple(pattern))
+
+
+@documented("Elements in the opposite order.", {"x": ARRAY, "axes": "(int or tuple): The axes."}, SAME,
+            "backend.reverse([1.0, 2.0], 0)", _NO_AXIS)  # fmt: skip
+def reverse(x, axes):
+    return ops.flip(x, axes)
+
+
+# ---- parts and several -----------------------------------------------------------------------------------------------
+
+
+@documented(
+    "Arrays joined along an axis they have.",
+    {"tensors": "(list): Arrays that are alike in the other axes.", "axis": "(int, default -1): The axis."},
+    "An array of the dtype that all have together.",
+    "backend.concatenate([[1.0], [2.0]])",
+    _NO_AXIS,
+)
+def concatenate(tensors, axis=-1):
+    return ops.concatenate(tensors, axis)
+
+
+@documented("Arrays joined along a new axis.", {"x": "(list): Arrays of one shape.",
+            "axis": "(int, default 0): The new axis."}, "An array of the dtype that all have together.",
+            "backend.stack([[1.0], [2.0]])", _NO_AXIS)  # fmt: skip
+def stack(x, axis=0):
+    return ops.stack(x, axis)
+
+
+@documented(
+    "Entries of the first axis.",
+    {"reference": ARRAY, "indices": "(int array): Which."},
+    "An array of the shape of `indices` and then of an entry.",
+    "backend.gather([[1.0], [2.0]], [1, 1, 0])",
+    {"ValueError": "An entry that is not there."},
+)
+def gather(reference, indices):
+    return ops.take(reference, indices, axis=0)
+
+
+@documented(
+    "A part of an array.",
+    {"x": ARRAY, "start": "(tuple of int): Where it begins on each axis.",
+     "size": "(tuple of int): How many elements each axis of it has; -1 is all that are left."},
+    SAME,
+    "backend.slice([1.0, 2.0, 3.0], (1,), (2,))",
+)  # fmt: skip
+def slice(x, start, size):
+    key = tuple(builtins.slice(at, None if count == -1 else at + count) for at, count in zip(start, size, strict=True))
+    return ops.get_item(x, key)
+
+
+@documented("Rows with a 1 at the place of a number, 0 else.", {"indices": "(int array): The numbers.",
+            "num_classes": "(int): How long a row is."}, "float32 array of one axis more.",
+            "backend.one_hot([0, 2], 3)")  # fmt: skip
+def one_hot(indices, num_classes):
+    return ops.one_hot(indices, num_classes)
+
+
+# ---- again -----------------------------------------------------------------------------------------------------------
+
+
+@documented("The array several times along its axes.", {"x": ARRAY, "n": "(int or tuple of int): How often."}, SAME,
+            "backend.tile([1.0, 2.0], 2)", {"ValueError": "A number below 0."})  # fmt: skip
+def tile(x, n):
+    return ops.tile(x, n)
+
+
+@documented("Each row several times, as timesteps.", {"x": "(array): (batch, width).", "n": "(int): How often."},
+            "An array (batch, n, width).", "backend.repeat([[1.0, 2.0]], 3)",
+            {"ValueError": "An array of other than two axes."})  # fmt: skip
+def repeat(x, n):
+    if ops.ndim(x) != 2:
+        raise ValueError(f"backend.repeat takes an array (batch, width), got shape {ops.shape(x)}.")
+    return ops.repeat(ops.expand_dims(x, 1), n, axis=1)
+
+
+@documented(
+    "Each element of an axis several times, one behind the other.",
+    {"x": ARRAY, "rep": "(int): How often.", "axis": "(int): The axis."},
+    SAME,
+    "backend.repeat_elements([1.0, 2.0], 2, 0)",
+    _NO_AXIS,
+)
+def repeat_elements(x, rep, axis):
+    return ops.repeat(x, rep, axis)
+
+
+# ---- surrounded ------------------------------------------------------------------------------------------------------
+
+
+@documented(
+    "Zeros before the first timestep and behind the last.",
+    {"x": "(array): (batch, time, width).", "padding": "(tuple, default (1, 1)): How many before and behind."},
+    SAME,
+    "backend.temporal_padding([[[1.0]]])",
+)
+def temporal_padding(x, padding=(1, 1)):
+    before, behind = padding
+    return ops.pad(x, ((0, 0), (before, behind), (0, 0)))
+
+
+def _spatial(x, padding, data_format, count):
+    data_format = image_data_format() if data_format is None else data_format
+    if data_format not in ("channels_first", "channels_last"):
+        raise ValueError(f"Unknown data_format: {data_format}")
+    if len(padding) != count:
+        raise ValueError(f"backend.spatial_{count}d_padding takes {count} pairs of sizes, got {padding!r}.")
+    inner = [tuple(pair) for pair in padding]
+    rest = [(0, 0)]
+    return ops.pad(x, [*rest, *rest, *inner] if data_format == "channels_first" else [*rest, *inner, *rest])
+
+
+@documented(
+    "Zeros around rows and columns.",
+    {"x": "(array): (batch, rows, columns, channels).",
+     "padding": "(tuple, default ((1, 1), (1, 1))): How many before and behind each.", "data_format": _FORMAT},
+    SAME,
+    "backend.spatial_2d_padding([[[[1.0]]]])",
+)  # fmt: skip
+def spatial_2d_padding(x, padding=((1, 1), (1, 1)), data_format=None):
+    return _spatial(x, padding, data_format, 2)
+
+
+@documented(
+    "Zeros around three axes.",
+    {"x": "(array): (batch, depth, rows, columns, channels).",
+     "padding": "(tuple, default ((1, 1), (1, 1), (1, 1))): How many before and behind each.",
+     "data_format": _FORMAT},
+    SAME,
+    "backend.spatial_3d_padding([[[[[1.0]]]]])",
+)  # fmt: skip
+def spatial_3d_padding(x, padding=((1, 1), (1, 1), (1, 1)), data_format=None):
+    return _spatial(x, padding, data_format, 3)

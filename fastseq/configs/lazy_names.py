@@ -6,6 +6,8 @@ moved.
 """
 
 import importlib
+import importlib.util
+import sys
 from collections.abc import Mapping
 
 _homes = {}  # (module, name) as the source has them -> the package in which users find it
@@ -73,24 +75,45 @@ def publish(namespace):
             item.__module__ = package
 
 
-def face(package, *tables):
+def face(package, *tables, reasons=None):
     """`__getattr__` and `__dir__` of a package that has the names of such tables.
 
     Args:
         package (str): The package's `__name__`.
         tables (Names): What it has.
+        reasons (dict, default None): Name -> why it is not there and what to do, of names that users may look for.
 
     Returns:
-        The two functions. The first raises AttributeError for other names.
+        The two functions. The first raises AttributeError for other names, with the list of those that are there; in
+        `from package import name` it raises ImportError, where Python itself would drop that list.
     """
+    reasons = reasons or {}
 
     def look_up(name):
         for table in tables:
             if name in table:
                 return table[name]
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name.startswith("_"):
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if _is_imported_from(sys._getframe(1)) and not _is_module(package, name):
+            raise ImportError(f"cannot import name {name!r} from {package!r}{told(name)}", name=package)
+        raise AttributeError(f"module {package!r} has no attribute {name!r}{told(name)}")
+
+    def told(name):
+        return f": {reasons[name]}." if name in reasons else f". It has: {', '.join(listed())}."
 
     def listed():
         return sorted({name for table in tables for name in table})
 
     return look_up, listed
+
+
+def _is_imported_from(frame):
+    """Whether it is `from package import name` that asks for a name: importlib looks first, by hasattr(), and what is
+    no AttributeError goes through it. Python's own sentence, after it, has the name and the file alone."""
+    return frame.f_code.co_name == "_handle_fromlist" and frame.f_globals.get("__name__") == "importlib._bootstrap"
+
+
+def _is_module(package, name):
+    """Whether it is a module of the package that is not imported yet."""
+    return importlib.util.find_spec(f"{package}.{name}") is not None

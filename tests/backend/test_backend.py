@@ -1,12 +1,17 @@
-"""The backend's settings and helpers, automatic names, and the same against Keras."""
+"""The backend's names, settings and helpers, and automatic names."""
 
+import importlib
+import inspect
+import re
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from fastseq import backend as K
-from fastseq import errors
+from fastseq.backend import missing
 from fastseq.tensors import naming
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -84,8 +89,45 @@ def test_removed_names_say_what_to_do():
     with pytest.raises(AttributeError, match="training=True"):
         K.learning_phase()
     assert not hasattr(K, "get_session")
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'\. It has: abs, all, any, "):
         K.nonsense()
+
+
+@pytest.mark.parametrize("package", ["fastseq.backend", "fastseq.ops", "fastseq.layers"])
+def test_a_name_that_is_not_there_comes_with_the_list_in_an_import_too(package):
+    module = importlib.import_module(package)
+    wanted = f"'nonsense' from '{package}'. It has: {', '.join(dir(module))}."
+    with pytest.raises(ImportError, match=re.escape(wanted)) as error:
+        exec(f"from {package} import nonsense")
+    assert error.value.name == package
+    assert not hasattr(module, "nonsense")
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module(f"{package}.nonsense")
+
+
+def test_what_is_refused_says_why_in_an_import_too():
+    for name, reason in missing.REASONS.items():
+        with pytest.raises(ImportError, match=re.escape(f"'{name}' from 'fastseq.backend': {reason}.")):
+            exec(f"from fastseq.backend import {name}")
+        assert name not in K.__all__
+
+
+def test_modules_of_a_package_with_names_are_imported():
+    code = "from fastseq.backend import shapes; from fastseq.layers import recurrent; print(shapes.__name__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "fastseq.backend.shapes\n"
+
+
+@pytest.mark.tensorflow
+def test_every_name_of_keras_2_is_there_or_says_why_not():
+    of_keras = pytest.importorskip("tf_keras").backend
+    names = {name for name in dir(of_keras) if name[0] != "_" and callable(getattr(of_keras, name))}
+    assert not names - set(K.__all__) - set(missing.REASONS)
+    for name in sorted(names & set(K.__all__)):
+        own = inspect.signature(getattr(K, name)).parameters.values()
+        theirs = inspect.signature(getattr(of_keras, name)).parameters.values()
+        own, theirs = ([(p.name, p.default) for p in ps if p.kind != p.VAR_KEYWORD] for ps in (own, theirs))
+        assert own == theirs or name == "clear_session", name
 
 
 def test_tensors():
@@ -117,85 +159,5 @@ def test_dtypes():
     assert not K.is_int_dtype("bool")
 
 
-A = np.arange(24, dtype=np.float32).reshape(2, 3, 4) / 7 - 1
-B = np.arange(8, dtype=np.float32).reshape(4, 2)
-CALLS = [
-    ("sum", (A,), {"axis": 1}),
-    ("sum", (A > 0,), {}),
-    ("sum", (A.astype("int32"),), {}),
-    ("sum", ([1.5, 2.0],), {}),
-    ("mean", (A,), {"axis": -1, "keepdims": True}),
-    ("mean", (A > 0,), {}),
-    ("mean", (A.astype("int32"),), {}),
-    ("max", (A,), {"axis": 0}),
-    ("min", (A,), {}),
-    ("argmax", (A,), {}),
-    ("abs", (A,), {}),
-    ("exp", (A,), {}),
-    ("log", (A,), {}),
-    ("sqrt", (A,), {}),
-    ("square", (A,), {}),
-    ("clip", (A, -0.5, 0.5), {}),
-    ("clip", (A, None, 0.5), {}),
-    ("clip", (A, 0.5, -0.5), {}),
-    ("dot", (A, B), {}),
-    ("dot", (A, A.reshape(2, 4, 3)), {}),
-    ("concatenate", ([A, A],), {}),
-    ("concatenate", ([A, A],), {"axis": 1}),
-    ("stack", ([A, A],), {"axis": 1}),
-    ("expand_dims", (A,), {}),
-    ("expand_dims", (A, 1), {}),
-    ("squeeze", (A[:1], 0), {}),
-    ("reshape", (A, (4, -1)), {}),
-    ("transpose", (B,), {}),
-    ("permute_dimensions", (A, (2, 0, 1)), {}),
-    ("zeros", ((2, 3),), {}),
-    ("ones", ((2, 3),), {"dtype": "int32"}),
-    ("cast", (A, "int32"), {}),
-    ("cast_to_floatx", (A.astype("float64"),), {}),
-    ("relu", (A,), {"alpha": 0.1, "max_value": 0.5}),
-    ("sigmoid", (A,), {}),
-    ("softmax", (A,), {"axis": 1}),
-    ("tanh", (A,), {}),
-]
-
-
-@pytest.mark.tensorflow
-@pytest.mark.parametrize(("name", "arguments", "keywords"), CALLS)
-def test_helpers_are_those_of_keras_2(name, arguments, keywords):
-    keras = pytest.importorskip("keras")
-    tensorflow = pytest.importorskip("tensorflow")
-    from keras.src.legacy import backend as legacy
-
-    ours = np.asarray(getattr(K, name)(*arguments, **keywords))
-
-    def tensors(argument):
-        if isinstance(argument, list):
-            return [tensors(item) for item in argument]
-        return tensorflow.constant(argument) if isinstance(argument, np.ndarray) else argument
-
-    # The old functions refuse to add booleans and round the mean of integers down, where Keras 3 does what one expects.
-    of_keras = keras.ops if name in ("sum", "mean") else legacy
-    theirs = np.asarray(getattr(of_keras, name)(*map(tensors, arguments), **keywords))
-    assert ours.dtype == theirs.dtype
-    np.testing.assert_allclose(ours, theirs, rtol=2e-6, atol=1e-7)
-
-
 def test_get_value():
     assert K.get_value([1, 2]).tolist() == [1, 2]
-
-
-def test_file_format_error_names_what_is_known():
-    error = errors.FileFormatError("weights are missing", path="a.keras", layer="lstm_1")
-    assert (error.path, error.layer, error.reason) == ("a.keras", "lstm_1", "weights are missing")
-    assert str(error) == "file 'a.keras', layer 'lstm_1': weights are missing"
-    assert str(errors.FileFormatError("truncated")) == "truncated"
-    assert isinstance(error, ValueError)
-    assert issubclass(errors.UnsupportedError, ValueError)
-
-
-def test_errors_survive_pickling():
-    import pickle
-
-    error = pickle.loads(pickle.dumps(errors.FileFormatError("bad", path="p", layer="l")))
-    assert str(error) == "file 'p', layer 'l': bad"
