@@ -7,8 +7,8 @@ import numpy as np
 
 from fastseq.ops import elementwise as e
 from fastseq.ops.documented import documented
-from fastseq.ops.operation import operation
 from fastseq.ops.joining import concatenate
+from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, cast, lift, view
 from fastseq.ops.windows import cut, padded
 from fastseq.program.fourier import fourier_step, roots_of_unity

@@ -105,7 +105,7 @@ def test_what_cannot_be(rng):
         ops.scan(lambda c, v: (c, v[0]), 0.0, [np.ones(3), np.ones(4)])
     with pytest.raises(TypeError, match="symbolic"):
         ops.map(lambda v: v, fastseq.Input((3,)))
-    with pytest.raises(ValueError, match="while_loop.*gave"):
+    with pytest.raises(ValueError, match=r"while_loop.*gave"):
         traced(lambda k, x: k.while_loop(lambda a: k.sum(a) < 1, lambda a: (a[:1],), (x,)), np.ones((2, 2), "f"))
     with pytest.raises(ValueError, match="other structures"):
         traced(lambda k, x: k.cond(k.sum(x) > 0, lambda: x, lambda: (x, x)), np.ones((2, 2), "f"))

@@ -43,5 +43,3 @@ def emit(layer, p, sequences, mask, initial, fields, go_backwards):
         walked, p, _Twin(layer), sequences, list(initial), mask, None, bool(fields["sequences"]), inner=False
     )
     return None if found is None else (found[0], nest.flatten(found[1]))
-
-
