@@ -178,3 +178,26 @@ def test_threads_see_one_value_of_an_attribute():
     assert not wrong
     np.testing.assert_array_equal(layer(x), 2 * base)
     assert untraced(layer) is None
+
+
+def test_an_attribute_that_other_threads_set_while_a_call_is_traced():
+    layer, x = Gain(), draw(B, N)
+    layer.build((B, N))
+    base, wrong, stop = np.tanh(x), [], threading.Event()
+
+    def calls():
+        while not stop.is_set():
+            found = layer(x)
+            if not any(np.allclose(found, factor * base, rtol=1e-5) for factor in (1.0, 2.0)):
+                wrong.append(found)
+
+    threads = [threading.Thread(target=calls) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for number in range(60):
+        layer.factor = 1.0 + number % 2
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong and untraced(layer) is None
+    np.testing.assert_allclose(layer(x), 2 * base, rtol=1e-5)

@@ -101,6 +101,8 @@ def test_several_inputs_and_outputs():
 
 
 class Doubling(layers.Layer):
+    traced = False
+
     def call(self, inputs):
         return inputs * 2
 
@@ -145,7 +147,7 @@ def test_refused_graphs():
         def call(self, inputs):
             return inputs
 
-    with pytest.raises(ValueError, match=r"Own.*no Sequential or functional"):
+    with pytest.raises(ValueError, match="Own.*not built yet: call it once"):
         Own().stream()
 
 
@@ -230,7 +232,7 @@ def test_failure_of_a_python_step_leaves_the_states():
     def activation(x):
         if fails:
             raise ArithmeticError("on purpose")
-        return np.tanh(x)
+        return np.tanh(np.asarray(x))  # not traced
 
     model = sequential(layers.LSTM(4, return_sequences=True), layers.Activation(activation))
     x = inputs_of(model, 1)

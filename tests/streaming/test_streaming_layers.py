@@ -88,7 +88,7 @@ class TestOwnCell:
 
     def test_an_exception_leaves_the_states(self):
         class Fails(Leaky):
-            left = 10**9
+            traced, left = False, 10**9
 
             def call(self, inputs, states):
                 Fails.left -= 1
