@@ -109,13 +109,11 @@ cdef extern from "abi/fastseq.h" nogil:
         int64_t where, bytes
 
     ctypedef struct fs_loop:
-        int64_t first, last, times, condition
-        const fs_move *moves
-        int64_t move_count
+        int64_t first, last, times, condition, first_move, move_count
 
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
     int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
-                     int threads, fs_failure *failure)
+                     const fs_move *moves, int threads, fs_failure *failure)
     double fs_work_of(const fs_step *step)
     void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
     int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
@@ -134,11 +132,8 @@ cdef class Segment:
     cdef bint together       # its steps may run in one parallel region
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
-    cdef fs_loop *loops
-    cdef fs_move *moves    # of all loops
+    cdef object loops, moves  # int64 arrays of fs_loop and fs_move
     cdef int64_t loop_count
-
-    cdef set_loops(self, list loops)
 
 
 cdef class Workspace:

@@ -109,16 +109,16 @@ cdef class Segment:
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     last_count: the last so many of them cannot fail, and nothing interrupts them.
     together: whether many small steps go in one parallel region, as pays in training.
-    loops: list of (first step, the one behind the last, how often, None or (step, byte offset of a pointer) of the bool
-    that each time depends on, [(step, byte offset of a pointer, bytes by which it moves on each time)]).
+    loops, moves: int64 arrays, a row for each fs_loop and fs_move.
     """
 
-    def __cinit__(self, steps, int64_t last_count=0, bint together=False, list loops=[]):
+    def __cinit__(self, steps, int64_t last_count=0, bint together=False, loops=(), moves=()):
         cdef const fs_op_info *info
         cdef int64_t total = 0, where, i = 0, patch = 0
         self.step_count = len(steps)
         self.last_count = last_count
         self.together = together
+        self.loops, self.moves = loops, moves
         sizes = []
         patches = 0
         for op, _, fields in steps:
@@ -154,25 +154,9 @@ cdef class Segment:
             total += size
             i += 1
         self.patch_count = patch
-        self.set_loops(loops)
-
-    cdef set_loops(self, list loops):
-        cdef int64_t at = 0, where
         self.loop_count = len(loops)
-        self.loops = <fs_loop *> calloc(max(1, self.loop_count), sizeof(fs_loop))
-        self.moves = <fs_move *> calloc(max(1, sum([len(loop[4]) for loop in loops])), sizeof(fs_move))
-        if not (self.loops and self.moves):
-            raise MemoryError()
-        for i, (first, last, times, condition, found) in enumerate(loops):
-            where = -1 if condition is None else self.starts[<int64_t> condition[0]] + <int64_t> condition[1]
-            self.loops[i] = fs_loop(first, last, times, where, self.moves + at, len(found))
-            for step, offset, bytes_ in found:
-                self.moves[at] = fs_move(self.starts[<int64_t> step] + <int64_t> offset, bytes_)
-                at += 1
 
     def __dealloc__(self):
-        free(self.loops)
-        free(self.moves)
         free(self.steps)
         free(self.starts)
         free(self.arguments)
@@ -229,13 +213,18 @@ cdef class Workspace:
         cdef fs_patch *end = patch + segment.patch_count
         cdef int64_t count = segment.step_count - segment.last_count
         cdef int status
+        cdef fs_loop *loops = NULL
+        cdef fs_move *moves = NULL
+        if segment.loop_count:
+            loops = <fs_loop *> cnp.PyArray_DATA(segment.loops)
+            moves = <fs_move *> cnp.PyArray_DATA(segment.moves)
         while patch < end:
             if patch.which >= 0:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
             if segment.loop_count:
-                status = fs_run_loops(steps, count, arguments, segment.loops, segment.loop_count, threads, failure)
+                status = fs_run_loops(steps, count, arguments, loops, segment.loop_count, moves, threads, failure)
                 if segment.last_count and status == FS_DONE:
                     fs_run_to_end(steps + count, segment.last_count, threads)
                 return status

@@ -8,7 +8,8 @@ import contextlib
 import numpy as np
 
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KINDS, OPERATIONS
-from fastseq.program import chains, gradient_rules
+from fastseq.program import gradient_rules
+from fastseq.program.chain_steps import ChainSteps
 from fastseq.program.loops import Loop
 from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of
 from fastseq.tensors import mask_rules
@@ -20,8 +21,6 @@ gradient_rules.register("select", "gradients.elementwise:select_rule")
 gradient_rules.register("activation", "gradients.elementwise:activation_rule")
 gradient_rules.register("row_activation", "gradients.elementwise:row_activation_rule")
 gradient_rules.register("embedding", "gradients.elementwise:embedding_rule")
-gradient_rules.register("elementwise", "gradients.chains:elementwise_rule")
-gradient_rules.register("reduce", "gradients.chains:reduce_rule")
 
 
 class PythonInside(Exception):
@@ -32,7 +31,7 @@ class PythonInside(Exception):
         self.layer = layer
 
 
-class Builder:
+class Builder(ChainSteps):
     """A program in the making; layers add their steps to it.
 
     training: the call's `training`, or None; cache: the ProgramCache it is made for; states: None, or where a layer
@@ -298,51 +297,6 @@ class Builder:
             self.copy(slot, result.at(start), (outer, width), (width, 1), (total * inner, 1))
             start += width
         return result
-
-    def elementwise(self, kind, *operands, dtype="float32"):
-        """One operation of `CHAIN_KINDS` on each element, with NumPy's broadcasting: a new slot of `dtype`.
-
-        operands: Slots, and plain numbers of the kind that the operation takes.
-        """
-        shape = np.broadcast_shapes(*(operand.shape for operand in operands if isinstance(operand, Slot)))
-        inputs, numbers, places = chains.operands_of(shape, operands)
-        result = self.new(shape, dtype)
-        chain = chains.Chain(shape, inputs, numbers, [(kind, places)], [(0, result)])
-        self.steps.append(chains.entry(chain, self.layer_name))
-        return result
-
-    def chain_activation(self, kind, x, parameters):
-        """`x` through an activation of single elements, by its number, as an instruction of a chain: a new slot.
-
-        parameters: its three numbers, floats.
-        """
-        result = self.new(x.shape)
-        inputs = [(x, tuple(strides_of(x.shape)))]
-        code = [("activation", (("x", 0), kind, ("p", 0)))]
-        chain = chains.Chain(x.shape, inputs, list(parameters), code, [(0, result)])
-        self.steps.append(chains.entry(chain, self.layer_name))
-        return result
-
-    def reduce(self, kind, x, axes, dtype="float32"):
-        """The elements of `x` along `axes`, counted from 0, taken together by one of `REDUCE_KINDS`: a new slot."""
-        result = self.new([size for axis, size in enumerate(x.shape) if axis not in axes], dtype)
-        inputs = [(x, tuple(strides_of(x.shape)))]
-        chain = chains.Chain(x.shape, inputs, [], [("copy", (("x", 0),))], [(0, result)], (kind, tuple(axes)))
-        self.steps.append(chains.entry(chain, self.layer_name))
-        return result
-
-    def view(self, x, shape, strides, offset=0):
-        """A new slot of `shape`, read from `x` at `strides` and from an element on, as a step that may be fused."""
-        result = self.new(shape, x.dtype)
-        inputs = [(x.at(offset) if offset else x, tuple(strides))]
-        chain = chains.Chain(shape, inputs, [], [("copy", (("x", 0),))], [(0, result)])
-        self.steps.append(chains.entry(chain, self.layer_name))
-        return result
-
-    def write(self, x, target):
-        """target = x, arrays of one shape; the step may be fused with the one that makes `x`."""
-        chain = chains.Chain(x.shape, [(x, tuple(strides_of(x.shape)))], [], [("copy", (("x", 0),))], [(0, target)])
-        self.steps.append(chains.entry(chain, self.layer_name))
 
     def with_earlier(self, x, count):
         """x (B, T, ...) float32 behind the `count` timesteps before it, (B, count + T, ...), for a layer whose `memory`

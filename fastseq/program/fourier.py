@@ -11,10 +11,9 @@ from fastseq.program.slots import product
 
 gradient_rules.register("fourier", "gradients.fourier:fourier_rule")
 
-_MOST_KEPT = 64  # lengths whose roots are kept
 
 
-@functools.lru_cache(_MOST_KEPT)
+@functools.lru_cache(64)  # lengths whose roots are kept
 def roots_of_unity(n):
     """(n, 2) float64: cos and sin of 2 pi j / n.
 
@@ -40,7 +39,7 @@ def roots_of_unity(n):
     return found
 
 
-@functools.lru_cache(_MOST_KEPT)
+@functools.lru_cache(64)  # lengths whose roots are kept
 def chirp_of(n):
     """(n, 2) float64: cos and sin of pi j^2 / n."""
     j = np.arange(n, dtype=np.int64)

@@ -4,6 +4,8 @@ What differs from time to time are Slots that move (`Slot.part`); what a time le
 the body reads and, at its end, writes.
 """
 
+import numpy as np
+
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program.slots import Slot, strides_of
 
@@ -60,11 +62,18 @@ def loops_of(steps):
 
 
 def encoded_loops(steps):
-    """The loops among native steps as `_native.Segment` takes them."""
-    return [
-        (first, last, loop.times, _place_of(steps, first, last, loop.condition), _moves(steps, first, last))
-        for first, last, loop in loops_of(steps)
-    ]
+    """(loops, moves) among native steps as `_native.Segment` takes them: int64 arrays of fs_loop and fs_move."""
+    starts = [0]
+    for step in steps:  # each step's arguments begin at a multiple of 16 bytes
+        starts.append(starts[-1] + (OPERATIONS[step["op"]][1] + 15) // 16 * 16)
+    loops, moves = [], []
+    for first, last, loop in loops_of(steps):
+        place = _place_of(steps, first, last, loop.condition)
+        own = [(starts[number] + offset, size) for number, offset, size in _moves(steps, first, last)]
+        condition = -1 if place is None else starts[place[0]] + place[1]
+        loops.append((first, last, loop.times, condition, len(moves), len(own)))
+        moves += own
+    return np.array(loops, np.int64).reshape(-1, 6), np.array(moves, np.int64).reshape(-1, 2)
 
 
 def _place_of(steps, first, last, slot):

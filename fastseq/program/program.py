@@ -111,7 +111,7 @@ class Program(_program.NativeProgram):
             if run:
                 loops = encoded_loops([step for step, _ in run])
                 encoded = [encoded for _, encoded in run]
-                segments.append(_native.Segment(encoded, last_count, self._together, loops))
+                segments.append(_native.Segment(encoded, last_count, self._together, *loops))
                 python_steps.append(None)
                 self.plan.append([step for step, _ in run])
                 run.clear()

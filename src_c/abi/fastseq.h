@@ -63,21 +63,20 @@ void fs_run_to_end(const fs_step *steps, int64_t count, int threads);
 int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure);
 
 /* Steps [first, last) that run `times` times one after the other; after each time pointers among the arguments move on
-   by some bytes, and after the last one they are back where they were. With a condition they stop before a time at which
-   the byte that it points to is 0. */
+   by some bytes, and after the last one they are back where they were. With a condition they stop before a time at
+   which the byte that it points to is 0. */
 typedef struct {
     int64_t where, bytes; /* a pointer's place among the arguments */
 } fs_move;
 typedef struct {
     int64_t first, last, times;
     int64_t condition; /* place of a pointer among the arguments, or -1 */
-    const fs_move *moves;
-    int64_t move_count;
+    int64_t first_move, move_count;
 } fs_loop;
 
 /* fs_run with loops, in their order; `arguments` is what the steps' arguments point into. */
 int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
-                 int threads, fs_failure *failure);
+                 const fs_move *moves, int threads, fs_failure *failure);
 
 /* A long run asks `poll` about every 50 ms, on the thread that called fs_run, whether to stop (not 0); a short one
    never does. Null, as at the start: nobody is asked. */

@@ -4,10 +4,10 @@
 /* A body is short; looking at the clock (20 ns) after so many is nothing. */
 #define FS_TIMES_PER_LOOK 16
 
-static void move(char *arguments, const fs_loop *loop, int64_t times)
+static void move(char *arguments, const fs_loop *loop, const fs_move *moves, int64_t times)
 {
-    for (int64_t i = 0; i < loop->move_count; i++)
-        *(char **)(arguments + loop->moves[i].where) += loop->moves[i].bytes * times;
+    for (int64_t i = loop->first_move; i < loop->first_move + loop->move_count; i++)
+        *(char **)(arguments + moves[i].where) += moves[i].bytes * times;
 }
 
 static int run_part(const fs_step *steps, int64_t first, int64_t last, int threads, fs_watch *watch,
@@ -19,8 +19,8 @@ static int run_part(const fs_step *steps, int64_t first, int64_t last, int threa
     return status;
 }
 
-static int run_loop(const fs_step *steps, char *arguments, const fs_loop *loop, int threads, fs_watch *watch,
-                    fs_failure *failure)
+static int run_loop(const fs_step *steps, char *arguments, const fs_loop *loop, const fs_move *moves, int threads,
+                    fs_watch *watch, fs_failure *failure)
 {
     int status = FS_DONE;
     int64_t done = 0;
@@ -28,16 +28,16 @@ static int run_loop(const fs_step *steps, char *arguments, const fs_loop *loop, 
         if (loop->condition >= 0 && !**(const uint8_t **)(arguments + loop->condition))
             break;
         status = run_part(steps, loop->first, loop->last, threads, watch, failure);
-        move(arguments, loop, 1);
+        move(arguments, loop, moves, 1);
         if (++done % FS_TIMES_PER_LOOK == 0 && status == FS_DONE && fs_look(watch, 1))
             status = FS_INTERRUPTED;
     }
-    move(arguments, loop, -done);
+    move(arguments, loop, moves, -done);
     return status;
 }
 
 int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
-                 int threads, fs_failure *failure)
+                 const fs_move *moves, int threads, fs_failure *failure)
 {
     fs_watch watch;
     int64_t at = 0;
@@ -46,7 +46,7 @@ int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_
     for (int64_t i = 0; i < loop_count && status == FS_DONE; i++) {
         status = run_part(steps, at, loops[i].first, threads, &watch, failure);
         if (status == FS_DONE)
-            status = run_loop(steps, arguments, &loops[i], threads, &watch, failure);
+            status = run_loop(steps, arguments, &loops[i], moves, threads, &watch, failure);
         at = loops[i].last;
     }
     return status == FS_DONE ? run_part(steps, at, count, threads, &watch, failure) : status;
