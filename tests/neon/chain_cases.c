@@ -12,7 +12,8 @@ static const char *const names[] = {
 /* How many of the kinds come before the first one of int32, in the order of FS_CHAIN_KINDS. */
 enum {
 #define COUNTED(number, ...) COUNTED_##number,
-    FS_CHAIN_FLOAT1(COUNTED) FS_CHAIN_FLOAT2(COUNTED) FS_CHAIN_COMPARE(COUNTED) FLOATS
+    FS_CHAIN_FLOAT1(COUNTED) FS_CHAIN_FLOAT2(COUNTED) FS_CHAIN_FUNCTION1(COUNTED) FS_CHAIN_FUNCTION2(COUNTED)
+    FS_CHAIN_COMPARE(COUNTED) FLOATS
 #undef COUNTED
 };
 
