@@ -10,7 +10,7 @@ _BOTH = "An array of the dtype that both have together: float32 before int32 bef
 abs, cos, exp, log, sign, sin, square, tanh = map(
     same, ("abs", "cos", "exp", "log", "sign", "sin", "square", "tanh")
 )  # fmt: skip
-sigmoid, softplus, softsign, softmax, elu = map(same, ("sigmoid", "softplus", "softsign", "softmax", "elu"))
+sigmoid, softplus, softsign, elu = map(same, ("sigmoid", "softplus", "softsign", "elu"))
 
 equal = two("equal", "Whether two elements are equal.", "[1.0, 2.0], 2.0")
 not_equal = two("not_equal", "Whether two elements differ.", "[1.0, 2.0], 2.0")
@@ -72,3 +72,16 @@ def relu(x, alpha=0.0, max_value=None, threshold=0.0):
             _FLOAT, "backend.hard_sigmoid([-3.0, 0.0, 1.0])")  # fmt: skip
 def hard_sigmoid(x):
     return ops.clip(ops.add(ops.multiply(x, 0.2), 0.5), 0.0, 1.0)
+
+
+@documented(
+    "`exp(x)` over its sum along an axis.",
+    {"x": "(array): Of two axes at least.", "axis": "(int, default -1): The axis whose elements go together."},
+    _FLOAT,
+    "backend.softmax([[0.0, 0.0]])",
+    {"ValueError": "An array of fewer axes, as in Keras 2, or an axis that is not there."},
+)
+def softmax(x, axis=-1):
+    if ops.ndim(x) <= 1:
+        raise ValueError(f"Cannot apply softmax to a tensor that is {ops.ndim(x)}D: it needs two axes at least.")
+    return ops.softmax(x, axis)

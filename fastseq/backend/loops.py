@@ -5,7 +5,6 @@ import numpy as np
 from fastseq import ops
 from fastseq.backend.documented import documented
 from fastseq.errors import UnsupportedError
-from fastseq.ops.values import builder_of
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -46,15 +45,11 @@ def switch(condition, then_expression, else_expression):
 @documented(
     "The first expression in training, the second else.",
     {"x": "(array or callable): In training; a callable takes no arguments.", "alt": "(array or callable): Else.",
-     "training": "(bool, default None): Which. None is that of the call which is traced, and else False."},
+     "training": "(bool, default None): Which; None is False, so a layer hands on the `training` of its call."},
     "What was chosen.",
     "backend.in_train_phase([1.0], [2.0], training=True)",
 )  # fmt: skip
 def in_train_phase(x, alt, training=None):
-    if training is None:
-        other = _called(alt)
-        p = builder_of(*nest.flatten([other]))
-        return _called(x) if p is not None and p.training else other
     return _called(x if training else alt)
 
 
@@ -62,7 +57,7 @@ def in_train_phase(x, alt, training=None):
     "The second expression in training, the first else.",
     {"x": "(array or callable): Outside of training; a callable takes no arguments.",
      "alt": "(array or callable): In training.",
-     "training": "(bool, default None): Which. None is that of the call which is traced, and else False."},
+     "training": "(bool, default None): Which; None is False, so a layer hands on the `training` of its call."},
     "What was chosen.",
     "backend.in_test_phase([1.0], [2.0], training=True)",
 )  # fmt: skip
@@ -176,9 +171,9 @@ def _masked_rnn(step_function, xs, states, masks, constants, zeros):
             output, [chosen(mask, y, old) for y, old in zip(nest.flatten(output), nest.flatten(others))]
         ) if nest.is_nested(output) else chosen(mask, output, others)  # fmt: skip
         flat = [chosen(mask, y, old) for y, old in zip(nest.flatten(list(new)), nest.flatten(states))]
-        return (nest.pack_like(states, flat), None if zeros else output), output
+        return (nest.pack_like(states, flat), () if zeros else output), output
 
-    before = None
+    before = ()
     if not zeros:
         first, _ = step_function(nest.map_structure(lambda x: x[0], xs), [*states, *constants])
         before = nest.map_structure(ops.zeros_like, first)
