@@ -13,7 +13,7 @@ from fastseq.configs.lazy_names import Names, face
 _NAMES = Names(__name__, {
     "elementwise": "abs clip cos elu equal exp greater greater_equal hard_sigmoid less less_equal log maximum minimum "
     "not_equal pow relu round sigmoid sign sin softmax softplus softsign sqrt square tanh",
-    "graphs": "function",
+    "graphs": "function gradients",
     "losses": "binary_crossentropy binary_focal_crossentropy categorical_crossentropy categorical_focal_crossentropy "
     "in_top_k sparse_categorical_crossentropy",
     "loops": "foldl foldr in_test_phase in_train_phase map_fn rnn switch",

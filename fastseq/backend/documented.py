@@ -1,8 +1,8 @@
 """How the backend's functions are made of those of ``fastseq.ops``."""
 
-import functools
 import inspect
 import sys
+import textwrap
 
 from fastseq import ops
 from fastseq.ops.documented import ARRAY, AXIS, KEEPDIMS, documented
@@ -12,28 +12,26 @@ __all__ = ["ARRAY", "AXIS", "KEEPDIMS", "SAME", "documented", "same", "two"]
 SAME = "An array of the dtype of `x`."
 
 
-def same(name, of_ops=None):
-    """The function of ``fastseq.ops`` that takes the arguments of the backend's, as a function of the backend.
+def same(name, example):
+    """The function of ``fastseq.ops`` of this name, which takes the same arguments, as one of the backend.
 
     Args:
-        name (str): Its name in the backend.
-        of_ops (str, default None): Its name in fastseq.ops; None is the same.
+        name (str): Its name in both.
+        example (str): A call of it, and what it prints on the lines behind it.
 
     Returns:
-        The function, whose docstring speaks of the backend.
+        The function.
     """
-    of_ops = of_ops or name
-    of_ops_function = getattr(ops, of_ops)
+    of_ops = getattr(ops, name)
 
-    @functools.wraps(of_ops_function, updated=())
     def function(*args, **kwargs):
-        return of_ops_function(*args, **kwargs)
+        return of_ops(*args, **kwargs)
 
-    function.__signature__ = inspect.signature(of_ops_function)
-    function.__doc__ = of_ops_function.__doc__.replace(f"ops.{of_ops}(", f"backend.{name}(")
+    function.__signature__ = inspect.signature(of_ops)
+    text = of_ops.__doc__[: of_ops.__doc__.index("    Example:")]
+    function.__doc__ = f"{text}    Example:\n{textwrap.indent(f'>>> {example}', ' ' * 8)}\n    "
     function.__name__ = function.__qualname__ = name
     function.__module__ = sys._getframe(1).f_globals["__name__"]
-    del function.__wrapped__  # it is a function of the backend, which inspect and pickle find by its own name
     return function
 
 
@@ -43,7 +41,7 @@ def two(name, summary, example, returns="bool array."):
     Args:
         name (str): Its name in both.
         summary (str): What it computes.
-        example (str): The arguments of a call.
+        example (str): A call of it, and what it prints on the lines behind it.
         returns (str): What comes out.
 
     Returns:
@@ -56,4 +54,4 @@ def two(name, summary, example, returns="bool array."):
 
     function.__name__ = function.__qualname__ = name
     function.__module__ = sys._getframe(1).f_globals["__name__"]
-    return documented(summary, {"x": ARRAY, "y": ARRAY}, returns, f"backend.{name}({example})")(function)
+    return documented(summary, {"x": ARRAY, "y": ARRAY}, returns, example)(function)

@@ -5,7 +5,6 @@ import numpy as np
 from fastseq import ops
 from fastseq.backend.documented import documented
 from fastseq.errors import UnsupportedError
-from fastseq.ops.values import builder_of
 from fastseq.tensors import nest
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -25,7 +24,8 @@ def _called(expression):
      "the expressions.", "then_expression": "(array or callable): Where it holds; a callable takes no arguments.",
      "else_expression": "(array or callable): Where it does not, of the same shape."},
     "An array.",
-    "backend.switch(np.array([True, False]), np.array([1.0, 2.0]), np.array([3.0, 4.0]))",
+    "backend.switch(np.array([True, False]), np.array([1.0, 2.0]), np.array([3.0, 4.0]))\n"
+    'array([1., 4.], dtype=float32)',
     {"ValueError": "A condition of more axes than the expressions have."},
 )  # fmt: skip
 def switch(condition, then_expression, else_expression):
@@ -46,15 +46,12 @@ def switch(condition, then_expression, else_expression):
 @documented(
     "The first expression in training, the second else.",
     {"x": "(array or callable): In training; a callable takes no arguments.", "alt": "(array or callable): Else.",
-     "training": "(bool, default None): Which. None is that of the call which is traced, and else False."},
+     "training": "(bool, default None): Which; None is False, so a layer hands on the `training` of its call."},
     "What was chosen.",
-    "backend.in_train_phase([1.0], [2.0], training=True)",
+    "backend.in_train_phase([1.0], [2.0], training=True)\n"
+    '[1.0]',
 )  # fmt: skip
 def in_train_phase(x, alt, training=None):
-    if training is None:
-        other = _called(alt)
-        p = builder_of(*nest.flatten([other]))
-        return _called(x) if p is not None and p.training else other
     return _called(x if training else alt)
 
 
@@ -62,9 +59,10 @@ def in_train_phase(x, alt, training=None):
     "The second expression in training, the first else.",
     {"x": "(array or callable): Outside of training; a callable takes no arguments.",
      "alt": "(array or callable): In training.",
-     "training": "(bool, default None): Which. None is that of the call which is traced, and else False."},
+     "training": "(bool, default None): Which; None is False, so a layer hands on the `training` of its call."},
     "What was chosen.",
-    "backend.in_test_phase([1.0], [2.0], training=True)",
+    "backend.in_test_phase([1.0], [2.0], training=True)\n"
+    '[2.0]',
 )  # fmt: skip
 def in_test_phase(x, alt, training=None):
     return in_train_phase(alt, x, training)
@@ -75,7 +73,8 @@ def in_test_phase(x, alt, training=None):
     {"fn": "(callable): A function of one entry.", "elems": "(array or nest): What is gone over.", "name": _NAME,
      "dtype": "(str, default None): That of the result; None is what the function gives."},
     "An array, or a nest of them.",
-    'backend.map_fn(lambda x: x * x, np.arange(3, dtype="float32"))',
+    'backend.map_fn(lambda x: x * x, np.arange(3, dtype="float32"))\n'
+    'array([0., 1., 4.], dtype=float32)',
 )  # fmt: skip
 def map_fn(fn, elems, name=None, dtype=None):
     found = ops.map(fn, elems)
@@ -90,14 +89,16 @@ def _folded(fn, elems, initializer, is_reversed):
 
 @documented("A value carried from the first entry to the last.",
             {"fn": _FN, "elems": _ELEMS, "initializer": _FIRST.format("first"), "name": _NAME}, "The last value.",
-            'backend.foldl(lambda total, x: total + x, np.arange(4, dtype="float32"))')  # fmt: skip
+            'backend.foldl(lambda total, x: total + x, np.arange(4, dtype="float32"))\n'
+    'np.float32(6.0)')  # fmt: skip
 def foldl(fn, elems, initializer=None, name=None):
     return _folded(fn, elems, initializer, False)
 
 
 @documented("A value carried from the last entry to the first.",
             {"fn": _FN, "elems": _ELEMS, "initializer": _FIRST.format("last"), "name": _NAME}, "The last value.",
-            'backend.foldr(lambda total, x: total + x, np.arange(4, dtype="float32"))')  # fmt: skip
+            'backend.foldr(lambda total, x: total + x, np.arange(4, dtype="float32"))\n'
+    'np.float32(6.0)')  # fmt: skip
 def foldr(fn, elems, initializer=None, name=None):
     return _folded(fn, elems, initializer, True)
 
@@ -116,7 +117,8 @@ def foldr(fn, elems, initializer=None, name=None):
      "zero_output_for_mask": "(bool, default False): Whether masked outputs are 0, and not the last ones again.",
      "return_all_outputs": "(bool, default True): Whether `outputs` has all timesteps, and not the last alone."},
     "tuple of the last output, the outputs (batch, time, ...), and the new states, a tuple.",
-    "backend.rnn(lambda x, states: (x + states[0], [x + states[0]]), np.ones((1, 3, 2)), [np.zeros((1, 2))])[0]",
+    "backend.rnn(lambda x, states: (x, [x + states[0]]), np.ones((1, 3, 2)), [np.zeros((1, 2))])[2]\n"
+    "(array([[3., 3.]], dtype=float32),)",
     {"TypeError": "Symbolic tensors.", "UnsupportedError": "Lengths for each sequence: give a mask.",
      "ValueError": "A length that is not the number of timesteps."},
 )  # fmt: skip
@@ -125,7 +127,10 @@ def rnn(
     input_length=None, time_major=False, zero_output_for_mask=False, return_all_outputs=True,
 ):  # fmt: skip
     _check_rnn(inputs, input_length, 0 if time_major else 1)
-    constants = list(constants or ())
+    initial_states, constants = (
+        [nest.map_structure(ops.convert_to_tensor, part) for part in parts]
+        for parts in (initial_states, constants or ())
+    )
 
     def ordered(x):
         x = x if time_major else ops.swapaxes(x, 0, 1)
@@ -138,10 +143,10 @@ def rnn(
             output, new = step_function(x, [*states, *constants])
             return list(new), output
 
-        states, ys = ops.scan(step, list(initial_states), xs)
+        states, ys = ops.scan(step, initial_states, xs)
     else:
         masks = ordered(ops.cast(ops.squeeze(mask, -1) if ops.ndim(mask) == 3 else mask, "bool"))
-        states, ys = _masked_rnn(step_function, xs, list(initial_states), masks, constants, zero_output_for_mask)
+        states, ys = _masked_rnn(step_function, xs, initial_states, masks, constants, zero_output_for_mask)
     last = nest.map_structure(lambda y: y[-1], ys)
     kept = ys if return_all_outputs else nest.map_structure(lambda y: y[-1:], ys)
     outputs = kept if time_major else nest.map_structure(lambda y: ops.swapaxes(y, 0, 1), kept)
@@ -176,9 +181,9 @@ def _masked_rnn(step_function, xs, states, masks, constants, zeros):
             output, [chosen(mask, y, old) for y, old in zip(nest.flatten(output), nest.flatten(others))]
         ) if nest.is_nested(output) else chosen(mask, output, others)  # fmt: skip
         flat = [chosen(mask, y, old) for y, old in zip(nest.flatten(list(new)), nest.flatten(states))]
-        return (nest.pack_like(states, flat), None if zeros else output), output
+        return (nest.pack_like(states, flat), () if zeros else output), output
 
-    before = None
+    before = ()
     if not zeros:
         first, _ = step_function(nest.map_structure(lambda x: x[0], xs), [*states, *constants])
         before = nest.map_structure(ops.zeros_like, first)

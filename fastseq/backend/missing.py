@@ -15,7 +15,6 @@ REASONS = {
     "set_session": _NO_GRAPH,
     "get_graph": _NO_GRAPH,
     "manual_variable_initialization": "Weights always have values here",
-    "gradients": "Training works through Model.fit and Model.train_on_batch",
     "conv1d": "Use layers.Conv1D where fastseq has it, or a product of slices",
     "local_conv1d": "Use layers.LocallyConnected1D",
     **dict.fromkeys(

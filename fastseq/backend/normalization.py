@@ -12,7 +12,8 @@ _EPSILON = "(float, default 0.001): What is added to the variance."
     {"x": ARRAY, "bias": "(array): Of one axis, or of one less than `x`.",
      "data_format": '(str, default None): "channels_last" or "channels_first"; None is `image_data_format()`.'},
     "An array of the shape of `x`.",
-    "backend.bias_add([[1.0, 2.0]], [10.0, 20.0])",
+    "backend.bias_add([[1.0, 2.0]], [10.0, 20.0])\n"
+    'array([[11., 22.]], dtype=float32)',
     {"ValueError": "A bias of another number of axes, or an unknown format."},
 )  # fmt: skip
 def bias_add(x, bias, data_format=None):
@@ -32,7 +33,7 @@ def bias_add(x, bias, data_format=None):
     "`x` over its norm along axes, which is at least 1e-6.",
     {"x": ARRAY, "axis": "(int or tuple, default None): The axes; None is all."},
     "float32 array of the shape of `x`.",
-    "backend.l2_normalize([3.0, 4.0])",
+    "backend.l2_normalize([3.0, 4.0])\narray([0.6, 0.8], dtype=float32)",
     {"ValueError": "An axis that is not there."},
 )
 def l2_normalize(x, axis=None):
@@ -46,7 +47,8 @@ def l2_normalize(x, axis=None):
      "beta": "(array): As `mean`; None is 0.", "gamma": "(array): As `mean`; None is 1.",
      "axis": "(int, default -1): The axis that arrays of one axis belong to.", "epsilon": _EPSILON},
     "float32 array of the shape of `x`.",
-    "backend.batch_normalization([[1.0, 2.0]], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0])",
+    "backend.batch_normalization([[1.0, 2.0]], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0], [1.0, 1.0])\n"
+    'array([[0.9995004, 0.9995004]], dtype=float32)',
     {"ValueError": "Arrays that do not fit."},
 )  # fmt: skip
 def batch_normalization(x, mean, var, beta, gamma, axis=-1, epsilon=1e-3):
@@ -67,7 +69,8 @@ def _normalized(x, mean, var, beta, gamma, epsilon):
     {"x": ARRAY, "gamma": "(array): What it is multiplied by, one for each element of the other axes; None is 1.",
      "beta": "(array): What is added; None is 0.", "reduction_axes": "(list of int): The axes.", "epsilon": _EPSILON},
     "tuple of the normalized array, its means, and its variances, both without these axes.",
-    "backend.normalize_batch_in_training([[1.0], [3.0]], [1.0], [0.0], [0])",
+    "backend.normalize_batch_in_training([[1.0], [3.0]], [1.0], [0.0], [0])[1:]\n"
+    "(array([2.], dtype=float32), array([1.], dtype=float32))",
     {"ValueError": "An axis that is not there."},
 )  # fmt: skip
 def normalize_batch_in_training(x, gamma, beta, reduction_axes, epsilon=1e-3):

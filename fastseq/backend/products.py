@@ -10,7 +10,7 @@ from fastseq.backend.documented import ARRAY, documented
     "Product over the last axis of `x` and the last but one of `y`.",
     {"x": ARRAY, "y": ARRAY},
     "An array (..., ...): the other axes of `x`, then those of `y`.",
-    "backend.dot([[1.0, 2.0]], [[3.0], [4.0]])",
+    "backend.dot([[1.0, 2.0]], [[3.0], [4.0]])\narray([[11.]], dtype=float32)",
     {"ValueError": "Axes of other sizes."},
 )
 def dot(x, y):
@@ -38,7 +38,8 @@ def _axes(x_shape, y_shape, axes):
      "axes": "(int or tuple, default None): The axis of `x` and that of `y`; None is the last of `x`, and the last but "
      "one of `y` or its only one."},
     "An array: the batch, the other axes of `x`, those of `y`; (batch, 1) where there is none.",
-    "backend.batch_dot([[[1.0, 2.0]]], [[[3.0], [4.0]]])",
+    "backend.batch_dot([[[1.0, 2.0]]], [[[3.0], [4.0]]])\n"
+    'array([[[11.]]], dtype=float32)',
     {"ValueError": "Arrays of one axis, other batches, or axes of other sizes."},
 )  # fmt: skip
 def batch_dot(x, y, axes=None):

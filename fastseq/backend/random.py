@@ -30,7 +30,8 @@ def _drawn(name, initializer, shape, dtype):
     {"shape": _SHAPE, "mean": "(float, default 0.0): Its mean.",
      "stddev": "(float, default 1.0): Its standard deviation.", "dtype": _DTYPE, "seed": _SEED},
     _FLOAT,
-    "backend.random_normal((2,))",
+    "backend.random_normal((2,)).shape\n"
+    '(2,)',
     _RAISES,
 )  # fmt: skip
 def random_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
@@ -43,7 +44,8 @@ def random_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
      "stddev": "(float, default 1.0): Its standard deviation before values are left out.", "dtype": _DTYPE,
      "seed": _SEED},
     _FLOAT,
-    "backend.truncated_normal((2,))",
+    "backend.truncated_normal((2,)).shape\n"
+    '(2,)',
     _RAISES,
 )  # fmt: skip
 def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
@@ -55,7 +57,8 @@ def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
     {"shape": _SHAPE, "minval": "(float, default 0.0): The lower bound.",
      "maxval": "(float, default 1.0): The upper bound, left out.", "dtype": _DTYPE, "seed": _SEED},
     _FLOAT,
-    "backend.random_uniform((2,))",
+    "backend.random_uniform((2,)).shape\n"
+    '(2,)',
     _RAISES,
 )  # fmt: skip
 def random_uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
@@ -67,7 +70,8 @@ def random_uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     {"shape": _SHAPE, "p": "(float, default 0.0): The probability of a 1.",
      "dtype": '(str, default None): "float32", "int32" or "bool"; None is float32.', "seed": _SEED},
     "An array.",
-    "backend.random_bernoulli((2,), 0.5)",
+    "backend.random_bernoulli((2,), 0.5).shape\n"
+    '(2,)',
 )  # fmt: skip
 def random_bernoulli(shape, p=0.0, dtype=None, seed=None):
     return ops.cast(random_uniform(shape, seed=seed) < p, dtype or "float32")
@@ -78,7 +82,8 @@ def random_bernoulli(shape, p=0.0, dtype=None, seed=None):
     {"shape": _SHAPE, "p": "(float, default 0.0): The probability of a 1.",
      "dtype": '(str, default None): "float32", "int32" or "bool"; None is float32.', "seed": _SEED},
     "An array.",
-    "backend.random_binomial((2,), 0.5)",
+    "backend.random_binomial((2,), 0.5).shape\n"
+    '(2,)',
 )  # fmt: skip
 def random_binomial(shape, p=0.0, dtype=None, seed=None):
     return random_bernoulli(shape, p, dtype, seed)
@@ -95,7 +100,7 @@ def random_binomial(shape, p=0.0, dtype=None, seed=None):
         "seed": _SEED,
     },
     _VARIABLE,
-    "backend.random_normal_variable((2,), 0.0, 1.0)",
+    "backend.random_normal_variable((2,), 0.0, 1.0).shape\n(2,)",
     _RAISES,
 )
 def random_normal_variable(shape, mean, scale, dtype=None, name=None, seed=None):
@@ -107,7 +112,8 @@ def random_normal_variable(shape, mean, scale, dtype=None, name=None, seed=None)
     {"shape": _SHAPE, "low": "(float): The lower bound.", "high": "(float): The upper bound, left out.",
      "dtype": _DTYPE, "name": _NAME, "seed": _SEED},
     _VARIABLE,
-    "backend.random_uniform_variable((2,), 0.0, 1.0)",
+    "backend.random_uniform_variable((2,), 0.0, 1.0).shape\n"
+    '(2,)',
     _RAISES,
 )  # fmt: skip
 def random_uniform_variable(shape, low, high, dtype=None, name=None, seed=None):
@@ -120,7 +126,8 @@ def random_uniform_variable(shape, low, high, dtype=None, name=None, seed=None):
      "noise_shape": "(tuple of int, default None): Where it is 1, an axis has one choice; None is the shape of `x`.",
      "seed": _SEED},
     "float32 array of the shape of `x`.",
-    "backend.dropout([1.0, 2.0, 3.0], 0.5)",
+    "backend.dropout([1.0, 2.0, 3.0], 0.5).shape\n"
+    '(3,)',
     {"ValueError": "A share that is none.", "TypeError": "A symbolic tensor: layers.Dropout takes those."},
 )  # fmt: skip
 def dropout(x, level, noise_shape=None, seed=None):

@@ -18,31 +18,36 @@ _NO_AXIS = {"ValueError": "An axis that is not there."}
 
 
 @documented("Zeros of a shape.", {"shape": "(tuple of int): Sizes.", "dtype": _DTYPE, "name": _NAME}, "An array.",
-            "backend.zeros((2,))")  # fmt: skip
+            "backend.zeros((2,))\n"
+    'array([0., 0.], dtype=float32)')  # fmt: skip
 def zeros(shape, dtype=None, name=None):
     return ops.zeros(shape, dtype)
 
 
 @documented("Ones of a shape.", {"shape": "(tuple of int): Sizes.", "dtype": _DTYPE, "name": _NAME}, "An array.",
-            "backend.ones((2,))")  # fmt: skip
+            "backend.ones((2,))\n"
+    'array([1., 1.], dtype=float32)')  # fmt: skip
 def ones(shape, dtype=None, name=None):
     return ops.ones(shape, dtype)
 
 
 @documented("Zeros in the shape of an array.", {"x": ARRAY, "dtype": _LIKE, "name": _NAME}, "An array.",
-            "backend.zeros_like([1.0, 2.0])")  # fmt: skip
+            "backend.zeros_like([1.0, 2.0])\n"
+    'array([0., 0.], dtype=float32)')  # fmt: skip
 def zeros_like(x, dtype=None, name=None):
     return ops.zeros_like(x, dtype)
 
 
 @documented("Ones in the shape of an array.", {"x": ARRAY, "dtype": _LIKE, "name": _NAME}, "An array.",
-            "backend.ones_like([1.0, 2.0])")  # fmt: skip
+            "backend.ones_like([1.0, 2.0])\n"
+    'array([1., 1.], dtype=float32)')  # fmt: skip
 def ones_like(x, dtype=None, name=None):
     return ops.ones_like(x, dtype)
 
 
 @documented("The matrix with ones on its diagonal.", {"size": "(int): Rows and columns.", "dtype": _DTYPE,
-            "name": _NAME}, "An array (size, size).", "backend.eye(2)")  # fmt: skip
+            "name": _NAME}, "An array (size, size).", "backend.eye(2)\n"
+    'array([[1., 0.],\n       [0., 1.]], dtype=float32)')  # fmt: skip
 def eye(size, dtype=None, name=None):
     return ops.eye(size, dtype=dtype)
 
@@ -54,7 +59,8 @@ def eye(size, dtype=None, name=None):
      "step": "(int or float, default 1): From one to the next.",
      "dtype": '(str, default "int32"): "float32", "int32" or "bool".'},
     "An array of one axis.",
-    "backend.arange(3)",
+    "backend.arange(3)\n"
+    'array([0, 1, 2], dtype=int32)',
 )  # fmt: skip
 def arange(start, stop=None, step=1, dtype="int32"):
     start, stop = (0, max(start, 0)) if stop is None else (start, stop)
@@ -68,14 +74,16 @@ def arange(start, stop=None, step=1, dtype="int32"):
     "The same elements in another shape.",
     {"x": ARRAY, "shape": "(tuple of int): Sizes, of which one may be -1, or None as `int_shape` gives it."},
     SAME,
-    "backend.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))",
+    "backend.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))\narray([[1., 2.],\n       [3., 4.]], dtype=float32)",
     {"ValueError": "Another number of elements, or two sizes that are not known."},
 )
 def reshape(x, shape):
     return ops.reshape(x, tuple(-1 if size is None else size for size in shape))
 
 
-@documented("All elements in one row.", {"x": ARRAY}, SAME, "backend.flatten([[1.0], [2.0]])")
+@documented(
+    "All elements in one row.", {"x": ARRAY}, SAME, "backend.flatten([[1.0], [2.0]])\narray([1., 2.], dtype=float32)"
+)
 def flatten(x):
     return ops.reshape(x, (-1,))
 
@@ -84,7 +92,7 @@ def flatten(x):
     "The elements of each entry of the batch in one row.",
     {"x": ARRAY},
     "An array (batch, elements) of the dtype of `x`.",
-    "backend.batch_flatten([[[1.0], [2.0]]])",
+    "backend.batch_flatten([[[1.0], [2.0]]])\narray([[1., 2.]], dtype=float32)",
     {"ValueError": "A symbolic tensor does not know its sizes behind the batch."},
 )
 def batch_flatten(x):
@@ -95,18 +103,25 @@ def batch_flatten(x):
 
 
 @documented("A new axis of size 1.", {"x": ARRAY, "axis": "(int, default -1): Where it stands."}, SAME,
-            "backend.expand_dims([1.0, 2.0])", _NO_AXIS)  # fmt: skip
+            "backend.expand_dims([1.0, 2.0])\n"
+    'array([[1.],\n       [2.]], dtype=float32)', _NO_AXIS)  # fmt: skip
 def expand_dims(x, axis=-1):
     return ops.expand_dims(x, axis)
 
 
 @documented("Without an axis of size 1.", {"x": ARRAY, "axis": "(int): The axis."}, SAME,
-            "backend.squeeze([[1.0], [2.0]], axis=1)", {"ValueError": "An axis of another size."})  # fmt: skip
+            "backend.squeeze([[1.0], [2.0]], axis=1)\n"
+    'array([1., 2.], dtype=float32)', {"ValueError": "An axis of another size."})  # fmt: skip
 def squeeze(x, axis):
     return ops.squeeze(x, axis)
 
 
-@documented("Axes in reverse order.", {"x": ARRAY}, SAME, "backend.transpose([[1.0, 2.0]])")
+@documented(
+    "Axes in reverse order.",
+    {"x": ARRAY},
+    SAME,
+    "backend.transpose([[1.0, 2.0]])\narray([[1.],\n       [2.]], dtype=float32)",
+)
 def transpose(x):
     return ops.transpose(x)
 
@@ -115,7 +130,7 @@ def transpose(x):
     "Axes in another order.",
     {"x": ARRAY, "pattern": "(tuple of int): The axes, batch included, in their new order."},
     SAME,
-    "backend.permute_dimensions([[1.0, 2.0]], (1, 0))",
+    "backend.permute_dimensions([[1.0, 2.0]], (1, 0))\narray([[1.],\n       [2.]], dtype=float32)",
     {"ValueError": "No order of the axes."},
 )
 def permute_dimensions(x, pattern):
@@ -123,7 +138,8 @@ def permute_dimensions(x, pattern):
 
 
 @documented("Elements in the opposite order.", {"x": ARRAY, "axes": "(int or tuple): The axes."}, SAME,
-            "backend.reverse([1.0, 2.0], 0)", _NO_AXIS)  # fmt: skip
+            "backend.reverse([1.0, 2.0], 0)\n"
+    'array([2., 1.], dtype=float32)', _NO_AXIS)  # fmt: skip
 def reverse(x, axes):
     return ops.flip(x, axes)
 
@@ -135,7 +151,7 @@ def reverse(x, axes):
     "Arrays joined along an axis they have.",
     {"tensors": "(list): Arrays that are alike in the other axes.", "axis": "(int, default -1): The axis."},
     "An array of the dtype that all have together.",
-    "backend.concatenate([[1.0], [2.0]])",
+    "backend.concatenate([[1.0], [2.0]])\narray([1., 2.], dtype=float32)",
     _NO_AXIS,
 )
 def concatenate(tensors, axis=-1):
@@ -144,7 +160,8 @@ def concatenate(tensors, axis=-1):
 
 @documented("Arrays joined along a new axis.", {"x": "(list): Arrays of one shape.",
             "axis": "(int, default 0): The new axis."}, "An array of the dtype that all have together.",
-            "backend.stack([[1.0], [2.0]])", _NO_AXIS)  # fmt: skip
+            "backend.stack([[1.0], [2.0]])\n"
+    'array([[1.],\n       [2.]], dtype=float32)', _NO_AXIS)  # fmt: skip
 def stack(x, axis=0):
     return ops.stack(x, axis)
 
@@ -153,7 +170,7 @@ def stack(x, axis=0):
     "Entries of the first axis.",
     {"reference": ARRAY, "indices": "(int array): Which."},
     "An array of the shape of `indices` and then of an entry.",
-    "backend.gather([[1.0], [2.0]], [1, 1, 0])",
+    "backend.gather([[1.0], [2.0]], [1, 1, 0])\narray([[2.],\n       [2.],\n       [1.]], dtype=float32)",
     {"ValueError": "An entry that is not there."},
 )
 def gather(reference, indices):
@@ -165,7 +182,8 @@ def gather(reference, indices):
     {"x": ARRAY, "start": "(tuple of int): Where it begins on each axis.",
      "size": "(tuple of int): How many elements each axis of it has; -1 is all that are left."},
     SAME,
-    "backend.slice([1.0, 2.0, 3.0], (1,), (2,))",
+    "backend.slice([1.0, 2.0, 3.0], (1,), (2,))\n"
+    'array([2., 3.], dtype=float32)',
 )  # fmt: skip
 def slice(x, start, size):
     key = tuple(builtins.slice(at, None if count == -1 else at + count) for at, count in zip(start, size, strict=True))
@@ -174,7 +192,8 @@ def slice(x, start, size):
 
 @documented("Rows with a 1 at the place of a number, 0 else.", {"indices": "(int array): The numbers.",
             "num_classes": "(int): How long a row is."}, "float32 array of one axis more.",
-            "backend.one_hot([0, 2], 3)")  # fmt: skip
+            "backend.one_hot([0, 2], 3)\n"
+    'array([[1., 0., 0.],\n       [0., 0., 1.]], dtype=float32)')  # fmt: skip
 def one_hot(indices, num_classes):
     return ops.one_hot(indices, num_classes)
 
@@ -183,13 +202,15 @@ def one_hot(indices, num_classes):
 
 
 @documented("The array several times along its axes.", {"x": ARRAY, "n": "(int or tuple of int): How often."}, SAME,
-            "backend.tile([1.0, 2.0], 2)", {"ValueError": "A number below 0."})  # fmt: skip
+            "backend.tile([1.0, 2.0], 2)\n"
+    'array([1., 2., 1., 2.], dtype=float32)', {"ValueError": "A number below 0."})  # fmt: skip
 def tile(x, n):
     return ops.tile(x, n)
 
 
 @documented("Each row several times, as timesteps.", {"x": "(array): (batch, width).", "n": "(int): How often."},
-            "An array (batch, n, width).", "backend.repeat([[1.0, 2.0]], 3)",
+            "An array (batch, n, width).", "backend.repeat([[1.0, 2.0]], 3)\n"
+    'array([[[1., 2.],\n        [1., 2.],\n        [1., 2.]]], dtype=float32)',
             {"ValueError": "An array of other than two axes."})  # fmt: skip
 def repeat(x, n):
     if ops.ndim(x) != 2:
@@ -201,7 +222,7 @@ def repeat(x, n):
     "Each element of an axis several times, one behind the other.",
     {"x": ARRAY, "rep": "(int): How often.", "axis": "(int): The axis."},
     SAME,
-    "backend.repeat_elements([1.0, 2.0], 2, 0)",
+    "backend.repeat_elements([1.0, 2.0], 2, 0)\narray([1., 1., 2., 2.], dtype=float32)",
     _NO_AXIS,
 )
 def repeat_elements(x, rep, axis):
@@ -215,7 +236,7 @@ def repeat_elements(x, rep, axis):
     "Zeros before the first timestep and behind the last.",
     {"x": "(array): (batch, time, width).", "padding": "(tuple, default (1, 1)): How many before and behind."},
     SAME,
-    "backend.temporal_padding([[[1.0]]])",
+    "backend.temporal_padding([[[1.0]]])\narray([[[0.],\n        [1.],\n        [0.]]], dtype=float32)",
 )
 def temporal_padding(x, padding=(1, 1)):
     before, behind = padding
@@ -238,7 +259,7 @@ def _spatial(x, padding, data_format, count):
     {"x": "(array): (batch, rows, columns, channels).",
      "padding": "(tuple, default ((1, 1), (1, 1))): How many before and behind each.", "data_format": _FORMAT},
     SAME,
-    "backend.spatial_2d_padding([[[[1.0]]]])",
+    "backend.spatial_2d_padding([[[[1.0]]]]).shape\n(1, 3, 3, 1)",
 )  # fmt: skip
 def spatial_2d_padding(x, padding=((1, 1), (1, 1)), data_format=None):
     return _spatial(x, padding, data_format, 2)
@@ -250,7 +271,7 @@ def spatial_2d_padding(x, padding=((1, 1), (1, 1)), data_format=None):
      "padding": "(tuple, default ((1, 1), (1, 1), (1, 1))): How many before and behind each.",
      "data_format": _FORMAT},
     SAME,
-    "backend.spatial_3d_padding([[[[[1.0]]]]])",
+    "backend.spatial_3d_padding([[[[[1.0]]]]]).shape\n(1, 3, 3, 3, 1)",
 )  # fmt: skip
 def spatial_3d_padding(x, padding=((1, 1), (1, 1), (1, 1)), data_format=None):
     return _spatial(x, padding, data_format, 3)

@@ -28,7 +28,8 @@ def refuse_while_traced(name, what):
      "name": "(str, default None): Its name; None is \"variable\".",
      "constraint": "(Constraint, default None): Applied after each step of training."},
     "Variable.",
-    "backend.variable([1.0, 2.0])",
+    "backend.variable([1.0, 2.0])\n"
+    '<Variable path=variable, shape=(2,), dtype=float32, value=[1. 2.]>',
     {"ValueError": "A dtype of integers or booleans: weights are float32."},
 )  # fmt: skip
 def variable(value, dtype=None, name=None, constraint=None):
@@ -38,13 +39,15 @@ def variable(value, dtype=None, name=None, constraint=None):
 
 
 @documented("A weight's values, or an array.", {"x": "(array or Variable): What has values."}, "An array.",
-            'backend.get_value(backend.variable([1.0]))')  # fmt: skip
+            'backend.get_value(backend.variable([1.0]))\n'
+    'array([1.], dtype=float32)')  # fmt: skip
 def get_value(x):
     return np.asarray(x)
 
 
 @documented("The values of several weights.", {"tensors": "(list of Variable): The weights."}, "A list of arrays.",
-            "backend.batch_get_value([backend.variable([1.0])])")  # fmt: skip
+            "backend.batch_get_value([backend.variable([1.0])])\n"
+    '[array([1.], dtype=float32)]')  # fmt: skip
 def batch_get_value(tensors):
     return [get_value(tensor) for tensor in tensors]
 
@@ -63,20 +66,23 @@ def batch_set_value(tuples):
 
 
 @documented("Gives a weight other values.", {"x": _X, "new_x": "(array): The values, of its shape."}, _RETURNS,
-            "backend.update(backend.variable([1.0]), [2.0])", _SHAPES)  # fmt: skip
+            "backend.update(backend.variable([1.0]), [2.0])\n"
+    '<Variable path=variable, shape=(1,), dtype=float32, value=[2.]>', _SHAPES)  # fmt: skip
 def update(x, new_x):
     refuse_while_traced("update", "changes a weight")
     return x.assign(new_x)
 
 
 @documented("Adds to a weight.", {"x": _X, "increment": "(array): What is added."}, _RETURNS,
-            "backend.update_add(backend.variable([1.0]), [2.0])", _SHAPES)  # fmt: skip
+            "backend.update_add(backend.variable([1.0]), [2.0])\n"
+    '<Variable path=variable, shape=(1,), dtype=float32, value=[3.]>', _SHAPES)  # fmt: skip
 def update_add(x, increment):
     return update(x, ops.add(x, increment))
 
 
 @documented("Takes from a weight.", {"x": _X, "decrement": "(array): What is taken away."}, _RETURNS,
-            "backend.update_sub(backend.variable([1.0]), [2.0])", _SHAPES)  # fmt: skip
+            "backend.update_sub(backend.variable([1.0]), [2.0])\n"
+    '<Variable path=variable, shape=(1,), dtype=float32, value=[-1.]>', _SHAPES)  # fmt: skip
 def update_sub(x, decrement):
     return update(x, ops.subtract(x, decrement))
 
@@ -85,7 +91,8 @@ def update_sub(x, decrement):
     "Moves a weight towards a value: `x - (x - value) * (1 - momentum)`.",
     {"x": _X, "value": "(array): The value, of its shape.", "momentum": "(float): How much of it stays."},
     _RETURNS,
-    "backend.moving_average_update(backend.variable([1.0]), [2.0], 0.9)",
+    "backend.moving_average_update(backend.variable([1.0]), [2.0], 0.9)\n"
+    "<Variable path=variable, shape=(1,), dtype=float32, value=[1.1]>",
     _SHAPES,
 )
 def moving_average_update(x, value, momentum):

@@ -27,7 +27,7 @@ def _add(b, slot, strides, shape, gradient):
 UNARY = {
     "copy": lambda p, x, y, dy: dy,
     "negative": lambda p, x, y, dy: p.elementwise("negative", dy),
-    "abs": lambda p, x, y, dy: p.elementwise("multiply", dy, _sign(p, x)),
+    "abs": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sign", x)),
     "sqrt": lambda p, x, y, dy: p.elementwise("divide", p.elementwise("multiply", dy, 0.5), y),
     "square": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("multiply", x, 2.0)),
     "reciprocal": lambda p, x, y, dy: p.elementwise(
@@ -49,12 +49,6 @@ UNARY = {
     "softplus": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sigmoid", x)),
     **chain_functions.UNARY,
 }
-
-
-def _sign(p, x):
-    above = p.elementwise("int32_to_float32", p.elementwise("less", 0.0, x, dtype="bool"))
-    below = p.elementwise("int32_to_float32", p.elementwise("less", x, 0.0, dtype="bool"))
-    return p.elementwise("subtract", above, below)
 
 
 def _of_larger(p, a, c, y, dy):

@@ -14,7 +14,7 @@ def documented(summary, arguments, returns, example=None, raises=None):
         summary (str): What it computes.
         arguments (dict): Name -> "(type): what it is."
         returns (str): What comes out.
-        example (str): Python that a reader may run, or None.
+        example (str): Python that a reader may run, and what it prints on the lines behind it; or None.
         raises (dict): Name of the exception -> when.
 
     Returns:
@@ -30,7 +30,7 @@ def documented(summary, arguments, returns, example=None, raises=None):
         if raises:
             parts += ["", "    Raises:", *lines(raises, ": ")]
         if example:
-            parts += ["", "    Example:", f"        >>> {example}"]
+            parts += ["", "    Example:", textwrap.indent(f">>> {example}", " " * 8)]
         function.__doc__ = "\n".join([*parts, "    "])
         return function
 

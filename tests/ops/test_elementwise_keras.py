@@ -32,7 +32,7 @@ CALLS = [
     call("clip", X, -0.5, 0.5),
     call("clip", IDS, 0, 1, grad=False),
     *(call("cast", x, dtype, grad=False) for x in [X, IDS, FLAGS] for dtype in ["float32", "int32", "bool"]),
-    call("isnan", SPECIAL, grad=False),
+    call("isnan", SPECIAL, grad=False), call("abs", SPECIAL),
     call("logical_not", FLAGS, grad=False),
 ]  # fmt: skip
 
