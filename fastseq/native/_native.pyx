@@ -84,12 +84,8 @@ def active_isa():
     return fs_active_isa().decode()
 
 
-def kernel_name(int op):
-    return fs_kernel_name(op).decode()
-
-
-def has_openmp():
-    return bool(fs_has_openmp())
+def kernel_name(int op): return fs_kernel_name(op).decode()
+def has_openmp(): return bool(fs_has_openmp())
 
 
 def recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units):
@@ -213,11 +209,8 @@ cdef class Workspace:
         cdef fs_patch *end = patch + segment.patch_count
         cdef int64_t count = segment.step_count - segment.last_count
         cdef int status
-        cdef fs_loop *loops = NULL
-        cdef fs_move *moves = NULL
-        if segment.loop_count:
-            loops = <fs_loop *> cnp.PyArray_DATA(segment.loops)
-            moves = <fs_move *> cnp.PyArray_DATA(segment.moves)
+        cdef fs_loop *loops = <fs_loop *> cnp.PyArray_DATA(segment.loops) if segment.loop_count else NULL
+        cdef fs_move *moves = <fs_move *> cnp.PyArray_DATA(segment.moves) if segment.loop_count else NULL
         while patch < end:
             if patch.which >= 0:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset

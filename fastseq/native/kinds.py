@@ -34,9 +34,8 @@ HYPER_SIZE, HYPER_OWN, HYPER_UNSCALE = (_SIZES[f"FS_HYPER_{name}"] for name in (
 # Rows of H floats that recurrent_general and its backward op want for each row of a batch.
 GENERAL_SCRATCH, GENERAL_BACKWARD_SCRATCH = _SIZES["FS_GENERAL_SCRATCH"], _SIZES["FS_GENERAL_BACKWARD_SCRATCH"]
 # What a chain of elementwise operations has at most.
-CHAIN_INPUTS, CHAIN_OUTPUTS, CHAIN_REGISTERS = (
-    _SIZES[f"FS_CHAIN_{name}"] for name in ("INPUTS", "OUTPUTS", "REGISTERS")
-)
+CHAIN_INPUTS, CHAIN_OUTPUTS = _SIZES["FS_CHAIN_INPUTS"], _SIZES["FS_CHAIN_OUTPUTS"]
+CHAIN_REGISTERS = _SIZES["FS_CHAIN_REGISTERS"]
 # Multiply-adds that a thread wants to be worth starting.
 MIN_WORK_PER_THREAD = _SIZES["FS_MIN_WORK_PER_THREAD"]
 
