@@ -340,7 +340,8 @@ def vectorized_map(function, elements):
 @operation("StopGradient", "core")
 @documented(
     "The values, through which no gradient goes.", {"variable": ARRAY}, "An array of the same values.",
-    "ops.stop_gradient([1.0, 2.0])",
+    "ops.stop_gradient([1.0, 2.0])\n"
+    "array([1., 2.], dtype=float32)",
 )  # fmt: skip
 def stop_gradient(variable):
     result = view(variable, variable.shape, strides_of(variable.shape), time=variable.time)

@@ -97,7 +97,7 @@ def _kernel(kernel, name, ndim=3):
         "dilation_rate": _DILATION,
     },
     "float32 array (B, windows, filters), or channels first.",
-    "ops.conv(np.ones((1, 5, 2), np.float32), np.ones((3, 2, 4), np.float32)).shape",
+    "ops.conv(np.ones((1, 5, 2), np.float32), np.ones((3, 2, 4), np.float32)).shape\n(1, 3, 4)",
     _CONVOLVES,
 )
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
@@ -136,7 +136,7 @@ def _conv(name, inputs, kernel, strides, padding, data_format, dilation_rate):
         "dilation_rate": _DILATION,
     },
     "float32 array (B, windows, C * multiplier), or channels first.",
-    "ops.depthwise_conv(np.ones((1, 5, 2), np.float32), np.ones((3, 2, 1), np.float32)).shape",
+    "ops.depthwise_conv(np.ones((1, 5, 2), np.float32), np.ones((3, 2, 1), np.float32)).shape\n(1, 3, 2)",
     _CONVOLVES,
 )
 def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
@@ -167,7 +167,8 @@ def _depthwise(name, inputs, kernel, strides, padding, data_format, dilation_rat
         "dilation_rate": _DILATION,
     },
     "float32 array (B, windows, filters), or channels first.",
-    "ops.separable_conv(np.ones((1, 5, 2), np.float32), *[np.ones((1, 2, n), np.float32) for n in (1, 3)]).shape",
+    "ops.separable_conv(np.ones((1, 5, 2), np.float32), *[np.ones((1, 2, n), np.float32) for n in (1, 3)]).shape\n"
+    "(1, 5, 3)",
     _CONVOLVES,
 )
 def separable_conv(inputs, depthwise_kernel, pointwise_kernel, strides=1, padding="valid", data_format=None,
@@ -189,7 +190,7 @@ def separable_conv(inputs, depthwise_kernel, pointwise_kernel, strides=1, paddin
         "dilation_rate": _DILATION,
     },
     "float32 array (B, length, filters), or channels first.",
-    "ops.conv_transpose(np.ones((1, 5, 2), np.float32), np.ones((3, 4, 2), np.float32), strides=2).shape",
+    "ops.conv_transpose(np.ones((1, 5, 2), np.float32), np.ones((3, 4, 2), np.float32), strides=2).shape\n(1, 11, 4)",
     _CONVOLVES,
 )
 def conv_transpose(inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1):
@@ -237,7 +238,8 @@ _OPTIONS = ("pool_size", "strides", "padding", "data_format")
 @operation("MaxPool", "nn", options=_OPTIONS)
 @documented(
     "The largest element of each window of sequences.", _POOL, "float32 array (B, windows, C), or channels first.",
-    "ops.max_pool(np.ones((1, 5, 2), np.float32), 2).shape", _CONVOLVES,
+    "ops.max_pool(np.ones((1, 5, 2), np.float32), 2).shape\n"
+    "(1, 2, 2)", _CONVOLVES,
 )  # fmt: skip
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
     x = _Sequences(inputs, "max_pool", padding, data_format)
@@ -256,7 +258,8 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
 @operation("AveragePool", "nn", options=_OPTIONS)
 @documented(
     "The mean of each window of sequences; of 'same', of the elements that are there.", _POOL,
-    "float32 array (B, windows, C), or channels first.", "ops.average_pool(np.ones((1, 5, 2), np.float32), 2).shape",
+    "float32 array (B, windows, C), or channels first.", "ops.average_pool(np.ones((1, 5, 2), np.float32), 2).shape\n"
+    "(1, 2, 2)",
     _CONVOLVES,
 )  # fmt: skip
 def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):

@@ -57,7 +57,9 @@ def empty(shape, dtype=None):
 
 @operation("Full", options=("shape", "dtype"))
 @documented("One value everywhere.", {"shape": _SHAPE, "fill_value": "(array): The value, or values that broadcast.",
-            "dtype": _DTYPE}, "An array.", "ops.full((2, 3), 7)",
+            "dtype": _DTYPE}, "An array.", "ops.full((2, 3), 7)\n"
+    "array([[7., 7., 7.],\n"
+    "       [7., 7., 7.]], dtype=float32)",
             {"ValueError": "An entry that is no size, or values that do not broadcast."})  # fmt: skip
 def full(shape, fill_value, dtype=None):
     shape = _sizes(shape, "full")
@@ -81,26 +83,36 @@ def _like(x, value, dtype):
 
 
 @operation("ZerosLike", options=("dtype",))
-@documented("Zeros in the shape of an array.", _LIKE, "An array.", "ops.zeros_like([1.0, 2.0])")
+@documented(
+    "Zeros in the shape of an array.", _LIKE, "An array.", "ops.zeros_like([1.0, 2.0])\narray([0., 0.], dtype=float32)"
+)
 def zeros_like(x, dtype=None):
     return _like(x, 0, dtype)
 
 
 @operation("OnesLike", options=("dtype",))
-@documented("Ones in the shape of an array.", _LIKE, "An array.", "ops.ones_like([1.0, 2.0])")
+@documented(
+    "Ones in the shape of an array.", _LIKE, "An array.", "ops.ones_like([1.0, 2.0])\narray([1., 1.], dtype=float32)"
+)
 def ones_like(x, dtype=None):
     return _like(x, 1, dtype)
 
 
 @operation("EmptyLike", options=("dtype",))
-@documented("An array of a shape whose values do not matter: zeros.", _LIKE, "An array.", "ops.empty_like([1.0, 2.0])")
+@documented(
+    "An array of a shape whose values do not matter: zeros.",
+    _LIKE,
+    "An array.",
+    "ops.empty_like([1.0, 2.0])\narray([0., 0.], dtype=float32)",
+)
 def empty_like(x, dtype=None):
     return _like(x, 0, dtype)
 
 
 @operation("FullLike", options=("dtype",))
 @documented("One value in the shape of an array.", {**_LIKE, "fill_value": "(number or array): The value."},
-            "An array.", "ops.full_like([1.0, 2.0], 7)")  # fmt: skip
+            "An array.", "ops.full_like([1.0, 2.0], 7)\n"
+    "array([7., 7.], dtype=float32)")  # fmt: skip
 def full_like(x, fill_value, dtype=None):
     return _like(x if isinstance(x, Traced) else lift(fill_value.p, np.asarray(x)), fill_value, dtype)
 
@@ -188,7 +200,8 @@ def _floored(x):
      "dtype": "(str, default None): None is float32; of int32 they are rounded down.",
      "axis": "(int, default 0): Where they stand in the result."},
     "An array with one axis more than `start` and `stop` have together; or (that, the distance).",
-    "ops.linspace(0.0, 1.0, 5)",
+    "ops.linspace(0.0, 1.0, 5)\n"
+    "array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)",
     {"ValueError": "num below 0."},
 )  # fmt: skip
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
@@ -236,7 +249,9 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
 
 
 @operation("Array", options=("dtype",))
-@documented("What it is given, as an array.", _LIKE, "An array.", "ops.array([1.0, 2.0])")
+@documented(
+    "What it is given, as an array.", _LIKE, "An array.", "ops.array([1.0, 2.0])\narray([1., 2.], dtype=float32)"
+)
 def array(x, dtype=None):
     return x if dtype is None else cast(x, working_dtype(dtype))
 

@@ -24,7 +24,8 @@ def _cumulated(kind, x, axis, dtype):
 
 
 @operation("Cumsum", options=("axis", "dtype"))
-@documented("The sums of all elements up to each.", _ARGUMENTS, "float32 or int32 array.", "ops.cumsum([1, 2, 3])",
+@documented("The sums of all elements up to each.", _ARGUMENTS, "float32 or int32 array.", "ops.cumsum([1, 2, 3])\n"
+    "array([1, 3, 6], dtype=int32)",
             _NO_AXIS)  # fmt: skip
 def cumsum(x, axis=None, dtype=None):
     return _cumulated("sum", x, axis, dtype)
@@ -32,7 +33,8 @@ def cumsum(x, axis=None, dtype=None):
 
 @operation("Cumprod", options=("axis", "dtype"))
 @documented("The products of all elements up to each.", _ARGUMENTS, "float32 or int32 array.",
-            "ops.cumprod([1, 2, 3])", _NO_AXIS)  # fmt: skip
+            "ops.cumprod([1, 2, 3])\n"
+            "array([1, 2, 6], dtype=int32)", _NO_AXIS)  # fmt: skip
 def cumprod(x, axis=None, dtype=None):
     return _cumulated("prod", x, axis, dtype)
 
@@ -42,7 +44,7 @@ def cumprod(x, axis=None, dtype=None):
     "Each element less the one before it along an axis; of booleans, whether they differ.",
     {"a": ARRAY, "n": "(int, default 1): How often.", "axis": "(int, default -1): The axis."},
     "An array of the dtype of `a`, `n` shorter along the axis.",
-    "ops.diff([1, 2, 4])",
+    "ops.diff([1, 2, 4])\narray([1, 2], dtype=int32)",
     {"ValueError": "n below 0, or an axis that is not there."},
 )
 def diff(a, n=1, axis=-1):

@@ -20,7 +20,7 @@ _AXES = {"x": ARRAY, "offset": _K, "axis1": "(int, default 0): The rows.", "axis
     "A diagonal of each matrix.",
     _AXES,
     "An array of the other axes, with the diagonal as the last one.",
-    "ops.diagonal([[1, 2], [3, 4]])",
+    "ops.diagonal([[1, 2], [3, 4]])\narray([1, 4], dtype=int32)",
     {"ValueError": "Less than two axes, or no two axes."},
 )
 def diagonal(x, offset=0, axis1=0, axis2=1):
@@ -45,7 +45,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     "A diagonal of a matrix, or the matrix that has a diagonal and zeros else.",
     {"x": ARRAY, "k": _K},
     "An array of one axis for a matrix, a matrix for an array of one axis.",
-    "ops.diag([1, 2])",
+    "ops.diag([1, 2])\narray([[1, 0],\n       [0, 2]], dtype=int32)",
     {"ValueError": "More axes, or none."},
 )
 def diag(x, k=0):
@@ -69,7 +69,11 @@ def diag(x, k=0):
     "The matrix that has all elements of an array on a diagonal, and zeros else.",
     {"x": ARRAY, "k": _K},
     "A matrix of the dtype of `x`.",
-    "ops.diagflat([[1, 2], [3, 4]])",
+    "ops.diagflat([[1, 2], [3, 4]])\n"
+    "array([[1, 0, 0, 0],\n"
+    "       [0, 2, 0, 0],\n"
+    "       [0, 0, 3, 0],\n"
+    "       [0, 0, 0, 4]], dtype=int32)",
 )
 def diagflat(x, k=0):
     return diag(ravel(x), k)
@@ -80,7 +84,7 @@ def diagflat(x, k=0):
     "The sum of a diagonal of each matrix.",
     _AXES,
     "An array of the other axes: float32, or int32.",
-    "ops.trace([[1, 2], [3, 4]])",
+    "ops.trace([[1, 2], [3, 4]])\narray(5, dtype=int32)",
     {"ValueError": "Less than two axes, or no two axes."},
 )
 def trace(x, offset=0, axis1=0, axis2=1):
@@ -108,13 +112,17 @@ _MATRIX = {"ValueError": "Less than two axes."}
 
 @operation("Tril", options=("k",))
 @documented("The array with zeros above a diagonal of each matrix.", {"x": ARRAY, "k": _K}, _SAME,
-            "ops.tril([[1, 2], [3, 4]])", _MATRIX)  # fmt: skip
+            "ops.tril([[1, 2], [3, 4]])\n"
+            "array([[1, 0],\n"
+            "       [3, 4]], dtype=int32)", _MATRIX)  # fmt: skip
 def tril(x, k=0):
     return _one_side(x, k, True, "tril")
 
 
 @operation("Triu", options=("k",))
 @documented("The array with zeros below a diagonal of each matrix.", {"x": ARRAY, "k": _K}, _SAME,
-            "ops.triu([[1, 2], [3, 4]])", _MATRIX)  # fmt: skip
+            "ops.triu([[1, 2], [3, 4]])\n"
+            "array([[1, 2],\n"
+            "       [0, 4]], dtype=int32)", _MATRIX)  # fmt: skip
 def triu(x, k=0):
     return _one_side(x, k, False, "triu")

@@ -56,7 +56,8 @@ def _length(x, length, name, size=None):
 
 
 @operation("FFT", "math", several=("x",))
-@documented("The transform of complex arrays.", {"x": _PAIR}, _GIVES_PAIR, "ops.fft(([1.0, 2.0], [0.0, 1.0]))",
+@documented("The transform of complex arrays.", {"x": _PAIR}, _GIVES_PAIR, "ops.fft(([1.0, 2.0], [0.0, 1.0]))\n"
+    "(array([ 3., -1.], dtype=float32), array([ 1., -1.], dtype=float32))",
             {"ValueError": "No pair of arrays of one shape, or no elements."})  # fmt: skip
 def fft(x):
     re, im = _complex(x, "fft")
@@ -69,7 +70,7 @@ def fft(x):
     "The transform of real arrays: the first half of it, of which the rest are the conjugates.",
     {"x": "(array): (..., n).", "fft_length": _LENGTH},
     "A tuple of two float32 arrays (..., fft_length // 2 + 1), the real and the imaginary part.",
-    "ops.rfft([1.0, 2.0, 3.0, 4.0])",
+    "ops.rfft([1.0, 2.0, 3.0, 4.0])\n(array([10., -2., -2.], dtype=float32), array([0., 2., 0.], dtype=float32))",
     {"ValueError": "A scalar, or a length below 1."},
 )
 def rfft(x, fft_length=None):
@@ -85,7 +86,7 @@ def rfft(x, fft_length=None):
     "The real array whose `rfft` is given.",
     {"x": _PAIR, "fft_length": "(int, default None): The length of the result; None is 2 (n - 1)."},
     "float32 array (..., fft_length).",
-    "ops.irfft(([10.0, -2.0, -2.0], [0.0, 2.0, 0.0]))",
+    "ops.irfft(([10.0, -2.0, -2.0], [0.0, 2.0, 0.0]))\narray([1., 2., 3., 4.], dtype=float32)",
     {"ValueError": "No pair of arrays of one shape, or a length below 1."},
 )
 def irfft(x, fft_length=None):
@@ -159,7 +160,7 @@ _STFT = {
         "center": "(bool, default True): Whether the first frame has the first element in its middle.",
     },
     "A tuple of two float32 arrays (..., frames, fft_length // 2 + 1), the real and the imaginary part.",
-    "ops.stft(np.arange(8, dtype=np.float32), 4, 2, 4)[0].shape",
+    "ops.stft(np.arange(8, dtype=np.float32), 4, 2, 4)[0].shape\n(5, 3)",
     {"ValueError": "Lengths that do not fit, or an unknown window.", "TypeError": "An array of integers."},
 )
 def stft(x, sequence_length, sequence_stride, fft_length, window="hann", center=True):
@@ -205,7 +206,8 @@ def _dual_window(factors, stride):
         "center": "(bool, default True): Whether the first frame has the first element in its middle.",
     },
     "float32 array (..., length).",
-    "ops.istft(ops.stft(np.arange(8, dtype=np.float32), 4, 2, 4), 4, 2, 4)",
+    "ops.istft(ops.stft(np.arange(8, dtype=np.float32), 4, 2, 4), 4, 2, 4)\n"
+    "array([0., 1., 2., 3., 4., 5., 6., 7.], dtype=float32)",
     {"ValueError": "No pair of arrays of one shape, lengths that do not fit, or an unknown window."},
 )
 def istft(x, sequence_length, sequence_stride, fft_length, length=None, window="hann", center=True):

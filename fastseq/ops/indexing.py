@@ -90,7 +90,8 @@ def _range(x, axis, key):
     {"x": ARRAY, "key": "(int, slice, None, Ellipsis, an int32 array, or a tuple of these): As in NumPy. One array may "
      "be among them, beside which integers stand together."},
     _SAME,
-    "ops.get_item([[1, 2], [3, 4]], (slice(None), -1))",
+    "ops.get_item([[1, 2], [3, 4]], (slice(None), -1))\n"
+    "array([2, 4], dtype=int32)",
     {"IndexError": "An index is out of bounds, or there are more than axes.", "ValueError": "No such key.",
      "UnsupportedError": "A boolean array, or several arrays."},
 )  # fmt: skip
@@ -155,7 +156,7 @@ def _all_in_one(x, axis, name):
     "Elements at places along an axis.",
     {"x": ARRAY, "indices": _INDICES, "axis": "(int, default None): None is of all elements in one row."},
     "An array of the dtype of `x`, with the axes of `indices` in the place of the axis.",
-    "ops.take([[1, 2], [3, 4]], [1, 0], axis=1)",
+    "ops.take([[1, 2], [3, 4]], [1, 0], axis=1)\narray([[2, 1],\n       [4, 3]], dtype=int32)",
     _OUTSIDE,
 )
 def take(x, indices, axis=None):
@@ -172,7 +173,9 @@ def take(x, indices, axis=None):
     {"x": ARRAY, "indices": "(int32 array): Of as many axes as `x`, broadcast with it along the others; places below 0 "
      "count from the end.", "axis": "(int, default None): None is of all elements in one row."},
     "An array of the dtype of `x`.",
-    "ops.take_along_axis([[1, 2], [3, 4]], [[1], [0]], axis=1)",
+    "ops.take_along_axis([[1, 2], [3, 4]], [[1], [0]], axis=1)\n"
+    "array([[2],\n"
+    "       [3]], dtype=int32)",
     _OUTSIDE,
 )  # fmt: skip
 def take_along_axis(x, indices, axis=None):
@@ -229,7 +232,9 @@ def _walked(p, start, size):
     {"inputs": ARRAY, "start_indices": "(list of int, or int32 array): Where it begins, an entry for each axis.",
      "shape": "(tuple of int): Its sizes; -1 is the rest."},
     "An array of the dtype of `inputs`.",
-    "ops.slice([[1, 2, 3], [4, 5, 6]], [0, 1], [2, 2])",
+    "ops.slice([[1, 2, 3], [4, 5, 6]], [0, 1], [2, 2])\n"
+    "array([[2, 3],\n"
+    "       [5, 6]], dtype=int32)",
     {"ValueError": "It reaches beyond the array.", "IndexError": "Computed starts do."},
 )  # fmt: skip
 def slice(inputs, start_indices, shape):
@@ -265,7 +270,8 @@ def slice(inputs, start_indices, shape):
     {"inputs": ARRAY, "start_indices": "(list of int, or int32 array): Where the part begins, an entry for each axis; "
      "one that would reach beyond the end begins earlier.", "updates": "(array): The part."},
     "An array of the shape and dtype of `inputs`.",
-    "ops.slice_update([1, 2, 3], [1], [7])",
+    "ops.slice_update([1, 2, 3], [1], [7])\n"
+    "array([1, 7, 3], dtype=int32)",
     {"ValueError": "The part is larger than the array, or has other axes."},
 )  # fmt: skip
 def slice_update(inputs, start_indices, updates):
@@ -320,7 +326,8 @@ def _scattered(x, indices, values, shape, kind, name):
     {"indices": "(int32 array (..., k)): The first k indices of a place.", "values": "(array (..., *shape[k:])): What "
      "is put there; what meets is added.", "shape": "(tuple of int): Of the result."},
     "An array of the dtype of `values`.",
-    "ops.scatter([[1], [3]], [5.0, 7.0], (4,))",
+    "ops.scatter([[1], [3]], [5.0, 7.0], (4,))\n"
+    "array([0., 5., 0., 7.], dtype=float32)",
     {"ValueError": "The shapes do not fit.", "IndexError": "A place is out of bounds."},
 )  # fmt: skip
 def scatter(indices, values, shape):
@@ -335,7 +342,8 @@ def scatter(indices, values, shape):
      "reduction": '(str, default None): None replaces, the last one wins; "add", "mul", "max", "min" take it together '
      "with what is there."},
     "An array of the shape and dtype of `inputs`.",
-    "ops.scatter_update([0.0, 0.0], [[1], [1]], [2.0, 3.0], reduction='add')",
+    "ops.scatter_update([0.0, 0.0], [[1], [1]], [2.0, 3.0], reduction='add')\n"
+    "array([0., 5.], dtype=float32)",
     {"ValueError": "The shapes do not fit, or an unknown reduction.", "IndexError": "A place is out of bounds."},
 )  # fmt: skip
 def scatter_update(inputs, indices, updates, reduction=None):
@@ -355,7 +363,9 @@ def scatter_update(inputs, indices, updates, reduction=None):
      "axis": "(int, default -1): Where the new axis stands.", "dtype": "(str, default None): None is float32.",
      "sparse": "(bool): True is not supported."},
     "An array with one axis more than `x`.",
-    "ops.one_hot([0, 2], 3)",
+    "ops.one_hot([0, 2], 3)\n"
+    "array([[1., 0., 0.],\n"
+    "       [0., 0., 1.]], dtype=float32)",
     {"UnsupportedError": "sparse=True."},
 )  # fmt: skip
 def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
@@ -377,7 +387,8 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
      "axis": "(int, default -1): Where the new axis stands.", "dtype": "(str, default None): None is float32.",
      "sparse": "(bool): True is not supported."},
     "An array with the axis of classes in the place of axis 1, or of axis 0 where that is the only one.",
-    "ops.multi_hot([0, 2], 4)",
+    "ops.multi_hot([0, 2], 4)\n"
+    "array([1., 0., 1., 0.], dtype=float32)",
     {"ValueError": "No num_classes.", "UnsupportedError": "sparse=True."},
 )  # fmt: skip
 def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False):

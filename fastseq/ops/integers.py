@@ -41,15 +41,33 @@ def _of_integers(class_name, kind, summary, example, at_least="int32"):
     return decorate
 
 
-@_of_integers("BitwiseAnd", "bitwise_and", "The bits that both have.", "ops.bitwise_and([6], [3])", "bool")
+@_of_integers(
+    "BitwiseAnd",
+    "bitwise_and",
+    "The bits that both have.",
+    "ops.bitwise_and([6], [3])\narray([2], dtype=int32)",
+    "bool",
+)
 def bitwise_and(x, y): ...
 
 
-@_of_integers("BitwiseOr", "bitwise_or", "The bits that one of them has.", "ops.bitwise_or([6], [3])", "bool")
+@_of_integers(
+    "BitwiseOr",
+    "bitwise_or",
+    "The bits that one of them has.",
+    "ops.bitwise_or([6], [3])\narray([7], dtype=int32)",
+    "bool",
+)
 def bitwise_or(x, y): ...
 
 
-@_of_integers("BitwiseXor", "bitwise_xor", "The bits that just one of them has.", "ops.bitwise_xor([6], [3])", "bool")
+@_of_integers(
+    "BitwiseXor",
+    "bitwise_xor",
+    "The bits that just one of them has.",
+    "ops.bitwise_xor([6], [3])\narray([5], dtype=int32)",
+    "bool",
+)
 def bitwise_xor(x, y): ...
 
 
@@ -59,13 +77,25 @@ def _inverted(x, name):
 
 
 @operation("BitwiseNot")
-@documented("All bits turned over.", {"x": _WHOLE}, "An array of the dtype of `x`.", "ops.bitwise_not([6])", _RAISES)
+@documented(
+    "All bits turned over.",
+    {"x": _WHOLE},
+    "An array of the dtype of `x`.",
+    "ops.bitwise_not([6])\narray([-7], dtype=int32)",
+    _RAISES,
+)
 def bitwise_not(x):
     return _inverted(x, "bitwise_not")
 
 
 @operation("BitwiseInvert")
-@documented("All bits turned over.", {"x": _WHOLE}, "An array of the dtype of `x`.", "ops.bitwise_invert([6])", _RAISES)
+@documented(
+    "All bits turned over.",
+    {"x": _WHOLE},
+    "An array of the dtype of `x`.",
+    "ops.bitwise_invert([6])\narray([-7], dtype=int32)",
+    _RAISES,
+)
 def bitwise_invert(x):
     return _inverted(x, "bitwise_invert")
 
@@ -74,25 +104,30 @@ _LEFT = "`x * 2 ** y`, without the bits that 32 do not hold; 0 for `y` below 0 o
 _RIGHT = "`x / 2 ** y`, rounded down; what 31 places leave for `y` below 0 or above 31."
 
 
-@_of_integers("LeftShift", "left_shift", _LEFT, "ops.left_shift([3], 2)")
+@_of_integers("LeftShift", "left_shift", _LEFT, "ops.left_shift([3], 2)\narray([12], dtype=int32)")
 def left_shift(x, y): ...
 
 
-@_of_integers("BitwiseLeftShift", "left_shift", _LEFT, "ops.bitwise_left_shift([3], 2)")
+@_of_integers("BitwiseLeftShift", "left_shift", _LEFT, "ops.bitwise_left_shift([3], 2)\narray([12], dtype=int32)")
 def bitwise_left_shift(x, y): ...
 
 
-@_of_integers("RightShift", "right_shift", _RIGHT, "ops.right_shift([13], 2)")
+@_of_integers("RightShift", "right_shift", _RIGHT, "ops.right_shift([13], 2)\narray([3], dtype=int32)")
 def right_shift(x, y): ...
 
 
-@_of_integers("BitwiseRightShift", "right_shift", _RIGHT, "ops.bitwise_right_shift([13], 2)")
+@_of_integers("BitwiseRightShift", "right_shift", _RIGHT, "ops.bitwise_right_shift([13], 2)\narray([3], dtype=int32)")
 def bitwise_right_shift(x, y): ...
 
 
-@_of_integers("Gcd", "gcd", "The greatest common divisor, at least 0.", "ops.gcd([12], [18])")
+@_of_integers("Gcd", "gcd", "The greatest common divisor, at least 0.", "ops.gcd([12], [18])\narray([6], dtype=int32)")
 def gcd(x1, x2): ...
 
 
-@_of_integers("Lcm", "lcm", "The least common multiple, at least 0; 0 where one is 0.", "ops.lcm([4], [6])")
+@_of_integers(
+    "Lcm",
+    "lcm",
+    "The least common multiple, at least 0; 0 where one is 0.",
+    "ops.lcm([4], [6])\narray([12], dtype=int32)",
+)
 def lcm(x1, x2): ...

@@ -17,7 +17,7 @@ _TOGETHER = "An array of the dtype that they have together."
     "Arrays one behind the other along an axis.",
     {"xs": "(list of arrays): Alike in all other sizes.", "axis": "(int, default 0): The axis."},
     "An array of the dtype that they have together.",
-    "ops.concatenate([[1, 2], [3]])",
+    "ops.concatenate([[1, 2], [3]])\narray([1, 2, 3], dtype=int32)",
     {"ValueError": "Other sizes, or none."},
 )
 def concatenate(xs, axis=0):
@@ -43,7 +43,7 @@ def concatenate(xs, axis=0):
     "Arrays of one shape along a new axis.",
     {"x": "(list of arrays): Of one shape.", "axis": "(int, default 0): Where the new axis stands."},
     "An array of the dtype that they have together.",
-    "ops.stack([[1, 2], [3, 4]], axis=1)",
+    "ops.stack([[1, 2], [3, 4]], axis=1)\narray([[1, 3],\n       [2, 4]], dtype=int32)",
     {"ValueError": "Other shapes, or none."},
 )
 def stack(x, axis=0):
@@ -64,18 +64,30 @@ def _stacked(class_name, summary, example):
     return decorate
 
 
-@_stacked("Hstack", "Arrays side by side: along axis 1, or axis 0 of arrays of one axis.", "ops.hstack([[1, 2], [3]])")
+@_stacked(
+    "Hstack",
+    "Arrays side by side: along axis 1, or axis 0 of arrays of one axis.",
+    "ops.hstack([[1, 2], [3]])\narray([1, 2, 3], dtype=int32)",
+)
 def hstack(xs):
     xs = [_at_least(x, 1) for x in xs]
     return concatenate(xs, 0 if xs and xs[0].ndim == 1 else 1)
 
 
-@_stacked("Vstack", "Arrays one behind the other along axis 0, of one axis too.", "ops.vstack([[[1, 2]], [[3, 4]]])")
+@_stacked(
+    "Vstack",
+    "Arrays one behind the other along axis 0, of one axis too.",
+    "ops.vstack([[[1, 2]], [[3, 4]]])\narray([[1, 2],\n       [3, 4]], dtype=int32)",
+)
 def vstack(xs):
     return concatenate([_at_least(x, 1) for x in xs], 0)
 
 
-@_stacked("Dstack", "Arrays behind each other: along axis 2, of three axes at least.", "ops.dstack([[1, 2], [3, 4]])")
+@_stacked(
+    "Dstack",
+    "Arrays behind each other: along axis 2, of three axes at least.",
+    "ops.dstack([[1, 2], [3, 4]])\narray([[[1, 3],\n        [2, 4]]], dtype=int32)",
+)
 def dstack(xs):
     def deep(x):
         x = _at_least(x, 2)
@@ -89,7 +101,7 @@ def dstack(xs):
     "One array behind the other.",
     {"x1": ARRAY, "x2": ARRAY, "axis": "(int, default None): The axis; None makes one row of each."},
     _TOGETHER,
-    "ops.append([1, 2], [3])",
+    "ops.append([1, 2], [3])\narray([1, 2, 3], dtype=int32)",
     {"ValueError": "Other sizes."},
 )
 def append(x1, x2, axis=None):
@@ -149,7 +161,7 @@ _UNEQUAL = {"ValueError": "The parts are not equal, or their places not in order
     "The array cut along an axis.",
     {"x": ARRAY, "indices_or_sections": _CUT, "axis": "(int, default 0): The axis."},
     _PARTS,
-    "ops.split([1, 2, 3, 4], 2)",
+    "ops.split([1, 2, 3, 4], 2)\n[array([1, 2], dtype=int32), array([3, 4], dtype=int32)]",
     _UNEQUAL,
 )
 def split(x, indices_or_sections, axis=0):
@@ -161,7 +173,7 @@ def split(x, indices_or_sections, axis=0):
     "The array cut along an axis into parts as equal as can be, the larger ones first.",
     {"x": ARRAY, "indices_or_sections": "(int): How many.", "axis": "(int, default 0): The axis."},
     _PARTS,
-    "ops.array_split([1, 2, 3], 2)",
+    "ops.array_split([1, 2, 3], 2)\n[array([1, 2], dtype=int32), array([3], dtype=int32)]",
     {"ValueError": "No number of parts."},
 )
 def array_split(x, indices_or_sections, axis=0):
@@ -191,15 +203,33 @@ def _cut_along(class_name, axis_for, summary, example):
 
 
 @_cut_along("Hsplit", lambda x: 0 if x.ndim == 1 else 1, "Cut along axis 1, or axis 0 where that is the only one.",
-            "ops.hsplit([[1, 2], [3, 4]], 2)")  # fmt: skip
+            "ops.hsplit([[1, 2], [3, 4]], 2)\n"
+            "[array([[1],\n"
+            "       [3]], dtype=int32), array([[2],\n"
+            "       [4]], dtype=int32)]")  # fmt: skip
 def hsplit(x, indices_or_sections): ...
 
 
-@_cut_along("Vsplit", lambda x: 0, "Cut along axis 0.", "ops.vsplit([[1, 2], [3, 4]], 2)")
+@_cut_along(
+    "Vsplit",
+    lambda x: 0,
+    "Cut along axis 0.",
+    "ops.vsplit([[1, 2], [3, 4]], 2)\n[array([[1, 2]], dtype=int32), array([[3, 4]], dtype=int32)]",
+)
 def vsplit(x, indices_or_sections): ...
 
 
-@_cut_along("Dsplit", lambda x: 2, "Cut along axis 2.", "ops.dsplit([[[1, 2]], [[3, 4]]], 2)")
+@_cut_along(
+    "Dsplit",
+    lambda x: 2,
+    "Cut along axis 2.",
+    "ops.dsplit([[[1, 2]], [[3, 4]]], 2)\n"
+    "[array([[[1]],\n"
+    "\n"
+    "       [[3]]], dtype=int32), array([[[2]],\n"
+    "\n"
+    "       [[4]]], dtype=int32)]",
+)
 def dsplit(x, indices_or_sections): ...
 
 
@@ -209,7 +239,8 @@ def dsplit(x, indices_or_sections): ...
     {"x": ARRAY, "num": "(int, default None): How many there are, where a symbolic tensor does not say.",
      "axis": "(int, default 0): The axis."},
     _PARTS,
-    "ops.unstack([[1, 2], [3, 4]])",
+    "ops.unstack([[1, 2], [3, 4]])\n"
+    "[array([1, 2], dtype=int32), array([3, 4], dtype=int32)]",
     {"ValueError": "Another number than `num`, or an unknown one."},
 )  # fmt: skip
 def unstack(x, num=None, axis=0):

@@ -53,7 +53,7 @@ def _lifted(x1, x2):
     "The product of matrices, which stand in the last two axes; those before broadcast.",
     {"x1": "(array): (..., m, k), or (k,), which is a row.", "x2": "(array): (..., k, n), or (k,), which is a column."},
     _BOTH,
-    "ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])",
+    "ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])\narray([[11.]], dtype=float32)",
     _FIT,
 )
 def matmul(x1, x2):
@@ -85,7 +85,7 @@ def _over(x1, x2, axes1, axes2, name):
     "The sum over the last axis of `x1` and the second to last of `x2`, or its only one; the product with a scalar.",
     {"x1": "(array): (..., k).", "x2": "(array): (..., k, n) or (k,)."},
     _BOTH,
-    "ops.dot([1.0, 2.0], [3.0, 4.0])",
+    "ops.dot([1.0, 2.0], [3.0, 4.0])\narray(11., dtype=float32)",
     _FIT,
 )
 def dot(x1, x2):
@@ -105,7 +105,7 @@ def _dot(x1, x2, name, axis=None):
     "The sum of the products of all elements.",
     {"x1": ARRAY, "x2": "(array): As many elements."},
     _BOTH,
-    "ops.vdot([[1.0, 2.0]], [[3.0], [4.0]])",
+    "ops.vdot([[1.0, 2.0]], [[3.0], [4.0]])\narray(11., dtype=float32)",
     _FIT,
 )
 def vdot(x1, x2):
@@ -118,7 +118,7 @@ def vdot(x1, x2):
     "The sum over the last axes of both; the product with a scalar.",
     {"x1": "(array): (..., k).", "x2": "(array): (..., k)."},
     _BOTH,
-    "ops.inner([1.0, 2.0], [3.0, 4.0])",
+    "ops.inner([1.0, 2.0], [3.0, 4.0])\narray(11., dtype=float32)",
     _FIT,
 )
 def inner(x1, x2):
@@ -130,7 +130,7 @@ def inner(x1, x2):
     "The product of each element of `x1` with each of `x2`.",
     {"x1": "(array): m elements.", "x2": "(array): n elements."},
     "An array (m, n) of the dtype that both have together.",
-    "ops.outer([1.0, 2.0], [3.0, 4.0])",
+    "ops.outer([1.0, 2.0], [3.0, 4.0])\narray([[3., 4.],\n       [6., 8.]], dtype=float32)",
 )
 def outer(x1, x2):
     x1, x2 = _lifted(x1, x2)
@@ -146,7 +146,7 @@ def outer(x1, x2):
         "axes": "(int or pair, default 2): How many of the last of `x1` and the first of `x2`; or the axes of each.",
     },
     "What is left of `x1`, then of `x2`. " + _BOTH,
-    "ops.tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1)",
+    "ops.tensordot([[1.0, 2.0]], [[3.0], [4.0]], axes=1)\narray([[11.]], dtype=float32)",
     _FIT,
 )
 def tensordot(x1, x2, axes=2):
@@ -175,7 +175,7 @@ def tensordot(x1, x2, axes=2):
         "axis": "(int, default None): All three.",
     },
     "An array of the dtype that both have together; of two vectors of 2 elements the third component alone.",
-    "ops.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])",
+    "ops.cross([1.0, 0.0, 0.0], [0.0, 1.0, 0.0])\narray([0., 0., 1.], dtype=float32)",
     {"ValueError": "Vectors of another size."},
 )
 def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
@@ -218,7 +218,7 @@ def _taken(x, axis, i):
     "The Kronecker product.",
     {"x1": ARRAY, "x2": ARRAY},
     "An array of the dtype that both have together, each size the product of both.",
-    "ops.kron([1.0, 2.0], [1.0, 1.0])",
+    "ops.kron([1.0, 2.0], [1.0, 1.0])\narray([1., 1., 2., 2.], dtype=float32)",
 )
 def kron(x1, x2):
     x1, x2 = _lifted(x1, x2)
@@ -240,7 +240,7 @@ def kron(x1, x2):
         "keepdims": "(bool, default False): Whether these axes stay, with size 1.",
     },
     "float32 array.",
-    "ops.norm([3.0, 4.0])",
+    "ops.norm([3.0, 4.0])\narray(5., dtype=float32)",
     {
         "ValueError": "An order that is not known.",
         "NotImplementedError": "'nuc', 2 and -2 of matrices: singular values.",

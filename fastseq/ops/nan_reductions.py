@@ -24,13 +24,21 @@ def _filled(x, value):
     return e.where(e.isnan(x), value, x)
 
 
-@_leaving_out("Nansum", "The sum of what is not NaN.", "ops.nansum([1.0, float('nan')])", "float32 or int32 array.")
+@_leaving_out(
+    "Nansum",
+    "The sum of what is not NaN.",
+    "ops.nansum([1.0, float('nan')])\narray(1., dtype=float32)",
+    "float32 or int32 array.",
+)
 def nansum(x, axis=None, keepdims=False):
     return r.sum(_filled(x, 0.0) if x.dtype == "float32" else x, axis, keepdims)
 
 
 @_leaving_out(
-    "Nanprod", "The product of what is not NaN.", "ops.nanprod([2.0, float('nan')])", "float32 or int32 array."
+    "Nanprod",
+    "The product of what is not NaN.",
+    "ops.nanprod([2.0, float('nan')])\narray(2., dtype=float32)",
+    "float32 or int32 array.",
 )
 def nanprod(x, axis=None, keepdims=False):
     return r.prod(_filled(x, 1.0) if x.dtype == "float32" else x, axis, keepdims)
@@ -40,14 +48,24 @@ def _count(x, axis, keepdims):
     return r.sum(cast(e.logical_not(e.isnan(x)), "float32"), axis, keepdims)
 
 
-@_leaving_out("Nanmean", "The mean of what is not NaN.", "ops.nanmean([1.0, float('nan')])", "float32 array.")
+@_leaving_out(
+    "Nanmean",
+    "The mean of what is not NaN.",
+    "ops.nanmean([1.0, float('nan')])\narray(1., dtype=float32)",
+    "float32 array.",
+)
 def nanmean(x, axis=None, keepdims=False):
     if x.dtype != "float32":
         return r.mean(x, axis, keepdims)
     return e.divide(nansum(x, axis, keepdims), _count(x, axis, keepdims))
 
 
-@_leaving_out("Nanvar", "The variance of what is not NaN.", "ops.nanvar([1.0, 3.0, float('nan')])", "float32 array.")
+@_leaving_out(
+    "Nanvar",
+    "The variance of what is not NaN.",
+    "ops.nanvar([1.0, 3.0, float('nan')])\narray(1., dtype=float32)",
+    "float32 array.",
+)
 def nanvar(x, axis=None, keepdims=False):
     x = cast(x, "float32")
     from_mean = e.where(e.isnan(x), 0.0, e.subtract(x, nanmean(x, axis, True)))
@@ -55,7 +73,10 @@ def nanvar(x, axis=None, keepdims=False):
 
 
 @_leaving_out(
-    "Nanstd", "The standard deviation of what is not NaN.", "ops.nanstd([1.0, 3.0, float('nan')])", "float32 array."
+    "Nanstd",
+    "The standard deviation of what is not NaN.",
+    "ops.nanstd([1.0, 3.0, float('nan')])\narray(1., dtype=float32)",
+    "float32 array.",
 )
 def nanstd(x, axis=None, keepdims=False):
     return e.sqrt(nanvar(x, axis, keepdims))
@@ -66,7 +87,10 @@ def _nan_where_all_are(x, found, axis, keepdims, value):
 
 
 @_leaving_out(
-    "Nanmax", "The largest of what is not NaN; NaN of none.", "ops.nanmax([1.0, float('nan')])", "Of the dtype of `x`."
+    "Nanmax",
+    "The largest of what is not NaN; NaN of none.",
+    "ops.nanmax([1.0, float('nan')])\narray(1., dtype=float32)",
+    "Of the dtype of `x`.",
 )
 def nanmax(x, axis=None, keepdims=False):
     if x.dtype != "float32":
@@ -75,7 +99,10 @@ def nanmax(x, axis=None, keepdims=False):
 
 
 @_leaving_out(
-    "Nanmin", "The smallest of what is not NaN; NaN of none.", "ops.nanmin([1.0, float('nan')])", "Of the dtype of `x`."
+    "Nanmin",
+    "The smallest of what is not NaN; NaN of none.",
+    "ops.nanmin([1.0, float('nan')])\narray(1., dtype=float32)",
+    "Of the dtype of `x`.",
 )
 def nanmin(x, axis=None, keepdims=False):
     if x.dtype != "float32":
@@ -97,7 +124,8 @@ def _place(kind, x, axis, keepdims, filling, name):
 
 @_leaving_out(
     "Nanargmax", "Where the largest of what is not NaN stands, the first of them; -1 where all are NaN.",
-    "ops.nanargmax([1.0, 3.0, float('nan')])", "int32 array.", _ONE_AXIS,
+    "ops.nanargmax([1.0, 3.0, float('nan')])\n"
+    "array(1, dtype=int32)", "int32 array.", _ONE_AXIS,
 )  # fmt: skip
 def nanargmax(x, axis=None, keepdims=False):
     return _place("argmax", x, axis, keepdims, -_INF, "nanargmax")
@@ -105,7 +133,8 @@ def nanargmax(x, axis=None, keepdims=False):
 
 @_leaving_out(
     "Nanargmin", "Where the smallest of what is not NaN stands, the first of them; -1 where all are NaN.",
-    "ops.nanargmin([1.0, 3.0, float('nan')])", "int32 array.", _ONE_AXIS,
+    "ops.nanargmin([1.0, 3.0, float('nan')])\n"
+    "array(0, dtype=int32)", "int32 array.", _ONE_AXIS,
 )  # fmt: skip
 def nanargmin(x, axis=None, keepdims=False):
     return _place("argmin", x, axis, keepdims, _INF, "nanargmin")

@@ -161,7 +161,7 @@ def threshold(x, threshold, default_value):
     "`x` times the normal distribution's share below `x`.",
     {"x": ARRAY, "approximate": "(bool, default True): Whether it is taken from tanh."},
     _FLOAT,
-    "ops.gelu([-1.0, 0.0, 2.0])",
+    "ops.gelu([-1.0, 0.0, 2.0])\narray([-0.158808 ,  0.       ,  1.9545978], dtype=float32)",
 )
 def gelu(x, approximate=True):
     return activated("gelu_tanh" if approximate else "gelu", x)
@@ -218,7 +218,7 @@ def log_softmax(x, axis=-1):
     "Keras's sparsemax: like softmax, but small elements become 0.",
     {"x": ARRAY, "axis": "(int, default -1): The axis whose elements go together."},
     _FLOAT,
-    "ops.sparsemax([1.0, 2.0])",
+    "ops.sparsemax([1.0, 2.0])\narray([0., 1.], dtype=float32)",
     _AXES_RAISES,
 )
 def sparsemax(x, axis=-1):
@@ -230,7 +230,7 @@ def sparsemax(x, axis=-1):
     "The first half along an axis times the sigmoid of the second.",
     {"x": ARRAY, "axis": "(int, default -1): The axis that is halved."},
     "float32 array, half as long along the axis.",
-    "ops.glu([1.0, 2.0])",
+    "ops.glu([1.0, 2.0])\narray([0.880797], dtype=float32)",
     {"ValueError": "An axis of odd size, or that is not there."},
 )
 def glu(x, axis=-1):

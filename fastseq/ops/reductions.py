@@ -46,12 +46,22 @@ def _of_kind(kind, x, axis, keepdims, at_least="int32"):
     return reduced(kind if dtype == "float32" else f"{kind}_int32", x, axis, keepdims, kind, dtype)
 
 
-@_reduction("Sum", "The sum over axes.", "ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=1)", "float32 or int32 array.")
+@_reduction(
+    "Sum",
+    "The sum over axes.",
+    "ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=1)\narray([3., 7.], dtype=float32)",
+    "float32 or int32 array.",
+)
 def sum(x, axis=None, keepdims=False):
     return _of_kind("sum", x, axis, keepdims)
 
 
-@_reduction("Mean", "The mean over axes.", "ops.mean([[1.0, 2.0], [3.0, 4.0]], axis=1)", "float32 array.")
+@_reduction(
+    "Mean",
+    "The mean over axes.",
+    "ops.mean([[1.0, 2.0], [3.0, 4.0]], axis=1)\narray([1.5, 3.5], dtype=float32)",
+    "float32 array.",
+)
 def mean(x, axis=None, keepdims=False):
     return _of_kind("mean", x, axis, keepdims, at_least="float32")
 
@@ -77,7 +87,11 @@ def _with_initial(kind, pairwise, x, axis, keepdims, initial):
 
 @operation("Max", options=("axis", "keepdims", "initial"))
 @documented(
-    "The largest element over axes; NaN where one is.", _INITIAL, _SAME, "ops.max([[1.0, 2.0]], axis=1)", _EMPTY
+    "The largest element over axes; NaN where one is.",
+    _INITIAL,
+    _SAME,
+    "ops.max([[1.0, 2.0]], axis=1)\narray([2.], dtype=float32)",
+    _EMPTY,
 )
 def max(x, axis=None, keepdims=False, initial=None):
     return _with_initial("max", e.maximum, x, axis, keepdims, initial)
@@ -85,23 +99,42 @@ def max(x, axis=None, keepdims=False, initial=None):
 
 @operation("Min", options=("axis", "keepdims", "initial"))
 @documented(
-    "The smallest element over axes; NaN where one is.", _INITIAL, _SAME, "ops.min([[1.0, 2.0]], axis=1)", _EMPTY
+    "The smallest element over axes; NaN where one is.",
+    _INITIAL,
+    _SAME,
+    "ops.min([[1.0, 2.0]], axis=1)\narray([1.], dtype=float32)",
+    _EMPTY,
 )
 def min(x, axis=None, keepdims=False, initial=None):
     return _with_initial("min", e.minimum, x, axis, keepdims, initial)
 
 
-@_reduction("Amax", "The largest element over axes; NaN where one is.", "ops.amax([[1.0, 2.0]], axis=1)", _SAME)
+@_reduction(
+    "Amax",
+    "The largest element over axes; NaN where one is.",
+    "ops.amax([[1.0, 2.0]], axis=1)\narray([2.], dtype=float32)",
+    _SAME,
+)
 def amax(x, axis=None, keepdims=False):
     return _extreme("max", x, axis, keepdims, "amax")
 
 
-@_reduction("Amin", "The smallest element over axes; NaN where one is.", "ops.amin([[1.0, 2.0]], axis=1)", _SAME)
+@_reduction(
+    "Amin",
+    "The smallest element over axes; NaN where one is.",
+    "ops.amin([[1.0, 2.0]], axis=1)\narray([1.], dtype=float32)",
+    _SAME,
+)
 def amin(x, axis=None, keepdims=False):
     return _extreme("min", x, axis, keepdims, "amin")
 
 
-@_reduction("Ptp", "The largest element less the smallest one.", "ops.ptp([[1.0, 4.0]], axis=1)", _SAME)
+@_reduction(
+    "Ptp",
+    "The largest element less the smallest one.",
+    "ops.ptp([[1.0, 4.0]], axis=1)\narray([3.], dtype=float32)",
+    _SAME,
+)
 def ptp(x, axis=None, keepdims=False):
     (x,), _ = together(x, at_least="int32")
     return e.subtract(_extreme("max", x, axis, keepdims, "ptp"), _extreme("min", x, axis, keepdims, "ptp"))
@@ -112,7 +145,7 @@ def ptp(x, axis=None, keepdims=False):
     "The product over axes.",
     {**_ARGUMENTS, "dtype": "(str, default None): That of the product; None is that of `x`, and int32 for bools."},
     "float32 or int32 array.",
-    "ops.prod([[1.0, 2.0], [3.0, 4.0]], axis=1)",
+    "ops.prod([[1.0, 2.0], [3.0, 4.0]], axis=1)\narray([ 2., 12.], dtype=float32)",
     {"ValueError": "An axis that is not there."},
 )
 def prod(x, axis=None, keepdims=False, dtype=None):
@@ -121,7 +154,8 @@ def prod(x, axis=None, keepdims=False, dtype=None):
 
 @operation("CountNonzero", options=("axis",))
 @documented("How many elements are not 0.", {"x": ARRAY, "axis": AXIS}, "int32 array.",
-            "ops.count_nonzero([[0.0, 2.0], [3.0, 4.0]], axis=1)",
+            "ops.count_nonzero([[0.0, 2.0], [3.0, 4.0]], axis=1)\n"
+            "array([1, 2], dtype=int32)",
             {"ValueError": "An axis that is not there."})  # fmt: skip
 def count_nonzero(x, axis=None):
     return reduced("sum_int32", cast(cast(x, "bool"), "int32"), axis, False, "count_nonzero", "int32")
@@ -137,7 +171,7 @@ def count_nonzero(x, axis=None):
         "everywhere.",
     },
     "float32 array.",
-    "ops.average([[1.0, 2.0], [3.0, 4.0]], axis=1, weights=[3.0, 1.0])",
+    "ops.average([[1.0, 2.0], [3.0, 4.0]], axis=1, weights=[3.0, 1.0])\narray([1.25, 3.25], dtype=float32)",
     {"ValueError": "An axis that is not there, or weights of another shape."},
 )
 def average(x, axis=None, weights=None):
@@ -157,22 +191,28 @@ def average(x, axis=None, weights=None):
     return e.divide(sum(e.multiply(x, along), axis), sum(weights))
 
 
-@_reduction("Any", "Whether one of the elements is true.", "ops.any([[True, False]], axis=1)", "bool array.")
+@_reduction(
+    "Any", "Whether one of the elements is true.", "ops.any([[True, False]], axis=1)\narray([ True])", "bool array."
+)
 def any(x, axis=None, keepdims=False):
     return reduced("max_int32", cast(x, "bool"), axis, keepdims, "any", "bool")
 
 
-@_reduction("All", "Whether all elements are true.", "ops.all([[True, False]], axis=1)", "bool array.")
+@_reduction("All", "Whether all elements are true.", "ops.all([[True, False]], axis=1)\narray([False])", "bool array.")
 def all(x, axis=None, keepdims=False):
     return reduced("min_int32", cast(x, "bool"), axis, keepdims, "all", "bool")
 
 
-@_reduction("Var", "The mean square distance from the mean.", "ops.var([1.0, 3.0])", "float32 array.")
+@_reduction(
+    "Var", "The mean square distance from the mean.", "ops.var([1.0, 3.0])\narray(1., dtype=float32)", "float32 array."
+)
 def var(x, axis=None, keepdims=False):
     x = cast(x, "float32")
     return mean(e.square(e.subtract(x, mean(x, axis, True))), axis, keepdims)
 
 
-@_reduction("Std", "The square root of the variance.", "ops.std([1.0, 3.0])", "float32 array.")
+@_reduction(
+    "Std", "The square root of the variance.", "ops.std([1.0, 3.0])\narray(1., dtype=float32)", "float32 array."
+)
 def std(x, axis=None, keepdims=False):
     return e.sqrt(var(x, axis, keepdims))

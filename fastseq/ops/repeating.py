@@ -34,7 +34,7 @@ def _numbers(value, what, name):
     "The elements in the opposite order.",
     {"x": ARRAY, "axis": "(int or tuple, default None): The axes; None is all."},
     _SAME,
-    "ops.flip([1, 2, 3])",
+    "ops.flip([1, 2, 3])\narray([3, 2, 1], dtype=int32)",
     _NO_AXIS,
 )
 def flip(x, axis=None):
@@ -47,14 +47,16 @@ def flip(x, axis=None):
 
 
 @operation("Fliplr")
-@documented("The elements of axis 1 in the opposite order.", {"x": ARRAY}, _SAME, "ops.fliplr([[1, 2]])",
+@documented("The elements of axis 1 in the opposite order.", {"x": ARRAY}, _SAME, "ops.fliplr([[1, 2]])\n"
+    "array([[2, 1]], dtype=int32)",
             {"ValueError": "Less than two axes."})  # fmt: skip
 def fliplr(x):
     return flip(x, 1)
 
 
 @operation("Flipud")
-@documented("The elements of axis 0 in the opposite order.", {"x": ARRAY}, _SAME, "ops.flipud([1, 2])",
+@documented("The elements of axis 0 in the opposite order.", {"x": ARRAY}, _SAME, "ops.flipud([1, 2])\n"
+    "array([2, 1], dtype=int32)",
             {"ValueError": "No axis."})  # fmt: skip
 def flipud(x):
     return flip(x, 0)
@@ -65,7 +67,7 @@ def flipud(x):
     "The array turned by 90 degrees in the plane of two axes.",
     {"array": ARRAY, "k": "(int, default 1): How often.", "axes": "(tuple of int): From the first towards the second."},
     "An array of the dtype of `array`.",
-    "ops.rot90([[1, 2], [3, 4]])",
+    "ops.rot90([[1, 2], [3, 4]])\narray([[2, 4],\n       [1, 3]], dtype=int32)",
     {"ValueError": "Less than two axes, or no two axes."},
 )
 def rot90(array, k=1, axes=(0, 1)):
@@ -90,7 +92,8 @@ def rot90(array, k=1, axes=(0, 1)):
     {"x": ARRAY, "shift": "(int or tuple): By how many places.", "axis": "(int or tuple, default None): None moves "
      "them through all of the array, row after row."},
     _SAME,
-    "ops.roll([1, 2, 3], 1)",
+    "ops.roll([1, 2, 3], 1)\n"
+    "array([3, 1, 2], dtype=int32)",
     {"ValueError": "An axis that is not there, or as many shifts as there are no axes."},
 )  # fmt: skip
 def roll(x, shift, axis=None):
@@ -126,7 +129,8 @@ def roll(x, shift, axis=None):
     {"x": ARRAY, "repeats": "(int or list of int): How often, for all or for each.",
      "axis": "(int, default None): The axis; None makes one row of all elements first."},
     _SAME,
-    "ops.repeat([1, 2], 2)",
+    "ops.repeat([1, 2], 2)\n"
+    "array([1, 1, 2, 2], dtype=int32)",
     {"ValueError": "As many numbers as there are no elements."},
 )  # fmt: skip
 def repeat(x, repeats, axis=None):
@@ -152,7 +156,7 @@ def repeat(x, repeats, axis=None):
     "The array several times along its axes.",
     {"x": ARRAY, "repeats": "(int or tuple of int): How often along the last axes; more of them make new ones."},
     _SAME,
-    "ops.tile([1, 2], 2)",
+    "ops.tile([1, 2], 2)\narray([1, 2, 1, 2], dtype=int32)",
     {"ValueError": "A number below 0."},
 )
 def tile(x, repeats):
@@ -208,7 +212,8 @@ def _mirrored(size, before, after, mode):
      "all axes.", "mode": '(str, default "constant"): "constant", "reflect" (without the edge), "symmetric" (with it) '
      'or "edge".', "constant_values": "(number, default None): What is put there by \"constant\"; None is 0."},
     _SAME,
-    "ops.pad([1, 2], 1)",
+    "ops.pad([1, 2], 1)\n"
+    "array([0, 1, 2, 0], dtype=int32)",
     {"ValueError": "An unknown mode, or widths that do not fit."},
 )  # fmt: skip
 def pad(x, pad_width, mode="constant", constant_values=None):
@@ -252,7 +257,7 @@ def _filled(filling, shape, time):
     "Windows that slide over the last axis.",
     {"x": ARRAY, "sequence_length": "(int): Elements of a window.", "sequence_stride": "(int): From one to the next."},
     "An array (..., windows, sequence_length) of the dtype of `x`.",
-    "ops.extract_sequences([1, 2, 3, 4], 2, 1)",
+    "ops.extract_sequences([1, 2, 3, 4], 2, 1)\narray([[1, 2],\n       [2, 3],\n       [3, 4]], dtype=int32)",
     {"ValueError": "No axis, or sizes below 1."},
 )
 def extract_sequences(x, sequence_length, sequence_stride):

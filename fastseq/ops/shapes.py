@@ -38,7 +38,7 @@ def time_in(x, shape):
     "The elements in another shape.",
     {"x": ARRAY, "newshape": "(tuple of int): The sizes; one may be -1, which is what is left."},
     _SAME,
-    "ops.reshape([1, 2, 3, 4], (2, -1))",
+    "ops.reshape([1, 2, 3, 4], (2, -1))\narray([[1, 2],\n       [3, 4]], dtype=int32)",
     {"ValueError": "Another number of elements."},
 )
 def reshape(x, newshape):
@@ -54,7 +54,9 @@ def reshape(x, newshape):
 
 
 @operation("Ravel")
-@documented("All elements in one row.", {"x": ARRAY}, _SAME, "ops.ravel([[1, 2], [3, 4]])")
+@documented(
+    "All elements in one row.", {"x": ARRAY}, _SAME, "ops.ravel([[1, 2], [3, 4]])\narray([1, 2, 3, 4], dtype=int32)"
+)
 def ravel(x):
     return reshape(x, (-1,)) if x.size else reshaped(x, (0,), time_in(x, (0,)))
 
@@ -64,7 +66,7 @@ def ravel(x):
     "A new axis of size 1.",
     {"x": ARRAY, "axis": "(int or tuple): Where it stands in the result."},
     _SAME,
-    "ops.expand_dims([1, 2], 0)",
+    "ops.expand_dims([1, 2], 0)\narray([[1, 2]], dtype=int32)",
     {"ValueError": "An axis that is not there."},
 )
 def expand_dims(x, axis):
@@ -83,7 +85,7 @@ def expand_dims(x, axis):
     "Without axes of size 1.",
     {"x": ARRAY, "axis": "(int or tuple, default None): Which; None is all of size 1."},
     _SAME,
-    "ops.squeeze([[1, 2]], 0)",
+    "ops.squeeze([[1, 2]], 0)\narray([1, 2], dtype=int32)",
     {"ValueError": "An axis that is not there, or of another size."},
 )
 def squeeze(x, axis=None):
@@ -105,7 +107,7 @@ def squeeze(x, axis=None):
     "The axes in another order.",
     {"x": ARRAY, "axes": "(tuple of int, default None): The order; None turns it round."},
     _SAME,
-    "ops.transpose([[1, 2], [3, 4]])",
+    "ops.transpose([[1, 2], [3, 4]])\narray([[1, 3],\n       [2, 4]], dtype=int32)",
     {"ValueError": "No order of the axes."},
 )
 def transpose(x, axes=None):
@@ -120,7 +122,7 @@ def transpose(x, axes=None):
     "The array with two axes exchanged.",
     {"x": ARRAY, "axis1": "(int): One.", "axis2": "(int): The other."},
     _SAME,
-    "ops.swapaxes([[1, 2], [3, 4]], 0, 1)",
+    "ops.swapaxes([[1, 2], [3, 4]], 0, 1)\narray([[1, 3],\n       [2, 4]], dtype=int32)",
     _NO_AXIS,
 )
 def swapaxes(x, axis1, axis2):
@@ -135,7 +137,7 @@ def swapaxes(x, axis1, axis2):
     "The array with axes moved to other places, the rest in their order.",
     {"x": ARRAY, "source": "(int or tuple): The axes.", "destination": "(int or tuple): Their places in the result."},
     _SAME,
-    "ops.moveaxis([[1, 2], [3, 4]], 0, 1)",
+    "ops.moveaxis([[1, 2], [3, 4]], 0, 1)\narray([[1, 3],\n       [2, 4]], dtype=int32)",
     {"ValueError": "An axis that is not there, or twice, or as many places as there are no axes."},
 )
 def moveaxis(x, source, destination):
@@ -156,7 +158,7 @@ def moveaxis(x, source, destination):
     "The array in a larger shape, by NumPy's broadcasting.",
     {"x": ARRAY, "shape": "(tuple of int): The shape."},
     _SAME,
-    "ops.broadcast_to([1, 2], (3, 2))",
+    "ops.broadcast_to([1, 2], (3, 2))\narray([[1, 2],\n       [1, 2],\n       [1, 2]], dtype=int32)",
     {"ValueError": "The shape is not one that `x` broadcasts to."},
 )
 def broadcast_to(x, shape):
@@ -182,7 +184,9 @@ def ndim(x):
 
 
 @operation("Size")
-@documented("The number of elements.", {"x": ARRAY}, "int32 array of no axes.", "ops.size([[1, 2]])")
+@documented(
+    "The number of elements.", {"x": ARRAY}, "int32 array of no axes.", "ops.size([[1, 2]])\narray(2, dtype=int32)"
+)
 def size(x):
     if x.p.fewer_rows or x.time is not None:
         raise UnsupportedError("ops.size: the number of elements is not known before the program runs.")

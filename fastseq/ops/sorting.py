@@ -26,7 +26,7 @@ def _row(x, axis, name):
     "The elements in ascending order, NaN last.",
     {"x": ARRAY, "axis": _AXIS},
     "An array of the dtype of `x`.",
-    "ops.sort([3, 1, 2])",
+    "ops.sort([3, 1, 2])\narray([1, 2, 3], dtype=int32)",
     _NO_AXIS,
 )
 def sort(x, axis=-1):
@@ -39,7 +39,7 @@ def sort(x, axis=-1):
     "Where the elements in ascending order stand; equal ones as they come, NaN last.",
     {"x": ARRAY, "axis": _AXIS},
     "int32 array.",
-    "ops.argsort([3, 1, 2])",
+    "ops.argsort([3, 1, 2])\narray([1, 2, 0], dtype=int32)",
     _NO_AXIS,
 )
 def argsort(x, axis=-1):
@@ -53,7 +53,7 @@ def argsort(x, axis=-1):
     "The largest elements of each row, largest first, and where they stand; equal ones as they come, NaN first.",
     {"x": ARRAY, "k": "(int): How many.", "sorted": "(bool, default True): False allows any order; it is the same."},
     "(array (..., k) of the dtype of `x`, int32 array (..., k) of places along the last axis).",
-    "ops.top_k([3, 1, 2], 2)",
+    "ops.top_k([3, 1, 2], 2)\n(array([3, 2], dtype=int32), array([0, 2], dtype=int32))",
     {"ValueError": "No axis, or a row of less than k elements."},
 )
 def top_k(x, k, sorted=True):
@@ -69,7 +69,8 @@ def top_k(x, k, sorted=True):
     {"targets": "(int32 array (rows,)): A class each; one that is not there gives False.",
      "predictions": "(float32 array (rows, classes)): Numbers of all classes.", "k": "(int): How many."},
     "bool array (rows,).",
-    "ops.in_top_k([1, 0], [[0.1, 0.9], [0.3, 0.7]], 1)",
+    "ops.in_top_k([1, 0], [[0.1, 0.9], [0.3, 0.7]], 1)\n"
+    "array([ True, False])",
     {"ValueError": "Other shapes."},
 )  # fmt: skip
 def in_top_k(targets, predictions, k):
@@ -107,14 +108,16 @@ def _place(kind, x, axis, keepdims):
 
 @operation("Argmax", options=("axis", "keepdims"))
 @documented("Where the largest element stands; the first of equal ones, or the first NaN.", _ONE_AXIS, "int32 array.",
-            "ops.argmax([3, 1, 2])", _NO_AXIS)  # fmt: skip
+            "ops.argmax([3, 1, 2])\n"
+            "array(0, dtype=int32)", _NO_AXIS)  # fmt: skip
 def argmax(x, axis=None, keepdims=False):
     return _place("argmax", x, axis, keepdims)
 
 
 @operation("Argmin", options=("axis", "keepdims"))
 @documented("Where the smallest element stands; the first of equal ones, or the first NaN.", _ONE_AXIS, "int32 array.",
-            "ops.argmin([3, 1, 2])", _NO_AXIS)  # fmt: skip
+            "ops.argmin([3, 1, 2])\n"
+            "array(1, dtype=int32)", _NO_AXIS)  # fmt: skip
 def argmin(x, axis=None, keepdims=False):
     return _place("argmin", x, axis, keepdims)
 
@@ -128,7 +131,8 @@ def argmin(x, axis=None, keepdims=False):
     {"sorted_sequence": "(array (n,)): Ascending.", "values": "(array): The values.",
      "side": '(str, default "left"): "left" of equal elements, or "right" of them.'},
     "int32 array of the shape of `values`.",
-    "ops.searchsorted([1, 3, 5], [2, 3])",
+    "ops.searchsorted([1, 3, 5], [2, 3])\n"
+    "array([1, 1], dtype=int32)",
     {"ValueError": "Another number of axes, or an unknown side."},
 )  # fmt: skip
 def searchsorted(sorted_sequence, values, side="left"):
@@ -149,7 +153,7 @@ def searchsorted(sorted_sequence, values, side="left"):
     "How many of some bounds each element has reached.",
     {"x": ARRAY, "bins": "(list or array of numbers): The bounds, ascending."},
     "int32 array of the shape of `x`.",
-    "ops.digitize([0.2, 6.4, 3.0], [0.0, 1.0, 2.5, 4.0])",
+    "ops.digitize([0.2, 6.4, 3.0], [0.0, 1.0, 2.5, 4.0])\narray([1, 4, 3], dtype=int32)",
 )
 def digitize(x, bins):
     if isinstance(bins, Traced):
@@ -212,7 +216,8 @@ _QUANTILE = {
 
 @operation("Quantile", options=("axis", "method", "keepdims"), plain=("q",))
 @documented("Values that given shares of the elements are smaller than; NaN where one is.", _QUANTILE,
-            "float32 array; a list of q makes a first axis.", "ops.quantile([1.0, 2.0, 4.0], 0.5)",
+            "float32 array; a list of q makes a first axis.", "ops.quantile([1.0, 2.0, 4.0], 0.5)\n"
+    "array(2., dtype=float32)",
             {"ValueError": "An axis that is not there, an unknown method, or q outside of [0, 1]."})  # fmt: skip
 def quantile(x, q, axis=None, method="linear", keepdims=False):
     if method not in _METHODS:
@@ -225,7 +230,8 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
 @operation("Percentile", options=("axis", "method", "keepdims"), plain=("q",))
 @documented("Values that given percentages of the elements are smaller than; NaN where one is.",
             {**_QUANTILE, "q": "(float or list of float): Percentages, within [0, 100]."},
-            "float32 array; a list of q makes a first axis.", "ops.percentile([1.0, 2.0, 4.0], 50)",
+            "float32 array; a list of q makes a first axis.", "ops.percentile([1.0, 2.0, 4.0], 50)\n"
+    "array(2., dtype=float32)",
             {"ValueError": "An axis that is not there, an unknown method, or q outside of [0, 100]."})  # fmt: skip
 def percentile(x, q, axis=None, method="linear", keepdims=False):
     if method not in _METHODS:
@@ -237,7 +243,8 @@ def percentile(x, q, axis=None, method="linear", keepdims=False):
 
 @operation("Median", options=("axis", "keepdims"))
 @documented("The value in the middle of the elements; NaN where one is.",
-            {"x": ARRAY, "axis": AXIS, "keepdims": KEEPDIMS}, "float32 array.", "ops.median([1.0, 2.0, 4.0])",
+            {"x": ARRAY, "axis": AXIS, "keepdims": KEEPDIMS}, "float32 array.", "ops.median([1.0, 2.0, 4.0])\n"
+    "array(2., dtype=float32)",
             _NO_AXIS)  # fmt: skip
 def median(x, axis=None, keepdims=False):
     return _quantile(x, 0.5, axis, keepdims, "linear", "median")

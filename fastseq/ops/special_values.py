@@ -30,33 +30,41 @@ def _question(class_name, summary, example):
     return decorate
 
 
-@_question("Isfinite", "Whether it is neither infinite nor NaN.", "ops.isfinite([0.0, float('inf')])")
+@_question(
+    "Isfinite", "Whether it is neither infinite nor NaN.", "ops.isfinite([0.0, float('inf')])\narray([ True, False])"
+)
 def isfinite(x):
     return e.less(e.absolute(x), _INF)
 
 
-@_question("Isinf", "Whether it is infinite.", "ops.isinf([0.0, float('inf')])")
+@_question("Isinf", "Whether it is infinite.", "ops.isinf([0.0, float('inf')])\narray([False,  True])")
 def isinf(x):
     return e.equal(e.absolute(x), _INF)
 
 
-@_question("Isposinf", "Whether it is infinity.", "ops.isposinf([float('inf'), float('-inf')])")
+@_question("Isposinf", "Whether it is infinity.", "ops.isposinf([float('inf'), float('-inf')])\narray([ True, False])")
 def isposinf(x):
     return e.equal(x, _INF)
 
 
-@_question("Isneginf", "Whether it is minus infinity.", "ops.isneginf([float('inf'), float('-inf')])")
+@_question(
+    "Isneginf", "Whether it is minus infinity.", "ops.isneginf([float('inf'), float('-inf')])\narray([False,  True])"
+)
 def isneginf(x):
     return e.equal(x, -_INF)
 
 
-@_question("Isreal", "Whether it has no imaginary part: no array here has one.", "ops.isreal([0.0, 1.0])")
+@_question(
+    "Isreal",
+    "Whether it has no imaginary part: no array here has one.",
+    "ops.isreal([0.0, 1.0])\narray([ True,  True])",
+)
 def isreal(x):
     return e.logical_not(zeros_like(x, "bool"))
 
 
 @operation("Signbit")
-@documented("Whether it is negative; -0 is.", {"x": ARRAY}, BOOL, "ops.signbit([-0.0, 1.0])")
+@documented("Whether it is negative; -0 is.", {"x": ARRAY}, BOOL, "ops.signbit([-0.0, 1.0])\narray([ True, False])")
 def signbit(x):
     if x.dtype == "bool":
         return zeros_like(x)
@@ -87,7 +95,7 @@ _TOLERANCES = {
     "everything is like an infinite `x2`; integers must be equal.",
     _TOLERANCES,
     BOOL,
-    "ops.isclose([1.0, 2.0], [1.0, 2.1])",
+    "ops.isclose([1.0, 2.0], [1.0, 2.1])\narray([ True, False])",
 )
 def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
     (x1, x2), dtype = together(x1, x2)
@@ -102,7 +110,7 @@ def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
     "Whether all elements are equal, or finite and near each other: `|x1 - x2| <= atol + rtol |x2|`.",
     _TOLERANCES,
     "bool array of no axes.",
-    "ops.allclose([1.0, 2.0], [1.0, 2.1])",
+    "ops.allclose([1.0, 2.0], [1.0, 2.1])\narray(False)",
 )
 def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
     (x1, x2), dtype = together(x1, x2)
@@ -125,7 +133,7 @@ def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
         "neginf": "(float, default None): In that of minus infinity; None is the smallest.",
     },
     "An array of the dtype of `x`.",
-    "ops.nan_to_num([float('nan'), float('inf')])",
+    "ops.nan_to_num([float('nan'), float('inf')])\narray([0.0000000e+00, 3.4028235e+38], dtype=float32)",
 )
 def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
     if x.dtype != "float32":
@@ -151,15 +159,15 @@ def _copied(class_name, summary, example):
     return decorate
 
 
-@_copied("Copy", "The same elements in an array of their own.", "ops.copy([1.0, 2.0])")
+@_copied("Copy", "The same elements in an array of their own.", "ops.copy([1.0, 2.0])\narray([1., 2.], dtype=float32)")
 def copy(x): ...
 
 
-@_copied("Real", "The real part: `x` itself.", "ops.real([1.0, 2.0])")
+@_copied("Real", "The real part: `x` itself.", "ops.real([1.0, 2.0])\narray([1., 2.], dtype=float32)")
 def real(x): ...
 
 
-@_copied("Conjugate", "The complex conjugate: `x` itself.", "ops.conjugate([1.0, 2.0])")
+@_copied("Conjugate", "The complex conjugate: `x` itself.", "ops.conjugate([1.0, 2.0])\narray([1., 2.], dtype=float32)")
 def conjugate(x): ...
 
 
@@ -167,13 +175,23 @@ conj = conjugate
 
 
 @operation("Imag")
-@documented("The imaginary part: 0.", {"x": ARRAY}, "An array of the dtype of `x`.", "ops.imag([1.0, 2.0])")
+@documented(
+    "The imaginary part: 0.",
+    {"x": ARRAY},
+    "An array of the dtype of `x`.",
+    "ops.imag([1.0, 2.0])\narray([0., 0.], dtype=float32)",
+)
 def imag(x):
     return zeros_like(x)
 
 
 @operation("Angle")
-@documented("The angle of a complex number: 0, and pi below 0.", {"x": ARRAY}, FLOAT, "ops.angle([1.0, -2.0])")
+@documented(
+    "The angle of a complex number: 0, and pi below 0.",
+    {"x": ARRAY},
+    FLOAT,
+    "ops.angle([1.0, -2.0])\narray([0.       , 3.1415927], dtype=float32)",
+)
 def angle(x):
     return e.where(e.less(cast(x, "float32"), 0.0), float(np.pi), 0.0)
 
@@ -204,7 +222,7 @@ view_as_real = _refused("view_as_real")
     "The same bits as another dtype: float32 as integers, and back.",
     {"x": ARRAY, "dtype": '(str, default None): "float32", "int32" or "uint32"; None is that of `x`.'},
     "An array of that dtype.",
-    'ops.view([1.0], "int32")',
+    'ops.view([1.0], "int32")\narray([1065353216], dtype=int32)',
     {"ValueError": "A dtype of another size."},
 )
 def view(x, dtype=None):
@@ -219,7 +237,7 @@ def view(x, dtype=None):
     "`x` in another dtype, where what it cannot hold becomes its largest or smallest number.",
     {"x": ARRAY, "dtype": "(str): Any of Keras; integers are kept in int32, floats in float32."},
     "An array of that dtype as fastseq has it.",
-    'ops.saturate_cast([-3.0, 300.0], "uint8")',
+    'ops.saturate_cast([-3.0, 300.0], "uint8")\narray([  0, 255], dtype=int32)',
 )
 def saturate_cast(x, dtype):
     name, kept = settings.standardize_dtype(dtype), working_dtype(dtype)
@@ -254,7 +272,7 @@ def saturate_cast(x, dtype):
         "default": "(array, default 0): Where none holds.",
     },
     "An array of the dtype that the choices and the default have together.",
-    "ops.select([[True, False], [True, True]], [[1.0, 2.0], [3.0, 4.0]])",
+    "ops.select([[True, False], [True, True]], [[1.0, 2.0], [3.0, 4.0]])\narray([1., 4.], dtype=float32)",
     {"ValueError": "Lists of other lengths, or empty ones."},
 )
 def select(condlist, choicelist, default=0):

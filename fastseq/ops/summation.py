@@ -92,7 +92,7 @@ def _check_letters(pairs, sizes):
         "operands": "(arrays): One for each term.",
     },
     "float32 array, or int32 where all are integers.",
-    'ops.einsum("ij,jk->ik", [[1.0, 2.0]], [[3.0], [4.0]])',
+    'ops.einsum("ij,jk->ik", [[1.0, 2.0]], [[3.0], [4.0]])\narray([[11.]], dtype=float32)',
     {"ValueError": "Subscripts that are not known, or sizes that do not fit."},
 )
 def einsum(subscripts, *operands):

@@ -12,7 +12,6 @@ from fastseq.program.slots import product
 gradient_rules.register("fourier", "gradients.fourier:fourier_rule")
 
 
-
 @functools.lru_cache(64)  # lengths whose roots are kept
 def roots_of_unity(n):
     """(n, 2) float64: cos and sin of 2 pi j / n.
