@@ -8,6 +8,7 @@ only predicts pays nothing for gradients.
 import importlib
 
 _rules = {}
+_found = {}  # the functions of rules that are named, once they have been asked for
 
 
 def register(operation, rule):
@@ -28,6 +29,8 @@ def rule_of(operation):
     """The rule of an operation, None where nobody has said one."""
     rule = _rules.get(operation)
     if isinstance(rule, str):
-        module, name = rule.split(":")
-        rule = _rules[operation] = getattr(importlib.import_module(f"fastseq.{module}"), name)
+        if operation not in _found:
+            module, name = rule.split(":")
+            _found[operation] = getattr(importlib.import_module(f"fastseq.{module}"), name)
+        rule = _found[operation]
     return rule
