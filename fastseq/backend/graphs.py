@@ -117,8 +117,8 @@ class Gradients(OpNode):
 
 
 def _ancestors(losses):
-    """The ids of all tensors that these depend on, they included; the layers on the way; and the graph's inputs."""
-    ids, layers, inputs, waiting = set(), [], [], list(losses)
+    """The ids of all tensors that these depend on, they included; of the weights on the way; and the graph's inputs."""
+    ids, weights, inputs, waiting = set(), set(), [], list(losses)
     while waiting:
         tensor = waiting.pop()
         if id(tensor) in ids:
@@ -126,11 +126,12 @@ def _ancestors(losses):
         ids.add(id(tensor))
         layer, index, _ = tensor._keras_history
         node = layer._inbound_nodes[index]
-        layers.append(layer)
+        weights |= {id(weight) for weight in layer.weights}
+        weights |= {id(leaf) for leaf in nest.flatten(list(node.arguments.values())) if isinstance(leaf, Variable)}
         waiting += node.input_tensors
         if not node.input_tensors:
             inputs.append(tensor)
-    return ids, layers, inputs[::-1]
+    return ids, weights, inputs[::-1]
 
 
 def gradients(loss, variables):
@@ -166,8 +167,7 @@ def gradients(loss, variables):
             raise TypeError(f"backend.gradients takes tensors of a graph of layers, and weights, got {value!r}.")
         if value.dtype != "float32":
             raise ValueError(f"backend.gradients: a tensor of {value.dtype} has no gradient: {value!r}.")
-    ids, layers, inputs = _ancestors(losses)
-    weights = {id(weight) for layer in layers for weight in layer.weights}
+    ids, weights, inputs = _ancestors(losses)
     reached = [variable for variable in variables if id(variable) in ids or id(variable) in weights]
     if not reached:
         return [None] * len(variables)

@@ -9,6 +9,7 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops.numpy_protocol import NumpyProtocol
+from fastseq.program.cache import ProgramUsers
 from fastseq.program.slots import Slot, strides_of
 from fastseq.tensors import arrays, settings
 from fastseq.tensors.operators import Operators
@@ -86,9 +87,22 @@ def lift(p, value):
     if isinstance(value, Traced):
         return value
     if isinstance(value, Variable):
-        return Traced(p, p.weight(value)) if Variable.read_as.found is None else Variable.read_as.found(value)
+        if Variable.read_as.found is not None:
+            return Variable.read_as.found(value)
+        _hear_of_changes(p, value)
+        return Traced(p, p.weight(value))
     array = arrays.standardize(value, "An operation")
     return Traced(p, p.constant(array).reshaped(array.shape))  # a constant has one axis at least
+
+
+def _hear_of_changes(p, variable):
+    """The cache of the program drops it when the weight changes: by the layer that owns it, or by itself."""
+    if variable._owner is not None:
+        p.use(variable._owner)
+    elif p.cache is not None and variable._users is None:
+        variable._users = ProgramUsers(p.cache)
+    elif p.cache is not None:
+        variable._users.add(p.cache)
 
 
 def dtype_of(value):

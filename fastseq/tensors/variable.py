@@ -66,6 +66,7 @@ class Variable(Operators):
         self.regularizer = regularizer
         self.constraint = constraint
         self._owner = owner
+        self._users = None  # of a weight of no layer: the ProgramUsers whose programs read it (ops.values.lift)
 
     @property
     def shape(self):
@@ -174,6 +175,8 @@ class Variable(Operators):
         self._content = content
         if self._owner is not None:
             self._owner._weights_changed()
+        elif self._users is not None:
+            self._users.clear()
 
     # ---- changes -----------------------------------------------------------------------------------------------------
 

@@ -159,3 +159,26 @@ def test_gradients_follow_training():
     after = both.predict(X)
     np.testing.assert_array_equal(after[0], model(X))
     assert all((old != new).any() for old, new in zip(before, after))
+
+
+def test_weights_of_no_layer_in_a_graph():
+    """The model hears of their changes, and there are gradients by them."""
+    w, x = K.variable(np.full((3, 2), 0.5)), L.Input((4, 3))
+    y = K.dot(x, w)
+    run = K.function([x], [y, *K.gradients(y, w)])
+    a = X[:2, :4]
+    for factor in (0.5, 2.0, -1.0):
+        w.assign(np.full((3, 2), factor))
+        values, gradient = run([a])
+        np.testing.assert_allclose(values, a @ w.numpy(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(gradient, np.repeat(a.sum((0, 1))[:, None], 2, 1), rtol=1e-5)
+
+
+def test_a_layers_weight_in_an_operation_of_another_graph():
+    dense = L.Dense(3, use_bias=False)
+    dense(L.Input((3,)))
+    x = L.Input((3,))
+    run, a = K.function([x], K.dot(x, dense.kernel)), np.ones((2, 3), np.float32)
+    for _ in range(2):
+        np.testing.assert_allclose(run([a]), a @ dense.kernel.numpy(), rtol=1e-6)
+        dense.kernel.assign(dense.kernel.numpy() * 3)

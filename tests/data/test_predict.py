@@ -153,7 +153,7 @@ def test_wrong_values(model, x):
                       {"verbose": 3}, {"verbose": "loud"}, {"callbacks": [print]}):  # fmt: skip
         with pytest.raises(ValueError):
             model.predict(x, **arguments)
-    for name in ("export", "quantize", "train_step"):
+    for name in ("export", "quantize"):
         with pytest.raises(AttributeError):
             getattr(model, name)
 

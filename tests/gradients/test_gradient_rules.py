@@ -30,6 +30,13 @@ def test_rules_are_found_by_name():
     assert gradient_rules.rule_of("copy") is importlib.import_module("fastseq.gradients.elementwise").copy_rule
 
 
+def test_a_rule_that_was_found_may_be_said_again():
+    """By a file that is imported after a training program."""
+    rule = gradient_rules.rule_of("copy")
+    gradient_rules.register("copy", "gradients.elementwise:copy_rule")
+    assert gradient_rules.rule_of("copy") is rule
+
+
 def test_no_two_rules():
     with pytest.raises(ValueError, match="'copy' has a gradient rule already"):
         gradient_rules.register("copy", "gradients.elementwise:binary_rule")
