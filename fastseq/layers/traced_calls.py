@@ -135,8 +135,7 @@ def emit(layer, p, arguments):
     found = _emit_traced(layer, p, arguments)
     if found is not None:
         return found
-    with not_tracing():
-        return python_calls.emit_python(layer, p, arguments, untraced(layer))
+    return not_tracing(python_calls.emit_python, layer, p, arguments, untraced(layer))
 
 
 def _emit_traced(layer, p, arguments):
@@ -166,8 +165,7 @@ def emit_mask(layer, p, inputs, mask):
     """The masks of compute_mask as a nest of Slots and None: traced, or as a step in Python."""
     key = ("mask", *_keys(p, {"inputs": inputs, "mask": mask})[0])
     if not layer.traced or layer._traces.verdicts.get(key) is not None:
-        with not_tracing():
-            return python_calls.emit_python_mask(layer, p, inputs, mask)
+        return not_tracing(python_calls.emit_python_mask, layer, p, inputs, mask)
 
     def compute(given):
         masks = layer.compute_mask(*given)
@@ -179,8 +177,7 @@ def emit_mask(layer, p, inputs, mask):
         found = functions.emit(p, compute, [inputs, mask], owner=layer)
     except functions.CannotTrace as error:
         layer._traces.note(key, f"its compute_mask() is not traced: {error}")
-        with not_tracing():
-            return python_calls.emit_python_mask(layer, p, inputs, mask)
+        return not_tracing(python_calls.emit_python_mask, layer, p, inputs, mask)
     python_calls.check_masks(layer, nest.flatten(found))
     return found
 
@@ -215,7 +212,7 @@ def untraced(layer):
 
 def is_traced(layer):
     """Whether it is a layer in Python all of whose calls so far were traced."""
-    verdicts = getattr(layer, "_trace_verdicts", {})
+    verdicts = getattr(layer, "_traces", Traces()).verdicts
     return bool(verdicts) and all(reason is None for reason in verdicts.values())
 
 

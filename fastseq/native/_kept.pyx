@@ -218,3 +218,13 @@ def write(list arrays, list values):
         raise
     finally:
         leave(&scope)
+
+
+def with_attribute(owner, str name, value, function, *args):
+    """`function(*args)` while an attribute has another value. As `with_training`, no context manager."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        return function(*args)
+    finally:
+        setattr(owner, name, before)

@@ -41,17 +41,13 @@ _NAMES = Names(__name__, {
 })  # fmt: skip
 
 __all__ = list(_NAMES)
-_look_up, __dir__ = face(__name__, _NAMES)
-
 # Keras's linalg that takes a matrix apart.
-_DECOMPOSITIONS = frozenset(
-    "cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve solve_triangular svd".split()
+_DECOMPOSITIONS = (
+    "cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve solve_triangular svd"
 )
+_REASON = f"no function takes a matrix apart ({_DECOMPOSITIONS.replace(' ', ', ')})"
 
-
-def __getattr__(name):
-    if name in _DECOMPOSITIONS:
-        raise AttributeError(
-            f"fastseq.ops has no {name}: no function that takes a matrix apart ({', '.join(sorted(_DECOMPOSITIONS))})."
-        )
-    return _look_up(name)
+__getattr__, __dir__ = face(
+    __name__, _NAMES, Names(__name__, {"refused": "nonzero unique"}),
+    reasons=dict.fromkeys(_DECOMPOSITIONS.split(), _REASON),
+)  # fmt: skip

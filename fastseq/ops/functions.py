@@ -9,7 +9,7 @@ import numpy as np
 from fastseq.native.kept_states import undone
 from fastseq.ops.numpy_protocol import NeedsValues
 from fastseq.ops.operation import slots_of_result
-from fastseq.ops.tracing import CannotTrace, ChangedMeanwhile, Watched, not_tracing, signature, tracing, where_raised
+from fastseq.ops.tracing import CannotTrace, ChangedMeanwhile, Watched, not_tracing, signature, where_raised, while_tracing
 from fastseq.ops.values import Traced
 from fastseq.program import added_losses
 from fastseq.program.builder import Builder, PythonInside
@@ -34,8 +34,8 @@ def run(p, function, given, times=None, free=None):
         lambda leaf: Traced(p, leaf, times.get(id(leaf))) if isinstance(leaf, Slot) else leaf, given
     )
     free = p.trains if free is None else free
-    with tracing(lambda variable: _weight(p, variable, free)), added_losses.dropping() as added:
-        result = function(filled)
+    with added_losses.dropping() as added:
+        result = while_tracing(lambda variable: _weight(p, variable, free), function, filled)
     if added:
         raise CannotTrace("its call adds a loss")
     for leaf in nest.flatten(result):
@@ -69,30 +69,36 @@ def check(function, given, like, owner=None, python=None):
 
 
 def _check(function, given, like, owner, python):
-    watched, found = Watched(owner, getattr(owner, "tells_what_is_set", False)), []
-    for _ in range(2):
-        builder, inputs = Builder(training=like.training), []
-        builder.mask_rules, builder.penalized = like.mask_rules, like.penalized
-
-        def input_of(leaf, builder=builder, inputs=inputs):
-            inputs.append(builder.input(leaf.shape, leaf.dtype))
-            return inputs[-1]
-
-        def slot(leaf, input_of=input_of):
-            if not isinstance(leaf, Slot):
-                return leaf
-            made = input_of(leaf)
-            return made if leaf.mask is None else made.with_mask(input_of(leaf.mask))
-
-        outputs = slots_of_result(builder, run(builder, function, nest.map_structure(slot, given), free=like.trains))
-        watched.check()
-        found.append((builder, inputs, outputs, signature(builder.steps, inputs, outputs)))
-    (builder, inputs, outputs, first), (*_, second) = found
+    watched = Watched(owner, getattr(owner, "tells_what_is_set", False))
+    try:
+        (builder, inputs, outputs, first), (*_, second) = (_trace(function, given, like, watched) for _ in range(2))
+    finally:
+        watched.put_back()
     if first != second:
         raise CannotTrace("two traces of its call differ")
     if any(step["op"] is None for step in builder.steps):
         return  # a layer inside is Python, and says why itself
     _compare(function if python is None else python, builder, inputs, outputs, given)
+
+
+def _trace(function, given, like, watched):
+    """(a Builder with the steps of a call, its inputs, its outputs, the trace's signature)."""
+    builder, inputs = Builder(training=like.training), []
+    builder.mask_rules, builder.penalized = like.mask_rules, like.penalized
+
+    def input_of(leaf):
+        inputs.append(builder.input(leaf.shape, leaf.dtype))
+        return inputs[-1]
+
+    def slot(leaf):
+        if not isinstance(leaf, Slot):
+            return leaf
+        made = input_of(leaf)
+        return made if leaf.mask is None else made.with_mask(input_of(leaf.mask))
+
+    outputs = slots_of_result(builder, run(builder, function, nest.map_structure(slot, given), free=like.trains))
+    watched.check()
+    return builder, inputs, outputs, signature(builder.steps, inputs, outputs)
 
 
 def _compare(function, builder, inputs, outputs, given):
@@ -118,8 +124,8 @@ def _compare(function, builder, inputs, outputs, given):
         return made if leaf.mask is None else arrays.with_mask(made, next(left))
 
     filled = nest.map_structure(array, given)
-    with np.errstate(all="ignore"), added_losses.dropping(), not_tracing():
-        python = nest.flatten(undone(lambda: function(filled)))
+    with np.errstate(all="ignore"), added_losses.dropping():
+        python = nest.flatten(not_tracing(undone, lambda: function(filled)))
     if [leaf is None for leaf in flat] != [leaf is None for leaf in python]:
         raise CannotTrace("its call gives other results as Python than as it was traced")
     for mine, theirs in zip(traced, (leaf for leaf in python if leaf is not None), strict=True):

@@ -74,13 +74,13 @@ _TESTS = {
     for test, words in (
         (_or_none(_several(_is_whole)), "axis"),
         (_or_none(_several(_is_whole, 2)), "axes"),
-        (_or_none(_is_whole), "num minlength maximum_iterations length mask_index"),
+        (_or_none(_is_whole), "num minlength maximum_iterations length mask_index fft_length"),
         (_several(_is_whole), "newshape shape shift source destination order dilation_rate pool_size kernel_size size"),
         (_or_none(_several(_is_whole)), "strides output_padding output_size"),
         (_several(_is_whole, 2), "pad_width"),
         (
             _is_whole,
-            "axis1 axis2 axisa axisb axisc k offset decimals N sequence_length sequence_stride fft_length block_size",
+            "axis1 axis2 axisa axisb axisc k offset decimals N sequence_length sequence_stride block_size",
         ),
         (_is_pieces, "indices_or_sections repeats"),
         (_or_none(_is_classes), "num_classes"),

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fastseq.native._kept import with_attribute
 from fastseq.program.slots import Slot
 from fastseq.program.steps import slots_of
 from fastseq.tensors import nest
+from fastseq.tensors.seeds import SeedGenerator
 from fastseq.tensors.variable import Variable
 
 _HERE = Path(__file__).resolve().parent.parent
@@ -43,6 +45,30 @@ def _random_states():
     return np.random.get_state(), random.getstate()  # noqa: NPY002 - it is what user code may draw from
 
 
+class _Source:
+    """A source of random numbers, and where it stands."""
+
+    def __init__(self, source):
+        self._source = source
+        self._before = self._state()
+
+    def _state(self):
+        if isinstance(self._source, SeedGenerator):
+            return self._source._count
+        return self._source.getstate() if isinstance(self._source, random.Random) else self._source.bit_generator.state
+
+    def has_moved(self):
+        return repr(self._state()) != repr(self._before)
+
+    def put_back(self):
+        if isinstance(self._source, SeedGenerator):
+            self._source._count = self._before
+        elif isinstance(self._source, random.Random):
+            self._source.setstate(self._before)
+        else:
+            self._source.bit_generator.state = self._before
+
+
 class Watched:
     """What a call must not change while it is traced: the attributes of an object, and random states.
 
@@ -54,6 +80,13 @@ class Watched:
         self._tells = tells
         self._attributes = self._look()
         self._state = _random_states()
+        self._sources = {key: _Source(value) for key, value in getattr(owner, "__dict__", {}).items()
+                         if isinstance(value, (SeedGenerator, random.Random, np.random.Generator))}  # fmt: skip
+
+    def put_back(self):
+        """Sets the sources of random numbers among the attributes to where they were, so that a trace draws nothing."""
+        for source in self._sources.values():
+            source.put_back()
 
     def _look(self):
         found = {}
@@ -76,13 +109,16 @@ class Watched:
         """Raises CannotTrace where something has changed."""
         after = self._look()
         changed = sorted(key for key in {*after, *self._attributes} if after.get(key) != self._attributes.get(key))
-        own = [key for key in changed if (id(self._owner), key) in _depth.noted]
+        own = [key for key in changed if (id(self._owner), key) in _noted.found]
         if changed and self._tells and not own and all(self._is_other(key, after) for key in changed):
             raise ChangedMeanwhile
         if changed:
             error = CannotTrace(f"its call changes the attribute {(own or changed)[0]!r}")
             error.attribute = (own or changed)[0]
             raise error
+        drawn = [key for key, source in self._sources.items() if source.has_moved()]
+        if drawn:
+            raise CannotTrace(f"its call draws random numbers from the attribute {drawn[0]!r}")
         (_, keys, place, *_), own = _random_states()
         (_, keys_before, place_before, *_), own_before = self._state
         if place != place_before or not np.array_equal(keys, keys_before) or own != own_before:
@@ -120,49 +156,34 @@ def signature(steps, inputs, outputs):
     return found, tuple(place(slot) for slot in nest.flatten(outputs) if isinstance(slot, Slot))
 
 
-class _Depth(threading.local):
-    found = 0
-    noted = frozenset()  # (id of an object, attribute) of what was set while this thread traced
+class _Noted(threading.local):
+    found = frozenset()  # (id of an object, attribute) of what was set while this thread traced
 
 
-_depth = _Depth()
+_noted = _Noted()
 
 
 def note_set(owner, key):
     """An attribute was set: by the call that this thread traces, if it traces one."""
-    if _depth.found:
-        _depth.noted |= {(id(owner), key)}
+    if is_tracing():
+        _noted.found |= {(id(owner), key)}
 
 
 def is_tracing():
     """Whether this thread traces a call at the moment."""
-    return _depth.found > 0
+    return Variable.read_as.found is not None
 
 
-class not_tracing:
-    """A context in which a traced call runs Python on arrays: weights have their values."""
-
-    def __enter__(self):
-        self._before = _depth.found, Variable.read_as.found
-        _depth.found, Variable.read_as.found = 0, None
-
-    def __exit__(self, *error):
-        _depth.found, Variable.read_as.found = self._before
+# No context managers: a signal's handler that raises between two of their lines would leave a thread tracing for ever.
 
 
-class tracing:
-    """A context in which this thread traces a call, and a Variable's value is what `lift(variable)` gives."""
+def while_tracing(lift, function, *args):
+    """`function(*args)` while this thread traces a call: a Variable's value is what `lift(variable)` gives."""
+    if not is_tracing():
+        _noted.found = frozenset()
+    return with_attribute(Variable.read_as, "found", lift, function, *args)
 
-    def __init__(self, lift):
-        self._lift = lift
 
-    def __enter__(self):
-        self._before = Variable.read_as.found
-        Variable.read_as.found = self._lift
-        if not _depth.found:
-            _depth.noted = frozenset()
-        _depth.found += 1
-
-    def __exit__(self, *error):
-        Variable.read_as.found = self._before
-        _depth.found -= 1
+def not_tracing(function, *args):
+    """`function(*args)` on arrays, inside of a call that is traced too: weights have their values."""
+    return with_attribute(Variable.read_as, "found", None, function, *args)

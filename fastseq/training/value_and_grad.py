@@ -60,6 +60,9 @@ def value_and_grad(function, argnums=0, has_aux=False):
     return _ValueAndGrad(function, argnums, has_aux)
 
 
+value_and_grad.__module__ = "fastseq"  # where users find it
+
+
 class _ValueAndGrad:
     """What `value_and_grad` returns."""
 

@@ -48,6 +48,8 @@ class TestTraining:
         dropout(x)
 
         class Starter(layers.Layer):
+            traced = False  # what it starts is wanted at every call
+
             def call(self, inputs, training=None):
                 thread = threading.Thread(target=lambda: seen.append(dropout(inputs)))
                 thread.start()

@@ -131,6 +131,8 @@ class TestWrongResults:
         fewer = []
 
         class Two(layers.Layer):
+            traced = False
+
             def call(self, inputs):
                 return [inputs, inputs + 1][: 1 if fewer else 2]
 
@@ -182,6 +184,8 @@ class TestCalls:
         fails = []
 
         class Own(layers.Layer):
+            traced = False
+
             def call(self, inputs):
                 if fails:
                     raise RuntimeError("as asked")
