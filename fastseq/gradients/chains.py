@@ -28,7 +28,7 @@ UNARY = {
     "copy": lambda p, x, y, dy: dy,
     "negative": lambda p, x, y, dy: p.elementwise("negative", dy),
     "abs": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sign", x)),
-    "sqrt": lambda p, x, y, dy: p.elementwise("divide", p.elementwise("multiply", dy, 0.5), y),
+    "sqrt": lambda p, x, y, dy: _of_root(p, y, dy),
     "square": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("multiply", x, 2.0)),
     "reciprocal": lambda p, x, y, dy: p.elementwise(
         "multiply", dy, p.elementwise("negative", p.elementwise("square", y))
@@ -49,6 +49,12 @@ UNARY = {
     "softplus": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sigmoid", x)),
     **chain_functions.UNARY,
 }
+
+
+def _of_root(p, y, dy):
+    """At 0, where it is infinite, TensorFlow gives 0 for what nobody reads."""
+    found = p.elementwise("divide", p.elementwise("multiply", dy, 0.5), y)
+    return p.elementwise("select", p.elementwise("equal", dy, 0.0, dtype="bool"), 0.0, found)
 
 
 def _of_larger(p, a, c, y, dy):

@@ -40,3 +40,24 @@ CALLS = [
 @pytest.mark.parametrize("c", CALLS, ids=name_of)
 def test_like_keras(c):
     check(c)
+
+
+def test_the_gradient_of_a_root_at_0_that_nobody_reads_is_0():
+    """As in GradientTape: 0 times the infinite slope of the root would be NaN."""
+    import tensorflow as tf
+    from keras import ops as keras_ops
+
+    from fastseq import ops, value_and_grad
+
+    x = np.ones((2, 3), np.float32)
+
+    def total(k, x):
+        return k.sum(k.maximum(k.sqrt(k.mean(k.square(x - k.mean(x, axis=1, keepdims=True)), axis=1)), 0.1) * 2.0)
+
+    tensor = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        value = total(keras_ops, tensor)
+    mine, gradient = value_and_grad(lambda x: total(ops, x))(x)
+    np.testing.assert_allclose(mine, value)
+    np.testing.assert_array_equal(gradient, tape.gradient(value, tensor))
