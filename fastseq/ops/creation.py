@@ -37,20 +37,26 @@ def _sizes(shape, name):
 # ---- of a shape ------------------------------------------------------------------------------------------------------
 
 
-@documented("Zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.zeros((2, 3))",
+@documented("Zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.zeros((2, 3))\n"
+            "array([[0., 0., 0.],\n"
+            "       [0., 0., 0.]], dtype=float32)",
             {"ValueError": "An entry that is no size."})  # fmt: skip
 def zeros(shape, dtype=None):
     return np.zeros(_sizes(shape, "zeros"), _dtype(dtype))
 
 
-@documented("Ones.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.ones((2, 3))",
+@documented("Ones.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.ones((2, 3))\n"
+            "array([[1., 1., 1.],\n"
+            "       [1., 1., 1.]], dtype=float32)",
             {"ValueError": "An entry that is no size."})  # fmt: skip
 def ones(shape, dtype=None):
     return np.ones(_sizes(shape, "ones"), _dtype(dtype))
 
 
 @documented("An array whose values do not matter: zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.",
-            "ops.empty((2, 3))", {"ValueError": "An entry that is no size."})  # fmt: skip
+            "ops.empty((2, 3))\n"
+            "array([[0., 0., 0.],\n"
+            "       [0., 0., 0.]], dtype=float32)", {"ValueError": "An entry that is no size."})  # fmt: skip
 def empty(shape, dtype=None):
     return zeros(shape, dtype)
 
@@ -125,7 +131,9 @@ def full_like(x, fill_value, dtype=None):
     {"N": "(int): Rows.", "M": "(int, default None): Columns; None is N.", "k": "(int, default 0): Which diagonal.",
      "dtype": _DTYPE},
     "An array (N, M).",
-    "ops.eye(2)",
+    "ops.eye(2)\n"
+    "array([[1., 0.],\n"
+    "       [0., 1.]], dtype=float32)",
     {"ValueError": "What is no size."},
 )  # fmt: skip
 def eye(N, M=None, k=0, dtype=None):
@@ -133,7 +141,9 @@ def eye(N, M=None, k=0, dtype=None):
 
 
 @documented("The matrix with ones on its diagonal, zeros else.", {"n": "(int): Rows and columns.", "dtype": _DTYPE},
-            "An array (n, n).", "ops.identity(2)", {"ValueError": "What is no size."})  # fmt: skip
+            "An array (n, n).", "ops.identity(2)\n"
+            "array([[1., 0.],\n"
+            "       [0., 1.]], dtype=float32)", {"ValueError": "What is no size."})  # fmt: skip
 def identity(n, dtype=None):
     return eye(n, dtype=dtype)
 
@@ -143,7 +153,9 @@ def identity(n, dtype=None):
     {"N": "(int): Rows.", "M": "(int, default None): Columns; None is N.", "k": "(int, default 0): Which diagonal.",
      "dtype": _DTYPE},
     "An array (N, M).",
-    "ops.tri(2)",
+    "ops.tri(2)\n"
+    "array([[1., 0.],\n"
+    "       [1., 1.]], dtype=float32)",
     {"ValueError": "What is no size."},
 )  # fmt: skip
 def tri(N, M=None, k=0, dtype=None):
@@ -168,7 +180,7 @@ def _number(value, what, name):
      "step": "(int or float, default 1): From one to the next.",
      "dtype": "(str, default None): None is int32 where all are integers, else float32."},
     "An array of one axis.",
-    "ops.arange(3)",
+    "ops.arange(3)\narray([0, 1, 2], dtype=int32)",
     {"ValueError": "A step of 0."},
 )  # fmt: skip
 def arange(start, stop=None, step=None, dtype=None):
@@ -236,7 +248,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     {"x": ARRAY, "dtype": "(str, default None): None is that of `x`.", "sparse": "(bool): True is not supported.",
      "ragged": "(bool): True is not supported."},
     "An array; a symbolic tensor, or what is traced, stays what it is.",
-    "ops.convert_to_tensor([1.0, 2.0])",
+    "ops.convert_to_tensor([1.0, 2.0])\narray([1., 2.], dtype=float32)",
     {"UnsupportedError": "sparse or ragged."},
 )  # fmt: skip
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
@@ -256,13 +268,18 @@ def array(x, dtype=None):
     return x if dtype is None else cast(x, working_dtype(dtype))
 
 
-@documented("The values as a NumPy array.", {"x": ARRAY}, "An array.", "ops.convert_to_numpy([1.0, 2.0])",
-            {"TypeError": "A symbolic tensor, which has none."})  # fmt: skip
+@documented(
+    "The values as a NumPy array.",
+    {"x": ARRAY},
+    "An array.",
+    "ops.convert_to_numpy(ops.ones(2))\narray([1., 1.], dtype=float32)",
+    {"TypeError": "A symbolic tensor, which has none."},
+)
 def convert_to_numpy(x):
     return x.numpy() if isinstance(x, Variable) else np.asarray(x)
 
 
 @documented("Whether it is an array, a symbolic tensor, or what is traced.", {"x": "Anything."}, "True or False.",
-            "ops.is_tensor([1.0])")  # fmt: skip
+            "ops.is_tensor([1.0])\nFalse")  # fmt: skip
 def is_tensor(x):
     return isinstance(x, (np.ndarray, Traced, KerasTensor))

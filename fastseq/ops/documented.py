@@ -26,7 +26,8 @@ def documented(summary, arguments, returns, example=None, raises=None):
             yield from textwrap.wrap(f"{name}{between}{text}", 112, initial_indent=" " * 8, subsequent_indent=" " * 12)
 
     def decorate(function):
-        parts = [summary, "", "    Args:", *lines(arguments, " "), "", "    Returns:", f"        {returns}"]
+        first = textwrap.wrap(summary, 116, subsequent_indent="    ", break_on_hyphens=False)
+        parts = [*first, "", "    Args:", *lines(arguments, " "), "", "    Returns:", f"        {returns}"]
         if raises:
             parts += ["", "    Raises:", *lines(raises, ": ")]
         if example:

@@ -280,6 +280,7 @@ def logical_not(x):
     {"condition": "(array): What is not 0 counts as true.", "x1": ARRAY, "x2": ARRAY},
     "An array of the dtype that `x1` and `x2` have together.",
     "ops.where([True, False], 1.0, [2.0, 3.0])\narray([1., 3.], dtype=float32)",
+    {"ValueError": "`x1` or `x2` left out."},
 )
 def where(condition, x1=None, x2=None):
     if x1 is None or x2 is None:

@@ -173,19 +173,23 @@ def broadcast_to(x, shape):
 
 
 @documented("The sizes of all axes.", {"x": ARRAY}, "A tuple of ints, with None where a symbolic tensor does not know.",
-            "ops.shape([[1, 2]])")  # fmt: skip
+            "ops.shape([[1, 2]])\n(1, 2)")  # fmt: skip
 def shape(x):
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
-@documented("The number of axes.", {"x": ARRAY}, "An int.", "ops.ndim([[1, 2]])")
+@documented("The number of axes.", {"x": ARRAY}, "An int.", "ops.ndim([[1, 2]])\n2")
 def ndim(x):
     return len(shape(x))
 
 
 @operation("Size")
 @documented(
-    "The number of elements.", {"x": ARRAY}, "int32 array of no axes.", "ops.size([[1, 2]])\narray(2, dtype=int32)"
+    "The number of elements.",
+    {"x": ARRAY},
+    "int32 array of no axes.",
+    "ops.size([[1, 2]])\narray(2, dtype=int32)",
+    {"UnsupportedError": "It is not known before the program runs: in a stream, and in a search for sequences."},
 )
 def size(x):
     if x.p.fewer_rows or x.time is not None:

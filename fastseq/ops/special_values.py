@@ -206,7 +206,11 @@ def _refused(name):
         "Keras's function of complex numbers, which fastseq does not have.",
         {"x": ARRAY},
         "Nothing.",
-        raises={"UnsupportedError": "Always."},
+        f"ops.{name}([1.0, 2.0])\n"
+        "Traceback (most recent call last):\n"
+        "    ...\n"
+        f"fastseq.UnsupportedError: ops.{name}: fastseq has no complex arrays; give the real and the imaginary part.",
+        {"UnsupportedError": "Always."},
     )(function)
 
 

@@ -29,9 +29,10 @@ NUMBERS = np.array([0, 2, 1, 0], np.int32)
 CALLS = [
     *((name, (x,), {}) for name in ("abs", "sign", "square", "round") for x in (A, SPECIAL, WHOLE)),
     *((name, (x,), {}) for name in ("cos", "sin", "exp", "log", "sqrt", "sigmoid", "softplus", "softsign",
-                                    "tanh",                                    "hard_sigmoid", "relu") for x in (A, SPECIAL)),
-    ("elu", (A,), {}), ("elu", (SPECIAL[:-1],), {}), ("elu", (A, 0.5), {}), ("relu", (A,), {"alpha": 0.1, "max_value": 0.5, "threshold": -0.5}),
-    ("relu", (A,), {"max_value": 1.0}), ("softmax", (A,), {}), ("softmax", (A, 1), {}), ("softmax", (A[0],), {"axis": 0}),
+                                    "tanh", "hard_sigmoid", "relu") for x in (A, SPECIAL)),
+    ("elu", (A,), {}), ("elu", (SPECIAL[:-1],), {}), ("elu", (A, 0.5), {}),
+    ("relu", (A,), {"alpha": 0.1, "max_value": 0.5, "threshold": -0.5}), ("relu", (A,), {"max_value": 1.0}),
+    ("softmax", (A,), {}), ("softmax", (A, 1), {}), ("softmax", (A[0],), {"axis": 0}),
     *((name, (A, A[:, :, :1]), {}) for name in ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
                                                 "maximum", "minimum")),
     ("maximum", (WHOLE, WHOLE[::-1]), {}), ("pow", (np.abs(A), 1.5), {}), ("pow", (A, 2), {}), ("pow", (WHOLE, 2), {}),
@@ -193,8 +194,9 @@ def test_in_top_k():
         np.testing.assert_array_equal(K.in_top_k(SHARES, NUMBERS, k), wanted)
 
 
-STEPS = {"plain": {}, "backwards": {"go_backwards": True}, "masked": {"mask": True}, "zeros": {"mask": True,
-         "zero_output_for_mask": True}, "last": {"return_all_outputs": False}, "unrolled": {"unroll": True, "mask": True},
+STEPS = {"plain": {}, "backwards": {"go_backwards": True}, "masked": {"mask": True},
+         "zeros": {"mask": True, "zero_output_for_mask": True}, "last": {"return_all_outputs": False},
+         "unrolled": {"unroll": True, "mask": True},
          "major": {"time_major": True}, "masked backwards": {"mask": True, "go_backwards": True}}  # fmt: skip
 
 
