@@ -67,6 +67,8 @@ def public_methods():
 
 
 OBJECTS = public_objects()
+# Functions that say why they are not there, outside of `__all__`.
+OBJECTS |= {f"fastseq.ops.{name}": getattr(GLOBALS["ops"], name) for name in ("nonzero", "unique")}
 METHODS = public_methods()
 
 

@@ -41,7 +41,8 @@ _NAMES = Names(__name__, {
 })  # fmt: skip
 
 __all__ = list(_NAMES)
-_look_up, __dir__ = face(__name__, _NAMES)
+# Not in __all__: where NumPy's functions are traced, those that are there stand for NumPy's of the same name.
+_look_up, __dir__ = face(__name__, _NAMES, Names(__name__, {"refused": "nonzero unique"}))
 
 # Keras's linalg that takes a matrix apart.
 _DECOMPOSITIONS = frozenset(

@@ -1,5 +1,6 @@
 """Functions of each element: arithmetic, comparisons, logic, mathematical functions. https://keras.io/api/ops/numpy/"""
 
+from fastseq.errors import UnsupportedError
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import cast as to_dtype
@@ -280,9 +281,14 @@ def logical_not(x):
     {"condition": "(array): What is not 0 counts as true.", "x1": ARRAY, "x2": ARRAY},
     "An array of the dtype that `x1` and `x2` have together.",
     "ops.where([True, False], 1.0, [2.0, 3.0])\narray([1., 3.], dtype=float32)",
-    {"ValueError": "`x1` or `x2` left out."},
+    {"ValueError": "One of `x1` and `x2` without the other.", "UnsupportedError": "Neither of them."},
 )
 def where(condition, x1=None, x2=None):
+    if x1 is None and x2 is None:
+        raise UnsupportedError(
+            "ops.where: without `x1` and `x2` the shape of its result depends on values, which a program for fixed "
+            "shapes cannot have. Give both, or take np.where on arrays."
+        )
     if x1 is None or x2 is None:
         raise ValueError("`x1` and `x2` either both should be `None` or both should have non-None value.")
     (x1, x2), dtype = together(x1, x2)
