@@ -9,7 +9,7 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
-from fastseq.ops.documented import ARRAY, documented
+from fastseq.ops.documented import ARRAY, NO_DTYPE, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.places import known
 from fastseq.ops.shapes import expand_dims, moveaxis
@@ -20,6 +20,7 @@ from fastseq.tensors.variable import Variable
 
 _DTYPE = '(str, default None): "float32", "int32" or "bool"; None is float32.'
 _SHAPE = "(tuple of int): The sizes."
+_NO_SIZE = {"ValueError": "What is no size, or another dtype."}
 _LIKE = {"x": ARRAY, "dtype": "(str, default None): None is that of `x`."}
 
 
@@ -40,7 +41,7 @@ def _sizes(shape, name):
 @documented("Zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.zeros((2, 3))\n"
             "array([[0., 0., 0.],\n"
             "       [0., 0., 0.]], dtype=float32)",
-            {"ValueError": "An entry that is no size."})  # fmt: skip
+            _NO_SIZE)  # fmt: skip
 def zeros(shape, dtype=None):
     return np.zeros(_sizes(shape, "zeros"), _dtype(dtype))
 
@@ -48,7 +49,7 @@ def zeros(shape, dtype=None):
 @documented("Ones.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.ones((2, 3))\n"
             "array([[1., 1., 1.],\n"
             "       [1., 1., 1.]], dtype=float32)",
-            {"ValueError": "An entry that is no size."})  # fmt: skip
+            _NO_SIZE)  # fmt: skip
 def ones(shape, dtype=None):
     return np.ones(_sizes(shape, "ones"), _dtype(dtype))
 
@@ -56,7 +57,7 @@ def ones(shape, dtype=None):
 @documented("An array whose values do not matter: zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.",
             "ops.empty((2, 3))\n"
             "array([[0., 0., 0.],\n"
-            "       [0., 0., 0.]], dtype=float32)", {"ValueError": "An entry that is no size."})  # fmt: skip
+            "       [0., 0., 0.]], dtype=float32)", _NO_SIZE)  # fmt: skip
 def empty(shape, dtype=None):
     return zeros(shape, dtype)
 
@@ -66,7 +67,7 @@ def empty(shape, dtype=None):
             "dtype": _DTYPE}, "An array.", "ops.full((2, 3), 7)\n"
     "array([[7., 7., 7.],\n"
     "       [7., 7., 7.]], dtype=float32)",
-            {"ValueError": "An entry that is no size, or values that do not broadcast."})  # fmt: skip
+            {"ValueError": "An entry that is no size, another dtype, or values that do not broadcast."})  # fmt: skip
 def full(shape, fill_value, dtype=None):
     shape = _sizes(shape, "full")
     if fill_value.time is not None:
@@ -90,7 +91,11 @@ def _like(x, value, dtype):
 
 @operation("ZerosLike", options=("dtype",))
 @documented(
-    "Zeros in the shape of an array.", _LIKE, "An array.", "ops.zeros_like([1.0, 2.0])\narray([0., 0.], dtype=float32)"
+    "Zeros in the shape of an array.",
+    _LIKE,
+    "An array.",
+    "ops.zeros_like([1.0, 2.0])\narray([0., 0.], dtype=float32)",
+    NO_DTYPE,
 )
 def zeros_like(x, dtype=None):
     return _like(x, 0, dtype)
@@ -98,7 +103,11 @@ def zeros_like(x, dtype=None):
 
 @operation("OnesLike", options=("dtype",))
 @documented(
-    "Ones in the shape of an array.", _LIKE, "An array.", "ops.ones_like([1.0, 2.0])\narray([1., 1.], dtype=float32)"
+    "Ones in the shape of an array.",
+    _LIKE,
+    "An array.",
+    "ops.ones_like([1.0, 2.0])\narray([1., 1.], dtype=float32)",
+    NO_DTYPE,
 )
 def ones_like(x, dtype=None):
     return _like(x, 1, dtype)
@@ -110,15 +119,20 @@ def ones_like(x, dtype=None):
     _LIKE,
     "An array.",
     "ops.empty_like([1.0, 2.0])\narray([0., 0.], dtype=float32)",
+    NO_DTYPE,
 )
 def empty_like(x, dtype=None):
     return _like(x, 0, dtype)
 
 
 @operation("FullLike", options=("dtype",))
-@documented("One value in the shape of an array.", {**_LIKE, "fill_value": "(number or array): The value."},
-            "An array.", "ops.full_like([1.0, 2.0], 7)\n"
-    "array([7., 7.], dtype=float32)")  # fmt: skip
+@documented(
+    "One value in the shape of an array.",
+    {**_LIKE, "fill_value": "(number or array): The value."},
+    "An array.",
+    "ops.full_like([1.0, 2.0], 7)\narray([7., 7.], dtype=float32)",
+    {"ValueError": "An unknown dtype, or shapes that do not broadcast."},
+)
 def full_like(x, fill_value, dtype=None):
     return _like(x if isinstance(x, Traced) else lift(fill_value.p, np.asarray(x)), fill_value, dtype)
 
@@ -134,7 +148,7 @@ def full_like(x, fill_value, dtype=None):
     "ops.eye(2)\n"
     "array([[1., 0.],\n"
     "       [0., 1.]], dtype=float32)",
-    {"ValueError": "What is no size."},
+    _NO_SIZE,
 )  # fmt: skip
 def eye(N, M=None, k=0, dtype=None):
     return np.eye(*_sizes((N, N if M is None else M), "eye"), int(k), dtype=_dtype(dtype))
@@ -143,7 +157,7 @@ def eye(N, M=None, k=0, dtype=None):
 @documented("The matrix with ones on its diagonal, zeros else.", {"n": "(int): Rows and columns.", "dtype": _DTYPE},
             "An array (n, n).", "ops.identity(2)\n"
             "array([[1., 0.],\n"
-            "       [0., 1.]], dtype=float32)", {"ValueError": "What is no size."})  # fmt: skip
+            "       [0., 1.]], dtype=float32)", _NO_SIZE)  # fmt: skip
 def identity(n, dtype=None):
     return eye(n, dtype=dtype)
 
@@ -156,7 +170,7 @@ def identity(n, dtype=None):
     "ops.tri(2)\n"
     "array([[1., 0.],\n"
     "       [1., 1.]], dtype=float32)",
-    {"ValueError": "What is no size."},
+    _NO_SIZE,
 )  # fmt: skip
 def tri(N, M=None, k=0, dtype=None):
     return np.tri(*_sizes((N, N if M is None else M), "tri"), int(k), dtype=_dtype(dtype))
@@ -181,7 +195,7 @@ def _number(value, what, name):
      "dtype": "(str, default None): None is int32 where all are integers, else float32."},
     "An array of one axis.",
     "ops.arange(3)\narray([0, 1, 2], dtype=int32)",
-    {"ValueError": "A step of 0."},
+    {"ValueError": "A step of 0, or another dtype.", "UnsupportedError": "Numbers that are computed from values."},
 )  # fmt: skip
 def arange(start, stop=None, step=None, dtype=None):
     start, stop = (0, start) if stop is None else (start, stop)
@@ -214,7 +228,7 @@ def _floored(x):
     "An array with one axis more than `start` and `stop` have together; or (that, the distance).",
     "ops.linspace(0.0, 1.0, 5)\n"
     "array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)",
-    {"ValueError": "num below 0."},
+    {"ValueError": "num below 0, or another dtype."},
 )  # fmt: skip
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     if num < 0:
@@ -249,7 +263,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
      "ragged": "(bool): True is not supported."},
     "An array; a symbolic tensor, or what is traced, stays what it is.",
     "ops.convert_to_tensor([1.0, 2.0])\narray([1., 2.], dtype=float32)",
-    {"UnsupportedError": "sparse or ragged."},
+    {"UnsupportedError": "sparse or ragged.", **NO_DTYPE},
 )  # fmt: skip
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     if sparse or ragged:
@@ -262,7 +276,11 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
 
 @operation("Array", options=("dtype",))
 @documented(
-    "What it is given, as an array.", _LIKE, "An array.", "ops.array([1.0, 2.0])\narray([1., 2.], dtype=float32)"
+    "What it is given, as an array.",
+    _LIKE,
+    "An array.",
+    "ops.array([1.0, 2.0])\narray([1., 2.], dtype=float32)",
+    NO_DTYPE,
 )
 def array(x, dtype=None):
     return x if dtype is None else cast(x, working_dtype(dtype))

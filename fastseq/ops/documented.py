@@ -4,6 +4,8 @@ import textwrap
 
 ARRAY = "(array): float32, int32 or bool; lists and plain numbers become one."
 AXIS = "(int or tuple, default None): The axes; None is all."
+NO_BROADCAST = {"ValueError": "Shapes that do not broadcast."}
+NO_DTYPE = {"ValueError": "A dtype that is unknown, or of neither floats, integers nor booleans."}
 KEEPDIMS = "(bool, default False): Whether these axes stay, with size 1."
 
 
