@@ -72,19 +72,16 @@ def full(shape, fill_value, dtype=None):
     shape = _sizes(shape, "full")
     if fill_value.time is not None:
         raise MixesTimesteps("it spreads timesteps over a shape")
-    own = (1,) * (len(shape) - fill_value.ndim) + fill_value.shape
-    if len(own) != len(shape) or any(a not in (1, b) for a, b in zip(own, shape)):
-        raise ValueError(f"ops.full: values of shape {fill_value.shape} do not broadcast to {shape}.")
-    return broadcast(cast(fill_value, _dtype(dtype)), shape)
+    return broadcast(cast(fill_value, _dtype(dtype)), shape, "ops.full")
 
 
-def _like(x, value, dtype):
+def _like(x, value, dtype, name=None):
     # The values of x do not matter: only its sizes, which may be those of another batch each time.
     dtype = x.dtype if dtype is None else working_dtype(dtype)
     value = value if isinstance(value, Traced) else lift(x.p, np.array(value))
     if value.time is not None:
         raise MixesTimesteps("it spreads timesteps over a shape")
-    filled = broadcast(cast(value, dtype), x.shape)
+    filled = broadcast(cast(value, dtype), x.shape, name)
     filled.time = x.time
     return filled
 
@@ -134,7 +131,7 @@ def empty_like(x, dtype=None):
     {"ValueError": "An unknown dtype, or shapes that do not broadcast."},
 )
 def full_like(x, fill_value, dtype=None):
-    return _like(x if isinstance(x, Traced) else lift(fill_value.p, np.asarray(x)), fill_value, dtype)
+    return _like(x if isinstance(x, Traced) else lift(fill_value.p, np.asarray(x)), fill_value, dtype, "ops.full_like")
 
 
 # ---- matrices --------------------------------------------------------------------------------------------------------

@@ -163,10 +163,7 @@ def moveaxis(x, source, destination):
 )
 def broadcast_to(x, shape):
     shape = tuple(int(size) for size in (shape if isinstance(shape, (list, tuple)) else (shape,)))
-    own, unknown = (1,) * (len(shape) - x.ndim) + x.shape, getattr(x.p, "unknown", ())
-    if len(own) != len(shape) or any(a not in (1, b) and a not in unknown for a, b in zip(own, shape)):
-        raise ValueError(f"ops.broadcast_to: an array of shape {x.shape} does not broadcast to {shape}.")
-    return broadcast(x, shape)
+    return broadcast(x, shape, "ops.broadcast_to")
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------------------
