@@ -67,6 +67,8 @@ def public_methods():
 
 
 OBJECTS = public_objects()
+# Functions that say why they are not there, outside of `__all__`.
+OBJECTS |= {f"fastseq.ops.{name}": getattr(GLOBALS["ops"], name) for name in ("nonzero", "unique")}
 METHODS = public_methods()
 
 
@@ -204,6 +206,25 @@ def test_examples_run(name):
     said = []
     doctest.DocTestRunner(optionflags=FLAGS).run(examples, out=said.append)
     assert said == []
+
+
+def operations_without_raises():
+    functions = {name: item for name, item in OBJECTS.items() if name.startswith("fastseq.ops.")}
+    return [name for name, function in functions.items() if "Raises" not in sections(function.__doc__)]
+
+
+@pytest.mark.parametrize("name", operations_without_raises())
+def test_operations_without_raises_take_everything(name):
+    """Arrays of shapes that do not broadcast, and scalars; they have no argument that could be wrong otherwise."""
+    function = OBJECTS[name]
+    x, other = np.ones((2, 3), np.float32), np.ones((5, 7), np.float32)
+    named = inspect.signature(function).parameters
+    options = function.definition.options if hasattr(function, "definition") else ()
+    tensors = [p for p in named.values() if p.default is p.empty and p.name not in options]
+    numbers = [1.0 for p in named.values() if p.default is p.empty and p.name in options]
+    function(*[x, other, other][: len(tensors)], *numbers)
+    function(*[np.float32(1)] * len(tensors), *numbers)
+    assert named.keys().isdisjoint({"axis", "axes", "shape", "dtype"})
 
 
 @pytest.mark.parametrize("cls", [Stream, StreamPool, Decoder, fastseq.Variable])

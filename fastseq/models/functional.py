@@ -99,8 +99,19 @@ class Functional(Model):
         return {**super().saved_tree(), "layers": self.layers_in_keras(), "layers_as_made": self.layers_as_made()}
 
     def layers_as_made(self):
-        """The layers in the order that the Keras had which made the model."""
-        return self._structure.layers_as_made or self.layers
+        """The layers in the order that the Keras had which made the model.
+
+        Another one than that of `layers` only where the model comes from a file whose operations became others here.
+
+        Returns:
+            list of layers, a new one.
+
+        Example:
+            >>> x = layers.Input((3,), name="x")
+            >>> [layer.name for layer in fastseq.Model(x, layers.Dense(4, name="y")(x)).layers_as_made()]
+            ['x', 'y']
+        """
+        return list(self._structure.layers_as_made or self.layers)
 
     def layers_in_keras(self):
         """The layers in the order that Keras 3.15 has them in, once it has read a file of this model.

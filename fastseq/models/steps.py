@@ -83,7 +83,7 @@ class Steps:
         Example:
             >>> model = fastseq.Sequential([fastseq.Input((3,)), layers.Dense(1)])
             >>> model.compile("sgd", "mse")
-            >>> y = model(np.ones((4, 3)))
+            >>> y = np.ones((4, 1), dtype="float32")
             >>> float(model.compute_loss(y=y + 2.0, y_pred=y))
             4.0
         """

@@ -68,8 +68,9 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         TypeError: An `f` that cannot be called.
 
     Example:
-        >>> ops.scan(lambda total, x: (total + x, total), np.float32(0), np.arange(4, dtype="float32"))
-        (6.0, array([0., 0., 1., 3.], dtype=float32))
+        >>> last, sums = ops.scan(lambda total, x: (total + x, total + x), np.float32(0), np.arange(4, dtype="float32"))
+        >>> float(last), sums
+        (6.0, array([0., 1., 3., 6.], dtype=float32))
     """
     if not callable(f):
         raise TypeError(f"`f` should be a callable. Received: f={f}")
@@ -241,7 +242,8 @@ def cond(pred, true_fn, false_fn):
 
     Args:
         pred (bool): Which; of one element. Where it is traced both functions run, and its values choose.
-        true_fn, false_fn (callable): Without arguments; their results are alike in structure, shapes and dtypes.
+        true_fn (callable): A function without arguments.
+        false_fn (callable): The same; the results of both are alike in structure, shapes and dtypes.
 
     Returns:
         What the chosen one returned.

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
-from fastseq.ops.documented import ARRAY, documented
+from fastseq.ops.documented import ARRAY, NO_DTYPE, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.places import known
 from fastseq.ops.shapes import expand_dims, moveaxis
@@ -20,6 +20,7 @@ from fastseq.tensors.variable import Variable
 
 _DTYPE = '(str, default None): "float32", "int32" or "bool"; None is float32.'
 _SHAPE = "(tuple of int): The sizes."
+_NO_SIZE = {"ValueError": "What is no size, or another dtype."}
 _LIKE = {"x": ARRAY, "dtype": "(str, default None): None is that of `x`."}
 
 
@@ -37,20 +38,26 @@ def _sizes(shape, name):
 # ---- of a shape ------------------------------------------------------------------------------------------------------
 
 
-@documented("Zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.zeros((2, 3))",
-            {"ValueError": "An entry that is no size."})  # fmt: skip
+@documented("Zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.zeros((2, 3))\n"
+            "array([[0., 0., 0.],\n"
+            "       [0., 0., 0.]], dtype=float32)",
+            _NO_SIZE)  # fmt: skip
 def zeros(shape, dtype=None):
     return np.zeros(_sizes(shape, "zeros"), _dtype(dtype))
 
 
-@documented("Ones.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.ones((2, 3))",
-            {"ValueError": "An entry that is no size."})  # fmt: skip
+@documented("Ones.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.ones((2, 3))\n"
+            "array([[1., 1., 1.],\n"
+            "       [1., 1., 1.]], dtype=float32)",
+            _NO_SIZE)  # fmt: skip
 def ones(shape, dtype=None):
     return np.ones(_sizes(shape, "ones"), _dtype(dtype))
 
 
 @documented("An array whose values do not matter: zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.",
-            "ops.empty((2, 3))", {"ValueError": "An entry that is no size."})  # fmt: skip
+            "ops.empty((2, 3))\n"
+            "array([[0., 0., 0.],\n"
+            "       [0., 0., 0.]], dtype=float32)", _NO_SIZE)  # fmt: skip
 def empty(shape, dtype=None):
     return zeros(shape, dtype)
 
@@ -60,31 +67,32 @@ def empty(shape, dtype=None):
             "dtype": _DTYPE}, "An array.", "ops.full((2, 3), 7)\n"
     "array([[7., 7., 7.],\n"
     "       [7., 7., 7.]], dtype=float32)",
-            {"ValueError": "An entry that is no size, or values that do not broadcast."})  # fmt: skip
+            {"ValueError": "An entry that is no size, another dtype, or values that do not broadcast."})  # fmt: skip
 def full(shape, fill_value, dtype=None):
     shape = _sizes(shape, "full")
     if fill_value.time is not None:
         raise MixesTimesteps("it spreads timesteps over a shape")
-    own = (1,) * (len(shape) - fill_value.ndim) + fill_value.shape
-    if len(own) != len(shape) or any(a not in (1, b) for a, b in zip(own, shape)):
-        raise ValueError(f"ops.full: values of shape {fill_value.shape} do not broadcast to {shape}.")
-    return broadcast(cast(fill_value, _dtype(dtype)), shape)
+    return broadcast(cast(fill_value, _dtype(dtype)), shape, "ops.full")
 
 
-def _like(x, value, dtype):
+def _like(x, value, dtype, name=None):
     # The values of x do not matter: only its sizes, which may be those of another batch each time.
     dtype = x.dtype if dtype is None else working_dtype(dtype)
     value = value if isinstance(value, Traced) else lift(x.p, np.array(value))
     if value.time is not None:
         raise MixesTimesteps("it spreads timesteps over a shape")
-    filled = broadcast(cast(value, dtype), x.shape)
+    filled = broadcast(cast(value, dtype), x.shape, name)
     filled.time = x.time
     return filled
 
 
 @operation("ZerosLike", options=("dtype",))
 @documented(
-    "Zeros in the shape of an array.", _LIKE, "An array.", "ops.zeros_like([1.0, 2.0])\narray([0., 0.], dtype=float32)"
+    "Zeros in the shape of an array.",
+    _LIKE,
+    "An array.",
+    "ops.zeros_like([1.0, 2.0])\narray([0., 0.], dtype=float32)",
+    NO_DTYPE,
 )
 def zeros_like(x, dtype=None):
     return _like(x, 0, dtype)
@@ -92,7 +100,11 @@ def zeros_like(x, dtype=None):
 
 @operation("OnesLike", options=("dtype",))
 @documented(
-    "Ones in the shape of an array.", _LIKE, "An array.", "ops.ones_like([1.0, 2.0])\narray([1., 1.], dtype=float32)"
+    "Ones in the shape of an array.",
+    _LIKE,
+    "An array.",
+    "ops.ones_like([1.0, 2.0])\narray([1., 1.], dtype=float32)",
+    NO_DTYPE,
 )
 def ones_like(x, dtype=None):
     return _like(x, 1, dtype)
@@ -104,17 +116,22 @@ def ones_like(x, dtype=None):
     _LIKE,
     "An array.",
     "ops.empty_like([1.0, 2.0])\narray([0., 0.], dtype=float32)",
+    NO_DTYPE,
 )
 def empty_like(x, dtype=None):
     return _like(x, 0, dtype)
 
 
 @operation("FullLike", options=("dtype",))
-@documented("One value in the shape of an array.", {**_LIKE, "fill_value": "(number or array): The value."},
-            "An array.", "ops.full_like([1.0, 2.0], 7)\n"
-    "array([7., 7.], dtype=float32)")  # fmt: skip
+@documented(
+    "One value in the shape of an array.",
+    {**_LIKE, "fill_value": "(number or array): The value."},
+    "An array.",
+    "ops.full_like([1.0, 2.0], 7)\narray([7., 7.], dtype=float32)",
+    {"ValueError": "An unknown dtype, or shapes that do not broadcast."},
+)
 def full_like(x, fill_value, dtype=None):
-    return _like(x if isinstance(x, Traced) else lift(fill_value.p, np.asarray(x)), fill_value, dtype)
+    return _like(x if isinstance(x, Traced) else lift(fill_value.p, np.asarray(x)), fill_value, dtype, "ops.full_like")
 
 
 # ---- matrices --------------------------------------------------------------------------------------------------------
@@ -125,15 +142,19 @@ def full_like(x, fill_value, dtype=None):
     {"N": "(int): Rows.", "M": "(int, default None): Columns; None is N.", "k": "(int, default 0): Which diagonal.",
      "dtype": _DTYPE},
     "An array (N, M).",
-    "ops.eye(2)",
-    {"ValueError": "What is no size."},
+    "ops.eye(2)\n"
+    "array([[1., 0.],\n"
+    "       [0., 1.]], dtype=float32)",
+    _NO_SIZE,
 )  # fmt: skip
 def eye(N, M=None, k=0, dtype=None):
     return np.eye(*_sizes((N, N if M is None else M), "eye"), int(k), dtype=_dtype(dtype))
 
 
 @documented("The matrix with ones on its diagonal, zeros else.", {"n": "(int): Rows and columns.", "dtype": _DTYPE},
-            "An array (n, n).", "ops.identity(2)", {"ValueError": "What is no size."})  # fmt: skip
+            "An array (n, n).", "ops.identity(2)\n"
+            "array([[1., 0.],\n"
+            "       [0., 1.]], dtype=float32)", _NO_SIZE)  # fmt: skip
 def identity(n, dtype=None):
     return eye(n, dtype=dtype)
 
@@ -143,8 +164,10 @@ def identity(n, dtype=None):
     {"N": "(int): Rows.", "M": "(int, default None): Columns; None is N.", "k": "(int, default 0): Which diagonal.",
      "dtype": _DTYPE},
     "An array (N, M).",
-    "ops.tri(2)",
-    {"ValueError": "What is no size."},
+    "ops.tri(2)\n"
+    "array([[1., 0.],\n"
+    "       [1., 1.]], dtype=float32)",
+    _NO_SIZE,
 )  # fmt: skip
 def tri(N, M=None, k=0, dtype=None):
     return np.tri(*_sizes((N, N if M is None else M), "tri"), int(k), dtype=_dtype(dtype))
@@ -168,8 +191,8 @@ def _number(value, what, name):
      "step": "(int or float, default 1): From one to the next.",
      "dtype": "(str, default None): None is int32 where all are integers, else float32."},
     "An array of one axis.",
-    "ops.arange(3)",
-    {"ValueError": "A step of 0."},
+    "ops.arange(3)\narray([0, 1, 2], dtype=int32)",
+    {"ValueError": "A step of 0, or another dtype.", "UnsupportedError": "Numbers that are computed from values."},
 )  # fmt: skip
 def arange(start, stop=None, step=None, dtype=None):
     start, stop = (0, start) if stop is None else (start, stop)
@@ -202,7 +225,7 @@ def _floored(x):
     "An array with one axis more than `start` and `stop` have together; or (that, the distance).",
     "ops.linspace(0.0, 1.0, 5)\n"
     "array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)",
-    {"ValueError": "num below 0."},
+    {"ValueError": "num below 0, or another dtype."},
 )  # fmt: skip
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     if num < 0:
@@ -236,8 +259,8 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     {"x": ARRAY, "dtype": "(str, default None): None is that of `x`.", "sparse": "(bool): True is not supported.",
      "ragged": "(bool): True is not supported."},
     "An array; a symbolic tensor, or what is traced, stays what it is.",
-    "ops.convert_to_tensor([1.0, 2.0])",
-    {"UnsupportedError": "sparse or ragged."},
+    "ops.convert_to_tensor([1.0, 2.0])\narray([1., 2.], dtype=float32)",
+    {"UnsupportedError": "sparse or ragged.", **NO_DTYPE},
 )  # fmt: skip
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     if sparse or ragged:
@@ -250,19 +273,28 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
 
 @operation("Array", options=("dtype",))
 @documented(
-    "What it is given, as an array.", _LIKE, "An array.", "ops.array([1.0, 2.0])\narray([1., 2.], dtype=float32)"
+    "What it is given, as an array.",
+    _LIKE,
+    "An array.",
+    "ops.array([1.0, 2.0])\narray([1., 2.], dtype=float32)",
+    NO_DTYPE,
 )
 def array(x, dtype=None):
     return x if dtype is None else cast(x, working_dtype(dtype))
 
 
-@documented("The values as a NumPy array.", {"x": ARRAY}, "An array.", "ops.convert_to_numpy([1.0, 2.0])",
-            {"TypeError": "A symbolic tensor, which has none."})  # fmt: skip
+@documented(
+    "The values as a NumPy array.",
+    {"x": ARRAY},
+    "An array.",
+    "ops.convert_to_numpy(ops.ones(2))\narray([1., 1.], dtype=float32)",
+    {"TypeError": "A symbolic tensor, which has none."},
+)
 def convert_to_numpy(x):
     return x.numpy() if isinstance(x, Variable) else np.asarray(x)
 
 
 @documented("Whether it is an array, a symbolic tensor, or what is traced.", {"x": "Anything."}, "True or False.",
-            "ops.is_tensor([1.0])")  # fmt: skip
+            "ops.is_tensor([1.0])\nFalse")  # fmt: skip
 def is_tensor(x):
     return isinstance(x, (np.ndarray, Traced, KerasTensor))

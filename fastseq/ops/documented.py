@@ -4,6 +4,8 @@ import textwrap
 
 ARRAY = "(array): float32, int32 or bool; lists and plain numbers become one."
 AXIS = "(int or tuple, default None): The axes; None is all."
+NO_BROADCAST = {"ValueError": "Shapes that do not broadcast."}
+NO_DTYPE = {"ValueError": "A dtype that is unknown, or of neither floats, integers nor booleans."}
 KEEPDIMS = "(bool, default False): Whether these axes stay, with size 1."
 
 
@@ -26,7 +28,8 @@ def documented(summary, arguments, returns, example=None, raises=None):
             yield from textwrap.wrap(f"{name}{between}{text}", 112, initial_indent=" " * 8, subsequent_indent=" " * 12)
 
     def decorate(function):
-        parts = [summary, "", "    Args:", *lines(arguments, " "), "", "    Returns:", f"        {returns}"]
+        first = textwrap.wrap(summary, 116, subsequent_indent="    ", break_on_hyphens=False)
+        parts = [*first, "", "    Args:", *lines(arguments, " "), "", "    Returns:", f"        {returns}"]
         if raises:
             parts += ["", "    Raises:", *lines(raises, ": ")]
         if example:

@@ -1,6 +1,7 @@
 """Functions of each element: arithmetic, comparisons, logic, mathematical functions. https://keras.io/api/ops/numpy/"""
 
-from fastseq.ops.documented import ARRAY, documented
+from fastseq.errors import UnsupportedError
+from fastseq.ops.documented import ARRAY, NO_BROADCAST, NO_DTYPE, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import cast as to_dtype
 from fastseq.ops.values import elementwise, together, working_dtype
@@ -31,7 +32,7 @@ def binary(class_name, summary, example, returns=BOTH, keeps_numbers=False):
     def decorate(body):
         arguments = dict.fromkeys(body.__code__.co_varnames[:2], ARRAY)
         return operation(class_name, keeps_numbers=keeps_numbers)(
-            documented(summary, arguments, returns, example)(body)
+            documented(summary, arguments, returns, example, NO_BROADCAST)(body)
         )
 
     return decorate
@@ -280,8 +281,17 @@ def logical_not(x):
     {"condition": "(array): What is not 0 counts as true.", "x1": ARRAY, "x2": ARRAY},
     "An array of the dtype that `x1` and `x2` have together.",
     "ops.where([True, False], 1.0, [2.0, 3.0])\narray([1., 3.], dtype=float32)",
+    {
+        "ValueError": "One of `x1` and `x2` without the other, or shapes that do not broadcast.",
+        "UnsupportedError": "Neither of them.",
+    },
 )
 def where(condition, x1=None, x2=None):
+    if x1 is None and x2 is None:
+        raise UnsupportedError(
+            "ops.where: without `x1` and `x2` the shape of its result depends on values, which a program for fixed "
+            "shapes cannot have. Give both, or take np.where on arrays."
+        )
     if x1 is None or x2 is None:
         raise ValueError("`x1` and `x2` either both should be `None` or both should have non-None value.")
     (x1, x2), dtype = together(x1, x2)
@@ -294,6 +304,7 @@ def where(condition, x1=None, x2=None):
     {"x": ARRAY, "x_min": "(array): The lower bound, or None.", "x_max": "(array): The upper bound, or None."},
     "An array of the dtype of `x`; booleans become int32.",
     "ops.clip([-1.0, 0.5, 2.0], 0.0, 1.0)\narray([0. , 0.5, 1. ], dtype=float32)",
+    NO_BROADCAST,
 )
 def clip(x, x_min, x_max):
     (x,), _ = together(x, at_least="int32")
@@ -307,6 +318,7 @@ def clip(x, x_min, x_max):
     {"x": ARRAY, "dtype": "(str): Any of Keras; floats are kept in float32, integers in int32."},
     "An array of that dtype.",
     'ops.cast([0.0, 1.5], "int32")\narray([0, 1], dtype=int32)',
+    NO_DTYPE,
 )
 def cast(x, dtype):
     return to_dtype(x, working_dtype(dtype))

@@ -193,7 +193,7 @@ def along(x, indices, axis, name, inside=False):
     if len(times) > 1 or any(one.time is None and one.shape[at] != 1 for one in (x, indices) for at in times):
         raise MixesTimesteps("it meets timesteps with other axes, or with values for each of them")
     others = [[1 if at == axis else size for at, size in enumerate(one.shape)] for one in (x, indices)]
-    shared = x.p.broadcast_shapes(*others) if hasattr(x.p, "unknown") else np.broadcast_shapes(*others)
+    shared = x.p.broadcast_shapes(*others)
 
     def whole(one):
         shape = [one.shape[axis] if at == axis else size for at, size in enumerate(shared)]

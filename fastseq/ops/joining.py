@@ -223,12 +223,7 @@ def vsplit(x, indices_or_sections): ...
     "Dsplit",
     lambda x: 2,
     "Cut along axis 2.",
-    "ops.dsplit([[[1, 2]], [[3, 4]]], 2)\n"
-    "[array([[[1]],\n"
-    "\n"
-    "       [[3]]], dtype=int32), array([[[2]],\n"
-    "\n"
-    "       [[4]]], dtype=int32)]",
+    "ops.dsplit([[[1, 2]]], 2)\n[array([[[1]]], dtype=int32), array([[[2]]], dtype=int32)]",
 )
 def dsplit(x, indices_or_sections): ...
 
@@ -262,7 +257,7 @@ def meshgrid(*x, indexing="xy"):
     """Coordinates of all points of a grid.
 
     Args:
-        x (arrays): The coordinates along each axis.
+        *x (array): The coordinates along each axis.
         indexing (str, default "xy"): "ij": the axes of the result in the order of the arguments; "xy": the first two
             exchanged.
 
@@ -273,7 +268,10 @@ def meshgrid(*x, indexing="xy"):
         ValueError: An unknown indexing.
 
     Example:
-        >>> ops.meshgrid([1, 2], [3, 4, 5])
+        >>> ops.meshgrid([1, 2], [3, 4])
+        [array([[1, 2],
+               [1, 2]], dtype=int32), array([[3, 3],
+               [4, 4]], dtype=int32)]
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"Valid values for `indexing` are 'xy' and 'ij', but received {indexing}.")

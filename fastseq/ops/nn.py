@@ -25,8 +25,15 @@ def activated(kind, x, *parameters):
     return Traced(x.p, slot, x.time)
 
 
-def _plain(class_name, kind, summary, example="[-1.0, 0.0, 2.0]", parameters=()):
-    """A function of `x` alone."""
+_SHOWN = "[-1.0, 0.0, 2.0]"
+
+
+def _example(name, arguments, shown):
+    return f"ops.{name}({arguments})\narray({shown}, dtype=float32)"
+
+
+def _plain(class_name, kind, summary, shown, parameters=()):
+    """A function of `x` alone; shown: what it makes of `_SHOWN`."""
 
     def decorate(body):
         def function(x):
@@ -34,20 +41,20 @@ def _plain(class_name, kind, summary, example="[-1.0, 0.0, 2.0]", parameters=())
 
         name = function.__name__ = function.__qualname__ = body.__name__
         function.__module__ = body.__module__
-        described = documented(summary, {"x": ARRAY}, _FLOAT, f"ops.{name}({example})")(function)
+        described = documented(summary, {"x": ARRAY}, _FLOAT, _example(name, _SHOWN, shown))(function)
         return operation(class_name, "nn")(described)
 
     return decorate
 
 
-def _with(class_name, summary, parameters):
-    """A function of `x` and of numbers that are options."""
+def _with(class_name, summary, parameters, shown):
+    """A function of `x` and of numbers that are options; shown: what it makes of `_SHOWN`."""
 
     def decorate(body):
         name = body.__name__
         texts = {"x": ARRAY} | {parameter: f"(float): {text}" for parameter, text in parameters.items()}
         rest = {"threshold": ", 0.5, -1.0"}.get(name, "")
-        described = documented(summary, texts, _FLOAT, f"ops.{name}([-1.0, 0.0, 2.0]{rest})")(body)
+        described = documented(summary, texts, _FLOAT, _example(name, _SHOWN + rest, shown))(body)
         return operation(class_name, "nn", options=tuple(parameters))(described)
 
     return decorate
@@ -56,94 +63,116 @@ def _with(class_name, summary, parameters):
 # ---- of single elements ----------------------------------------------------------------------------------------------
 
 
-@_plain("Relu", "relu", "`max(x, 0)`.", parameters=(0.0, float("inf"), 0.0))
+@_plain("Relu", "relu", "`max(x, 0)`.", "[0., 0., 2.]", parameters=(0.0, float("inf"), 0.0))
 def relu(x): ...
 
 
-@_plain("Relu6", "relu6", "`min(max(x, 0), 6)`.")
+@_plain("Relu6", "relu6", "`min(max(x, 0), 6)`.", "[0., 0., 2.]")
 def relu6(x): ...
 
 
-@_plain("Sigmoid", "sigmoid", "`1 / (1 + exp(-x))`.")
+@_plain("Sigmoid", "sigmoid", "`1 / (1 + exp(-x))`.", "[0.26894143, 0.5       , 0.880797  ]")
 def sigmoid(x): ...
 
 
-@_plain("SparseSigmoid", "sparse_sigmoid", "0 up to -1, 1 from 1 on, and a line between.")
+@_plain("SparseSigmoid", "sparse_sigmoid", "0 up to -1, 1 from 1 on, and a line between.", "[0. , 0.5, 1. ]")
 def sparse_sigmoid(x): ...
 
 
-@_plain("Softplus", "softplus", "`log(1 + exp(x))`.")
+@_plain("Softplus", "softplus", "`log(1 + exp(x))`.", "[0.3132617, 0.6931472, 2.126928 ]")
 def softplus(x): ...
 
 
-@_plain("Softsign", "softsign", "`x / (1 + abs(x))`.")
+@_plain("Softsign", "softsign", "`x / (1 + abs(x))`.", "[-0.5      ,  0.       ,  0.6666667]")
 def softsign(x): ...
 
 
-@_plain("SparsePlus", "sparse_plus", "0 up to -1, `x` from 1 on, and `(x + 1)^2 / 4` between.")
+@_plain("SparsePlus", "sparse_plus", "0 up to -1, `x` from 1 on, and `(x + 1)^2 / 4` between.", "[0.  , 0.25, 2.  ]")
 def sparse_plus(x): ...
 
 
-@_plain("Silu", "silu", "`x * sigmoid(x)`.")
+@_plain("Silu", "silu", "`x * sigmoid(x)`.", "[-0.26894143,  0.        ,  1.761594  ]")
 def silu(x): ...
 
 
 swish = silu
 
 
-@_plain("LogSigmoid", "log_sigmoid", "`log(sigmoid(x))`.")
+@_plain("LogSigmoid", "log_sigmoid", "`log(sigmoid(x))`.", "[-1.3132617, -0.6931472, -0.126928 ]")
 def log_sigmoid(x): ...
 
 
-@_plain("HardSigmoid", "hard_sigmoid", "`relu6(x + 3) / 6`.")
+@_plain("HardSigmoid", "hard_sigmoid", "`relu6(x + 3) / 6`.", "[0.33333334, 0.5       , 0.8333333 ]")
 def hard_sigmoid(x): ...
 
 
-@_plain("HardSilu", "hard_silu", "`x * relu6(x + 3) / 6`.")
+@_plain("HardSilu", "hard_silu", "`x * relu6(x + 3) / 6`.", "[-0.33333334,  0.        ,  1.6666666 ]")
 def hard_silu(x): ...
 
 
 hard_swish = hard_silu
 
 
-@_plain("Selu", "selu", "The scaled exponential unit, `1.0507 * elu(x, 1.6733)`.")
+@_plain(
+    "Selu", "selu", "The scaled exponential unit, `1.0507 * elu(x, 1.6733)`.", "[-1.1113307,  0.       ,  2.101402 ]"
+)
 def selu(x): ...
 
 
-@_plain("TanhShrink", "tanh_shrink", "`x - tanh(x)`.")
+@_plain("TanhShrink", "tanh_shrink", "`x - tanh(x)`.", "[-0.23840582,  0.        ,  1.0359724 ]")
 def tanh_shrink(x): ...
 
 
-@_plain("HardTanh", "hard_tanh", "`x`, at least -1 and at most 1.")
+@_plain("HardTanh", "hard_tanh", "`x`, at least -1 and at most 1.", "[-1.,  0.,  1.]")
 def hard_tanh(x): ...
 
 
-@_with("LeakyRelu", "`x`, times `negative_slope` where it is negative.", {"negative_slope": "The slope below 0."})
+@_with(
+    "LeakyRelu",
+    "`x`, times `negative_slope` where it is negative.",
+    {"negative_slope": "The slope below 0."},
+    "[-0.2,  0. ,  2. ]",
+)
 def leaky_relu(x, negative_slope=0.2):
     return activated("leaky_relu", x, negative_slope)
 
 
-@_with("Elu", "`x`, and `alpha * (exp(x) - 1)` where it is negative.", {"alpha": "The factor."})
+@_with(
+    "Elu",
+    "`x`, and `alpha * (exp(x) - 1)` where it is negative.",
+    {"alpha": "The factor."},
+    "[-0.63212055,  0.        ,  2.        ]",
+)
 def elu(x, alpha=1.0):
     return activated("elu", x, alpha)
 
 
-@_with("Celu", "`x`, and `alpha * (exp(x / alpha) - 1)` where it is negative.", {"alpha": "The factor."})
+@_with(
+    "Celu",
+    "`x`, and `alpha * (exp(x / alpha) - 1)` where it is negative.",
+    {"alpha": "The factor."},
+    "[-0.63212055,  0.        ,  2.        ]",
+)
 def celu(x, alpha=1.0):
     return activated("celu", x, alpha)
 
 
-@_with("Squareplus", "`(x + sqrt(x^2 + b)) / 2`.", {"b": "How smooth it is."})
+@_with("Squareplus", "`(x + sqrt(x^2 + b)) / 2`.", {"b": "How smooth it is."}, "[0.618034 , 1.       , 2.4142137]")
 def squareplus(x, b=4):
     return activated("squareplus", x, b)
 
 
-@_with("SoftShrink", "`x` nearer to 0 by the threshold.", {"threshold": "What is taken away."})
+@_with("SoftShrink", "`x` nearer to 0 by the threshold.", {"threshold": "What is taken away."}, "[-0.5,  0. ,  1.5]")
 def soft_shrink(x, threshold=0.5):
     return activated("soft_shrink", x, threshold)
 
 
-@_with("HardShrink", "`x` where it is further from 0 than the threshold, else 0.", {"threshold": "How far."})
+@_with(
+    "HardShrink",
+    "`x` where it is further from 0 than the threshold, else 0.",
+    {"threshold": "How far."},
+    "[-1.,  0.,  2.]",
+)
 def hard_shrink(x, threshold=0.5):
     return activated("hard_shrink", x, threshold)
 
@@ -151,6 +180,7 @@ def hard_shrink(x, threshold=0.5):
 @_with(
     "Threshold", "`x` where it is above the threshold, else the default value.",
     {"threshold": "What `x` has to be above.", "default_value": "What stands for the rest."},
+    "[-1., -1.,  2.]",
 )  # fmt: skip
 def threshold(x, threshold, default_value):
     return activated("threshold", x, threshold, default_value)
@@ -194,21 +224,22 @@ def _over_rows(kind, x, axis, name):
     return reordered(back, [order.index(i) for i in range(x.ndim)])
 
 
-def _row_wise(class_name, summary):
+def _row_wise(class_name, summary, shown):
     def decorate(body):
         name = body.__name__
-        described = documented(summary, {"x": ARRAY, "axis": _AXIS}, _FLOAT, f"ops.{name}([1.0, 2.0])", _AXES_RAISES)
+        example = _example(name, "[1.0, 2.0]", shown)
+        described = documented(summary, {"x": ARRAY, "axis": _AXIS}, _FLOAT, example, _AXES_RAISES)
         return operation(class_name, "nn", options=("axis",))(described(body))
 
     return decorate
 
 
-@_row_wise("Softmax", "`exp(x)` over its sum along axes.")
+@_row_wise("Softmax", "`exp(x)` over its sum along axes.", "[0.26894143, 0.7310586 ]")
 def softmax(x, axis=-1):
     return _over_rows("softmax", x, axis, "softmax")
 
 
-@_row_wise("LogSoftmax", "The logarithm of `softmax(x)`.")
+@_row_wise("LogSoftmax", "The logarithm of `softmax(x)`.", "[-1.3132616 , -0.31326166]")
 def log_softmax(x, axis=-1):
     return _over_rows("log_softmax", x, axis, "log_softmax")
 

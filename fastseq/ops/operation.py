@@ -13,6 +13,7 @@ from fastseq.errors import UnsupportedError
 from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, dtype_of, is_number, lift
 from fastseq.program.cache import ProgramCache
+from fastseq.program.chain_steps import DoNotBroadcast
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.operation import Operation
@@ -78,7 +79,7 @@ class Definition:
                     lambda leaf: leaf if leaf is None or is_number(leaf) else lift(p, leaf),
                     value if name in self.several or not isinstance(value, (list, tuple)) else np.asarray(value),
                 )
-        return self.body(*bound.args, **bound.kwargs)
+        return self._computed(bound.args, bound.kwargs)
 
     def on_arrays(self, arguments):
         """The result for arrays and plain numbers: an array, or a nest of them."""
@@ -123,7 +124,16 @@ class Definition:
             for name, value in arguments.items()
         }  # fmt: skip
         args, kwargs = self._bound_call(filled)
-        return slots_of_result(p, self.body(*args, **kwargs))
+        return slots_of_result(p, self._computed(args, kwargs))
+
+    def _computed(self, args, kwargs):
+        """The body's result. Shapes that do not broadcast are told as those of the call, not of an operation inside."""
+        try:
+            return self.body(*args, **kwargs)
+        except DoNotBroadcast:
+            leaves = nest.flatten([list(args), *kwargs.values()])
+            shapes = [leaf.shape for leaf in leaves if hasattr(leaf, "shape")]
+            raise DoNotBroadcast(f"ops.{self.name}", shapes) from None
 
 
 def _builder_that_reads(tensors):

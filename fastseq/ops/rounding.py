@@ -1,7 +1,7 @@
 """Rounding, signs, quotients and remainders. https://keras.io/api/ops/numpy/"""
 
 from fastseq.ops import elementwise as e
-from fastseq.ops.documented import ARRAY, documented
+from fastseq.ops.documented import ARRAY, NO_BROADCAST, documented
 from fastseq.ops.elementwise import FLOAT, SAME, arithmetic, binary, unary
 from fastseq.ops.operation import operation
 from fastseq.ops.values import cast, elementwise, together
@@ -69,6 +69,7 @@ def sign(x):
     {"x1": ARRAY, "x2": "(array): What it is at 0, and for NaN."},
     FLOAT,
     "ops.heaviside([-2.0, 0.0, 3.0], 0.5)\narray([0. , 0.5, 1. ], dtype=float32)",
+    NO_BROADCAST,
 )
 def heaviside(x1, x2):
     (x1, x2), _ = together(x1, x2, at_least="float32")

@@ -14,6 +14,13 @@ from fastseq.tensors.symbolic import KerasTensor
 UNKNOWN = ((83, 97), (89, 101))
 
 
+class _Unknown(int):
+    """A number that stands for an unknown size; messages show what it stands for."""
+
+    def __repr__(self):
+        return "None"
+
+
 class ShapeBuilder(Builder):
     """A Builder whose steps are thrown away. sizes: the numbers that stand for unknown sizes."""
 
@@ -42,7 +49,7 @@ class ShapeBuilder(Builder):
             found = {size for size in sizes if size != 1}
             known = found - self.unknown
             if len(known) > 1:
-                return np.broadcast_shapes(*shapes)  # which raises
+                return super().broadcast_shapes(*shapes)  # which raises
             result.append(max(known or found or {1}))
         return tuple(result)
 
@@ -72,7 +79,8 @@ def traced_twice(trace, tensors):
         p = ShapeBuilder((batch, other))
         slots = []
         for tensor in tensors:
-            sizes = [(other if axis else batch) if size is None else size for axis, size in enumerate(tensor.shape)]
+            unknown = [_Unknown(other if axis else batch) for axis in range(len(tensor.shape))]
+            sizes = [own if size is None else size for own, size in zip(unknown, tensor.shape)]
             slots.append(p.new(sizes, tensor.dtype))
         found.append(trace(p, slots))
     return [

@@ -163,29 +163,30 @@ def moveaxis(x, source, destination):
 )
 def broadcast_to(x, shape):
     shape = tuple(int(size) for size in (shape if isinstance(shape, (list, tuple)) else (shape,)))
-    own, unknown = (1,) * (len(shape) - x.ndim) + x.shape, getattr(x.p, "unknown", ())
-    if len(own) != len(shape) or any(a not in (1, b) and a not in unknown for a, b in zip(own, shape)):
-        raise ValueError(f"ops.broadcast_to: an array of shape {x.shape} does not broadcast to {shape}.")
-    return broadcast(x, shape)
+    return broadcast(x, shape, "ops.broadcast_to")
 
 
 # ---- sizes -----------------------------------------------------------------------------------------------------------
 
 
 @documented("The sizes of all axes.", {"x": ARRAY}, "A tuple of ints, with None where a symbolic tensor does not know.",
-            "ops.shape([[1, 2]])")  # fmt: skip
+            "ops.shape([[1, 2]])\n(1, 2)")  # fmt: skip
 def shape(x):
     return tuple(x.shape) if hasattr(x, "shape") else np.shape(x)
 
 
-@documented("The number of axes.", {"x": ARRAY}, "An int.", "ops.ndim([[1, 2]])")
+@documented("The number of axes.", {"x": ARRAY}, "An int.", "ops.ndim([[1, 2]])\n2")
 def ndim(x):
     return len(shape(x))
 
 
 @operation("Size")
 @documented(
-    "The number of elements.", {"x": ARRAY}, "int32 array of no axes.", "ops.size([[1, 2]])\narray(2, dtype=int32)"
+    "The number of elements.",
+    {"x": ARRAY},
+    "int32 array of no axes.",
+    "ops.size([[1, 2]])\narray(2, dtype=int32)",
+    {"UnsupportedError": "It is not known before the program runs: in a stream, and in a search for sequences."},
 )
 def size(x):
     if x.p.fewer_rows or x.time is not None:

@@ -154,6 +154,7 @@ def searchsorted(sorted_sequence, values, side="left"):
     {"x": ARRAY, "bins": "(list or array of numbers): The bounds, ascending."},
     "int32 array of the shape of `x`.",
     "ops.digitize([0.2, 6.4, 3.0], [0.0, 1.0, 2.5, 4.0])\narray([1, 4, 3], dtype=int32)",
+    {"UnsupportedError": "Bounds that are computed."},
 )
 def digitize(x, bins):
     if isinstance(bins, Traced):

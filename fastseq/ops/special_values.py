@@ -5,7 +5,7 @@ import numpy as np
 from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
 from fastseq.ops.creation import zeros_like
-from fastseq.ops.documented import ARRAY, documented
+from fastseq.ops.documented import ARRAY, NO_BROADCAST, NO_DTYPE, documented
 from fastseq.ops.elementwise import BOOL, FLOAT
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import all as all_of
@@ -96,6 +96,7 @@ _TOLERANCES = {
     _TOLERANCES,
     BOOL,
     "ops.isclose([1.0, 2.0], [1.0, 2.1])\narray([ True, False])",
+    NO_BROADCAST,
 )
 def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
     (x1, x2), dtype = together(x1, x2)
@@ -111,6 +112,7 @@ def isclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
     _TOLERANCES,
     "bool array of no axes.",
     "ops.allclose([1.0, 2.0], [1.0, 2.1])\narray(False)",
+    NO_BROADCAST,
 )
 def allclose(x1, x2, rtol=1e-5, atol=1e-8, equal_nan=False):
     (x1, x2), dtype = together(x1, x2)
@@ -206,7 +208,11 @@ def _refused(name):
         "Keras's function of complex numbers, which fastseq does not have.",
         {"x": ARRAY},
         "Nothing.",
-        raises={"UnsupportedError": "Always."},
+        f"ops.{name}([1.0, 2.0])\n"
+        "Traceback (most recent call last):\n"
+        "    ...\n"
+        f"fastseq.UnsupportedError: ops.{name}: fastseq has no complex arrays; give the real and the imaginary part.",
+        {"UnsupportedError": "Always."},
     )(function)
 
 
@@ -238,6 +244,7 @@ def view(x, dtype=None):
     {"x": ARRAY, "dtype": "(str): Any of Keras; integers are kept in int32, floats in float32."},
     "An array of that dtype as fastseq has it.",
     'ops.saturate_cast([-3.0, 300.0], "uint8")\narray([  0, 255], dtype=int32)',
+    NO_DTYPE,
 )
 def saturate_cast(x, dtype):
     name, kept = settings.standardize_dtype(dtype), working_dtype(dtype)

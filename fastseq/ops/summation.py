@@ -89,7 +89,7 @@ def _check_letters(pairs, sizes):
     {
         "subscripts": "(str): The axes of each array, with a comma between arrays; then '->' and those of the result. "
         "A letter that the result has not is summed over; '...' stands for axes that broadcast.",
-        "operands": "(arrays): One for each term.",
+        "*operands": "(array): One for each term.",
     },
     "float32 array, or int32 where all are integers.",
     'ops.einsum("ij,jk->ik", [[1.0, 2.0]], [[3.0], [4.0]])\narray([[11.]], dtype=float32)',

@@ -198,12 +198,14 @@ def reordered(x, order):
     return view(x, [x.shape[axis] for axis in order], [strides[axis] for axis in order], time=time)
 
 
-def broadcast(x, shape):
-    """`x` in a shape that it broadcasts to."""
+def broadcast(x, shape, name="An operation"):
+    """`x` in a shape that it broadcasts to. Raises ValueError for another one; name: the subject of its sentence."""
     shape = tuple(shape)
     if x.shape == shape:
         return x
-    own = (1,) * (len(shape) - x.ndim) + x.shape
+    own, unknown = (1,) * (len(shape) - x.ndim) + x.shape, getattr(x.p, "unknown", frozenset())
+    if len(own) != len(shape) or any(a not in (1, b) and unknown.isdisjoint((a, b)) for a, b in zip(own, shape)):
+        raise ValueError(f"{name}: an array of shape {x.shape} does not broadcast to {shape}.")
     strides = [0 if size == 1 else stride for size, stride in zip(own, strides_of(own))]
     time = None if x.time is None else x.time + len(shape) - x.ndim
     if time is not None and x.shape[x.time] != shape[time]:

@@ -38,7 +38,8 @@ class ProgramCache(_call.PlainPrograms):
         program, penalized = entry.program, entry.program.penalties
         if way is not None and not penalized and _is_flat(structure):
             self.keep(key, entry, way, None if structure is None else type(structure), arrays.with_mask)
-        if program.has_python or penalized or self._outside != added_losses.outside():
+        forgets = self._outside != added_losses.outside() and hasattr(layer, "losses")  # an operation has none
+        if program.has_python or penalized or forgets:
             results = self._run_collecting(layer, program, found)
         else:
             results = program.run(found)

@@ -109,3 +109,13 @@ def test_what_cannot_be(rng):
         traced(lambda k, x: k.while_loop(lambda a: k.sum(a) < 1, lambda a: (a[:1],), (x,)), np.ones((2, 2), "f"))
     with pytest.raises(ValueError, match="other structures"):
         traced(lambda k, x: k.cond(k.sum(x) > 0, lambda: x, lambda: (x, x)), np.ones((2, 2), "f"))
+
+
+def test_operations_on_arrays_hold_no_losses():
+    """A call forgets the losses of the calls before, once one was added outside of all calls: an operation has none."""
+    ops.add([1.0], 2.0)
+    layer = layers.Dense(2)
+    layer(np.ones((1, 3), "f"))
+    layer.add_loss(np.float32(1.0))
+    np.testing.assert_array_equal(ops.add([1.0], 2.0), [3.0])
+    assert len(layer.losses) == 1

@@ -1,5 +1,7 @@
 """Elementwise functions beside NumPy: shapes, dtypes, special values, what they refuse, what streams make of them."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -169,6 +171,39 @@ def test_what_is_refused():
         ops.view([1.0], "int8")
     with pytest.raises(fastseq.UnsupportedError, match=r"ops\.view_as_complex"):
         ops.view_as_complex([[1.0, 2.0]])
+
+
+def _clip_in_a_layer(x):
+    class Own(fastseq.Layer):
+        def call(self, inputs):
+            return inputs + ops.clip(inputs, np.ones((2, 5)), 1.0)
+
+    return Own()(x)
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: ops.add(x, np.ones((2, 5))), lambda x: ops.where(x, np.ones((2, 5)), 0.0),
+    lambda x: ops.clip(x, np.ones((2, 5)), 1.0), lambda x: ops.isclose(np.ones((2, 5)), x), _clip_in_a_layer,
+    lambda x: ops.average(x, weights=np.ones((2, 5))),
+])  # fmt: skip
+def test_shapes_that_do_not_broadcast_are_told_as_they_were_given(function):
+    """Also where an operation inside finds out, and where a size is unknown, which is traced as a number."""
+    words = r"ops\.\w+ takes arrays that broadcast to one shape, got shapes .*"
+    with pytest.raises(ValueError, match=words) as found:
+        function(np.ones((4, 3), np.float32))
+    assert "(4, 3)" in str(found.value) and "(2, 5)" in str(found.value)
+    assert str(pickle.loads(pickle.dumps(found.value))) == str(found.value)
+    if function is not _clip_in_a_layer:
+        with pytest.raises(ValueError, match=words) as found:
+            function(fastseq.Input((3,)))
+        assert "(None, 3)" in str(found.value) and "(2, 5)" in str(found.value)
+
+
+def test_messages_show_no_number_for_an_unknown_size():
+    with pytest.raises(ValueError, match=r"axis 5 is out of bounds for an array of shape \(None, None, 3\)"):
+        ops.sum(fastseq.Input((None, 3)), axis=5)
+    with pytest.raises(ValueError, match=r"shapes \(None, 3\), \(None, 5\) are not alike"):
+        ops.concatenate([fastseq.Input((3,)), fastseq.Input((5,))], axis=0)
 
 
 def test_streams_have_the_bits_of_the_whole_sequence():

@@ -100,7 +100,8 @@ def test_starts_that_are_computed():
     (lambda: ops.one_hot(IDS, 3, sparse=True), UnsupportedError, "sparse"),
     (lambda: ops.one_hot(IDS, 3, axis=3), ValueError, "axis must be"),
     (lambda: ops.multi_hot(IDS), ValueError, "num_classes"),
-    (lambda: ops.where(X > 0), ValueError, "either both"),
+    (lambda: ops.where(X > 0, X), ValueError, "either both"),
+    (lambda: ops.where(X > 0), UnsupportedError, "depends on values"),
     (lambda: ops.nonzero(X), UnsupportedError, "depends on values"),
     (lambda: ops.unique(X), UnsupportedError, "depends on values"),
 ])  # fmt: skip

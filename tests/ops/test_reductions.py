@@ -39,7 +39,10 @@ def test_floats_are_numpys(data, shape, keepdims):
             wanted = np.asarray(getattr(np, name)(x.astype(np.float64), axis=axis, keepdims=keepdims))
             got = np.asarray(getattr(ops, name)(x, axis, keepdims))
             assert got.dtype == np.float32
-            np.testing.assert_allclose(got, wanted.astype(np.float32), rtol=3e-6, atol=1e-5, equal_nan=True)
+            # The mean rounds to float32: what is left of large numbers that are nearly the same is off by as much.
+            large = np.abs(x[np.isfinite(x)]).max(initial=1) * 2.0**-23
+            off = {"var": large**2, "nanvar": large**2, "std": large}.get(name, 0.0)
+            np.testing.assert_allclose(got, wanted.astype(np.float32), rtol=3e-6, atol=1e-5 + off, equal_nan=True)
         wanted = np.asarray(np.count_nonzero(x, axis=axis))
         np.testing.assert_array_equal(np.asarray(ops.count_nonzero(x, axis)), wanted)
 

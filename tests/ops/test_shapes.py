@@ -127,7 +127,10 @@ def test_sizes_are_ints():
     (lambda: ops.diag(Y), "1d or 2d"),
     (lambda: ops.extract_sequences(X, 0, 1), "windows of 0"),
     (lambda: ops.zeros((2, -1)), "no size"),
-    (lambda: ops.full((2, 2), [1, 2, 3]), "do not broadcast"),
+    (lambda: ops.full((2, 2), [1, 2, 3]), r"ops\.full: .* does not broadcast to \(2, 2\)"),
+    (lambda: ops.full_like(X, [1, 2, 3]), r"ops\.full_like: .* \(3,\) does not broadcast to \(3, 4\)"),
+    (lambda: ops.full_like(X[0], X), r"ops\.full_like: .* \(3, 4\) does not broadcast to \(4,\)"),
+    (lambda: ops.full_like(fastseq.layers.Input((4,)), [1, 2, 3]), r"\(3,\) does not broadcast to \(None, 4\)"),
     (lambda: ops.arange(0, 3, 0), "step is 0"),
     (lambda: ops.linspace(0, 1, -1), "non-negative"),
 ])  # fmt: skip

@@ -160,3 +160,15 @@ def test_loops_hold_native_steps_only():
         p.elementwise("add", x, 1.0)
         with p.loop(2):
             p.elementwise("add", x, 1.0)
+
+
+@pytest.mark.parametrize(("shape", "strides", "offset"), [
+    ((4, 3), (4, 1), 0), ((3, 4), (4, 1), 1), ((12,), (-1,), 10), ((2, 3), (6, 3), 0), ((1,), (1,), -1),
+])  # fmt: skip
+def test_a_view_stays_within_its_array(shape, strides, offset):
+    p = Builder()
+    x = p.input((3, 4), "float32")
+    with pytest.raises(ValueError, match="reaches beyond an array"):
+        p.view(x, shape, strides, offset)
+    p.view(x, (12,), (-1,), 11)
+    p.view(x, (5, 0), (100, 1))

@@ -147,7 +147,7 @@ def test_refused_graphs():
         def call(self, inputs):
             return inputs
 
-    with pytest.raises(ValueError, match="Own.*not built yet: call it once"):
+    with pytest.raises(ValueError, match=r"Own.*not built yet: call it once"):
         Own().stream()
 
 

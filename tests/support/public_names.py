@@ -3,6 +3,6 @@
 MODULES = (
     "fastseq", "fastseq.activations", "fastseq.backend", "fastseq.callbacks", "fastseq.constraints",
     "fastseq.decoding", "fastseq.initializers", "fastseq.layers", "fastseq.losses", "fastseq.metrics",
-    "fastseq.models", "fastseq.ops", "fastseq.optimizers", "fastseq.optimizers.schedules", "fastseq.regularizers", "fastseq.saving",
-    "fastseq.streaming",
+    "fastseq.models", "fastseq.ops", "fastseq.optimizers", "fastseq.optimizers.schedules",
+    "fastseq.regularizers", "fastseq.saving", "fastseq.streaming",
 )  # fmt: skip
