@@ -9,7 +9,15 @@ import numpy as np
 from fastseq.native.kept_states import undone
 from fastseq.ops.numpy_protocol import NeedsValues
 from fastseq.ops.operation import slots_of_result
-from fastseq.ops.tracing import CannotTrace, ChangedMeanwhile, Watched, not_tracing, signature, where_raised, while_tracing
+from fastseq.ops.tracing import (
+    CannotTrace,
+    ChangedMeanwhile,
+    Watched,
+    not_tracing,
+    signature,
+    where_raised,
+    while_tracing,
+)
 from fastseq.ops.values import Traced
 from fastseq.program import added_losses
 from fastseq.program.builder import Builder, PythonInside

@@ -5,7 +5,7 @@ what reads those: a name in it is looked up among the built-ins and the register
 for it. Registered classes and functions that the config names stand beside it as pickle has classes, so that a process
 which has not yet imported, and thereby registered, them does it now. Arrays are NumPy's, out of band in protocol 5.
 
-No HDF5 and no SciPy is needed. `from_bytes` reads the pickles of fastseq 0.1, which held a `.keras` file.
+No HDF5 is needed. `from_bytes` reads the pickles of fastseq 0.1, which held a `.keras` file.
 """
 
 import contextlib

@@ -123,9 +123,7 @@ def test_a_weight_is_packed_once():
 
 
 def test_decompositions_are_named():
-    with pytest.raises(
-        AttributeError, match=r"svd.: no function takes a matrix apart .cholesky, "
-    ):
+    with pytest.raises(AttributeError, match=r"svd.: no function takes a matrix apart .cholesky, "):
         _ = ops.svd
     with pytest.raises(ImportError, match="inv"):
         from fastseq.ops import inv  # noqa: F401
