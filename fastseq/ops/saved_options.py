@@ -100,6 +100,8 @@ _TEST_OF = {name: test for test, names in _TESTS.items() for name in names}
 _TEST_OF_CLASS = {
     ("Normalize", "order"): _is_number,
     ("Norm", "ord"): _or_none(lambda value: _is_text(value) or _is_number(value)),
+    ("RFFT", "fft_length"): _or_none(_is_whole),
+    ("IRFFT", "fft_length"): _or_none(_is_whole),
     ("Repeat", "repeats"): _is_pieces,
     ("Tile", "repeats"): _several(lambda value: _is_whole(value) and abs(value) <= MOST_PIECES),
     ("Unstack", "num"): _or_none(_is_pieces),
