@@ -241,7 +241,7 @@ def test_every_function_is_tested(scalar):
     assert sorted(scalar.names) == sorted(tested)
 
 
-@pytest.mark.parametrize("isa", ["avx2", "avx512", "neon"])
+@pytest.mark.parametrize("isa", ["avx2", "avx512", pytest.param("neon", marks=pytest.mark.slow("runs in an emulator"))])
 def test_bits_are_the_same_on_every_instruction_set(isa, folder, scalar, fastest):
     if not ARM64 and (isa == "neon" or not X86):
         for program in (CROSS_COMPILER, EMULATOR):

@@ -167,7 +167,7 @@ def test_at_every_line_of_apply_and_of_train_on_batch(case):
         with Moments() as moments:
             call()
         after, found = state_of(model), []
-        for at in range(1, moments.count + 1, 1 + moments.count // 150):
+        for at in range(1, moments.count + 1, 1 + moments.count // 100):
             put_back(model, begun)
             if not interrupted(at, call):
                 break  # weights at a new place make a program anew; here it was there
