@@ -143,3 +143,24 @@ def get_registered_object(name, custom_objects=None, module_objects=None):
         if table and name in table:
             return table[name]
     return None
+
+
+def lambda_function(config, known):
+    """The user's function for the Lambda layer of a config, or None: under the name that the file has for it, the
+    layer's name, or "Lambda". known: name -> class or function."""
+    inner = config.get("config")
+    inner = inner if isinstance(inner, dict) else {}
+    if callable(inner.get("function")):
+        return inner["function"]  # of get_config(), in this process
+    for name in (saved_name(inner.get("function")), inner.get("name"), "Lambda"):
+        found = known.get(name) if isinstance(name, str) else None
+        if callable(found) and not inspect.isclass(found):
+            return found
+    return None
+
+
+def saved_name(function):
+    """The name of a function in a config; None for code."""
+    if isinstance(function, dict) and function.get("class_name") == "function":
+        function = function.get("config")
+    return function if isinstance(function, str) else None

@@ -89,7 +89,8 @@ def _serialize_object(obj):
         raise UnsupportedError(
             f"Cannot serialize {obj!r} of type {type(obj).__name__}: only instances with a get_config() method can be."
         )
-    config = obj.get_config()
+    # A replaced Lambda's function is no part of a file; a copy has it at hand.
+    config = obj.config_for_file() if noted is None and hasattr(obj, "config_for_file") else obj.get_config()
     if not isinstance(config, dict):
         raise TypeError(f"get_config() of {obj!r} should return a dict. It returned: {config!r}")
     cls = type(obj)
@@ -127,6 +128,8 @@ def _named_function(function, name, noted):
 def _public_module(cls):
     """The module in which Keras has a built-in class, ours for one that it does not have, None for a user's class."""
     name = cls.__name__
+    if "saved_module" in vars(cls):
+        return cls.saved_module
     if name in tables.MODEL_MODULES:
         return tables.MODEL_MODULES[name] if tables.models_by_name()[name] is cls else None
     kind = next((kind for kind in tables.KINDS if tables.table(kind).get(name) is cls), None)
@@ -362,6 +365,9 @@ def _compile_saved(model, config):
 def _find_class(config, known):
     name, module = config["class_name"], config.get("module")
     registered_name = config.get("registered_name", name)
+    if name == "Lambda" and ("module" not in config or tables.is_builtin_module(module)):
+        if registry.lambda_function(config, known) is not None:
+            return tables.lambda_class()
     if isinstance(registered_name, str) and registered_name in known:
         return known[registered_name]
     # A script's own class has the module None: it is not the built-in of the same name.
@@ -375,7 +381,8 @@ def _find_class(config, known):
     if name in known:
         return known[name]
     if name == "Lambda":
-        raise tables.NotFound(tables.LAMBDA_ADVICE)
+        inner = config["config"] if isinstance(config["config"], dict) else {}
+        raise tables.NotFound(tables.lambda_layer_advice([inner.get("name", "the layer's name")]))
     raise tables.not_found("class", name, config)
 
 

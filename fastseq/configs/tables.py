@@ -15,6 +15,7 @@ OWN_PACKAGE, OWN_MODULE = "fastseq", "fastseq.layers"
 NESTED = {"schedules": "optimizers.schedules"}
 # Kind -> the class that a user subclasses to stand in for a missing one.
 _BASES = {"optimizers": "optimizers.Optimizer", "losses": "losses.Loss", "metrics": "metrics.Metric"}
+_MOST_TOLD = 5  # Lambda layers, in a message
 # Kinds whose place other kinds may take: a layer may be an activation, a loss a metric.
 _ALSO = {"activations": ("layers",), "metrics": ("metric functions", "losses")}
 LAMBDA_ADVICE = (
@@ -22,6 +23,17 @@ LAMBDA_ADVICE = (
     "subclass fastseq.layers.Layer, register it with @fastseq.saving.register_keras_serializable(), and put it in the "
     "place of the Lambda layer."
 )
+
+
+def lambda_layer_advice(names):
+    """What is said of a file's Lambda layers of these names, for which there is no function."""
+    keys = ", ".join(f"{str(name)[:100]!r}: function" for name in names[:_MOST_TOLD])
+    keys += ", ..." if len(names) > _MOST_TOLD else ""
+    return (
+        "The function of a Lambda layer in a file is Python code or bytecode, and fastseq never runs code out "
+        f"of a file. Give a function of your own, written with fastseq.ops or NumPy: custom_objects={{{keys}}}, or "
+        "{'Lambda': function} for all Lambda layers alike; or, there, a subclass of fastseq.layers.Layer."
+    )
 
 
 class NotFound(UnsupportedError):
@@ -68,6 +80,11 @@ def models_by_name():
     """Name -> class of the models; apart from the layers, which must not wait for the models to be imported."""
     models = importlib.import_module("fastseq.models")
     return {name: getattr(models, name) for name in MODEL_MODULES}
+
+
+def lambda_class():
+    """The class of a file's Lambda layer that has a function of the user's; no config leads to it without one."""
+    return importlib.import_module("fastseq.layers.core.lambda_layer").Lambda
 
 
 def is_builtin_module(module):
@@ -127,8 +144,8 @@ def not_found(what, name, config, count=1):
 
 
 def advice(missing):
-    """How to bring layers of one's own for those missing: a list of pairs of a class's name and its entry."""
-    keys = ", ".join(f"{_key(name, config)!r}: ..." for name, config in missing if name != "Lambda")
+    """How to bring layers of one's own for those missing: (class's name, its entry, names of the layers) of each."""
+    keys = ", ".join(f"{_key(name, config)!r}: ..." for name, config, _ in missing if name != "Lambda")
     text = ""
     if keys:
         text = (
@@ -136,7 +153,8 @@ def advice(missing):
             "@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
             f"custom_objects={{{keys}}}."
         )
-    return text + (f" {LAMBDA_ADVICE}" if any(name == "Lambda" for name, _ in missing) else "")
+    lambdas = next((layers for name, _, layers in missing if name == "Lambda"), None)
+    return text + (f" {lambda_layer_advice(lambdas)}" if lambdas else "")
 
 
 def _key(name, config):

@@ -21,21 +21,30 @@ _TOGETHER = "An array of the dtype that they have together."
     {"ValueError": "Other sizes, or none."},
 )
 def concatenate(xs, axis=0):
+    return _joined("concatenate", xs, axis)
+
+
+def _joined(name, xs, axis, shapes=None):
+    """Arrays one behind the other, for the function ops.<name>. shapes: those that it was given, for its errors."""
     if not xs:
-        raise ValueError("ops.concatenate needs at least one array.")
+        raise ValueError(f"ops.{name}() needs at least one array.")
+    told = ", ".join(str(shape) for shape in shapes or [x.shape for x in xs])
     xs, _ = together(*xs)
-    axis = axis_of(xs[0], axis, "concatenate")
-    unknown = getattr(xs[0].p, "unknown", ())
-    shapes = [[size for at, size in enumerate(x.shape) if at != axis] for x in xs]
-    if any(len(s) != len(shapes[0]) or any(a != b and not {a, b} & set(unknown) for a, b in zip(s, shapes[0]))
-           for s in shapes):  # fmt: skip
-        raise ValueError(
-            f"ops.concatenate: arrays of shapes {', '.join(str(x.shape) for x in xs)} are not alike beside axis {axis}."
-        )
+    axis = axis_of(xs[0], axis, name)
+    if not _alike([[size for at, size in enumerate(x.shape) if at != axis] for x in xs], xs[0].p):
+        raise ValueError(f"ops.{name}: arrays of shapes {told} are not alike beside axis {axis}.")
     times = {x.time for x in xs}
     if len(times) > 1 or axis in times:
         raise MixesTimesteps("it puts timesteps beside what are none, or behind each other")
     return Traced(xs[0].p, xs[0].p.concatenate([x.slot for x in xs], axis), times.pop())
+
+
+def _alike(shapes, p):
+    """Whether shapes are the same, but for sizes that are unknown."""
+    unknown = set(getattr(p, "unknown", ()))
+    return all(
+        len(s) == len(shapes[0]) and all(a == b or {a, b} & unknown for a, b in zip(s, shapes[0])) for s in shapes
+    )
 
 
 @operation("Stack", options=("axis",), several=("x",))
@@ -47,7 +56,14 @@ def concatenate(xs, axis=0):
     {"ValueError": "Other shapes, or none."},
 )
 def stack(x, axis=0):
-    return concatenate([expand_dims(part, axis) for part in x], axis)
+    if not x:
+        raise ValueError("ops.stack() needs at least one array.")
+    x, _ = together(*x)
+    axis = axis_of(x[0], axis, "stack", extra=1)
+    shapes = [part.shape for part in x]
+    if not _alike(shapes, x[0].p):
+        raise ValueError(f"ops.stack: arrays of shapes {', '.join(map(str, shapes))} are not of one shape.")
+    return _joined("stack", [expand_dims(part, axis) for part in x], axis)
 
 
 def _at_least(x, ndim):
@@ -70,8 +86,8 @@ def _stacked(class_name, summary, example):
     "ops.hstack([[1, 2], [3]])\narray([1, 2, 3], dtype=int32)",
 )
 def hstack(xs):
-    xs = [_at_least(x, 1) for x in xs]
-    return concatenate(xs, 0 if xs and xs[0].ndim == 1 else 1)
+    shapes, xs = [x.shape for x in xs], [_at_least(x, 1) for x in xs]
+    return _joined("hstack", xs, 0 if xs and xs[0].ndim == 1 else 1, shapes)
 
 
 @_stacked(
@@ -80,7 +96,7 @@ def hstack(xs):
     "ops.vstack([[[1, 2]], [[3, 4]]])\narray([[1, 2],\n       [3, 4]], dtype=int32)",
 )
 def vstack(xs):
-    return concatenate([_at_least(x, 1) for x in xs], 0)
+    return _joined("vstack", [_at_least(x, 1) for x in xs], 0, [x.shape for x in xs])
 
 
 @_stacked(
@@ -93,7 +109,7 @@ def dstack(xs):
         x = _at_least(x, 2)
         return x if x.ndim > 2 else expand_dims(x, 2)
 
-    return concatenate([deep(x) for x in xs], 2)
+    return _joined("dstack", [deep(x) for x in xs], 2, [x.shape for x in xs])
 
 
 @operation("Append", options=("axis",))
@@ -107,7 +123,7 @@ def dstack(xs):
 def append(x1, x2, axis=None):
     p = next(x.p for x in (x1, x2) if isinstance(x, Traced))
     x1, x2 = lift(p, x1), lift(p, x2)
-    return concatenate([ravel(x1), ravel(x2)], 0) if axis is None else concatenate([x1, x2], axis)
+    return _joined("append", [ravel(x1), ravel(x2)] if axis is None else [x1, x2], 0 if axis is None else axis)
 
 
 # ---- apart -----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ of fastseq.ops; it says everything about the operation: its shape, dtype, steps,
 
 import functools
 import inspect
+import re
 
 import numpy as np
 
@@ -22,6 +23,8 @@ from fastseq.tensors.variable import Variable
 
 #: (Keras's module, class name) -> Definition, of those that have been imported.
 DEFINITIONS = {}
+#: An error of an operation, which may say by which other one it came about.
+_INSIDE = re.compile(r"(ops\.\w+, by )?(?P<text>ops\.(?P<name>\w+).*)", re.DOTALL)
 
 
 class Definition:
@@ -127,13 +130,19 @@ class Definition:
         return slots_of_result(p, self._computed(args, kwargs))
 
     def _computed(self, args, kwargs):
-        """The body's result. Shapes that do not broadcast are told as those of the call, not of an operation inside."""
+        """The body's result. Shapes that do not broadcast are told as those of the call, not of an operation inside; an
+        error of an operation inside names that which was called."""
         try:
             return self.body(*args, **kwargs)
         except DoNotBroadcast:
             leaves = nest.flatten([list(args), *kwargs.values()])
             shapes = [leaf.shape for leaf in leaves if hasattr(leaf, "shape")]
             raise DoNotBroadcast(f"ops.{self.name}", shapes) from None
+        except (ValueError, TypeError) as error:
+            inside = _INSIDE.match(error.args[0]) if error.args and isinstance(error.args[0], str) else None
+            if inside and inside["name"] != self.name:
+                error.args = (f"ops.{self.name}, by {inside['text']}", *error.args[1:])
+            raise
 
 
 def _builder_that_reads(tensors):

@@ -22,7 +22,9 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     Args:
         filepath (str, path, bytes or file): A path, or the file's bytes, or a binary file object, which is read whole
             (Keras takes paths only).
-        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones.
+        custom_objects (dict, default None): Name -> class or function of your own, beside the registered ones. A
+            function under the name of a Lambda layer, or under "Lambda" for all, takes the place of the file's, which
+            is code; it is traced as a layer of your own is.
         compile (bool, default True): Whether to compile the model as it was compiled, and to give the optimizer its
             state. Where the file asks for something that fastseq does not have, a warning says what, and the model is
             not compiled. What the file says is kept in `compile_config`, as data; with False that is None.
@@ -225,7 +227,8 @@ def from_keras(keras_model, custom_objects=None):
 
     Args:
         keras_model (keras.Model): A model of Keras 2 or 3 in this process.
-        custom_objects (dict, default None): Name -> fastseq class or function for the model's own layers.
+        custom_objects (dict, default None): Name -> fastseq class or function for the model's own layers and
+            Lambda layers, as `load_model` takes them.
 
     Returns:
         A Model.

@@ -136,7 +136,10 @@ class _Converter:
         except ValueError as error:
             raise _Unsupported(str(error), config.get("name")) from error
         entry["class_name"] = keras1.CLASSES.get(name, name)
-        config = {key: self.value(item) for key, item in config.items()}
+        # A Lambda's arguments are data for a user's function, arrays among them.
+        config = {
+            key: item if name == "Lambda" and key == "arguments" else self.value(item) for key, item in config.items()
+        }
         entry["config"] = self.layer(entry, saved_class, config)
         return entry
 

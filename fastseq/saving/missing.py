@@ -84,9 +84,10 @@ def explanation(error, config, custom_objects=None):
         return f"{error} It needs {_listed(found)} too, which fastseq does not have.", None
     (name, kind, entry, layers), *others = found
     if not others and kind == "layer":
-        single = tables.LAMBDA_ADVICE if name == "Lambda" else tables.not_found("class", name, entry, len(layers))
-        return str(single), layers[0]
-    wanted = [(name, entry) for name, kind, entry, _ in found[:_MOST] if kind == "layer"]
+        if name == "Lambda":
+            return tables.lambda_layer_advice(layers), layers[0]
+        return str(tables.not_found("class", name, entry, len(layers))), layers[0]
+    wanted = [(name, entry, layers) for name, kind, entry, layers in found[:_MOST] if kind == "layer"]
     return f"It needs what fastseq does not have: {_listed(found)}.{tables.advice(wanted)}", None
 
 

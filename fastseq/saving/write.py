@@ -13,6 +13,7 @@ import warnings
 import zipfile
 
 from fastseq import requirements
+from fastseq.configs import registry
 from fastseq.errors import UnsupportedError
 from fastseq.saving import keras_zip, mask_differences
 from fastseq.saving.sharing import mark_shared
@@ -146,9 +147,24 @@ def _tell_own_layers(config):
                     f"custom_objects={{'{name}': ...}}.",
                     stacklevel=6,
                 )
+            if item.get("class_name") == "Lambda" and item.get("module") == "keras.layers":
+                _tell_lambda(item["config"])
             todo.extend(item.values())
         elif isinstance(item, (list, tuple)):
             todo.extend(item)
+
+
+def _tell_lambda(config):
+    """Warns that the functions of a Lambda layer are not in the file, but for those that are registered."""
+    names = [config[key]["config"] for key in ("function", "mask") if key in config]
+    names = [name for name in names if name not in registry.get_custom_objects()]
+    if names:
+        given = ", ".join(f"'{name}': ..." for name in names)
+        warnings.warn(
+            f"Layer '{config.get('name')}' is a Lambda, whose function is not in the file: fastseq and Keras read it "
+            f"with custom_objects={{{given}}}.",
+            stacklevel=7,
+        )
 
 
 def target(filepath):

@@ -101,6 +101,24 @@ def test_inspect_takes_sizes(capsys):
     assert "64 x 30" in capsys.readouterr().out
 
 
+def test_inspect_says_on_which_line_a_users_layer_asks_for_values(tmp_path, capsys):
+    """In a program that has the class; the command by itself has none of a user's, and says so."""
+
+    class AsksForValues(fastseq.layers.Layer):
+        def call(self, x):
+            return x if float(np.sum(x)) > 0 else -x
+
+    inputs = fastseq.Input((3,))
+    path = str(tmp_path / "own.keras")
+    fastseq.Model(inputs, AsksForValues()(inputs)).save(path)
+    line = AsksForValues.call.__code__.co_firstlineno + 1
+    with fastseq.saving.CustomObjectScope({"AsksForValues": AsksForValues}):
+        assert cli.main(["inspect", path]) == 0
+    assert f"test_cli.py:{line}: float() asks for the values of an array" in capsys.readouterr().out
+    assert cli.main(["inspect", path]) == 2
+    assert "The class 'AsksForValues'" in capsys.readouterr().err
+
+
 # ----------------------------------------------------------------------------------------------------------- predict
 
 

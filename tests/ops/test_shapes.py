@@ -173,3 +173,40 @@ def test_streams_what_keeps_time(function):
 def test_streams_refuse_what_mixes_timesteps(function):
     with pytest.raises(ValueError, match="stream"):
         Stream(timed(function), batch_size=2)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda a, b: ops.stack([a, b]), r"ops\.stack: arrays of shapes \(2, 3\), \(4, 2\) are not of one shape"),
+        (lambda a, b: ops.stack([a, a], axis=3), r"ops\.stack: axis 3 is out of bounds for an array of shape \(2, 3\)"),
+        (lambda a, b: ops.stack([]), r"ops\.stack\(\) needs at least one array"),
+        (
+            lambda a, b: ops.hstack([a, b]),
+            r"ops\.hstack: arrays of shapes \(2, 3\), \(4, 2\) are not alike beside axis 1",
+        ),
+        (
+            lambda a, b: ops.vstack([a, b]),
+            r"ops\.vstack: arrays of shapes \(2, 3\), \(4, 2\) are not alike beside axis 0",
+        ),
+        (
+            lambda a, b: ops.dstack([a, b]),
+            r"ops\.dstack: arrays of shapes \(2, 3\), \(4, 2\) are not alike beside axis 2",
+        ),
+        (lambda a, b: ops.append(a, b, axis=0), r"ops\.append: arrays of shapes \(2, 3\), \(4, 2\) are not alike"),
+        (lambda a, b: ops.concatenate([a, b]), r"ops\.concatenate: arrays of shapes \(2, 3\), \(4, 2\) are not alike"),
+        (lambda a, b: ops.average(a, axis=4), r"ops\.average, by ops\.mean: axis 4 is out of bounds"),
+        (lambda a, b: ops.moments(a, axes=[4]), r"ops\.moments, by ops\.mean: axis 4 is out of bounds"),
+        (lambda a, b: ops.nansum(a, axis=4), r"ops\.nansum, by ops\.sum: axis 4 is out of bounds"),
+        (lambda a, b: ops.flipud(ops.sum(a)), r"ops\.flipud, by ops\.flip: axis 0 is out of bounds"),
+    ],
+)
+def test_errors_name_the_function_that_was_called_and_the_shapes_that_it_got(call, message):
+    a, b = np.ones((2, 3), "f"), np.ones((4, 2), "f")
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call(a, b)
+    with pytest.raises(ValueError, match=f"^{message}"):  # in traced code, too
+        fastseq.value_and_grad(lambda a, b: ops.sum(call(a, b)))(a, b)
+    symbols = fastseq.Input(batch_shape=(2, 3)), fastseq.Input(batch_shape=(4, 2))
+    with pytest.raises(ValueError, match=f"^{message}"):
+        call(*symbols)

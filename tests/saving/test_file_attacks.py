@@ -88,6 +88,14 @@ class TestCode:
         assert "fastseq.layers.Layer" in message
 
     @pytest.mark.parametrize("style", ["keras3", "keras2"])
+    def test_a_lambda_with_a_function_of_the_users_runs_that_alone(self, tmp_path, canary, style):
+        path = keras_file(tmp_path / "m.keras", sequential(input_layer(), lambda_layer(canary, style), dense()))
+        model = fastseq.load_model(path, custom_objects={"evil": lambda x: x * 2})
+        x = np.ones((1, 3), np.float32)
+        np.testing.assert_allclose(model(x), 2 * x @ KERNEL + BIAS)
+        assert not canary.exists()
+
+    @pytest.mark.parametrize("style", ["keras3", "keras2"])
     def test_lambda_in_h5_attribute(self, tmp_path, canary, style):  # CVE-2025-9905
         model = sequential(input_layer(), lambda_layer(canary, style), dense())
         refuse(h5_model(tmp_path / "m.h5", model), "evil|Lambda|lambda")

@@ -166,3 +166,32 @@ def test_a_cell_in_python_raises(wrap):
     model = fastseq.Sequential([layers.Dense(N), wrap(layers.RNN(PythonCell(), name="walk")), layers.Dense(1)])
     with pytest.raises(UnsupportedError, match="walk"):
         gradients_of(model, draw(B, T, N), draw(B, 1), "mse")
+
+
+def test_a_weight_that_a_traced_call_leaves_out_is_warned_of_and_stays():
+    """As in Keras. Of a layer that runs in Python nothing is known, so that it raises."""
+
+    class LeavesOut(layers.Layer):
+        def build(self, input_shape):
+            self.read = self.add_weight((N,), "ones", name="read")
+            self.left = self.add_weight((N,), "ones", name="left")
+
+        def call(self, x):
+            return x * self.read
+
+    inputs = layers.Input((N,))
+    layer = LeavesOut(name="own")
+    model = fastseq.Model(inputs, layer(inputs))
+    model.compile("sgd", "mse")
+    x, y = draw(B, N), draw(B, N, seed=1)
+    with pytest.warns(UserWarning, match=r"Gradients do not exist for variables \['own/left'\]"):
+        model.fit(x, y, verbose=0)
+    read, left = layer.get_weights()
+    assert (read != 1).all() and (left == 1).all()
+
+    LeavesOut.traced = False
+    inputs = layers.Input((N,))
+    model = fastseq.Model(inputs, LeavesOut(name="own")(inputs))
+    model.compile("sgd", "mse")
+    with pytest.raises(UnsupportedError, match="no gradient is known of its weights own/read, own/left"):
+        model.fit(x, y, verbose=0)
