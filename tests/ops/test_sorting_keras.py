@@ -14,6 +14,9 @@ EDGES = np.array([[0.0, -0.0, 0.0, -1.0, np.inf, -np.inf, 3e38]], np.float32)
 BOUNDS = np.array([-1.0, 0.0, 0.0, 1.5], np.float32)
 
 CALLS = [
+    *(call("percentile", X, q, axis, keepdims=keep) for q in (0.0, 37.5, 100.0)
+      for axis, keep in ((1, False), (0, True))),
+    call("percentile", X, 50.0, None, method="nearest"),
     *(call("sort", x, axis=axis, grad=x.dtype == np.float32) for x in (X, Y, IDS, FLAGS, LONG)
       for axis in (-1, 0, None)),
     *(call("argsort", x, axis=axis, grad=False) for x in (X, Y, IDS, FLAGS, TIES, LONG) for axis in (-1, 0, None)),

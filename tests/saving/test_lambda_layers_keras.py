@@ -1,6 +1,7 @@
 """Lambda layers in files of Keras 3.15 and tf_keras: refused as code, or computed by a function of the user's."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -139,6 +140,19 @@ def test_saved_again_it_says_what_is_missing_and_keras_reads_it(tmp_path):
     for copied in (copy.deepcopy(model), fastseq.models.clone_model(model)):
         copied.set_weights(model.get_weights())
         np.testing.assert_array_equal(copied(X), model(X))
+
+
+@pytest.mark.filterwarnings("ignore:.*destroy the mask information")
+def test_a_registered_function_needs_no_custom_objects_when_it_is_read_again(tmp_path):
+    fastseq.saving.register_keras_serializable("lambda_layers")(noisy)
+    path, _ = small("keras", tmp_path)
+    model = fastseq.load_model(path, custom_objects={"Lambda": noisy})
+    for ending in FORMATS:
+        again = str(tmp_path / f"again{ending}")
+        model.save(again)  # without a warning
+        np.testing.assert_array_equal(fastseq.load_model(again)(X), model(X))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model))(X), model(X))
+    np.testing.assert_array_equal(fastseq.models.model_from_json(model.to_json()).get_layer("own")(X), X)
 
 
 @pytest.mark.filterwarnings("ignore:.*destroy the mask information")
