@@ -85,7 +85,7 @@ def test_a_first_call_that_raises_builds_nothing_twice(kind, x):
     whole(x)
     shapes, number = [weight.shape for weight in whole.weights], 0
     while True:
-        number += 61  # of some thousand lines, those of tracing among them
+        number += 97  # of some thousand lines, those of tracing among them
         model = MODELS[kind]()
         done, where = raising_at(number, lambda model=model: model(x))
         if done:
@@ -95,7 +95,7 @@ def test_a_first_call_that_raises_builds_nothing_twice(kind, x):
         assert not any(state.any() for state in kept_arrays(model)), where
         found = model(x)
         assert [weight.shape for weight in model.weights] == shapes, where
-        if number % 305 == 0:
+        if number % 485 == 0:
             twin = MODELS[kind]()
             twin(x)
             twin.set_weights(model.get_weights())
