@@ -1,12 +1,14 @@
 """A model's step as a program that src_c/decode/ runs over and over, for any number of rows up to a capacity."""
 
+import numpy as np
+
 from fastseq.layers.walk import all_layers
 from fastseq.native import runtime
 from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
 from fastseq.program.builder import Builder
 from fastseq.program.kept_programs import KeptPrograms
 from fastseq.program.program import Program
-from fastseq.program.slots import Slot
+from fastseq.program.slots import Slot, same_array
 from fastseq.program.steps import slots_of
 from fastseq.streaming import _stream
 from fastseq.tensors import nest
@@ -197,4 +199,12 @@ def _scaled_arguments(steps, others, rows):
                 return None
             elif len({value.offset if isinstance(value, Slot) else None for value in values}) > 1:
                 return None
+            elif not all(_is_same_constant(values[0], value) for value in values[1:]):
+                return None
     return scaled
+
+
+def _is_same_constant(first, second):
+    """False for constants of other values: numbers made of how many rows there are."""
+    first, second = (value.buffer.array if isinstance(value, Slot) else value for value in (first, second))
+    return not isinstance(first, np.ndarray) or same_array(first, second)

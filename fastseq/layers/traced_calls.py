@@ -260,7 +260,7 @@ def keeps_time(layer, timed, shapes, arguments):
     cannot be traced."""
     if untraced(layer) is not None:
         return None
-    found = []
+    found, told = [], []
     for time in (7, 11):
         p, times, flags = ShapeBuilder(), {}, iter(zip(timed, shapes))
 
@@ -284,6 +284,12 @@ def keeps_time(layer, timed, shapes, arguments):
         except Exception:
             return None
         found.append([leaf.time if isinstance(leaf, Traced) else None for leaf in result])
+        told.append(p.told)
+    if found[0] != found[1] or told[0] != told[1]:
+        raise ValueError(
+            f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: it computes with the number of "
+            "timesteps."
+        )
     if set(found[0]) - {None, 1}:
         return None
     return found[0][0] == 1

@@ -21,15 +21,24 @@ class _Unknown(int):
         return "None"
 
 
+# Constants up to so many elements are told by their values: larger ones are no numbers made of a size.
+_TOLD = 4096
+
+
 class ShapeBuilder(Builder):
-    """A Builder whose steps are thrown away. sizes: the numbers that stand for unknown sizes."""
+    """A Builder whose steps are thrown away. sizes: the numbers that stand for unknown sizes.
+
+    told: the numbers and small constants that the steps would compute with, in their order: two traces that differ in
+    them compute with a size.
+    """
 
     def __init__(self, sizes=()):
         super().__init__()
         self.unknown = frozenset(sizes)
+        self.told = []
 
     def step(self, operation, **fields):
-        pass
+        self.told += [repr(value) for value in fields.values() if isinstance(value, float)]
 
     def python(self, name, function, inputs, examples, backward=None, weights=()):
         return [self.new(example.shape, example.dtype.name) for example in examples]
@@ -39,6 +48,7 @@ class ShapeBuilder(Builder):
 
     def constant(self, array):
         array = np.asarray(array)
+        self.told.append(array.tobytes() if array.size <= _TOLD else array.shape)
         return self.new(array.shape, array.dtype.name)
 
     def broadcast_shapes(self, *shapes):
@@ -54,6 +64,7 @@ class ShapeBuilder(Builder):
         return tuple(result)
 
     def elementwise(self, kind, *operands, dtype="float32"):
+        self.told += [repr(operand) for operand in operands if not isinstance(operand, Slot)]
         return self.new(self.broadcast_shapes(*(o.shape for o in operands if isinstance(o, Slot))), dtype)
 
     def chain_activation(self, kind, x, parameters):

@@ -7,7 +7,7 @@ does in all rounds; the loop then reads its part of the result.
 """
 
 from fastseq.program.chains import Chain
-from fastseq.program.slots import Slot
+from fastseq.program.slots import Slot, same_array
 from fastseq.program.steps import ends_of
 
 
@@ -20,7 +20,7 @@ def hoist(p, first, whole, times, x, xs, states, backwards):
     place; states: the Slots that the loop keeps. Returns how many steps now stand before the loop, or None.
     """
     body = p.steps[first:]
-    if len(body) != len(whole) or any(_kind(a) != _kind(b) for a, b in zip(body, whole)):
+    if len(body) != len(whole) or not all(_is_same(a, b) for a, b in zip(body, whole)):
         return
     kinds = _sorted(body, {id(slot.buffer) for slot in x}, {id(slot.buffer) for slot in states})
     taken = _ancestors_of_heavy(body, kinds)
@@ -31,8 +31,26 @@ def hoist(p, first, whole, times, x, xs, states, backwards):
 
 
 def _kind(step):
+    """What a step computes but for its sizes and constants: a number that is another one for other rows counts."""
     chain = step.get("chain")
-    return (step["op"], tuple(chain.code), chain.reduction) if chain is not None else (step["op"],)
+    if chain is not None:
+        told = (tuple(chain.code), tuple(map(repr, chain.numbers)), chain.reduction)
+    else:
+        told = tuple(repr(value) for value in step["fields"].values() if isinstance(value, float))
+    return step["op"], told
+
+
+def _is_same(step, other):
+    """Whether two steps compute the same, but for their sizes, with the same constants."""
+    if _kind(step) != _kind(other):
+        return False
+    pairs = zip(_constants(step), _constants(other), strict=True)
+    return all((a is None) == (b is None) and (a is None or same_array(a, b)) for a, b in pairs)
+
+
+def _constants(step):
+    """The array of each Slot that a step reads, None for those that are no constants."""
+    return [slot.buffer.array if slot.buffer.kind == "constant" else None for slot in ends_of(step)[0]]
 
 
 def _sorted(body, inputs, states):
@@ -75,6 +93,8 @@ class _Moved:
             if kinds[number] == "constant":
                 self.before.append(step)
                 for mine, other in zip(_written(step), _written(wide)):
+                    # One of the size of the rows, as zeros like the input, is another array for all timesteps.
+                    self.fits = self.fits and mine.shape == other.shape
                     outside[id(other.buffer)] = mine
             elif number in taken:
                 self.before.append(_replaced(wide, lambda slot: _in_place_of(slot, outside)))

@@ -105,3 +105,10 @@ def broadcast_strides(*shapes):
         raise ValueError(f"Broadcasting {' with '.join(map(str, shapes))} takes {len(sizes)} dimensions, more than 5.")
     per_operand = list(zip(*merged)) if merged else [()] * len(shapes)
     return shape, padded(sizes, 1), [padded(strides, 0) for strides in per_operand]
+
+
+def same_array(first, second):
+    """Whether two constants have the same values; those that are one array are not looked at."""
+    if first is second:
+        return True
+    return first.shape == second.shape and np.array_equal(first, second, equal_nan=first.dtype.kind == "f")

@@ -201,3 +201,20 @@ def test_an_attribute_that_other_threads_set_while_a_call_is_traced():
         thread.join()
     assert not wrong and untraced(layer) is None
     np.testing.assert_allclose(layer(x), 2 * base, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "of", [lambda n: n, np.float32, lambda n: np.full((1, 1), n, "f")], ids=["int", "scalar", "array"]
+)
+def test_streams_refuse_what_computes_with_the_number_of_timesteps(rng, of):
+    class ByTimesteps(layers.Layer):
+        def call(self, inputs):
+            return inputs * of(inputs.shape[1])
+
+    inputs = fastseq.Input((None, 4))
+    model = fastseq.Model(inputs, ByTimesteps()(inputs))
+    for timesteps in (3, 5):
+        x = rng.standard_normal((2, timesteps, 4)).astype("f")
+        np.testing.assert_array_equal(model(x), x * np.float32(timesteps))
+    with pytest.raises(ValueError, match="the number of timesteps"):
+        model.stream(2)

@@ -159,3 +159,30 @@ def test_weights_that_change_are_read_anew(rng):
         model.set_weights(weights)
         python.set_weights(weights)
         np.testing.assert_allclose(model(x), python(x), rtol=1e-5, atol=1e-6)
+
+
+ROWS = {
+    "a number": lambda x: x / x.shape[0],
+    "ones like the input": lambda x: x + ops.ones_like(x),
+    "computed of ones": lambda x: ops.exp(ops.ones_like(x)) * x,
+    "a product of ones": lambda x: ops.matmul(ops.ones_like(x), ops.transpose(ops.ones_like(x)))[:, :1] + x,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_made_of_the_number_of_rows_is_that_of_one_timestep(rng, name):
+    """Before the loop all timesteps would be rows: such a body stays in the loop as it is."""
+
+    class Own(Mixing):
+        def call(self, inputs, states):
+            new = ops.matmul(ROWS[name](inputs), self.kernel) + states[0] * 0.5
+            return new, [new]
+
+    class InPython(Own):
+        traced = False
+
+    (traced, _), (python, _) = model_of(Own, return_sequences=True), model_of(InPython, return_sequences=True)
+    python.set_weights(traced.get_weights())
+    x = rng.standard_normal((3, 6, 4)).astype("f")
+    np.testing.assert_allclose(traced(x), python(x), rtol=1e-5, atol=1e-6)
+    assert not any(step["op"] is None for step in steps_of(traced, x))
