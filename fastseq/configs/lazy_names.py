@@ -6,7 +6,6 @@ moved.
 """
 
 import importlib
-import importlib.util
 import sys
 from collections.abc import Mapping
 
@@ -116,4 +115,6 @@ def _is_imported_from(frame):
 
 def _is_module(package, name):
     """Whether it is a module of the package that is not imported yet."""
-    return importlib.util.find_spec(f"{package}.{name}") is not None
+    from importlib import util  # only for a name that is not there
+
+    return util.find_spec(f"{package}.{name}") is not None

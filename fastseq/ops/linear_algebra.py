@@ -1,6 +1,5 @@
 """Products of vectors and matrices. https://keras.io/api/ops/numpy/ and /linalg/"""
 
-import importlib
 import string
 
 import numpy as np
@@ -10,10 +9,11 @@ from fastseq.ops import reductions
 from fastseq.ops.contraction import contract, product_dtype
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.joining import concatenate
+from fastseq.ops.mathematical import power
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import reduced
 from fastseq.ops.shapes import axis_of, expand_dims, reshape, squeeze
-from fastseq.ops.values import MixesTimesteps, builder_of, cast, is_number, lift, reordered, together, view
+from fastseq.ops.values import MixesTimesteps, builder_of, cast, is_number, lift, together, view
 from fastseq.program.slots import strides_of
 
 _BOTH = "float32 array, or int32 where both are integers."
@@ -274,10 +274,4 @@ def _vector_norm(x, ord, axes, keepdims):
         return reductions.sum(e.cast(e.not_equal(x, 0.0), "float32"), axes, keepdims)
     if ord == 1:
         return reductions.sum(size, axes, keepdims)
-    power = importlib.import_module("fastseq.ops").power
     return power(reductions.sum(power(size, ord), axes, keepdims), 1.0 / ord)
-
-
-def transposed_last(x):
-    """`x` with its last two axes changed."""
-    return reordered(x, [*range(x.ndim - 2), x.ndim - 1, x.ndim - 2])

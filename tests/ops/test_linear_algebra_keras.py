@@ -57,6 +57,7 @@ CALLS = [
     *(call("norm", M, ord=order, axis=axis, grad=order in (None, "fro"))
       for order in [None, "fro", 1, -1, np.inf, -np.inf] for axis in [None, (1, 0), (-1, -2)]),
     call("norm", B, ord="fro", axis=(0, 2), keepdims=True),
+    *(call("norm", B, ord=order, axis=1) for order in [3, 2.5, -2]),
 ]  # fmt: skip
 
 
