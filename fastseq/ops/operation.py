@@ -55,7 +55,10 @@ class Definition:
     # ---- calls -------------------------------------------------------------------------------------------------------
 
     def __call__(self, *args, **kwargs):
-        bound = self.signature.bind(*args, **kwargs)
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"ops.{self.name}: {error}.") from None
         bound.apply_defaults()
         tensors = [leaf for name, value in bound.arguments.items() if name not in self.plain or name == "key"
                    for leaf in nest.flatten(value)]  # fmt: skip

@@ -97,6 +97,10 @@ def test_a_loop_in_a_layer_is_one_loop_however_many_entries(rng):
 
 
 def test_what_cannot_be(rng):
+    with pytest.raises(TypeError, match=r"ops\.add: too many"):
+        ops.add([1.0], [1.0], 3)
+    with pytest.raises(TypeError, match=r"ops\.mean: got an unexpected keyword argument 'axes'"):
+        ops.mean([1.0], axes=0)
     with pytest.raises(ValueError, match="Got no `xs`"):
         ops.scan(lambda c, v: (c, v), 0.0)
     with pytest.raises(TypeError, match="callable"):
