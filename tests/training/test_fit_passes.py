@@ -1,5 +1,7 @@
 """Passes over the data that take several epochs: their orders, other iterables, and runs that were killed in them."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,7 @@ class Iterable:
 @pytest.mark.parametrize("kind", ["arrays", "indexed"])
 def test_a_pass_has_every_row_once_and_an_order_of_its_own(kind):
     seen = []
+    random.seed(1)  # which `fit` draws its order from: of five batches one pass in 120 is the next one's by chance
     options = {"steps_per_epoch": 2, "epochs": 12, "verbose": 0}
     if kind == "arrays":
         model(seen).fit(X, X, batch_size=2, **options)
