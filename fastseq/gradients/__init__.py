@@ -4,7 +4,7 @@ Each operation of src_c's FS_OPS through which a gradient can go has a rule, whi
 (program/gradient_rules.py). A model is a list of such steps, so there is nothing to be said about layers.
 """
 
-from fastseq.gradients import recurrent
+from fastseq.gradients import loops, recurrent
 from fastseq.gradients.backward import Backward
 from fastseq.program import last_timestep
 
@@ -25,6 +25,9 @@ def append_backward(p, outputs, wanted, by_rows=False):
     steps = backward.steps[:]
     while steps:
         step = steps.pop()
+        if "loop" in step:
+            loops.through_loop(backward, [*reversed(_loop_before(steps, step)), step])
+            continue
         p.layer_name = step["name"]
         # What ran beside this one forward, two directions of a sequence, runs beside it backward.
         beside = steps[-1] if steps and steps[-1].get("with_next") else None
@@ -34,3 +37,11 @@ def append_backward(p, outputs, wanted, by_rows=False):
             backward.through(step)
     p.layer_name = outer
     return [backward.found(slot) for slot in wanted]
+
+
+def _loop_before(steps, last):
+    """Takes the other steps of the loop of `last` from the end of `steps`, and returns them, from the last on."""
+    found = []
+    while steps and steps[-1].get("loop") is last["loop"]:
+        found.append(steps.pop())
+    return found

@@ -38,12 +38,17 @@ class Backward:
         self._gradients = {}  # id of a buffer -> flat Slot
         self._own = set()  # ids of gradients' buffers that nothing else reads: they may be added to
         self._active = {id(slot.buffer) for slot in wanted}
-        for step in self.steps:
-            if step["op"] in _FLAT or step.get("flat"):
-                continue
-            read, written = _ends(step)
-            if any(id(slot.buffer) in self._active for slot in read):
-                self._active |= {id(slot.buffer) for slot in written if slot.dtype == "float32"}
+        known = -1
+        while known < len(self._active):  # a loop's round reads what the one before it wrote
+            known = len(self._active)
+            for step in self.steps:
+                if step["op"] in _FLAT or step.get("flat"):
+                    continue
+                read, written = _ends(step)
+                if any(id(slot.buffer) in self._active for slot in read):
+                    self._active |= {id(slot.buffer) for slot in written if slot.dtype == "float32"}
+            if not any("loop" in step for step in self.steps):
+                break
 
     def wants(self, slot):
         return isinstance(slot, Slot) and id(slot.buffer) in self._active
@@ -51,7 +56,10 @@ class Backward:
     def of(self, slot):
         """The gradient of `slot`, a Slot at the same place and of its shape, or None."""
         found = self._gradients.get(id(slot.buffer)) if slot is not None else None
-        return None if found is None else Slot(found.buffer, slot.shape, "float32", found.offset + slot.offset)
+        if found is None:
+            return None
+        moves = found.moves + slot.moves  # of a loop: the array moves, or its gradient
+        return Slot(found.buffer, slot.shape, "float32", found.offset + slot.offset, moves=moves)
 
     def found(self, slot):
         """The gradient of `slot`: a Slot, `Rows`, or None."""
@@ -166,7 +174,7 @@ class Backward:
             return
         count = int(np.prod(sizes, dtype=np.int64))
         if list(strides) == strides_of(sizes):
-            self.add(Slot(slot.buffer, (count,), "float32", slot.offset), gradient.reshaped((count,)))
+            self.add(slot.reshaped((count,)), gradient.reshaped((count,)))
             return
         total = slot.buffer.nbytes // 4
         flat = strides_of(sizes)
@@ -177,7 +185,7 @@ class Backward:
             return
         # The gradient of a part. Each window over a sequence is added alone: time grows in proportion to their number.
         fresh = self._own_whole(slot)
-        place = self.of(Slot(slot.buffer, (count,), "float32", slot.offset))
+        place = self.of(slot.reshaped((count,)))
         if not fresh:
             gradient = self.p.binary("add", self.p.contiguous_copy(place, sizes, strides), gradient.reshaped(sizes))
         self.p.copy(gradient, place, sizes, flat, strides)

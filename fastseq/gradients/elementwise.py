@@ -5,7 +5,7 @@ import numpy as np
 from fastseq.gradients.backward import Rows
 from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS
 from fastseq.program.packing_steps import FROM_VALUE
-from fastseq.program.slots import Slot, strides_of
+from fastseq.program.slots import strides_of
 
 _KIND_NAMES = {number: name for name, number in BINARY_KINDS.items()}
 _ACTIVATION_NAMES = {number: name for name, number in ACTIVATION_KINDS.items()}
@@ -37,7 +37,7 @@ def copy_rule(b, step):
     if f["size"] != 4 or dy is None or 0 in sizes:
         return
     contiguous = b.p.contiguous_copy(dy, sizes, y) if y != strides_of(sizes, y) else dy
-    b.add_strided(f["x"], sizes, x, Slot(contiguous.buffer, sizes, "float32", contiguous.offset))
+    b.add_strided(f["x"], sizes, x, contiguous.reshaped(sizes))
 
 
 def binary_rule(b, step):
@@ -85,11 +85,7 @@ def binary_rule(b, step):
 
     for first, (slot, strides) in ((True, x), (False, z)):
         if b.wants(slot):
-            b.add_strided(slot, sizes, strides, Slot(*_memory(gradient(first), sizes)))
-
-
-def _memory(slot, sizes):
-    return slot.buffer, sizes, "float32", slot.offset
+            b.add_strided(slot, sizes, strides, gradient(first).reshaped(sizes))
 
 
 def affine_rule(b, step):
@@ -116,7 +112,7 @@ def select_rule(b, step):
 def masking_rule(b, step):
     f = step["fields"]
     shape = (f["rows"], f["width"])
-    dy = Slot(*_memory(b.of(f["y"]), shape))
+    dy = b.of(f["y"]).reshaped(shape)
     mask = f["mask"].reshaped((f["rows"], 1))
     b.add(f["x"], b.p.select(mask, dy, _zero(b)))
 

@@ -37,8 +37,8 @@ def _run(layer, p, arguments, times=None):
 
 def scratch_of(p):
     """A Builder for a trace that is thrown away, with what the call that `p` is made for says."""
-    scratch = Builder(p.cache, training=p.training)
-    scratch.mask_rules = p.mask_rules
+    scratch = Builder(p.cache, training=p.training, trains=p.trains)
+    scratch.mask_rules, scratch.weights = p.mask_rules, p.weights
     return scratch
 
 
@@ -240,7 +240,10 @@ def call_layer(layer, args, kwargs):
 
 def _time_of_call(layer, tensors, arguments):
     if {leaf.time for leaf in tensors} == {0}:
-        return 0  # rows of the batch, which no layer mixes where it does not train
+        # Rows of the batch, which no layer of this library mixes where it does not train.
+        if layer._is_python and not _keeps_rows(layer, arguments):
+            raise MixesTimesteps(f"layer '{layer.name}' mixes rows")
+        return 0
     if any(leaf.time not in (None, 1) for leaf in tensors):
         raise MixesTimesteps(f"it calls layer '{layer.name}' with timesteps along another axis than 1")
     if layer.memory is not None:
@@ -258,6 +261,28 @@ def _time_of_call(layer, tensors, arguments):
 def keeps_time(layer, timed, shapes, arguments):
     """layers/time_axis.py's question to a Python layer: its call is traced with the timesteps marked. None where it
     cannot be traced."""
+    found = _times_of_results(layer, timed, shapes, arguments, 1)
+    if found is None or set(found) - {None, 1}:
+        return None
+    return found[0] == 1
+
+
+def _keeps_rows(layer, arguments):
+    """Whether each row of what a Python layer gives is computed of the same row of all tensors."""
+    leaves = [leaf for value in arguments.values() for leaf in nest.flatten(value)]
+    shapes = [leaf.shape for leaf in leaves if hasattr(leaf, "shape") and not isinstance(leaf, np.ndarray)]
+    try:
+        found = _times_of_results(layer, [True] * len(shapes), shapes, arguments, 0)
+    except ValueError:
+        return False
+    return found is not None and set(found) == {0}
+
+
+def _times_of_results(layer, timed, shapes, arguments, where):
+    """The axis of timesteps of each result of a Python layer, None for those without; None where it is not traced.
+
+    timed: for each tensor whether axis `where` of it is timesteps. Raises ValueError where it takes them together.
+    """
     if untraced(layer) is not None:
         return None
     found, told = [], []
@@ -268,10 +293,10 @@ def keeps_time(layer, timed, shapes, arguments):
             if not hasattr(leaf, "shape") or isinstance(leaf, np.ndarray):
                 return leaf
             is_timed, shape = next(flags, (False, leaf.shape))
-            sizes = [time if axis == 1 and is_timed else size or 5 for axis, size in enumerate(shape)]
+            sizes = [time if axis == where and is_timed else size or 5 for axis, size in enumerate(shape)]
             made = p.new(sizes, leaf.dtype)
             if is_timed:
-                times[id(made)] = 1
+                times[id(made)] = where
             return made
 
         slots = nest.map_structure(slot, dict(arguments))
@@ -290,9 +315,7 @@ def keeps_time(layer, timed, shapes, arguments):
             f"Layer '{layer.name}' ({type(layer).__name__}) cannot run in a stream: it computes with the number of "
             "timesteps."
         )
-    if set(found[0]) - {None, 1}:
-        return None
-    return found[0][0] == 1
+    return found[0]
 
 
 def output_shape(layer, input_shape):

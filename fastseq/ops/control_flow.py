@@ -1,7 +1,7 @@
 """Loops and choices over functions. https://keras.io/api/ops/core/
 
-On arrays they are plain Python. Where they are traced, a body is traced once and runs as a native loop; in training it
-is traced once for each time, since gradients go back through every one.
+On arrays they are plain Python. Where they are traced, a body is traced once and runs as a native loop, in training
+too, where gradients go back through it (gradients/loops.py). A loop in a loop is traced once for each time.
 """
 
 import numpy as np
@@ -11,7 +11,8 @@ from fastseq.ops import joining, shapes
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, lift, view
-from fastseq.program.loops import carry_over, entry_of, fresh
+from fastseq.program.hoisting import take_out_constants
+from fastseq.program.loops import Carried, carry_over, draws, entry_of
 from fastseq.program.slots import strides_of
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor
@@ -85,8 +86,10 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     if sizes - {count}:
         raise ValueError(f"ops.scan: `xs` have first axes of sizes {sorted({count, *sizes})}.")
     p = builder_of(*nest.flatten(init), *nest.flatten(xs))
-    if p is not None and not p.trains and not p.in_loop and count > 2 and not hasattr(p, "unknown"):
-        return _looped(p, f, init, xs, count, reverse)
+    if p is not None and not p.in_loop and count > 2 and not hasattr(p, "unknown"):
+        found = _looped(p, f, init, xs, count, reverse)
+        if found is not None:
+            return found
     carry, ys = init, []
     for i in range(count)[:: -1 if reverse else 1]:
         carry, y = f(carry, nest.map_structure(lambda x, i=i: None if x is None else _entry(x, i), xs))
@@ -100,26 +103,51 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     return carry, nest.pack_like(ys[0], stacked) if nest.is_nested(ys[0]) else stacked[0]
 
 
+class _Draws(Exception):
+    """Each time of a loop would be another one."""
+
+
 def _looped(p, f, init, xs, count, reverse):
+    """`scan` as a native loop, or None where a time of it is not like the others."""
     flat = [lift(p, _plain_array(value)) for value in nest.flatten(init)]
     sources = [None if x is None else lift(p, x) for x in nest.flatten(xs)]
     for x in (*flat, *(x for x in sources if x is not None)):
         if x.time is not None:
             raise MixesTimesteps("it is a loop of its own")
-    kept = [fresh(p, value.slot) for value in flat]
-    with p.loop(count):
-        given = [None if x is None else Traced(p, entry_of(x.slot, reverse)) for x in sources]
-        carry, y = f(
-            nest.pack_like(init, [Traced(p, slot) for slot in kept]), None if xs is None else nest.pack_like(xs, given)
-        )
-        made = [lift(p, _plain_array(leaf)) for leaf in nest.flatten(y) if leaf is not None]
-        outputs = [p.new((count, *leaf.shape), leaf.dtype) for leaf in made]
-        for leaf, whole in zip(made, outputs):
-            p.write(leaf.slot, entry_of(whole, reverse))
-        carry_over(p, _same_as(p, "scan", carry, flat), kept)
+    turns = p.trains and reverse  # gradients go through the times in the order of memory
+    if turns:
+        sources = [None if x is None else _turned(x) for x in sources]
+    kept = [Carried(p, value.slot, count) for value in flat]
+    backwards = reverse and not turns
+    effects = p.effects()
+    try:
+        with p.undone_on_error(), p.loop(count) as loop:
+            given = [None if x is None else Traced(p, entry_of(x.slot, backwards)) for x in sources]
+            carry, y = f(
+                nest.pack_like(init, [Traced(p, each.before) for each in kept]),
+                None if xs is None else nest.pack_like(xs, given),
+            )
+            if p.trains and (p.effects() != effects or draws(p, loop.first)):
+                raise _Draws
+            made = [lift(p, _plain_array(leaf)) for leaf in nest.flatten(y) if leaf is not None]
+            outputs = [p.new((count, *leaf.shape), leaf.dtype) for leaf in made]
+            for leaf, whole in zip(made, outputs):
+                p.write(leaf.slot, entry_of(whole, backwards))
+            carry_over(p, _same_as(p, "scan", carry, flat), kept)
+            loop.first += take_out_constants(p, loop.first)
+    except _Draws:
+        return None
     results = iter(Traced(p, slot) for slot in outputs)
+    if turns:
+        results = iter([_turned(x) for x in results])
     ys = None if y is None else nest.map_structure(lambda leaf: None if leaf is None else next(results), y)
-    return nest.pack_like(init, [Traced(p, slot) for slot in kept]), ys
+    return nest.pack_like(init, [Traced(p, each.end) for each in kept]), ys
+
+
+def _turned(x):
+    """The first axis from its end on."""
+    strides = strides_of(x.shape)
+    return view(x, x.shape, [-strides[0], *strides[1:]], (x.shape[0] - 1) * strides[0])
 
 
 def _plain_array(value):
@@ -184,8 +212,8 @@ def _traced_while(p, cond, run, variables, most):
         return nest.pack_like(variables, flat)
     if p.trains or p.in_loop:
         raise ValueError("ops.while_loop has no gradient, and runs in no other loop: use ops.scan or ops.fori_loop.")
-    kept = [fresh(p, value.slot) for value in flat]
-    traced = nest.pack_like(variables, [Traced(p, slot) for slot in kept])
+    kept = [Carried(p, value.slot, 0) for value in flat]
+    traced = nest.pack_like(variables, [Traced(p, each.end) for each in kept])
     goes_on = p.new((), "bool")
     p.write(_truth(p, cond(*traced)), goes_on)
     with p.loop(_ENDLESS if most is None else int(most)) as loop:
@@ -228,13 +256,15 @@ def fori_loop(lower, upper, body_fun, init_val):
         ]
     numbers = np.arange(int(lower), int(upper), dtype=np.int32)
     p = builder_of(*nest.flatten(init_val))
-    if p is None or p.trains or p.in_loop:
-        for i in numbers.tolist():
-            init_val = body_fun(i, init_val)
-        return init_val
-    return (
-        scan(lambda value, i: (body_fun(i, value), None), init_val, lift(p, numbers))[0] if len(numbers) else init_val
-    )
+    if p is not None and not p.in_loop and len(numbers):
+        try:
+            return scan(lambda value, i: (body_fun(i, value), None), init_val, lift(p, numbers))[0]
+        except Exception:
+            if not p.trains:
+                raise  # in training a body may take its number from Python, where it must not at other times
+    for i in numbers.tolist():
+        init_val = body_fun(i, init_val)
+    return init_val
 
 
 def cond(pred, true_fn, false_fn):

@@ -187,6 +187,10 @@ class Builder(ChainSteps):
         """The arrays that `keep` was told of: C-contiguous ones, since they are written to by their address."""
         return [array for array, _ in self._kept.values()]
 
+    def effects(self):
+        """How much is noted that happens once a call, beside the steps: a loop's body that adds to it is no loop."""
+        return len(self._kept), len(self._at_end), len(self.penalties), len(self.python_losses)
+
     def at_end(self, add):
         """Notes that `add()` adds steps, which cannot fail, that change what stays: as `keep` for everything else."""
         self._at_end.append(add)

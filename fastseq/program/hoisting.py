@@ -6,28 +6,65 @@ steps in the same order, and rows do not mix (whoever traces makes sure), so a s
 does in all rounds; the loop then reads its part of the result.
 """
 
+from collections import Counter
+
 from fastseq.program.chains import Chain
 from fastseq.program.slots import Slot, same_array
 from fastseq.program.steps import ends_of
 
 
-def hoist(p, first, whole, times, x, xs, states, backwards):
-    """Takes what can be taken out of the body of a loop in the making: the steps of the builder `p` from number `first`
-    on.
+def hoist(p, loop, whole, x, xs, states, backwards):
+    """Takes what can be taken out of the body of a Loop in the making: the steps of the builder `p` from its first on.
 
-    whole: the steps of the same body traced for the rows of all timesteps; times: how many rounds; x: the Slots that
-    the body reads, and that move; xs: pairs of a Slot that `whole` reads and the array of all timesteps that takes its
-    place; states: the Slots that the loop keeps. Returns how many steps now stand before the loop, or None.
+    whole: the steps of the same body traced for the rows of all timesteps; x: the Slots that the body reads, and that
+    move; xs: pairs of a Slot that `whole` reads and the array of all timesteps that takes its place; states: the Slots
+    that the loop keeps. Returns a function that gives for a Slot of the body what the body has in its place.
     """
+    first, times = loop.first, loop.times
     body = p.steps[first:]
     if len(body) != len(whole) or not all(_is_same(a, b) for a, b in zip(body, whole)):
-        return
+        return lambda slot: slot
     kinds = _sorted(body, {id(slot.buffer) for slot in x}, {id(slot.buffer) for slot in states})
     taken = _ancestors_of_heavy(body, kinds)
     found = _Moved(body, whole, kinds, taken, times, xs, backwards)
-    if found.fits:
-        p.steps[first:] = found.before + found.inside
-        return len(found.before)
+    if not found.fits:
+        return lambda slot: slot
+    p.steps[first:] = found.before + found.inside
+    loop.first += len(found.before)
+    if p.trains:
+        loop.narrow = found.narrow
+    return found.in_body
+
+
+# Steps that give the same whenever they run, and cannot fail.
+_STEADY = {"activation", "affine", "binary", "cast", "copy", "elementwise", "pack", "reduce", "select"}
+
+
+def take_out_constants(p, first):
+    """Takes from the body of a loop in the making, the steps of the builder from number `first` on, those that give the
+    same every time. Returns how many now stand before it."""
+    before, p.steps[first:] = split_constants(p.steps[first:])
+    p.steps[first:first] = before
+    return len(before)
+
+
+def split_constants(body):
+    """(steps of a loop's body that give the same every time, the others): what the former read neither moves nor is
+    written in the loop, and nothing else writes what they write."""
+    writers = Counter(id(slot.buffer) for step in body for slot in _written(step))
+    constant, varying = set(), []
+    before = []
+    for step in body:
+        read, written = ends_of(step)
+        steady = step["op"] in _STEADY and not any(
+            slot.moves or (id(slot.buffer) in writers and id(slot.buffer) not in constant) for slot in read
+        )
+        if steady and all(s.buffer.kind == "arena" and not s.moves and writers[id(s.buffer)] == 1 for s in written):
+            before.append(step)
+            constant |= {id(slot.buffer) for slot in written}
+        else:
+            varying.append(step)
+    return before, varying
 
 
 def _kind(step):
@@ -87,8 +124,10 @@ class _Moved:
     def __init__(self, body, whole, kinds, taken, times, xs, backwards):
         self.fits = True
         self.before, self.inside = [], []
+        self.narrow = {}  # id of a buffer of `whole` -> that of one timestep, for what stays in the loop
         outside = {id(own.buffer): slot for own, slot in xs}  # id of a buffer of `whole` -> the Slot in its place
-        inside = {}  # id of a buffer of `body` -> (the buffer of all timesteps, bytes of one)
+        self._inside = inside = {}  # id of a buffer of `body` -> (the buffer of all timesteps, bytes of one)
+        self._times, self._backwards = times, backwards
         for number, (step, wide) in enumerate(zip(body, whole)):
             if kinds[number] == "constant":
                 self.before.append(step)
@@ -97,12 +136,32 @@ class _Moved:
                     self.fits = self.fits and mine.shape == other.shape
                     outside[id(other.buffer)] = mine
             elif number in taken:
-                self.before.append(_replaced(wide, lambda slot: _in_place_of(slot, outside)))
+                self.before.append(replaced(wide, lambda slot: _in_place_of(slot, outside)))
                 for mine, other in zip(_written(step), _written(wide)):
                     self.fits = self.fits and _is_each_row(mine, other, times)
                     inside[id(mine.buffer)] = other.buffer, mine.buffer.nbytes
             else:
-                self.inside.append(_replaced(step, lambda slot: _moving(slot, inside, times, backwards)))
+                _note_constants(step, wide, outside)
+                own = replaced(step, self.in_body)
+                if all(_is_each_row(mine, other, times) for mine, other in zip(_written(step), _written(wide))):
+                    own["wide"] = replaced(wide, lambda slot: _in_place_of(slot, outside))
+                    self.narrow |= {id(b.buffer): a.buffer for a, b in zip(_written(step), _written(wide))}
+                self.inside.append(own)
+
+    def in_body(self, slot):
+        """What a timestep has of a Slot that may have been taken out."""
+        if id(slot.buffer) not in self._inside:
+            return slot
+        buffer, size = self._inside[id(slot.buffer)]
+        first, moves = ((self._times - 1) * size, -size) if self._backwards else (0, size)
+        return Slot(buffer, slot.shape, slot.dtype, slot.offset + first, moves=moves)
+
+
+def _note_constants(step, wide, outside):
+    """Adds the constants of the one for those of the other to `outside`: gradients go by the former."""
+    for mine, other in zip(ends_of(step)[0], ends_of(wide)[0]):
+        if other.buffer.kind == "constant":
+            outside.setdefault(id(other.buffer), Slot(mine.buffer, mine.buffer.array.shape, mine.dtype))
 
 
 def _written(step):
@@ -123,15 +182,7 @@ def _in_place_of(slot, outside):
     return slot if found is None else Slot(found.buffer, slot.shape, slot.dtype, found.offset + slot.offset)
 
 
-def _moving(slot, inside, times, backwards):
-    if id(slot.buffer) not in inside:
-        return slot
-    buffer, size = inside[id(slot.buffer)]
-    offset = slot.offset + ((times - 1) * size if backwards else 0)
-    return Slot(buffer, slot.shape, slot.dtype, offset, moves=-size if backwards else size)
-
-
-def _replaced(step, change):
+def replaced(step, change):
     """The step with other Slots."""
     step = {**step, "fields": {
         name: change(value) if isinstance(value, Slot) else value for name, value in step["fields"].items()

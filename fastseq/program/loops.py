@@ -15,19 +15,53 @@ class Loop:
     on.
 
     condition: None, or the Slot of a bool that the body writes last, and that a time begins only where it is true.
+    narrow: where gradients will be taken, and steps of the body know what they are for the rows of all times at once
+    (`step["wide"]`, of hoisting.py): {id of a buffer of those: the buffer of one time}.
     """
 
     def __init__(self, times, first):
         self.times = times
         self.first = first
         self.condition = None
+        self.narrow = {}
 
 
-def fresh(p, slot):
-    """A copy that a loop may overwrite."""
-    copy = p.new(slot.shape, slot.dtype)
-    p.copy(slot, copy, (slot.size,), (1,), (1,))
-    return copy
+class Carried:
+    """What one time leaves for the next one.
+
+    Args:
+        p (Builder): Gets the steps.
+        slot (Slot): The value before the first time.
+        times (int): Of the loop.
+
+    before, after: the Slots that a time reads, and writes. end: what the last time wrote. Where gradients will be taken
+    every time has a place of its own, since its gradient reads what it read.
+    """
+
+    def __init__(self, p, slot, times):
+        if not p.trains:
+            self.before = self.after = self.end = p.new(slot.shape, slot.dtype)
+        else:
+            whole, size = p.new((times + 1, *slot.shape), slot.dtype), slot.size * slot.itemsize
+            self.before, self.after = (whole.part(slot.shape, offset, size) for offset in (0, size))
+            self.end = whole.part(slot.shape, times * size, 0)
+        p.copy(slot, self.first, (slot.size,), (1,), (1,))
+
+    @property
+    def first(self):
+        """Where the value before the first time stands."""
+        return Slot(self.before.buffer, self.before.shape, self.before.dtype)
+
+    def of_all(self):
+        """What all times read, one behind the other along the first axis; where gradients will be taken."""
+        slot = self.before
+        times = slot.buffer.nbytes // slot.moves - 1
+        return Slot(slot.buffer, (times * slot.shape[0], *slot.shape[1:]), slot.dtype)
+
+
+def draws(p, first=0):
+    """Whether the builder's steps from number `first` on draw random numbers: each time of a loop would draw anew."""
+    return any(step["op"] in ("random", "choice") for step in p.steps[first:])
 
 
 def entry_of(slot, backwards=False):
@@ -36,8 +70,13 @@ def entry_of(slot, backwards=False):
     return slot.part(slot.shape[1:], (slot.shape[0] - 1) * size if backwards else 0, -size if backwards else size)
 
 
-def carry_over(p, new, kept):
-    """Writes what the next time finds in the arrays `kept`, at the end of a loop's body."""
+def carry_over(p, new, carried):
+    """Writes what the next time finds, Slots `new` for each of the `Carried`, at the end of a loop's body."""
+    kept = [each.after for each in carried]
+    if p.trains:
+        for value, place in zip(new, kept):
+            p.write(value, place)
+        return
     held = {id(slot.buffer) for slot in kept}
     ready = []
     for value, old in zip(new, kept):

@@ -1,7 +1,8 @@
 """A user's own cell over time as native steps: its call is traced once and runs in a loop (`Builder.loop`).
 
-Training traces it once for each timestep, since gradients go back through every one of them. What a cell computes of
-its input alone goes before the loop, for all timesteps at once (program/hoisting.py).
+What a cell computes of its input alone goes before the loop, for all timesteps at once (program/hoisting.py). In
+training gradients go back through a loop too (gradients/loops.py); a cell that mixes rows, or draws random numbers,
+is traced once for each timestep there.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from fastseq.layers.recurrent.stacked_rnn_cells import call_cell, first_states
 from fastseq.ops.operation import slots_of_result
 from fastseq.ops.shape_builder import ShapeBuilder
 from fastseq.program.hoisting import hoist
-from fastseq.program.loops import carry_over, entry_of, fresh
+from fastseq.program.loops import Carried, carry_over, draws, entry_of
 from fastseq.program.slots import strides_of
 from fastseq.tensors import nest
 
@@ -98,37 +99,57 @@ class _Walk:
 
     # ---- a loop ------------------------------------------------------------------------------------------------------
 
-    def looped(self):
-        p = self.p
+    def looped(self, whole):
+        """whole: what `of_all_timesteps` gave."""
+        p, backwards = self.p, self.backwards
         xs = self.time_first(self.x)
         masks = None if self.mask is None else self.time_first(self.mask)
-        kept = [fresh(p, state) for state in self.states]
+        turns = p.trains and backwards  # gradients go through rounds in the order of memory
+        if turns:
+            xs, masks, backwards = _turned(p, xs), None if masks is None else _turned(p, masks), False
+        kept = [Carried(p, state, self.time) for state in self.states]
         shape = self._output_shape()
-        y = p.new((self.time, *shape)) if self.sequences else p.new(shape)
+        y = p.new((self.time, *shape)) if self.sequences or p.trains else p.new(shape)
         last = None
-        if not self.sequences or (masks is not None and not self.zero):
-            last = fresh(p, p.constant(np.zeros(shape, np.float32))) if masks is not None else y
-        whole = self._of_all_timesteps()
+        if masks is not None and not (self.sequences and self.zero):
+            last = Carried(p, p.constant(np.zeros(shape, np.float32)), self.time)
         with p.loop(self.time) as loop:
-            x = entry_of(xs, self.backwards)
-            output, new = self.step(x, kept)
+            x, before = entry_of(xs, backwards), [each.before for each in kept]
+            output, new = self.step(x, before)
             if whole is not None:
-                steps, own = whole
-                wide = xs.reshaped((self.time * self.batch, *self.features))
-                loop.first += hoist(p, loop.first, steps, self.time, [x], [(own, wide)], kept, self.backwards) or 0
-            mask = None if masks is None else entry_of(masks, self.backwards)
-            output = self.masked(mask, output, None if self.zero else last)
-            new = [self.masked(mask, value, old) for value, old in zip(new, kept)]
-            if self.sequences:
-                p.write(output, entry_of(y, self.turned))
+                in_body = self._hoist(loop, whole, x, xs, kept, backwards)
+                output, new = in_body(output), [in_body(value) for value in new]
+            mask = None if masks is None else entry_of(masks, backwards)
+            output = self.masked(mask, output, None if last is None or self.zero else last.before)
+            new = [self.masked(mask, value, old) for value, old in zip(new, before)]
+            if self.sequences or (p.trains and last is None):
+                p.write(output, entry_of(y, self.turned and not turns))
+            elif last is None:
+                p.write(output, y)
             if last is not None:
-                p.write(output, last)
+                new, kept = [*new, output], [*kept, last]
             carry_over(p, new, kept)
-        return (self.batch_first(y) if self.sequences else last), kept
+        if last is not None:
+            kept.pop()
+        states = [each.end for each in kept]
+        if self.sequences:
+            y = _turned(p, y) if turns and self.turned else y
+            return self.batch_first(y), states
+        if last is not None:
+            return last.end, states
+        return (y.at((self.time - 1) * (y.size // self.time)).reshaped(shape) if p.trains else y), states
 
-    def _of_all_timesteps(self):
-        """(the steps of the cell for the rows of all timesteps, the Slot of the inputs there), or None where it mixes
-        rows."""
+    def _hoist(self, loop, whole, x, xs, kept, backwards):
+        steps, own, states = whole
+        pairs = [(own, xs.reshaped((self.time * self.batch, *self.features)))]
+        before = [each.before for each in kept]
+        if self.p.trains:
+            pairs += [(wide, each.of_all()) for wide, each in zip(states, kept)]
+        return hoist(self.p, loop, steps, [x], pairs, before, backwards)
+
+    def of_all_timesteps(self):
+        """(the steps of the cell for the rows of all timesteps, the Slots of its inputs and states there), or None
+        where it mixes rows."""
         outer, rows = self.p, self.time * self.batch
         self.p = scratch = traced_calls.scratch_of(outer)
         scratch.layer_name = outer.layer_name
@@ -140,7 +161,9 @@ class _Walk:
             return None
         finally:
             self.p = outer
-        return scratch.steps, x
+        if outer.trains and (draws(scratch) or any(scratch.effects())):
+            return None
+        return scratch.steps, x, states
 
     def _output_shape(self):
         """The shape of a timestep's output, from a trace that is thrown away."""
@@ -155,6 +178,12 @@ class _Walk:
         if any(step["op"] is None for step in scratch.steps):
             raise traced_calls.CannotTrace("its cell runs in Python")
         return output.shape
+
+
+def _turned(p, slot):
+    """The first axis from its end on."""
+    strides = strides_of(slot.shape)
+    return p.view(slot, slot.shape, [-strides[0], *strides[1:]], (slot.shape[0] - 1) * strides[0])
 
 
 def build_inside(layer, cell, features):
@@ -181,7 +210,11 @@ def emit(layer, p, cell, x, initial, mask, training, sequences, inner):
             if walk.batch == 0:
                 return None
             walk._output_shape()
-            y, states = walk.unrolled() if p.trains or p.in_loop or walk.time <= 2 else walk.looped()
+            whole = None if p.in_loop or walk.time <= 2 else walk.of_all_timesteps()
+            if p.in_loop or walk.time <= 2 or (p.trains and whole is None):
+                y, states = walk.unrolled()
+            else:
+                y, states = walk.looped(whole)
     except Exception as error:
         layer._traces.note(key, traced_calls.reason_of(error))
         return None

@@ -51,7 +51,25 @@ class PythonSwapping(Swapping):
     traced = False
 
 
-PAIRS = [(Mixing, PythonMixing), (Swapping, PythonSwapping)]
+class OfInput(Mixing):
+    """Its output is of the input alone, and so is a state: both stand before the loop."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(units, **kwargs)
+        self.state_size = [units, units]
+        self.output_size = units
+
+    def call(self, inputs, states):
+        h, _ = states
+        product = ops.matmul(inputs, self.kernel)
+        return product, [ops.tanh(ops.matmul(h, self.recurrent) + product), product]
+
+
+class PythonOfInput(OfInput):
+    traced = False
+
+
+PAIRS = [(Mixing, PythonMixing), (Swapping, PythonSwapping), (OfInput, PythonOfInput)]
 OPTIONS = [
     {}, {"return_sequences": True}, {"return_sequences": True, "go_backwards": True},
     {"return_sequences": True, "return_state": True}, {"return_sequences": True, "zero_output_for_mask": True},
@@ -72,7 +90,7 @@ def steps_of(model, x):
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("pair", PAIRS, ids=["one state", "two states"])
+@pytest.mark.parametrize("pair", PAIRS, ids=["one state", "two states", "of the input"])
 def test_like_the_cell_in_python(rng, pair, options, masked, batch):
     x = rng.standard_normal((batch, 6, 4)).astype("f")
     if masked:
@@ -97,7 +115,7 @@ def test_what_is_of_the_input_alone_comes_before_the_loop(rng):
     assert sum(step["op"] == "reduce" and "loop" not in step for step in steps) == 1
 
 
-@pytest.mark.parametrize("cell", [Mixing, Swapping])
+@pytest.mark.parametrize("cell", [Mixing, Swapping, OfInput])
 def test_streams_rows_and_lengths_have_the_same_bits(rng, cell):
     model, _ = model_of(cell, return_sequences=True)
     x = rng.standard_normal((3, 9, 4)).astype("f")
@@ -165,6 +183,8 @@ ROWS = {
     "a number": lambda x: x / x.shape[0],
     "ones like the input": lambda x: x + ops.ones_like(x),
     "computed of ones": lambda x: ops.exp(ops.ones_like(x)) * x,
+    "sums so far": lambda x: ops.cumsum(x, axis=0),
+    "the row before": lambda x: ops.roll(x, 1, axis=0) + x,
     "a product of ones": lambda x: ops.matmul(ops.ones_like(x), ops.transpose(ops.ones_like(x)))[:, :1] + x,
 }
 
