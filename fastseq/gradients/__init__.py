@@ -36,6 +36,7 @@ def append_backward(p, outputs, wanted, by_rows=False):
         else:
             backward.through(step)
     p.layer_name = outer
+    backward.drop_unneeded(p.steps)
     return [backward.found(slot) for slot in wanted]
 
 

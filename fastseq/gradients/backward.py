@@ -24,6 +24,46 @@ class Rows(typing.NamedTuple):
     places: Slot
 
 
+class Parts:
+    """The places of an array of zeros that were written, none of them twice.
+
+    zeros: the step that wrote the zeros.
+    """
+
+    def __init__(self, size, zeros):
+        self.zeros = zeros
+        self._left = size
+        self._taken = []  # (first element, last, (elements of a row, first column, last) or None)
+
+    def take(self, first, sizes, strides):
+        """Notes places, `strides` apart from the first on; False where some may have been written before."""
+        found = first, first + sum((n - 1) * s for n, s in zip(sizes, strides)), _columns(first, sizes, strides)
+        if min(strides, default=0) < 0 or any(_meet(found, other) for other in self._taken):
+            return False
+        self._taken.append(found)
+        self._left -= int(np.prod(sizes, dtype=np.int64))
+        return True
+
+    def are_all(self):
+        return self._left == 0
+
+
+def _columns(first, sizes, strides):
+    """Which columns of rows places are: (elements of a row, first column, last), or None."""
+    if len(sizes) != 2 or strides[1] != 1 or first % strides[0] + sizes[1] > strides[0]:
+        return None
+    return strides[0], first % strides[0], first % strides[0] + sizes[1] - 1
+
+
+def _meet(a, b):
+    """Whether two sets of places may have one in common."""
+    if a[1] < b[0] or b[1] < a[0]:
+        return False
+    if a[2] is None or b[2] is None or a[2][0] != b[2][0]:
+        return True
+    return not (a[2][2] < b[2][1] or b[2][2] < a[2][1])
+
+
 class Backward:
     """Gradients of the float32 arrays of a program, by their memory: a gradient's buffer is laid out as the array's.
 
@@ -37,6 +77,8 @@ class Backward:
         self._rows = {}  # id of a buffer -> Rows
         self._gradients = {}  # id of a buffer -> flat Slot
         self._own = set()  # ids of gradients' buffers that nothing else reads: they may be added to
+        self._parts = {}  # id of a buffer whose gradient is zeros and these -> Parts
+        self._unneeded = []  # steps
         self._active = {id(slot.buffer) for slot in wanted}
         known = -1
         while known < len(self._active):  # a loop's round reads what the one before it wrote
@@ -133,13 +175,45 @@ class Backward:
             self._add_part(slot, gradient)
             return
         gradient = gradient.reshaped((count,))
+        self._parts.pop(id(slot.buffer), None)
         before = self._gradients.get(id(slot.buffer))
         self._gradients[id(slot.buffer)] = gradient if before is None else self.p.binary("add", before, gradient)
 
     def _add_part(self, slot, gradient):
-        self._own_whole(slot)
+        fresh = self._own_whole(slot)
+        if self._is_apart(slot, (slot.size,), (1,), fresh):
+            self.p.write(gradient.reshaped(slot.shape), self.of(slot))
+            return
         place = self.of(slot)
         self.step("binary", a=place, b=gradient, y=place, n0=1, n1=1, n2=1, n3=1, n4=slot.size, a4=1, b4=1)
+
+    def _is_apart(self, slot, sizes, strides, fresh):
+        """Whether the gradient of these places of an array is 0 so far, so that it may be written and not added.
+
+        fresh: whether that of the whole array is, as `_own_whole` says.
+        """
+        key = id(slot.buffer)
+        if fresh:
+            zeros = next(step for step in reversed(self.p.steps) if self._writes(step, self._gradients[key]))
+            self._parts[key] = Parts(slot.buffer.nbytes // 4, zeros)
+        known = self._parts.get(key)
+        if known is None:
+            return False
+        if not known.take(slot.offset // 4, sizes, strides):
+            del self._parts[key]
+            return False
+        if known.are_all():  # nothing of the zeros is left
+            self._unneeded.append(known.zeros)
+        return True
+
+    def drop_unneeded(self, steps):
+        """Takes away, from these steps, those that turned out not to be needed."""
+        unneeded = set(map(id, self._unneeded))
+        steps[:] = [step for step in steps if id(step) not in unneeded]
+
+    @staticmethod
+    def _writes(step, slot):
+        return any(written.buffer is slot.buffer for written in ends_of(step)[1])
 
     def _own_whole(self, slot):
         """Makes the gradient of all of the slot's array one that may be changed in place; True where it was none."""
@@ -186,7 +260,7 @@ class Backward:
         # The gradient of a part. Each window over a sequence is added alone: time grows in proportion to their number.
         fresh = self._own_whole(slot)
         place = self.of(slot.reshaped((count,)))
-        if not fresh:
+        if not self._is_apart(slot, sizes, strides, fresh):
             gradient = self.p.binary("add", self.p.contiguous_copy(place, sizes, strides), gradient.reshaped(sizes))
         self.p.copy(gradient, place, sizes, flat, strides)
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.gradients import chain_functions
-from fastseq.gradients.elementwise import activation_gradient
+from fastseq.gradients.elementwise import ACTIVATION_NAMES, activation_gradient
 from fastseq.native.kinds import CUMULATIONS
+from fastseq.program.packing_steps import FROM_VALUE
 from fastseq.program.slots import Slot, strides_of
 
 #: What has no gradient: results that change in jumps.
@@ -128,6 +129,11 @@ def _activation_rule(b, chain, operands, y, dy):
     """That of the step "activation", whose slopes are native."""
     (slot, strides), number = chain.inputs[0], operands[1]
     if not b.wants(slot):
+        return
+    name = ACTIVATION_NAMES[number]
+    if name in UNARY and name in FROM_VALUE:
+        # As instructions they may be fused.
+        _add(b, slot, strides, chain.shape, UNARY[name](b.p, None, y, dy))
         return
     p0, p1, p2 = chain.numbers
     fields = {

@@ -8,7 +8,7 @@ from fastseq.program.packing_steps import FROM_VALUE
 from fastseq.program.slots import strides_of
 
 _KIND_NAMES = {number: name for name, number in BINARY_KINDS.items()}
-_ACTIVATION_NAMES = {number: name for name, number in ACTIVATION_KINDS.items()}
+ACTIVATION_NAMES = {number: name for name, number in ACTIVATION_KINDS.items()}
 
 
 def _five(fields, letter):
@@ -119,7 +119,7 @@ def masking_rule(b, step):
 
 def activation_gradient(b, f, dy):
     """(the fields of the step that gives the gradient by the input of an activation, that gradient's Slot)."""
-    name = _ACTIVATION_NAMES[f["kind"]]
+    name = ACTIVATION_NAMES[f["kind"]]
     plain_relu = name == "relu" and (f["p0"], f["p1"], f["p2"]) == (0.0, float("inf"), 0.0)
     end = "y" if name in FROM_VALUE or plain_relu else "x"
     dx = b.p.new(f["x"].shape)
@@ -136,7 +136,7 @@ def activation_rule(b, step):
 
 def row_activation_rule(b, step):
     f = step["fields"]
-    name = _ACTIVATION_NAMES[f["kind"]]
+    name = ACTIVATION_NAMES[f["kind"]]
     end = "x" if name in ("sparsemax", "glu") else "y"
     dx = b.p.new(f["x"].shape)
     b.step(

@@ -6,7 +6,6 @@ the loop, the mirror of what hoisting does; elsewhere each time adds its own.
 """
 
 import contextlib
-import typing
 
 from fastseq.gradients.backward import Backward
 from fastseq.program.chains import Chain, entry
@@ -25,20 +24,28 @@ def through_loop(outer, body):
     steps = [replaced(step, kept.backwards) for step in time.steps_inside]
     before, steps = split_constants(steps)
     p.steps += before
-    reverse = Loop(loop.times, len(p.steps))
+    reverse = Loop(loop.times, len(p.steps), loop.rows)
     p.steps += [{**step, "loop": reverse} for step in steps]
     behind = len(p.steps)
-    for sunk in time.sunk:
-        kept.sink(outer, sunk)
+    for taken in time.taken:
+        if taken.key is not None:
+            outer._gradients[taken.key] = kept.whole(taken.gradient)
+        else:
+            kept.sink(outer, taken)
     kept.keep(p.steps, before + steps + p.steps[behind:])
 
 
-class _Sunk(typing.NamedTuple):
-    """A step whose gradients by weights are found for all times at once."""
+class _Taken:
+    """A gradient that is read behind the loop, for all times at once.
 
-    name: str  # of its layer
-    wide: dict  # the same step for the rows of all times
-    gradient: Slot  # by what a time of the step gave
+    gradient: the Slot of one time; position: the number of steps inside when it was found. Either `wide`, the step for
+    the rows of all times whose gradients by weights are found of it, and `name` of its layer; or `key`, the array of
+    outside whose gradient it is, and `place`, None or where a time writes it because others are added.
+    """
+
+    def __init__(self, gradient, position, wide=None, name=None, key=None):
+        self.gradient, self.position = gradient, position
+        self.wide, self.name, self.key, self.place = wide, name, key, None
 
 
 class _Time(Backward):
@@ -52,7 +59,8 @@ class _Time(Backward):
         self.p, self.steps, self._by_rows, self._active = outer.p, body, False, outer._active
         self._rows, self._gradients, self._own = {}, {}, set()
         self._outer, self._loop = outer, loop
-        self.steps_inside, self.sunk = [], []
+        self._parts, self._unneeded = {}, []
+        self.steps_inside, self.taken = [], []
         self._sinks = False  # whether what is added now leaves out the gradients by weights
         self._ready, self._unwritten = set(), set()  # ids of arrays of outside, and those of them without a value yet
         slots = [slot for step in body for slot in slots_of(step)]
@@ -66,7 +74,7 @@ class _Time(Backward):
         self._known = {id(slot.buffer) for step in outer.steps for slot in slots_of(step)} | set(loop.narrow)
 
     def emit(self):
-        """Fills `steps_inside` and `sunk`; what has to stand before the loop goes to the builder."""
+        """Fills `steps_inside` and `taken`; what has to stand before the loop goes to the builder."""
         for slot in (slot for step in self.steps for slot in ends_of(step)[0]):
             # What a time leaves for the next has a gradient before the first time adds to it.
             if id(slot.buffer) in self._carried and slot.dtype == "float32" and self.wants(slot):
@@ -76,8 +84,12 @@ class _Time(Backward):
             for step in reversed(self.steps):
                 self.p.layer_name = step["name"]
                 self.through(step)
+            for taken in reversed(self.taken):
+                self._settle(taken)
         finally:
             self.p.steps = self._outside
+        self.drop_unneeded(self.steps_inside)
+        self.taken = [taken for taken in self.taken if taken.place is None]
         for key in self._unwritten:  # nothing was added to these
             del self._outer._gradients[key]
 
@@ -105,7 +117,8 @@ class _Time(Backward):
     def through(self, step):
         if self._can_sink(step) and self.reaches(step):
             (y,) = ends_of(step)[1]
-            self.sunk.append(_Sunk(step["name"], step["wide"], self._whole(self.of(y))))
+            gradient = self._whole(self.of(y)) or self._copied(self.of(y))
+            self.taken.append(_Taken(gradient, len(self.steps_inside), wide=step["wide"], name=step["name"]))
             self._sinks = True
         try:
             super().through(step)
@@ -118,10 +131,17 @@ class _Time(Backward):
         elif self.wants(slot) and slot.size:
             self._make_ready(slot)
             place, gradient = self.of(slot), gradient.reshaped(slot.shape)
-            if id(slot.buffer) in self._unwritten:
-                self._unwritten.discard(id(slot.buffer))
-                self.p.write(gradient, place)
+            key = id(slot.buffer)
+            if key in self._unwritten:
+                self._unwritten.discard(key)
+                if self._whole(gradient) is None:
+                    self.p.write(gradient, place)
+                else:
+                    self.taken.append(_Taken(gradient, len(self.steps_inside), key=key))
                 return
+            for taken in self.taken:
+                if taken.key == key:
+                    taken.place = place
             strides = tuple(strides_of(slot.shape))
             operands = [(place, strides), (gradient, strides)]
             chain = Chain(slot.shape, operands, [], [("add", (("x", 0), ("x", 1)))], [(0, place)])
@@ -146,6 +166,7 @@ class _Time(Backward):
         if key in self._ready:
             return
         self._ready.add(key)
+        self._outer._parts.pop(key, None)
         with self._before():
             if self._outer._gradients.get(key) is None and self._is_read_once(slot):
                 whole = self.p.new((slot.buffer.nbytes // 4,))
@@ -174,16 +195,26 @@ class _Time(Backward):
         return all(id(slot.buffer) in self._known for slot in slots_of(step["wide"]))
 
     def _whole(self, gradient):
-        """The same gradient where those of all times can lie one behind the other."""
+        """A gradient, if those of all times can lie one behind the other; else None."""
         size = gradient.size * gradient.itemsize
-        made_here = id(gradient.buffer) not in self._own and any(
-            slot.buffer is gradient.buffer for step in self.steps_inside for slot in ends_of(step)[1]
-        )
-        if gradient.moves == size or (made_here and not gradient.offset and gradient.buffer.nbytes == size):
-            return gradient
+        made_here = any(slot.buffer is gradient.buffer for step in self.steps_inside for slot in ends_of(step)[1])
+        is_all = made_here and not gradient.moves and not gradient.offset and gradient.buffer.nbytes == size
+        return gradient if is_all or gradient.moves == size else None
+
+    def _copied(self, gradient):
         copy = self.p.new(gradient.shape)
         self.p.write(gradient, copy)
         return copy
+
+    def _settle(self, taken):
+        """Copies what was taken where a later step changes it, and writes what others were added to."""
+        later, gradient = self.steps_inside[taken.position :], taken.gradient
+        del self.steps_inside[taken.position :]
+        if taken.place is not None:
+            self.p.write(gradient, taken.place)
+        elif any(slot.buffer is gradient.buffer for step in later for slot in ends_of(step)[1]):
+            taken.gradient = self._copied(gradient)
+        self.steps_inside += later
 
 
 class _Kept:
@@ -191,7 +222,7 @@ class _Kept:
 
     def __init__(self, loop, time):
         self._loop, self._times, self._moving = loop, loop.times, time.moving
-        self._own = time.own | {id(sunk.gradient.buffer) for sunk in time.sunk if not sunk.gradient.moves}
+        self._own = time.own | {id(taken.gradient.buffer) for taken in time.taken if not taken.gradient.moves}
         self._arrays = {}  # id of a buffer -> (it, the Buffer of all times)
 
     def _of_all(self, buffer):
@@ -210,18 +241,22 @@ class _Kept:
         found = self._arrays.get(id(slot.buffer))
         return slot if found is None else Slot(found[1], slot.shape, slot.dtype, slot.offset, moves=slot.buffer.nbytes)
 
-    def sink(self, outer, sunk):
+    def whole(self, gradient):
+        """The gradient of all times, one behind the other."""
+        buffer = gradient.buffer if gradient.moves else self._of_all(gradient.buffer)
+        return Slot(buffer, (gradient.size * self._times,), "float32", gradient.offset)
+
+    def sink(self, outer, taken):
         """Adds the gradients by weights of a step for all times."""
 
         def in_place(slot):
             narrow = self._loop.narrow.get(id(slot.buffer))
             return slot if narrow is None else Slot(self._of_all(narrow), slot.shape, slot.dtype, slot.offset)
 
-        wide, gradient = replaced(sunk.wide, in_place), sunk.gradient
+        wide = replaced(taken.wide, in_place)
         (y,) = ends_of(wide)[1]
-        whole = gradient.buffer if gradient.moves else self._of_all(gradient.buffer)
-        outer._gradients[id(y.buffer)] = Slot(whole, (y.size,), "float32", gradient.offset)
-        outer.p.layer_name = sunk.name
+        outer._gradients[id(y.buffer)] = self.whole(taken.gradient)
+        outer.p.layer_name = taken.name
         active, outer._active = outer._active, outer._active - self._moving
         try:
             outer.through(wide)

@@ -109,11 +109,21 @@ cdef extern from "abi/fastseq.h" nogil:
         int64_t where, bytes
 
     ctypedef struct fs_loop:
-        int64_t first, last, times, condition, first_move, move_count
+        int64_t first, last, times, condition, first_move, move_count, rows, first_cut, cut_count
+
+    ctypedef struct fs_cut:
+        int64_t where, of_row, is_size
+
+    ctypedef struct fs_looped:
+        const fs_step *steps
+        char *arguments
+        const fs_loop *loops
+        const fs_move *moves
+        const fs_cut *cuts
+        int64_t count, bytes, loop_count
 
     int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
-    int fs_run_loops(const fs_step *steps, int64_t count, char *arguments, const fs_loop *loops, int64_t loop_count,
-                     const fs_move *moves, int threads, fs_failure *failure)
+    int fs_run_loops(const fs_looped *program, int threads, fs_failure *failure)
     double fs_work_of(const fs_step *step)
     void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
     int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
@@ -132,7 +142,7 @@ cdef class Segment:
     cdef bint together       # its steps may run in one parallel region
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
-    cdef object loops, moves  # int64 arrays of fs_loop and fs_move
+    cdef object loops, moves, cuts  # int64 arrays of fs_loop, fs_move and fs_cut
     cdef int64_t loop_count
 
 

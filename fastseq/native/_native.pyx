@@ -105,16 +105,16 @@ cdef class Segment:
     a float for a number, and for a pointer None, a NumPy array (constant), or (array number or -1, byte offset).
     last_count: the last so many of them cannot fail, and nothing interrupts them.
     together: whether many small steps go in one parallel region, as pays in training.
-    loops, moves: int64 arrays, a row for each fs_loop and fs_move.
+    loops, moves, cuts: int64 arrays, a row for each fs_loop, fs_move and fs_cut.
     """
 
-    def __cinit__(self, steps, int64_t last_count=0, bint together=False, loops=(), moves=()):
+    def __cinit__(self, steps, int64_t last_count=0, bint together=False, loops=(), moves=(), cuts=()):
         cdef const fs_op_info *info
         cdef int64_t total = 0, where, i = 0, patch = 0
         self.step_count = len(steps)
         self.last_count = last_count
         self.together = together
-        self.loops, self.moves = loops, moves
+        self.loops, self.moves, self.cuts = loops, moves, cuts
         sizes = []
         patches = 0
         for op, _, fields in steps:
@@ -209,15 +209,20 @@ cdef class Workspace:
         cdef fs_patch *end = patch + segment.patch_count
         cdef int64_t count = segment.step_count - segment.last_count
         cdef int status
-        cdef fs_loop *loops = <fs_loop *> cnp.PyArray_DATA(segment.loops) if segment.loop_count else NULL
-        cdef fs_move *moves = <fs_move *> cnp.PyArray_DATA(segment.moves) if segment.loop_count else NULL
+        cdef fs_looped looped
+        if segment.loop_count:
+            looped = fs_looped(
+                steps, arguments, <fs_loop *> cnp.PyArray_DATA(segment.loops),
+                <fs_move *> cnp.PyArray_DATA(segment.moves), <fs_cut *> cnp.PyArray_DATA(segment.cuts),
+                count, segment.arguments_size, segment.loop_count,
+            )
         while patch < end:
             if patch.which >= 0:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
             if segment.loop_count:
-                status = fs_run_loops(steps, count, arguments, loops, segment.loop_count, moves, threads, failure)
+                status = fs_run_loops(&looped, threads, failure)
                 if segment.last_count and status == FS_DONE:
                     fs_run_to_end(steps + count, segment.last_count, threads)
                 return status

@@ -81,10 +81,11 @@ class Builder(ChainSteps):
             self.mask_rules = before
 
     @contextlib.contextmanager
-    def loop(self, times):
+    def loop(self, times, rows=1):
         """The steps added in the block run so many times; what differs from time to time are Slots that move
-        (`Slot.part`). No step among them is Python, and none is a loop's. The block gets the Loop."""
-        loop = Loop(times, len(self.steps))
+        (`Slot.part`). No step among them is Python, and none is a loop's. The block gets the Loop. rows: of the batch,
+        which may run apart."""
+        loop = Loop(times, len(self.steps), rows)
         self.in_loop = True
         try:
             yield loop

@@ -11,7 +11,7 @@ from fastseq.native.kinds import CHAIN_OUTPUTS
 from fastseq.program import chains, last_timestep
 from fastseq.program.chains import Chain
 from fastseq.program.native_chains import as_chain
-from fastseq.program.slots import strides_of
+from fastseq.program.slots import product, strides_of
 from fastseq.program.steps import ends_of
 
 
@@ -85,36 +85,67 @@ def _producer(steps, at, readers, writers, wanted):
         before = writers[id(slot.buffer)][0]
         if before >= at or steps[before] is None or "chain" not in steps[before]:
             continue
-        if steps[before].get("loop") is not steps[at].get("loop") or slot.moves:
+        if steps[before].get("loop") is not steps[at].get("loop"):
             continue
-        first = steps[before]["chain"]
-        if first.reduction is not None or first.shape != chain.shape or steps[before]["with_next"]:
+        first, second = _of_one_shape(steps[before]["chain"], chain)
+        if first is None or first.reduction is not None or steps[before]["with_next"]:
             continue
-        if slot.offset or slot.buffer.nbytes != slot.itemsize * slot.size:
+        if not any(_is_same_memory(slot, y) for _, y in first.results):
             continue
         # What it writes must not be wanted between the two, and what it reads must still be there.
         if any(n < at for _, y in first.results for n in readers[id(y.buffer)] if n != before):
             continue
         if any(before < n < at for x, _ in first.inputs for n in writers[id(x.buffer)]):
             continue
-        merged = _joined(first, chain, at, readers, wanted)
+        merged = _joined(first, second, at, readers, wanted)
         if merged is not None and merged.fits():
             return merged, before
     return None
 
 
+def _of_one_shape(first, second):
+    """Two chains over one shape, or None and None: one that goes over its arrays as they lie may go so over another."""
+    if first.shape == second.shape:
+        return first, second
+    if product(first.shape) == product(second.shape):
+        if _goes_as_it_lies(second):
+            return first, _over(second, first.shape)
+        if _goes_as_it_lies(first):
+            return _over(first, second.shape), second
+    return None, None
+
+
+def _goes_as_it_lies(chain):
+    return chain.reduction is None and all(
+        list(strides) == strides_of(chain.shape, strides) for _, strides in chain.inputs
+    )
+
+
+def _over(chain, shape):
+    inputs = [(slot, tuple(strides_of(shape))) for slot, _ in chain.inputs]
+    return Chain(shape, inputs, chain.numbers, chain.code, chain.results)
+
+
+def _is_same_memory(slot, written):
+    """Whether a step reads just what another one wrote, of a loop in the same time."""
+    return slot.buffer is written.buffer and (slot.offset, slot.moves, slot.size) == (
+        written.offset, written.moves, written.size
+    )  # fmt: skip
+
+
 def _joined(first, second, at, readers, wanted):
     """The instructions of `first`, then those of `second`, or None where that is too much."""
     inputs, numbers = list(first.inputs), [*first.numbers, *second.numbers]
-    made = {id(slot.buffer): index for index, slot in first.results}
+    made = {id(slot.buffer): (index, slot) for index, slot in first.results}
     known = {_place(slot, strides): i for i, (slot, strides) in enumerate(inputs)}
     places = []
     for slot, strides in second.inputs:
         whole = list(strides) == strides_of(second.shape, strides)
         if id(slot.buffer) in made:
-            if not whole or slot.offset:
+            index, written = made[id(slot.buffer)]
+            if not whole or not _is_same_memory(slot, written):
                 return None  # it reads the same array another way, too
-            places.append(("t", made[id(slot.buffer)]))
+            places.append(("t", index))
             continue
         key = _place(slot, strides)
         if key not in known:
@@ -132,7 +163,8 @@ def _joined(first, second, at, readers, wanted):
     code = [*first.code, *((name, tuple(map(moved, operands))) for name, operands in second.code)]
     results = [(index + shift, slot) for index, slot in second.results]
     for index, slot in first.results:
-        read = [n for n in readers[id(slot.buffer)] if n != at]
+        # In a loop it may read itself what it left the time before.
+        read = [n for n in readers[id(slot.buffer)] if n != at] or [x for x, _ in inputs if x.buffer is slot.buffer]
         if read or id(slot.buffer) in wanted or slot.buffer.kind != "arena":
             results.append((index, slot))
     # A block is written when it has been read: an array may be both, element by element.

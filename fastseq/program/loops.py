@@ -7,6 +7,7 @@ the body reads and, at its end, writes.
 import numpy as np
 
 from fastseq.native.kinds import OPERATIONS
+from fastseq.program import row_cuts
 from fastseq.program.slots import Slot, strides_of
 
 
@@ -15,14 +16,17 @@ class Loop:
     on.
 
     condition: None, or the Slot of a bool that the body writes last, and that a time begins only where it is true.
+    rows: how many rows of the batch the body has; cuts: None, or what row_cuts.py says of the finished body, which may
+    then run for some of them by themselves.
     narrow: where gradients will be taken, and steps of the body know what they are for the rows of all times at once
     (`step["wide"]`, of hoisting.py): {id of a buffer of those: the buffer of one time}.
     """
 
-    def __init__(self, times, first):
+    def __init__(self, times, first, rows=1):
         self.times = times
         self.first = first
-        self.condition = None
+        self.rows = rows
+        self.condition = self.cuts = None
         self.narrow = {}
 
 
@@ -100,19 +104,27 @@ def loops_of(steps):
     return found
 
 
+def find_cuts(steps):
+    """Sets `cuts` of each loop among a finished program's steps."""
+    for first, last, loop in loops_of(steps):
+        loop.cuts = None if loop.condition is not None else row_cuts.cuts_of(steps[first:last], loop.rows)
+
+
 def encoded_loops(steps):
-    """(loops, moves) among native steps as `_native.Segment` takes them: int64 arrays of fs_loop and fs_move."""
+    """(loops, moves, cuts) among native steps as `_native.Segment` takes them: int64 arrays of fs_loop, fs_move and
+    fs_cut."""
     starts = [0]
     for step in steps:  # each step's arguments begin at a multiple of 16 bytes
         starts.append(starts[-1] + (OPERATIONS[step["op"]][1] + 15) // 16 * 16)
-    loops, moves = [], []
+    loops, moves, cuts = [], [], []
     for first, last, loop in loops_of(steps):
         place = _place_of(steps, first, last, loop.condition)
         own = [(starts[number] + offset, size) for number, offset, size in _moves(steps, first, last)]
         condition = -1 if place is None else starts[place[0]] + place[1]
-        loops.append((first, last, loop.times, condition, len(moves), len(own)))
-        moves += own
-    return np.array(loops, np.int64).reshape(-1, 6), np.array(moves, np.int64).reshape(-1, 2)
+        apart = row_cuts.encoded(steps[first:last], starts[first:last], loop.cuts)
+        loops.append((first, last, loop.times, condition, len(moves), len(own), loop.rows, len(cuts), len(apart)))
+        moves, cuts = moves + own, cuts + apart
+    return tuple(np.array(rows, np.int64).reshape(-1, n) for rows, n in ((loops, 9), (moves, 2), (cuts, 3)))
 
 
 def _place_of(steps, first, last, slot):

@@ -12,8 +12,8 @@ import numpy as np
 
 from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
-from fastseq.program import fusing
-from fastseq.program.loops import encoded_loops, loops_of
+from fastseq.program import fusing, row_cuts
+from fastseq.program.loops import encoded_loops, find_cuts, loops_of
 from fastseq.program.slots import Slot
 from fastseq.program.steps import ends_of, slots_of
 from fastseq.tensors import nest
@@ -32,6 +32,7 @@ class Program(_program.NativeProgram):
         self.outputs = self._bind_outputs(builder, outputs)
         self._last_count = builder.write_kept() if keeps else 0
         self.steps = fusing.fuse(self.steps, self.outputs, self._last_count)
+        find_cuts(self.steps)
         self._together = builder.traces
         self.wanted_count, self.penalties = len(outputs), []  # behind the wanted outputs are the penalized ones
         self.has_python = any(step["op"] is None for step in self.steps)
@@ -67,9 +68,8 @@ class Program(_program.NativeProgram):
                     buffer.first = start if buffer.first is None else min(buffer.first, start)
                     buffer.last = max(buffer.last or 0, end)
                     found[id(buffer)] = buffer
-        self._keep_through_loops()
         total, live = 0, []
-        for buffer in sorted(found.values(), key=lambda b: b.first):
+        for buffer in sorted(self._with_loops(list(found.values())), key=lambda b: b.first):
             live = sorted((b for b in live if b.last >= buffer.first), key=lambda b: b.offset)
             size = -(-buffer.nbytes // 64) * 64
             offset = 0
@@ -80,11 +80,15 @@ class Program(_program.NativeProgram):
             buffer.offset = offset
             live.append(buffer)
             total = max(total, offset + size)
+        for buffer in found.values():
+            if buffer.shared is not None:
+                buffer.offset = buffer.shared.offset
         return total
 
-    def _keep_through_loops(self):
-        """What a loop reads before it writes it, or what others read or write too, lives as long as the loop."""
-        for first, last, _ in loops_of(self.steps):
+    def _with_loops(self, buffers):
+        """The buffers to place. What a loop reads before it writes it, or what others read or write too, lives as long
+        as the loop."""
+        for first, last, loop in loops_of(self.steps):
             inside = {}  # id of a buffer -> (it, whether the loop writes it first)
             for step in self.steps[first:last]:
                 read, written = ends_of(step)
@@ -94,6 +98,10 @@ class Program(_program.NativeProgram):
             for buffer, is_new in inside.values():
                 if not is_new or buffer.first < first or buffer.last >= last:
                     buffer.first, buffer.last = min(buffer.first, first), max(buffer.last, last - 1)
+            if loop.cuts is not None:
+                own = [b for b, is_new in inside.values() if is_new and first <= b.first and b.last < last]
+                buffers = [b for b in buffers if b not in own] + row_cuts.share_memory(own, first, last)
+        return buffers
 
     def _pointer(self, slot):
         buffer = slot.buffer

@@ -4,14 +4,18 @@ import numpy as np
 
 
 class Buffer:
-    """Memory behind slots. kind: "input", "output" (bound at each run), "arena", or "constant"."""
+    """Memory behind slots. kind: "input", "output" (bound at each run), "arena", or "constant".
+
+    first, last: the steps that use it, of an arena's; shared: None, or a Buffer that it lies in (row_cuts.py).
+    """
 
     def __init__(self, kind, nbytes, array=None, number=None):
         self.kind = kind
         self.nbytes = nbytes
         self.array = array
         self.number = number
-        self.first = self.last = None  # steps that use it, for arena buffers
+        self.first = self.last = None
+        self.shared = None
         self.offset = None
 
 

@@ -5,12 +5,10 @@
 #include "run/kernel_table.h"
 #include "run/outcome.h"
 #include "run/plan.h"
+#include "run/region.h"
 #include "threads/clock.h"
 #include "threads/meeting.h"
-#include "threads/parallel.h"
-#include "threads/pause.h"
 #include "threads/stress.h"
-#include "threads/turns.h"
 
 /* Threads [first, first + count) of a region work on one step. */
 typedef struct {
@@ -27,7 +25,6 @@ typedef struct {
     fs_outcome outcome;
     fs_watch *watch; /* null: nothing stops it */
     int polls;       /* thread 0 asks */
-    int finished;    /* threads that have, where it is watched */
 } fs_region;
 
 static __attribute__((noinline)) int run_watched(const fs_job *job, const fs_share *share)
@@ -78,53 +75,10 @@ static void run_jobs(fs_region *region, int thread, int threads)
     }
 }
 
-/* Thread 0 is the only one that can be told to stop, so it goes on asking until the others have finished too. */
-static void ask_for_others(fs_region *region, int threads)
-{
-    for (int spins = 0; __atomic_load_n(&region->finished, __ATOMIC_RELAXED) < threads; spins++) {
-        if (spins < 8 * FS_SPINS) {
-            FS_PAUSE();
-            continue;
-        }
-        if (fs_look(region->watch, 1) && fs_orphaned(region->watch))
-            return;
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-    }
-}
-
 static void region_body(void *context, int thread, int threads)
 {
-    fs_region *region = context;
-    int asks = region->watch && region->polls && thread == 0;
-    if (asks)
-        fs_watch_threads(region->watch, threads);
     fs_stress_pause(4);
-    run_jobs(region, thread, threads);
-    if (region->watch == NULL || threads == 1)
-        return;
-    __atomic_add_fetch(&region->finished, 1, __ATOMIC_RELAXED);
-    if (!asks)
-        return;
-    if (!fs_orphaned(region->watch))
-        ask_for_others(region, threads);
-    fs_leave_orphaned(region->watch);
-}
-
-/* Runs the region on several threads, and returns whether it did: not while threads take turns on their cores. Out of
-   line, so that steps on one thread do not pay for it. */
-static __attribute__((noinline)) int run_in_parallel(fs_region *region, int threads, double work)
-{
-    int64_t began = fs_now_ns();
-    if (fs_threads_take_turns(work, began))
-        return 0;
-    for (int j = 0; j < region->job_count; j++)
-        region->jobs[j].barrier = (fs_barrier){0};
-    if (region->watch && region->polls)
-        fs_watch_region(region->watch, threads, region_body, region);
-    else
-        fs_parallel(threads, region_body, region);
-    fs_note_region(work, began);
-    return 1;
+    run_jobs(context, thread, threads);
 }
 
 /* Measures what a meeting costs, where that is due, with as many threads as the step might use; for a step that is too
@@ -172,11 +126,12 @@ static __attribute__((noinline)) int run_steps(const fs_step *steps, int64_t cou
                 return FS_INTERRUPTED;
             region.watch = watch;
             region.polls = polls;
-            region.finished = 0;
         }
         if (region.job_count == 2 && (threads < 2 || !fs_worth_a_thread(&region.jobs[0].extent)))
             wanted = 1;
-        if (wanted <= 1 || !run_in_parallel(&region, wanted, work - before))
+        for (int j = 0; wanted > 1 && j < region.job_count; j++)
+            region.jobs[j].barrier = (fs_barrier){0};
+        if (wanted <= 1 || !fs_run_region(region_body, &region, wanted, work - before, region.watch, polls))
             run_jobs(&region, 0, 1);
         /* First: an exception of Python's is waiting. */
         if (region.watch && __atomic_load_n(&watch->stop, __ATOMIC_RELAXED))

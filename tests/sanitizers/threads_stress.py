@@ -19,7 +19,8 @@ import time
 import numpy as np
 
 import fastseq
-from fastseq import decoding, layers
+from fastseq import decoding, layers, ops
+from fastseq.training.program import gradient_function
 
 RNG = np.random.default_rng(0)
 
@@ -82,6 +83,30 @@ def fitting():
         return [np.array(found["loss"]), np.array(model.evaluate(x, y, verbose=0)), *model.get_weights()]
 
     return run
+
+
+class Cell(layers.Layer):
+    """Of a user's own: its loop over time runs for tiles of rows by themselves."""
+
+    state_size = output_size = 48
+
+    def build(self, shape):
+        self.kernel = self.add_weight((shape[-1], 48))
+        self.recurrent = self.add_weight((48, 48))
+
+    def call(self, inputs, states):
+        z = ops.matmul(inputs, self.kernel) + ops.matmul(states[0], self.recurrent)
+        new = ops.tanh(z - ops.mean(z, axis=-1, keepdims=True))
+        return new, [new]
+
+
+def own_cell():
+    """Calls and gradients of a cell in a native loop."""
+    inputs = fastseq.Input((None, 24))
+    model = fastseq.Model(inputs, layers.RNN(Cell(), return_sequences=True)(inputs))
+    x, y = normal(100, 12, 24), normal(100, 12, 48)
+    gradients = gradient_function(model, x, y, "mse")
+    return lambda: [model(x), *gradients()[1]]
 
 
 def one_layer():
@@ -180,6 +205,7 @@ PARTS = {
     "small steps": (small_steps, 3),
     "training": (training, 0),
     "fitting": (fitting, 0),
+    "own cell": (own_cell, 0),
     "one layer": (one_layer, 3),
     "long call": (long_call, 1),
     "masked": (masked, 2),

@@ -113,7 +113,7 @@ class _Walk:
         last = None
         if masks is not None and not (self.sequences and self.zero):
             last = Carried(p, p.constant(np.zeros(shape, np.float32)), self.time)
-        with p.loop(self.time) as loop:
+        with p.loop(self.time, self.batch) as loop:
             x, before = entry_of(xs, backwards), [each.before for each in kept]
             output, new = self.step(x, before)
             if whole is not None:
