@@ -105,6 +105,17 @@ cdef extern from "abi/fastseq.h" nogil:
     enum: FS_DONE, FS_FAILED, FS_INTERRUPTED
     ctypedef int (*fs_poll_fn)() noexcept
     void fs_set_poll(fs_poll_fn poll)
+    int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
+    double fs_work_of(const fs_step *step)
+    void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
+    int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
+    int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
+    void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
+                                char *text)
+    int fs_has_openmp()
+
+
+cdef extern from "abi/loops.h" nogil:
     ctypedef struct fs_move:
         int64_t where, bytes
 
@@ -122,15 +133,7 @@ cdef extern from "abi/fastseq.h" nogil:
         const fs_cut *cuts
         int64_t count, bytes, loop_count
 
-    int fs_run(const fs_step *steps, int64_t count, int threads, fs_failure *failure)
     int fs_run_loops(const fs_looped *program, int threads, fs_failure *failure)
-    double fs_work_of(const fs_step *step)
-    void fs_run_to_end(const fs_step *steps, int64_t count, int threads)
-    int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure)
-    int64_t fs_recurrent_scratch(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units)
-    void fs_recurrent_plan_text(int op, int64_t batch, int64_t timesteps, int64_t inputs, int64_t units, int threads,
-                                char *text)
-    int fs_has_openmp()
 
 
 cdef class Segment:
@@ -143,7 +146,7 @@ cdef class Segment:
     cdef object constants  # keeps the arrays alive that arguments point to
     cdef int64_t *starts   # byte offset of each step's arguments
     cdef object loops, moves, cuts  # int64 arrays of fs_loop, fs_move and fs_cut
-    cdef int64_t loop_count
+    cdef fs_looped looped  # without its steps and arguments, which are of each run
 
 
 cdef class Workspace:

@@ -115,8 +115,7 @@ cdef class Segment:
         self.last_count = last_count
         self.together = together
         self.loops, self.moves, self.cuts = loops, moves, cuts
-        sizes = []
-        patches = 0
+        sizes, patches = [], 0
         for op, _, fields in steps:
             info = fs_op_table(op)
             sizes.append((info.args_size + 15) // 16 * 16)
@@ -150,7 +149,11 @@ cdef class Segment:
             total += size
             i += 1
         self.patch_count = patch
-        self.loop_count = len(loops)
+        if len(loops):
+            self.looped = fs_looped(
+                NULL, NULL, <fs_loop *> cnp.PyArray_DATA(loops), <fs_move *> cnp.PyArray_DATA(moves),
+                <fs_cut *> cnp.PyArray_DATA(cuts), self.step_count - last_count, total, len(loops),
+            )
 
     def __dealloc__(self):
         free(self.steps)
@@ -209,19 +212,14 @@ cdef class Workspace:
         cdef fs_patch *end = patch + segment.patch_count
         cdef int64_t count = segment.step_count - segment.last_count
         cdef int status
-        cdef fs_looped looped
-        if segment.loop_count:
-            looped = fs_looped(
-                steps, arguments, <fs_loop *> cnp.PyArray_DATA(segment.loops),
-                <fs_move *> cnp.PyArray_DATA(segment.moves), <fs_cut *> cnp.PyArray_DATA(segment.cuts),
-                count, segment.arguments_size, segment.loop_count,
-            )
+        cdef fs_looped looped = segment.looped
+        looped.steps, looped.arguments = steps, arguments
         while patch < end:
             if patch.which >= 0:
                 (<char **> (arguments + patch.where))[0] = self.data[patch.which] + patch.offset
             patch += 1
         with nogil:
-            if segment.loop_count:
+            if looped.loop_count:
                 status = fs_run_loops(&looped, threads, failure)
                 if segment.last_count and status == FS_DONE:
                     fs_run_to_end(steps + count, segment.last_count, threads)

@@ -62,37 +62,6 @@ void fs_run_to_end(const fs_step *steps, int64_t count, int threads);
    there are many small steps, as in training. */
 int fs_run_together(const fs_step *steps, int64_t count, int64_t last_count, int threads, fs_failure *failure);
 
-/* Steps [first, last) that run `times` times one after the other; after each time pointers among the arguments move on
-   by some bytes, and after the last one they are back where they were. With a condition they stop before a time at
-   which the byte that it points to is 0. With cuts they may run for some of the `rows` by themselves. */
-typedef struct {
-    int64_t where, bytes; /* a pointer's place among the arguments */
-} fs_move;
-typedef struct {
-    int64_t first, last, times;
-    int64_t condition; /* place of a pointer among the arguments, or -1 */
-    int64_t first_move, move_count;
-    int64_t rows, first_cut, cut_count;
-} fs_loop;
-
-/* What differs among the arguments for rows [lo, hi): a size is (hi - lo) * of_row, a pointer lo * of_row bytes further. */
-typedef struct {
-    int64_t where, of_row, is_size;
-} fs_cut;
-
-/* Steps with loops, in their order; `arguments`, so many bytes, is what the steps' arguments point into. */
-typedef struct {
-    const fs_step *steps;
-    char *arguments;
-    const fs_loop *loops;
-    const fs_move *moves;
-    const fs_cut *cuts;
-    int64_t count, bytes, loop_count;
-} fs_looped;
-
-/* fs_run with loops. */
-int fs_run_loops(const fs_looped *program, int threads, fs_failure *failure);
-
 /* A long run asks `poll` about every 50 ms, on the thread that called fs_run, whether to stop (not 0); a short one
    never does. Null, as at the start: nobody is asked. */
 typedef int (*fs_poll_fn)(void);

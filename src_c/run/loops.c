@@ -2,6 +2,7 @@
 
    Where rows of the batch do not meet (fs_cut), tiles of rows run through all times one after the other, on as many
    threads as pay, each with arguments of its own: threads meet once, and what lies between two steps stays in L1. */
+#include "abi/loops.h"
 #include "run/extents.h"
 #include "run/outcome.h"
 #include "run/plan.h"
