@@ -1,5 +1,5 @@
-/* The core's threads alone, for tests/test_threads.py: kernels that only note what they are given, and what a meeting
-   costs as the test says. Built with what test_threads.py lists of src_c. */
+/* The core's threads alone, for tests/native/test_threads.py: kernels that only note what they are given, and what a
+   meeting costs as the test says. Built with what test_threads.py lists of src_c. */
 #include "run/team.h"
 #include "threads/meeting.h"
 #include "threads/parallel.h"
