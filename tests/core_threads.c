@@ -151,7 +151,9 @@ static int stacks(void)
 int main(int count_of, char **what)
 {
     (void)count_of;
-    int found = strcmp(what[1], "together") == 0 ? together() : strcmp(what[1], "failures") == 0 ? failures() : stacks();
+    int found = strcmp(what[1], "together") == 0   ? together()
+                : strcmp(what[1], "failures") == 0 ? failures()
+                                                   : stacks();
     printf("%s: %d\n", what[1], found);
     return found;
 }
