@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 from layer_check import isa
-from optimizer_cases import KINDS, SHARED, gradients, id_of, twin_of, variables, weights
+from optimizer_cases import KINDS, NAMES, SHARED, gradients, id_of, twin_of, variables, weights
+from public_names import classes_of
 
 import fastseq
 from fastseq import layers, optimizers
 from fastseq.native import _native, runtime
 
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adadelta", "Adagrad"]
 LARGE = [(5, 1), (301, 1009), (1,), (4096,), (4097,)]
 
 
@@ -291,3 +291,7 @@ def test_schedules_refuse():
         optimizers.schedules.PiecewiseConstantDecay([1], [1.0])
     with pytest.raises(NotImplementedError):
         optimizers.schedules.LearningRateSchedule()(0)
+
+
+def test_every_optimizer_has_a_case():
+    assert set(NAMES) == classes_of(optimizers.ALL_OBJECTS_DICT, "Optimizer")
