@@ -185,6 +185,14 @@ def test_every_room_has_a_floor():
     assert rooms == {name for floor in FLOORS for name in floor}
 
 
+def test_contributing_says_what_every_room_owns():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", text[text.index("\n## Where things are") :], re.MULTILINE)
+    told = {name.split("/")[0].removesuffix(".py") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    rooms = {room(module) for module in graph_of(PACKAGE, ROOT)} - {"__init__", "__main__"}
+    assert rooms - told == set()
+
+
 def test_no_import_runs_up():
     floor = {name: number for number, names in enumerate(FLOORS) for name in names}
     up = [
