@@ -138,6 +138,23 @@ def test_files_functions_and_macros_stay_small():
     assert [one for one in found if one[2] > MOST_LINES_OF_A_FUNCTION] == []
 
 
+def work_factors(text):
+    """(operation, whether its text says what was measured) of each extent whose work has a number in it."""
+    for head, name, body in re.findall(
+        r"((?:/\*(?:(?!\*/).)*\*/\n)?)^FS_EXTENT\((\w+)\)(.*?)(?=\n\n|\Z)", text, re.M | re.S
+    ):
+        code = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+        works = re.findall(r"row_work [*+]?= (.*?);", code, re.S)
+        if any(re.search(r"(?<![\w.])(?!0\.0\b)\d+(\.\d+)?(?![\w.])", work) for work in works):
+            yield name, "measured" in head + body
+
+
+def test_work_factors_are_measured():
+    found = [pair for name in FILES if name.startswith("run/extents") for pair in work_factors(FILES[name].read_text())]
+    assert len(found) > 30
+    assert [name for name, is_measured in found if not is_measured] == []
+
+
 def test_kernels_that_look_for_signals_are_those_whose_rows_say_so():
     """A body asks FS_STOPS itself, or runs one of the walks over timesteps that do."""
     rows = re.findall(
@@ -168,6 +185,23 @@ def test_a_circle_and_an_include_that_runs_up_are_found():
     assert upwards(graph) == [("abi/a.h", "threads/b.h")]
     with pytest.raises(AssertionError, match="no floor"):
         floor("attic/d.h")
+
+
+def test_work_factors_without_a_measurement_are_found():
+    text = """/* measured: 3 */
+FS_EXTENT(a) { extent->row_work = (double)a->n * 3; }
+
+FS_EXTENT(b) { extent->row_work = (double)a->n * 3.5; } /* so many */
+
+FS_EXTENT(c)
+{
+    /* measured 4 */
+    extent->row_work = 4;
+}
+
+FS_EXTENT(d) { extent->row_work = (double)a->n; }
+"""
+    assert list(work_factors(text)) == [("a", True), ("b", False), ("c", True)]
 
 
 def test_the_length_of_a_function_counts_its_head():
