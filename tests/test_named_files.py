@@ -21,9 +21,10 @@ pytestmark = pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="a source distri
 
 
 def files():
-    """Paths of the sources and documents below the root."""
-    found = [path for room in ROOMS for path in (ROOT / room).rglob("*") if "__pycache__" not in path.parts]
-    return {path.relative_to(ROOT).as_posix() for path in [*found, *ROOT.glob("*"), *(ROOT / ".ci").glob("*")]}
+    """Paths of the sources and documents below the root; not those in folders that tools make, as asv's `.asv`."""
+    paths = [path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*")]
+    found = {path.as_posix() for path in paths if not any(part.startswith((".", "__")) for part in path.parts[:-1])}
+    return found | {path.relative_to(ROOT).as_posix() for path in [*ROOT.glob("*"), *(ROOT / ".ci").glob("*")]}
 
 
 FILES = files()
