@@ -1,5 +1,5 @@
-/* The core's threads alone, for tests/test_threads.py: kernels that only note what they are given, and what a meeting
-   costs as the test says. Built with what test_threads.py lists of src_c. */
+/* The core's threads alone, for tests/native/test_threads.py: kernels that only note what they are given, and what a
+   meeting costs as the test says. Built with what test_threads.py lists of src_c. */
 #include "run/team.h"
 #include "threads/meeting.h"
 #include "threads/parallel.h"
@@ -151,7 +151,9 @@ static int stacks(void)
 int main(int count_of, char **what)
 {
     (void)count_of;
-    int found = strcmp(what[1], "together") == 0 ? together() : strcmp(what[1], "failures") == 0 ? failures() : stacks();
+    int found = strcmp(what[1], "together") == 0   ? together()
+                : strcmp(what[1], "failures") == 0 ? failures()
+                                                   : stacks();
     printf("%s: %d\n", what[1], found);
     return found;
 }

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from public_names import classes_of
 
 from fastseq import backend, constraints
 
@@ -19,6 +20,10 @@ CASES = [
 
 def _weights(shape=(5, 7, 3)):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+
+
+def test_every_constraint_has_a_case():
+    assert {name for name, _ in CASES} == classes_of(constraints.ALL_OBJECTS_DICT, "Constraint")
 
 
 @pytest.mark.tensorflow

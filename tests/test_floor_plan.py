@@ -1,14 +1,14 @@
 """The house has floors: imports go down them only and never in a circle, and files and functions stay small.
 
-CONTRIBUTING.md says what the rooms are for. What imports inside of functions counts too: it only comes later.
+CONTRIBUTING.md says what the rooms are for. What imports inside of functions counts too: it only comes later. What is
+imported by a string, importlib.import_module(...), is no statement that stands anywhere; `BY_NAME` has all of it.
 """
 
 import ast
 import re
-from pathlib import Path
 
 import pytest
-from places import BENCHMARKS, ROOT, TESTS
+from places import BENCHMARKS, ROOT, SUPPORT, TESTS
 
 PACKAGE = ROOT / "fastseq"
 # From the ground; what stands on one floor does not import each other. A room is a folder or a file of fastseq/.
@@ -35,11 +35,31 @@ FLOORS = [
 ]
 MOST_FLAT_FILES = 10
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60
-CIMPORT = re.compile(r"\s*from (fastseq[\w.]*) c?import (.*)")
+# Cython's imports, of Python's modules and of its own; names in brackets may stand on several lines.
+FROM = re.compile(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|.*)", re.MULTILINE)
+PLAIN = re.compile(r"^[ \t]*c?import[ \t]+(.*)", re.MULTILINE)
+# Module -> what it imports by a string, and why. A module of a floor below is imported by a statement, which is seen.
+BY_NAME = {
+    "fastseq": "rooms of its own floor and below, when they are first asked for",
+    "fastseq.requirements": "packages of other projects",
+    "fastseq.native.built": "the extensions, which it looks at before one is imported",
+    "fastseq.tensors.copyable": "saving/copying.py, above, which says its name here",
+    "fastseq.tensors.operators": "fastseq.ops, above: an operator is a function of ops",
+    "fastseq.configs.lazy_names": "what the tables of a package name, in this package",
+    "fastseq.configs.tables": "the tables of the rooms above, which names in files are looked up in",
+    "fastseq.program.gradient_rules": "rules of the rooms above, by the names that these registered",
+    "fastseq.ops.files": "the functions of its own package, which are a table of names",
+    "fastseq.ops.numpy_protocol": "the functions of its own package, which are a table of names",
+    "fastseq.activations.on_arrays": "its own package, whose table has what this file makes",
+    "fastseq.backend.graphs": "fastseq.models, above: Keras 2's backend.function is a model",
+    "fastseq.demo.run": "Keras, where it is there",
+}
 
 
 def sources(folder):
-    return sorted(path for pattern in ("*.py", "*.pyx", "*.pxd") for path in folder.rglob(pattern))
+    """The Python and Cython files of a folder, or a file alone."""
+    found = (path for pattern in ("*.py", "*.pyx", "*.pxd") for path in folder.rglob(pattern))
+    return [folder] if folder.is_file() else sorted(found)
 
 
 def module_of(path, folder):
@@ -50,20 +70,44 @@ def module_of(path, folder):
 
 def imported_by(path, module):
     """[(module, name)] for each name that a file imports; name is None in `import module`."""
+    package = module if path.stem == "__init__" else module.rpartition(".")[0]
     text = path.read_text(encoding="utf-8")
     if path.suffix != ".py":
-        found = [match.groups() for match in map(CIMPORT.match, text.splitlines()) if match]
-        return [(base, name.split(" as ")[0].strip(" ()")) for base, names in found for name in names.split(",")]
+        return _imported_by_cython(text, package)
     found = []
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             found += [(alias.name, None) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            package = module if path.stem == "__init__" else module.rpartition(".")[0]
-            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
+            base = _absolute("." * node.level + (node.module or ""), package)
             found += [(base, alias.name) for alias in node.names]
     return found
+
+
+def _imported_by_cython(text, package):
+    def words(names):
+        names = re.sub(r"#.*", "", names).strip(" ()\n").split(",")
+        return [name.split(" as ")[0].strip() for name in names if name.strip()]
+
+    found = [(_absolute(base, package), name) for base, names in FROM.findall(text) for name in words(names)]
+    return found + [(name, None) for names in PLAIN.findall(text) for name in words(names)]
+
+
+def _absolute(name, package):
+    """The module that `from name import` in a file of the package means."""
+    words = name.lstrip(".")
+    level = len(name) - len(words)
+    above = package.split(".")[: len(package.split(".")) - level + 1] if level else []
+    return ".".join([*above, *([words] if words else [])])
+
+
+def imported_by_a_string(path):
+    """What a file imports by importlib.import_module() and its like, each as it is written."""
+    if path.suffix != ".py":
+        return re.findall(r"(?:import_module|__import__|find_spec)\(([^)]*)", path.read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    names = ("import_module", "__import__", "find_spec")
+    return [ast.unparse(call.args[0]) for call in calls if ast.unparse(call.func).endswith(names) and call.args]
 
 
 def graph_of(folder, root):
@@ -118,13 +162,37 @@ def test_no_circle():
     assert circles(graph_of(PACKAGE, ROOT)) == []
 
 
-def test_no_circle_in_the_benchmarks():
-    assert circles(graph_of(BENCHMARKS, BENCHMARKS)) == []
+@pytest.mark.parametrize("folder", [BENCHMARKS, SUPPORT], ids=lambda folder: folder.name)
+def test_no_circle_in_the_benchmarks_and_in_what_tests_share(folder):
+    graph = graph_of(folder, folder)
+    assert len(graph) > 40 and sum(map(len, graph.values())) > 20, "the sources are not where this test looks"
+    assert circles(graph) == []
+
+
+def test_what_is_imported_by_a_string():
+    """Such an import may run up, as that of a table or of a user's word, and is told. None runs down."""
+    found = {}
+    for path in sources(PACKAGE):
+        if names := imported_by_a_string(path):
+            found[module_of(path, ROOT)] = names
+    assert set(found) == set(BY_NAME)
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    down = [(module, name) for module, names in found.items() for name in names
+            if (match := re.match(r"'fastseq\.(\w+)", name)) and floor[match[1]] < floor[room(module)]]  # fmt: skip
+    assert [pair for pair in down if pair[0] != "fastseq"] == []
 
 
 def test_every_room_has_a_floor():
     rooms = {room(module) for module in graph_of(PACKAGE, ROOT)}
     assert rooms == {name for floor in FLOORS for name in floor}
+
+
+def test_contributing_says_what_every_room_owns():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.*?) \|", text[text.index("\n## Where things are") :], re.MULTILINE)
+    told = {name.split("/")[0].removesuffix(".py") for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    rooms = {room(module) for module in graph_of(PACKAGE, ROOT)} - {"__init__", "__main__"}
+    assert rooms - told == set()
 
 
 def test_no_import_runs_up():
@@ -143,7 +211,7 @@ def test_few_files_lie_flat():
     assert list(PACKAGE.glob("*.p[xy][xd]")) == []
 
 
-@pytest.mark.parametrize("folder", [PACKAGE, TESTS, BENCHMARKS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [PACKAGE, TESTS, BENCHMARKS, ROOT / "setup.py"], ids=lambda folder: folder.name)
 def test_files_are_small(folder):
     large = {}
     for path in sources(folder):
@@ -153,7 +221,7 @@ def test_files_are_small(folder):
     assert large == {}
 
 
-@pytest.mark.parametrize("folder", [PACKAGE, TESTS, BENCHMARKS], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", [PACKAGE, TESTS, BENCHMARKS, ROOT / "setup.py"], ids=lambda folder: folder.name)
 def test_functions_are_small(folder):
     large = {}
     for path in sources(folder):
@@ -174,7 +242,8 @@ def functions(path):
         match = re.match(r"( *)(?:def|cdef|cpdef)\b[^=]*?(\w+)\(.*", line)
         if match:
             end = number + 1
-            while end < len(lines) and (not lines[end].strip() or lines[end].startswith(f"{match[1]} ")):
+            inside = (f"{match[1]} ", f"{match[1]})")  # the brackets around the arguments may end on their own line
+            while end < len(lines) and (not lines[end].strip() or lines[end].startswith(inside)):
                 end += 1
             found.append((match[2], len("\n".join(lines[number:end]).rstrip().splitlines())))
     return found
@@ -182,10 +251,22 @@ def functions(path):
 
 def test_what_is_counted(tmp_path):
     """The tests above see what they are there to see."""
-    (tmp_path / "a.py").write_text("def f():\n    from p import b\n\n    return b\n")
-    assert functions(Path(tmp_path, "a.py")) == [("f", 4)]
-    assert imported_by(tmp_path / "a.py", "p.a") == [("p", "b")]
-    text = "from fastseq.a cimport (c, d as e)\n\ncdef int f(int x):\n    return x\n\n\nx = 1\n"
-    (tmp_path / "b.pyx").write_text(text)
-    assert imported_by(tmp_path / "b.pyx", "b") == [("fastseq.a", "c"), ("fastseq.a", "d")]
-    assert functions(tmp_path / "b.pyx") == [("f", 2)]
+    source = tmp_path / "a.py"
+    source.write_text("def f():\n    from p import b\n    from .. import c\n    import q.d\n\n    return b\n")
+    assert functions(source) == [("f", 6)]
+    assert imported_by(source, "p.r.a") == [("p", "b"), ("p", "c"), ("q.d", None)]
+    source.write_text("import importlib\nimportlib.import_module(f'p.{x}')\n__import__('q')\nf('r')\n")
+    assert imported_by_a_string(source) == ["f'p.{x}'", "'q'"]
+
+
+def test_what_is_counted_of_cython(tmp_path):
+    source = tmp_path / "b.pyx"
+    text = "from fastseq.a cimport (\n    c,  # why\n    d as e)\n\ncdef int f(int x):\n    return x\n\n\nx = 1\n"
+    source.write_text(text)
+    assert imported_by(source, "b") == [("fastseq.a", "c"), ("fastseq.a", "d")]
+    assert functions(source) == [("f", 2)]
+    source.write_text("def f(\n    x,\n):\n    from ..a import b\n    import p, q.r as s\n    return x\ncimport t.u\n")
+    assert functions(source) == [("f", 6)]
+    assert imported_by(source, "p.r.b") == [("p.a", "b"), ("p", None), ("q.r", None), ("t.u", None)]
+    source.write_text("def f():\n    return importlib.import_module('p')\n")
+    assert imported_by_a_string(source) == ["'p'"]

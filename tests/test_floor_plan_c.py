@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from places import ROOT
+from places import BENCHMARKS, ROOT, TESTS
 
 SOURCES = ROOT / "src_c"
 FILES = {str(path.relative_to(SOURCES)): path for path in sorted(SOURCES.rglob("*.[ch]"))}
@@ -114,13 +114,45 @@ def test_an_instruction_set_is_words_bodies_and_table(graph):
             assert found == [words, "kernels/kernels_inl.h", "isa/kernel_list.h"]
 
 
-def test_files_and_functions_stay_small():
-    texts = {name: path.read_text(encoding="utf-8") for name, path in FILES.items()}
+def macros(text):
+    """(first line, lines) of every macro of several lines."""
+    lines, begin = text.splitlines(), None
+    for number, line in enumerate(lines):
+        if begin is None and re.match(r"\s*#\s*define\b", line):
+            begin = number
+        if begin is not None and not line.endswith("\\"):
+            yield lines[begin], number - begin + 1
+            begin = None
+
+
+def test_files_functions_and_macros_stay_small():
+    """Those of the tests and the benchmarks too."""
+    beside = [path for folder in (TESTS, BENCHMARKS) for path in sorted(folder.rglob("*.[ch]"))]
+    files = FILES | {str(path.relative_to(ROOT)): path for path in beside}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in files.items()}
     assert [name for name, text in texts.items() if len(text.splitlines()) > MOST_LINES] == []
     assert [name for name, text in texts.items() if max(map(len, text.splitlines())) > MOST_COLUMNS] == []
     found = [(name, *function) for name, text in texts.items() for function in functions(text)]
     assert len(found) > 300
+    found += [(name, *macro) for name, text in texts.items() for macro in macros(text)]
     assert [one for one in found if one[2] > MOST_LINES_OF_A_FUNCTION] == []
+
+
+def work_factors(text):
+    """(operation, whether its text says what was measured) of each extent whose work has a number in it."""
+    for head, name, body in re.findall(
+        r"((?:/\*(?:(?!\*/).)*\*/\n)?)^FS_EXTENT\((\w+)\)(.*?)(?=\n\n|\Z)", text, re.M | re.S
+    ):
+        code = re.sub(r"/\*.*?\*/", "", body, flags=re.S)
+        works = re.findall(r"row_work [*+]?= (.*?);", code, re.S)
+        if any(re.search(r"(?<![\w.])(?!0\.0\b)\d+(\.\d+)?(?![\w.])", work) for work in works):
+            yield name, "measured" in head + body
+
+
+def test_work_factors_are_measured():
+    found = [pair for name in FILES if name.startswith("run/extents") for pair in work_factors(FILES[name].read_text())]
+    assert len(found) > 30
+    assert [name for name, is_measured in found if not is_measured] == []
 
 
 def test_kernels_that_look_for_signals_are_those_whose_rows_say_so():
@@ -155,7 +187,26 @@ def test_a_circle_and_an_include_that_runs_up_are_found():
         floor("attic/d.h")
 
 
+def test_work_factors_without_a_measurement_are_found():
+    text = """/* measured: 3 */
+FS_EXTENT(a) { extent->row_work = (double)a->n * 3; }
+
+FS_EXTENT(b) { extent->row_work = (double)a->n * 3.5; } /* so many */
+
+FS_EXTENT(c)
+{
+    /* measured 4 */
+    extent->row_work = 4;
+}
+
+FS_EXTENT(d) { extent->row_work = (double)a->n; }
+"""
+    assert list(work_factors(text)) == [("a", True), ("b", False), ("c", True)]
+
+
 def test_the_length_of_a_function_counts_its_head():
     text = "int a;\n\nint f(int x,\n      int y)\n{\n    switch (x) {\n    case 1:\n        return y;\n    }\n}\n"
     assert list(functions(text)) == [("int f(int x,", 7)]
+    text = "#define A 1\n#  define B(x) \\\n    x \\\n    + 1\n#if A \\\n    && B\n#endif\n"
+    assert list(macros(text)) == [("#define A 1", 1), ("#  define B(x) \\", 3)]
     assert includes('#include "run/plan.h"\n  #  include "b.h"\n#include <math.h>\n') == ["run/plan.h", "b.h"]

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from public_names import classes_of
 
 import fastseq
 from fastseq import initializers
@@ -27,6 +28,14 @@ RANDOM = {
     "orthogonal": (initializers.Orthogonal, {"gain": 1.5}),
 }
 SHAPE = (30, 40, 50)
+
+
+def test_every_initializer_has_a_case():
+    """Those that draw nothing have tests of their own."""
+    fixed = ("Constant", "Identity", "Ones", "Zeros")
+    assert {cls.__name__ for cls, _ in RANDOM.values()} == classes_of(
+        initializers.ALL_OBJECTS_DICT, "Initializer", *fixed
+    )
 
 
 @pytest.mark.tensorflow

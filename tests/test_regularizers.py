@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from public_names import classes_of
 
 from fastseq import regularizers
 
@@ -17,6 +18,10 @@ CASES = [
     ("OrthogonalRegularizer", {}),
     ("OrthogonalRegularizer", {"factor": 0.5, "mode": "columns"}),
 ]
+
+
+def test_every_regularizer_has_a_case():
+    assert {name for name, _ in CASES} == classes_of(regularizers.ALL_OBJECTS_DICT, "Regularizer")
 
 
 @pytest.mark.tensorflow

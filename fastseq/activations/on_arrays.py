@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 
+from fastseq import ops
 from fastseq.native.kinds import ACTIVATION_KINDS
 from fastseq.ops.numpy_protocol import NeedsValues
 from fastseq.ops.values import MixesTimesteps, Traced
@@ -68,7 +69,8 @@ _OPERATIONS = {"exponential": "exp"}
 def _operation(name):
     """The function of fastseq.ops by which a call on a symbolic tensor stands in a graph; None where there is none."""
     if name == "relu":  # keras.activations.relu has more options than keras.ops.relu, and a class of its own
-        return importlib.import_module("fastseq.ops.activation_classes").relu
-    ops = importlib.import_module("fastseq.ops")
+        from fastseq.ops.activation_classes import relu  # here, so that calls on arrays do not wait for its import
+
+        return relu
     name = _OPERATIONS.get(name, name)
     return getattr(ops, name) if name in ops.__all__ else None

@@ -184,9 +184,16 @@ def gather(reference, indices):
     SAME,
     "backend.slice([1.0, 2.0, 3.0], (1,), (2,))\n"
     'array([2., 3.], dtype=float32)',
+    {"ValueError": "A part that reaches beyond the array, or another number of axes than the array has."},
 )  # fmt: skip
 def slice(x, start, size):
-    key = tuple(builtins.slice(at, None if count == -1 else at + count) for at, count in zip(start, size, strict=True))
+    shape = ops.shape(x)
+    if not len(start) == len(size) == len(shape):
+        raise ValueError(f"backend.slice: start={start} and size={size} for an array of shape {shape}.")
+    for axis, (at, count, length) in enumerate(zip(start, size, shape)):
+        if at < 0 or count < -1 or (length is not None and at + max(count, 0) > length):
+            raise ValueError(f"backend.slice: {count} elements from {at} on reach beyond axis {axis} of {shape}.")
+    key = tuple(builtins.slice(at, None if count == -1 else at + count) for at, count in zip(start, size))
     return ops.get_item(x, key)
 
 

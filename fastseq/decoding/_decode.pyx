@@ -131,6 +131,25 @@ cdef class Sliding:
         free(self.passed)
 
 
+cdef int set_wanted(
+    fs_decoding *d, dict wanted, cnp.ndarray prompts, cnp.ndarray seeds, cnp.ndarray ids, cnp.ndarray lengths,
+    cnp.ndarray scores,
+) except -1:
+    """Fills in what a caller of `run` wants: the numbers by name, and where the arrays lie."""
+    d.rows, d.width, d.max_length, d.end = wanted["rows"], wanted["width"], wanted["max_length"], wanted["end"]
+    d.draw, d.probabilities, d.top_k = wanted["draw"], wanted["probabilities"], wanted["top_k"]
+    d.temperature, d.top_p = wanted["temperature"], wanted["top_p"]
+    d.length_penalty = wanted["length_penalty"]
+    d.window = cnp.PyArray_DIM(prompts, 1)
+    d.prompts, d.ids = <const int32_t *> cnp.PyArray_DATA(prompts), <int32_t *> cnp.PyArray_DATA(ids)
+    d.lengths = <int32_t *> cnp.PyArray_DATA(lengths)
+    if seeds is not None:
+        d.seeds = <const uint64_t *> cnp.PyArray_DATA(seeds)
+    if scores is not None:
+        d.scores = <float *> cnp.PyArray_DATA(scores)
+    return 0
+
+
 def run(
     plan, list carried, dict wanted, int64_t capacity, int worker_count, int step_threads, cnp.ndarray prompts,
     cnp.ndarray seeds, cnp.ndarray ids, cnp.ndarray lengths, cnp.ndarray scores,
@@ -168,19 +187,9 @@ def run(
             mixed.program, mixed.workspace, mixed.threads = rows.source, rows.spaces[0], step_threads
             d.run, d.context = run_mixed, <void *> mixed
         d.worker_count, d.step_threads, d.capacity = worker_count, step_threads, capacity
-        d.window = cnp.PyArray_DIM(prompts, 1)
         d.vocabulary = rows.source.specs[rows.source.input_count].dims[1]
         d.tokens_in, d.values_out = 0, rows.source.input_count
-        d.rows, d.width, d.max_length, d.end = wanted["rows"], wanted["width"], wanted["max_length"], wanted["end"]
-        d.draw, d.probabilities, d.top_k = wanted["draw"], wanted["probabilities"], wanted["top_k"]
-        d.temperature, d.top_p = wanted["temperature"], wanted["top_p"]
-        d.length_penalty = wanted["length_penalty"]
-        d.prompts, d.ids = <const int32_t *> cnp.PyArray_DATA(prompts), <int32_t *> cnp.PyArray_DATA(ids)
-        d.lengths = <int32_t *> cnp.PyArray_DATA(lengths)
-        if seeds is not None:
-            d.seeds = <const uint64_t *> cnp.PyArray_DATA(seeds)
-        if scores is not None:
-            d.scores = <float *> cnp.PyArray_DATA(scores)
+        set_wanted(&d, wanted, prompts, seeds, ids, lengths, scores)
         with nogil:
             status = decode(&d)
         if mixed is not None and mixed.raised is not None:

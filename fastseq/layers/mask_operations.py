@@ -7,8 +7,7 @@ calls make them here too (`fill_masks`, `mark_outputs`). When a model runs, the 
 themselves: an explicit one that equals what the layer would get anyway is left to the layers (`implied_masks`).
 """
 
-import importlib
-
+from fastseq import ops
 from fastseq.ops.operation import OpNode, frozen
 from fastseq.tensors import mask_rules, nest
 from fastseq.tensors.symbolic import KerasTensor
@@ -16,7 +15,7 @@ from fastseq.tensors.symbolic import KerasTensor
 
 def _operation(name, *tensors, **options):
     """A recorded call of a function of fastseq.ops, which a model adds by itself."""
-    function = getattr(importlib.import_module("fastseq.ops"), name)
+    function = getattr(ops, name)
     node = function.definition.node_class(**options)
     node.added = True
     return node(*tensors)

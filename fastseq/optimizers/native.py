@@ -8,6 +8,7 @@ from fastseq.gradients.backward import Rows
 from fastseq.native.kinds import HYPER_OWN, HYPER_SIZE, HYPER_UNSCALE, NORM_BLOCK
 from fastseq.program import packing
 from fastseq.program.builder import Builder
+from fastseq.program.kept_programs import MOST_THAT_TRAIN, KeptPrograms
 from fastseq.program.program import Program
 
 
@@ -22,7 +23,7 @@ class Updates:
     def __init__(self, optimizer):
         self._optimizer = optimizer
         self.hyper = np.zeros(HYPER_SIZE, np.float32)
-        self._programs = {}
+        self._programs = KeptPrograms(MOST_THAT_TRAIN)
         self._owned = {}
         self._alone = 0  # `_holders` of an array that only its variable and this object hold
 
@@ -35,15 +36,16 @@ class Updates:
         """
         key = self.begin(indices, decays, rate, unscale)
         weights = tuple(self.own(variable, in_place) for variable in variables)
-        program = self._programs.get(key)
-        if program is None:
-            builder = Builder()
-            inputs = [builder.input(variable.shape, "float32") for variable in variables]
-            outputs = [builder.new(variable.shape) for variable in variables]
-            # Even the long updates of millions of weights are not interrupted: all weights change or none.
-            builder.at_end(lambda: self.append(builder, inputs, outputs, key))
-            self._programs[key] = program = Program(builder, inputs, outputs)
+        program, _ = self._programs.find(key, lambda: self._program(variables, key))
         program.run(tuple(gradients), weights)
+
+    def _program(self, variables, key):
+        builder = Builder()
+        inputs = [builder.input(variable.shape, "float32") for variable in variables]
+        outputs = [builder.new(variable.shape) for variable in variables]
+        # Even the long updates of millions of weights are not interrupted: all weights change or none.
+        builder.at_end(lambda: self.append(builder, inputs, outputs, key))
+        return Program(builder, inputs, outputs)
 
     def begin(self, indices, decays, rate, unscale):
         """Sets the numbers of the coming step, and returns what the steps that read them depend on."""

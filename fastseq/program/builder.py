@@ -11,7 +11,7 @@ from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KIN
 from fastseq.program import gradient_rules
 from fastseq.program.chain_steps import ChainSteps
 from fastseq.program.loops import Loop
-from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of
+from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of, strides_over
 from fastseq.tensors import mask_rules
 
 gradient_rules.register("copy", "gradients.elementwise:copy_rule")
@@ -287,7 +287,7 @@ class Builder(ChainSteps):
     def broadcast(self, slot, shape):
         """A copy of `slot` in a shape it broadcasts to."""
         own = (1,) * (len(shape) - len(slot.shape)) + slot.shape
-        return self.contiguous_copy(slot, shape, [0 if n == 1 else s for n, s in zip(own, strides_of(own))])
+        return self.contiguous_copy(slot, shape, strides_over(own))
 
     def concatenate(self, slots, axis):
         """`slots`, of one dtype and alike in all but `axis`, one after the other along it."""

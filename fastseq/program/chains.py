@@ -8,7 +8,7 @@ arguments.
 import numpy as np
 
 from fastseq.native.kinds import CHAIN_INPUTS, CHAIN_KINDS, CHAIN_REGISTERS, REDUCE_KINDS
-from fastseq.program.slots import Slot, padded, strides_of
+from fastseq.program.slots import Slot, padded, strides_over
 
 
 class Chain:
@@ -155,7 +155,7 @@ def operands_of(shape, values):
     for value in values:
         if isinstance(value, Slot):
             own = (1,) * (len(shape) - len(value.shape)) + value.shape
-            strides = [0 if size == 1 else stride for size, stride in zip(own, strides_of(own))]
+            strides = strides_over(own)
             operands.append(("x", len(inputs)))
             inputs.append((value, tuple(strides)))
         else:

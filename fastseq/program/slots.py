@@ -81,6 +81,11 @@ def strides_of(shape, of_ones=None):
     return strides[::-1]
 
 
+def strides_over(shape):
+    """Strides of a contiguous array that is read again along sizes of 1: 0 for these."""
+    return strides_of(shape, (0,) * len(shape))
+
+
 def product(shape):
     return int(np.prod(shape, dtype=np.int64))
 
@@ -96,7 +101,7 @@ def broadcast_strides(*shapes):
     operands = []
     for own in shapes:
         own = (1,) * (len(shape) - len(own)) + tuple(own)
-        operands.append([0 if size == 1 else stride for size, stride in zip(own, strides_of(own))])
+        operands.append(strides_over(own))
     sizes, merged = [], []
     for size, strides in zip(shape, zip(*operands)):
         if sizes and all(before == after * size for before, after in zip(merged[-1], strides)):

@@ -1,8 +1,8 @@
 """Calls of functions of fastseq.ops that an expression of Keras 2 is, and the entries that they become in a config."""
 
-import importlib
 import inspect
 
+from fastseq import ops
 from fastseq.tensors import nest
 from fastseq.tensors.naming import free_name
 
@@ -18,7 +18,6 @@ class Call:
     """
 
     def __init__(self, function, *args, **kwargs):
-        ops = importlib.import_module("fastseq.ops")
         self.definition = getattr(getattr(ops, function, None), "definition", None) if function in ops.__all__ else None
         if self.definition is None:
             raise NotKnown(function)

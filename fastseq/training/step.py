@@ -7,13 +7,11 @@ import numpy as np
 from fastseq.native import runtime
 from fastseq.native.kept_states import settle
 from fastseq.optimizers import fused
-from fastseq.program.kept_programs import KeptPrograms
+from fastseq.program.kept_programs import MOST_THAT_TRAIN, KeptPrograms
 from fastseq.training import labels
 from fastseq.training.penalties import penalty, penalty_gradient
 from fastseq.training.program import NoGradientError, StaleError, TrainingProgram, bound, key_of
 from fastseq.training.targets import targets_for
-
-_MOST_PROGRAMS = 32  # for shapes of batches
 
 
 class Step:
@@ -26,7 +24,7 @@ class Step:
 
     def __init__(self, trainer, trains):
         self._trainer, self._trains = trainer, trains
-        self._programs = KeptPrograms(_MOST_PROGRAMS)
+        self._programs = KeptPrograms(MOST_THAT_TRAIN)
         self._plain = {}  # form of a plain array x -> key of the inputs
 
     def clear(self):
@@ -119,7 +117,7 @@ class Step:
         key, found = key_of(bound(self._trainer.model, x, self._trains))
         # Binding takes 10 us, and an array that was taken as it is will be taken so again: its key is kept.
         if plain and len(found) == 1 and found[0] is x:
-            if len(self._plain) > 8 * _MOST_PROGRAMS:
+            if len(self._plain) > 8 * MOST_THAT_TRAIN:
                 self._plain.clear()
             self._plain[seen] = key
         return key, found

@@ -13,13 +13,11 @@ from fastseq.ops.tracing import is_tracing
 from fastseq.ops.values import is_number, lift
 from fastseq.program.builder import Builder
 from fastseq.program.cache import _input_slot
-from fastseq.program.kept_programs import KeptPrograms
+from fastseq.program.kept_programs import MOST_THAT_TRAIN, KeptPrograms
 from fastseq.program.program import Program
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.variable import Variable
-
-_MOST_PROGRAMS = 32
 
 
 def value_and_grad(function, argnums=0, has_aux=False):
@@ -74,7 +72,7 @@ class _ValueAndGrad:
         if not self._argnums or not all(isinstance(number, (int, np.integer)) for number in self._argnums):
             raise ValueError(f"value_and_grad: argnums is an int or a tuple of them, got {argnums!r}.")
         self._has_aux = has_aux
-        self._programs = KeptPrograms(_MOST_PROGRAMS)
+        self._programs = KeptPrograms(MOST_THAT_TRAIN)
 
     def _who(self):
         return f"value_and_grad: {self.__name__}()"

@@ -31,8 +31,9 @@
     OUT(float, sums, "(splits, n) or null")                                                                            \
     INT(n0) INT(n1) INT(m) INT(n) INT(a0) INT(a1) INT(b0) INT(b1) INT(c_stride) INT(accumulate) INT(splits)
 
-/* Weights into the layout of fastseq/packing.py: groups of up to `beside` panels, [rows][panels][gates][16] each, units
-   that do not fill the panels padded with zeros. Row k, gate g, unit u is x[k x_k + g x_gate + u x_unit]. */
+/* Weights into the layout of fastseq/program/packing.py: groups of up to `beside` panels, [rows][panels][gates][16]
+   each, units that do not fill the panels padded with zeros. Row k, gate g, unit u stands at x[k x_k + g x_gate +
+   u x_unit]. */
 #define FS_PACK_ARGS(IN, OUT, INT, NUM)                                                                                \
     IN(float, x, "(rows, gates, units) with strides x_k, x_gate, x_unit")                                              \
     OUT(float, y, "packed")                                                                                            \

@@ -1,4 +1,4 @@
-/* Weights into panels, for those that change with every step; fastseq/packing.py has the layouts. */
+/* Weights into panels, for those that change with every step; fastseq/program/packing.py has the layouts. */
 
 /* Rows [first, first + count) of one panel of one gate, `units` of its 16 units; a row's 16 weights go `apart` from the
    next one's. Blocks of 16 by 16: where x has a row's units far apart, its lines are read whole all the same. */

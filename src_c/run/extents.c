@@ -160,30 +160,34 @@ FS_EXTENT(reduce)
 FS_EXTENT(gather)
 {
     extent->rows = a->outer * a->count;
+    /* measured for a row, with the check of its id: of 1 value 203, 16 263, 64 376, 256 1700 */
     extent->row_work = (double)a->inner * (a->each ? 20 : 4) + 100;
 }
 
 FS_EXTENT(scatter)
 {
     extent->rows = a->outer * fs_column_blocks(a->inner);
+    /* measured: of 16 and 64 columns 8.9 and 8.4, of one 23 */
     extent->row_work = (double)(a->n + 4 * a->count) * (double)fs_smaller(a->inner, FS_COLUMNS) * 10;
 }
 
 FS_EXTENT(argsort)
 {
     extent->rows = a->outer;
+    /* measured, n 16, 64, 1024: best 1 101, 89, 89; best 4 170, 116, 99; all 342, 1184, 683 */
     extent->row_work = (double)a->n * (double)a->inner * (a->best < 8 ? 100 : 800);
 }
 
 FS_EXTENT(search)
 {
     extent->rows = a->count;
-    extent->row_work = 1000;
+    extent->row_work = 1000; /* measured among 16 values 436, 1,000 1114, 100,000 5447 */
 }
 
 FS_EXTENT(cumulate)
 {
     extent->rows = a->outer * fs_column_blocks(a->inner);
+    /* measured: over the last axis 178, over another one, of 64 columns, 13 */
     extent->row_work = (double)a->n * (double)fs_smaller(a->inner, FS_COLUMNS) * 60;
 }
 
@@ -239,9 +243,10 @@ FS_EXTENT(mask_logic) { extent->row_work = (double)a->count * 50; } /* measured 
 /* measured: keep 21, AVX2 440, whose compiler does not vectorize it; normal 1300 */
 FS_EXTENT(random) { extent->row_work = (double)a->count * (a->kind == FS_RANDOM_NORMAL ? 1200 : 20); }
 
-/* measured: 65, and 80 to 86 */
+/* measured: 65 */
 FS_EXTENT(normalize) { extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 65; }
 
+/* measured: 80 to 86 */
 FS_EXTENT(normalize_backward) { extent->row_work = (double)(a->outer * a->n) * (double)a->inner * 80; }
 
 FS_EXTENT(loss_weights) { extent->row_work = (double)a->rows * 110; } /* measured 110 to 120 */

@@ -20,6 +20,7 @@ FS_EXTENT(matmul)
     const fs_matmul_plan plan = fs_plan_matmul(&s);
     const double width = (double)(fs_panels(s.n) * FS_PANEL), pieces = (double)(plan.down * plan.across);
     extent->rows = a->n0 * a->n1 * a->n2 * plan.down * plan.across;
+    /* measured for an element of y, k 1, 16, 64, 256: 5, 22, 76, 294 */
     if (extent->rows)
         extent->row_work = (double)(s.m * (s.k + 16)) * width / pieces;
 }
@@ -31,6 +32,7 @@ FS_EXTENT(fourier)
     while ((int64_t)1 << depth < length)
         depth++;
     extent->rows = fs_smaller(a->rows, FS_FOURIER_GROUPS);
+    /* measured: n 64 84, 1024 66, 1000 208; of 1021, which is padded to 2048, 236 */
     extent->row_work = (double)(length * depth) * (a->padded ? 600 : 200);
     extent->row_work *= extent->rows ? (double)a->rows / (double)extent->rows : 0.0;
 }

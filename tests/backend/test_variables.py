@@ -79,6 +79,19 @@ def test_constants_and_ranges():
     assert K.slice(np.arange(12).reshape(3, 4), (1, 0), (2, -1)).tolist() == [[4, 5, 6, 7], [8, 9, 10, 11]]
 
 
+@pytest.mark.parametrize("start, size", [((0, 0), (4, 1)), ((2, 0), (2, 1)), ((-1, 0), (1, 1)), ((0, 5), (1, -1)),
+                                         ((0, 0), (-2, 1)), ((0,), (1,)), ((0, 0), (1,))])  # fmt: skip
+def test_a_slice_that_reaches_beyond_the_array_is_refused(start, size):
+    with pytest.raises(ValueError, match=r"^backend\.slice: "):
+        K.slice(np.arange(12).reshape(3, 4), start, size)
+
+
+def test_a_slice_of_what_is_not_known():
+    x = fastseq.Input((None, 4))
+    assert K.slice(x, (0, 1, 0), (-1, -1, 2)).shape == (None, None, 2)
+    assert K.slice(np.zeros((3, 4)), (3, 0), (0, -1)).shape == (0, 4)
+
+
 def test_print_tensor_prints_and_hands_on(capsys):
     x = np.array([1.0, 2.0], np.float32)
     assert K.print_tensor(x, "x =") is x

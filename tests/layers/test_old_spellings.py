@@ -9,7 +9,8 @@ from fastseq import layers
 MODULES = {
     "core": "Dense Activation Dropout Flatten Reshape Permute RepeatVector Masking SpatialDropout1D "
     "ActivityRegularization",
-    "recurrent": "LSTM GRU SimpleRNN",
+    "recurrent": "LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells",
+    "local": "LocallyConnected1D",
     "embeddings": "Embedding",
     "wrappers": "TimeDistributed Bidirectional",
     "merge": "Add Subtract Multiply Average Maximum Minimum Concatenate Dot "

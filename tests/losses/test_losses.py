@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from loss_cases import CASES, REDUCTIONS, B, C, T, probabilities, sample, weights_and_mask
+from public_names import classes_of
 
 from fastseq import losses
 from fastseq.tensors import arrays
@@ -244,3 +245,7 @@ def test_percentages_of_nothing():
     np.testing.assert_allclose(gradient, [[5e8, 0.0], [-12.5, 0.0]], rtol=1e-6)
     for name in ("mape", "MAPE"):
         assert losses.get(name) is losses.mean_absolute_percentage_error
+
+
+def test_every_loss_has_a_case():
+    assert {name for name, _, _ in CASES} == classes_of(losses.ALL_OBJECTS_DICT, "Loss", "LossFunctionWrapper")

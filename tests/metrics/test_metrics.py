@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from metric_cases import CASES, UNEVEN, C, T, data, fed
+from public_names import classes_of
 
 from fastseq import losses, metrics
 from fastseq.tensors import arrays
@@ -167,3 +168,9 @@ def test_a_users_metric():
     assert metric(0, [2]) == 3 and [v.path for v in metric.variables] == ["largest/found"]
     metric.reset_state()
     assert metric.result() == 0 and repr(metric) == "<Largest name=largest>"
+
+
+def test_every_metric_has_a_case():
+    """Mean, which takes no labels, and MeanMetricWrapper, which takes a function, have tests of their own above."""
+    beside = ("Metric", "Mean", "MeanMetricWrapper")
+    assert {name for name, _, _ in CASES} == classes_of(metrics.ALL_OBJECTS_DICT, *beside)

@@ -10,7 +10,8 @@
 /* Starts a case: its name, printf-like, seeds the numbers, and all memory of the case before is free again. */
 __attribute__((format(printf, 1, 2))) void begin(const char *format, ...);
 
-/* Runs the op on at most `threads` threads and prints "<form>_<op> <case> <kernel> <hash of status, failure and outputs>". */
+/* Runs the op on at most `threads` threads and prints "<form>_<op> <case> <kernel> <hash of status, failure and
+   outputs>". */
 void finish(int op, const void *args, int threads);
 
 /* Inputs: floats uniform in [-scale, scale]; ints in [0, limit); bytes 0 or 1, three of four 1. */

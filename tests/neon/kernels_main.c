@@ -107,7 +107,7 @@ float *floats_in(int64_t count, float scale)
 float *odd_floats_in(int64_t count)
 {
     static const float odd[] = {
-        0.0f,   -0.0f,    INFINITY, -INFINITY, NAN,   1.17549435e-38f, -1.17549435e-38f, 3.40282347e38f, -3.40282347e38f,
+        0.0f,   -0.0f,    INFINITY, -INFINITY, NAN, 1.17549435e-38f, -1.17549435e-38f, 3.40282347e38f, -3.40282347e38f,
         1e-30f, -1e-30f,  1e-7f,    -1e-7f,    88.7f, -87.3f,          -103.9f,          0.5f,           -0.5f,
         1.0f,   -1.0f,    3.0f,     -3.0f,     6.0f,  20.0f,           -20.0f,           1e10f,          -1e10f,
     };

@@ -82,6 +82,58 @@ static void binary_case(int kind, int repeat_last)
     finish(FS_OP_BINARY, &a, 1);
 }
 
+static void product_cases(void)
+{
+    begin("products");
+    fs_matmul_args matmul = {
+        .n0 = 1, .n1 = 1, .n2 = 2, .m = 11, .k = 300, .n = 89, .a2 = 3300, .am = 300, .ak = 1, .b2 = 26700, .bk = 89,
+        .bn = 1, .y2 = 979, .ym = 89, .yn = 1,
+    };
+    matmul.a = floats_in(6600, 1.0f);
+    matmul.b = floats_in(53400, 1.0f);
+    matmul.y = floats_out(1958);
+    finish(FS_OP_MATMUL, &matmul, 1);
+    begin("products-turned"); /* all transposed; a b of one entry for both */
+    matmul = (fs_matmul_args){.n0 = 1, .n1 = 1, .n2 = 2, .m = 3, .k = 41, .n = 37, .a2 = 123, .am = 1, .ak = 3, .bk = 1,
+                              .bn = 41, .y2 = 111, .ym = 1, .yn = 3};
+    matmul.a = floats_in(246, 1.0f);
+    matmul.b = odd_floats_in(1517);
+    matmul.y = floats_out(222);
+    finish(FS_OP_MATMUL, &matmul, 1);
+}
+
+static void transform_cases(void)
+{
+    static double turns[2 * 64]; /* any numbers do in the place of roots of unity */
+    for (int j = 0; j < 128; j++)
+        turns[j] = (double)(j * 37 % 101) / 50.0 - 1.0;
+    for (int padded = 0; padded <= 64; padded += 64) {
+        begin("transform%d", padded);
+        fs_fourier_args fourier = {.rows = 3, .n = 30, .padded = padded, .given = 16, .wanted = 30, .sign = -1,
+                                   .hermitian = 1, .doubled = 1, .divides = 1, .roots = turns, .chirp = turns};
+        fourier.re = floats_in(48, 2.0f);
+        fourier.im = odd_floats_in(48);
+        fourier.scratch = scratch(3 * (60 + 3 * 64) * 4);
+        fourier.y_re = floats_out(90);
+        fourier.y_im = floats_out(90);
+        finish(FS_OP_FOURIER, &fourier, 3);
+    }
+}
+
+static void random_cases(void)
+{
+    for (int kind = FS_RANDOM_KEEP; kind <= FS_RANDOM_NORMAL; kind++) {
+        begin("kind%d", kind);
+        fs_random_args random = {.count = 501, .kind = kind, .p0 = 0.3f, .p1 = 1.4f};
+        uint32_t *counter = (uint32_t *)ints_out(2); /* the kernel reads it too and writes it back */
+        counter[0] = 42;
+        counter[1] = 7;
+        random.state = counter;
+        random.y = floats_out(501);
+        finish(FS_OP_RANDOM, &random, 1);
+    }
+}
+
 void elementwise_cases(void)
 {
     for (int kind = FS_ADD; kind <= FS_MINIMUM_I32; kind++)
@@ -113,46 +165,9 @@ void elementwise_cases(void)
     normalize.x = floats_in(315, 2.0f);
     normalize.y = floats_out(315);
     finish(FS_OP_NORMALIZE, &normalize, 1);
-    begin("products");
-    fs_matmul_args matmul = {
-        .n0 = 1, .n1 = 1, .n2 = 2, .m = 11, .k = 300, .n = 89, .a2 = 3300, .am = 300, .ak = 1, .b2 = 26700, .bk = 89,
-        .bn = 1, .y2 = 979, .ym = 89, .yn = 1,
-    };
-    matmul.a = floats_in(6600, 1.0f);
-    matmul.b = floats_in(53400, 1.0f);
-    matmul.y = floats_out(1958);
-    finish(FS_OP_MATMUL, &matmul, 1);
-    begin("products-turned"); /* all transposed; a b of one entry for both */
-    matmul = (fs_matmul_args){.n0 = 1, .n1 = 1, .n2 = 2, .m = 3, .k = 41, .n = 37, .a2 = 123, .am = 1, .ak = 3, .bk = 1,
-                              .bn = 41, .y2 = 111, .ym = 1, .yn = 3};
-    matmul.a = floats_in(246, 1.0f);
-    matmul.b = odd_floats_in(1517);
-    matmul.y = floats_out(222);
-    finish(FS_OP_MATMUL, &matmul, 1);
-    static double turns[2 * 64]; /* any numbers do in the place of roots of unity */
-    for (int j = 0; j < 128; j++)
-        turns[j] = (double)(j * 37 % 101) / 50.0 - 1.0;
-    for (int padded = 0; padded <= 64; padded += 64) {
-        begin("transform%d", padded);
-        fs_fourier_args fourier = {.rows = 3, .n = 30, .padded = padded, .given = 16, .wanted = 30, .sign = -1,
-                                   .hermitian = 1, .doubled = 1, .divides = 1, .roots = turns, .chirp = turns};
-        fourier.re = floats_in(48, 2.0f);
-        fourier.im = odd_floats_in(48);
-        fourier.scratch = scratch(3 * (60 + 3 * 64) * 4);
-        fourier.y_re = floats_out(90);
-        fourier.y_im = floats_out(90);
-        finish(FS_OP_FOURIER, &fourier, 3);
-    }
-    for (int kind = FS_RANDOM_KEEP; kind <= FS_RANDOM_NORMAL; kind++) {
-        begin("kind%d", kind);
-        fs_random_args random = {.count = 501, .kind = kind, .p0 = 0.3f, .p1 = 1.4f};
-        uint32_t *counter = (uint32_t *)ints_out(2); /* the kernel reads it too and writes it back */
-        counter[0] = 42;
-        counter[1] = 7;
-        random.state = counter;
-        random.y = floats_out(501);
-        finish(FS_OP_RANDOM, &random, 1);
-    }
+    product_cases();
+    transform_cases();
+    random_cases();
 }
 
 static void choice_cases(void)
@@ -214,12 +229,13 @@ void id_and_mask_cases(void)
     for (int kind = FS_CAST_F32_I32; kind <= FS_CAST_F32_U8; kind++) {
         int from_float = kind == FS_CAST_F32_I32 || kind == FS_CAST_F32_U8;
         int to_float = kind == FS_CAST_I32_F32 || kind == FS_CAST_U8_F32;
+        int of_bytes = kind == FS_CAST_U8_F32 || kind == FS_CAST_U8_I32;
         begin("kind%d", kind);
         fs_cast_args a = {.count = 203, .kind = kind};
         if (from_float)
             a.x = odd_floats_in(203);
         else
-            a.x = kind == FS_CAST_U8_F32 || kind == FS_CAST_U8_I32 ? (void *)bytes_in(203) : (void *)ints_in(203, INT32_MAX);
+            a.x = of_bytes ? (void *)bytes_in(203) : (void *)ints_in(203, INT32_MAX);
         if (to_float)
             a.y = floats_out(203);
         else

@@ -3,7 +3,8 @@
 
 /* B, T, I, H: single rows (input product hoisted), few rows (threads own units), many, units short of a panel and past
    one, more than one group of four panels. */
-static const int64_t shapes[][4] = {{1, 1, 1, 1}, {1, 40, 7, 16}, {2, 9, 33, 40}, {7, 5, 3, 17}, {19, 4, 20, 65}, {37, 3, 5, 100}};
+static const int64_t shapes[][4] = {
+    {1, 1, 1, 1}, {1, 40, 7, 16}, {2, 9, 33, 40}, {7, 5, 3, 17}, {19, 4, 20, 65}, {37, 3, 5, 100}};
 
 typedef struct {
     const char *name;

@@ -1,15 +1,18 @@
 """Optimizers without TensorFlow: kernels against their NumPy twins, arguments, state, and what is refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 from layer_check import isa
-from optimizer_cases import KINDS, SHARED, gradients, id_of, twin_of, variables, weights
+from optimizer_cases import KINDS, NAMES, SHARED, gradients, id_of, twin_of, variables, weights
+from public_names import classes_of
 
 import fastseq
 from fastseq import layers, optimizers
 from fastseq.native import _native, runtime
+from fastseq.program.kept_programs import MOST_THAT_TRAIN
 
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adadelta", "Adagrad"]
 LARGE = [(5, 1), (301, 1009), (1,), (4096,), (4097,)]
 
 
@@ -141,6 +144,20 @@ def test_layers_hear_of_it():
     np.testing.assert_array_equal(layer(x), first)
     layer._weights_changed()
     np.testing.assert_allclose(layer(x), first - 4, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_programs_for_many_sets_of_weights_are_no_more_than_so_many():
+    """Every call updates other weights: those that are made anew step as the first ones did."""
+    held, optimizer = variables([np.full(2, 8.0)] * 8), optimizers.SGD(1.0)
+    sets = [numbers for count in (1, 2) for numbers in itertools.combinations(range(8), count)]
+    assert len(sets) > MOST_THAT_TRAIN
+    expected = np.full(8, 8.0)
+    for numbers in [*sets, *sets]:
+        optimizer.apply([np.full(2, 0.25) if index in numbers else None for index in range(8)], held)
+        expected[list(numbers)] -= 0.25
+    assert [list(variable.numpy()) for variable in held] == [[value, value] for value in expected]
+    assert len(optimizer._updates._programs) == MOST_THAT_TRAIN
 
 
 def test_missing_gradients():
@@ -291,3 +308,7 @@ def test_schedules_refuse():
         optimizers.schedules.PiecewiseConstantDecay([1], [1.0])
     with pytest.raises(NotImplementedError):
         optimizers.schedules.LearningRateSchedule()(0)
+
+
+def test_every_optimizer_has_a_case():
+    assert set(NAMES) == classes_of(optimizers.ALL_OBJECTS_DICT, "Optimizer")

@@ -3,14 +3,13 @@
 import h5py
 import numpy as np
 import pytest
-from optimizer_cases import KINDS, SHARED, gradients, id_of, variables, weights
+from optimizer_cases import KINDS, NAMES, SHARED, gradients, id_of, variables, weights
+from public_names import classes_of
 
 from fastseq import constraints, optimizers
 
 pytestmark = pytest.mark.tensorflow
 keras = pytest.importorskip("keras")
-
-NAMES = ["SGD", "RMSprop", "Adam", "AdamW", "Nadam", "Adadelta", "Adagrad"]
 
 
 def keras_variables(values, names=None):
@@ -160,6 +159,11 @@ SCHEDULES = [
     ("CosineDecayRestarts", (0.1, 5, 1.5, 0.8)),
     ("CosineDecayRestarts", (0.1, 20, 0.5)),
 ]
+
+
+def test_every_schedule_has_a_case():
+    wanted = classes_of(optimizers.schedules.ALL_OBJECTS_DICT, "LearningRateSchedule")
+    assert {name for name, _ in SCHEDULES} == wanted
 
 
 @pytest.mark.parametrize(("name", "arguments"), SCHEDULES)

@@ -7,6 +7,7 @@ import pytest
 
 import fastseq
 from fastseq import layers
+from fastseq.program import slots
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
 
@@ -17,6 +18,18 @@ def test_a_constant_is_read_from_where_its_slot_begins():
     p.copy(constant.at(2), y, (3,), (1,), (1,))
     (found,) = Program(p, [], [y]).run([])
     np.testing.assert_array_equal(found, [2, 3, 4])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 1, 5), (1, 4, 1), (2, 0, 3)])
+def test_strides_are_those_of_numpy(shape):
+    array = np.zeros(shape, np.int8)
+    if array.size:
+        assert slots.strides_of(shape) == list(array.strides)
+    over = slots.strides_over(shape)
+    assert over == [0 if size == 1 else stride for size, stride in zip(shape, slots.strides_of(shape))]
+    wider = tuple(3 if size == 1 else size for size in shape)
+    if array.size:
+        assert over == list(np.broadcast_to(array, wider).strides)
 
 
 # ---- training programs ---------------------------------------------------------------------------------------------

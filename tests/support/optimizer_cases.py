@@ -25,6 +25,7 @@ KINDS = [
     ("Adagrad", {}),
     ("Adagrad", {"initial_accumulator_value": 0.5, "epsilon": 1e-2, "learning_rate": 0.1}),
 ]
+NAMES = list(dict.fromkeys(name for name, _ in KINDS))
 # Options that all optimizers share.
 SHARED = [
     {"clipnorm": 0.5},

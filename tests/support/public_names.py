@@ -6,3 +6,8 @@ MODULES = (
     "fastseq.models", "fastseq.ops", "fastseq.optimizers", "fastseq.optimizers.schedules",
     "fastseq.regularizers", "fastseq.saving", "fastseq.streaming",
 )  # fmt: skip
+
+
+def classes_of(table, *bases):
+    """Names of the classes in a table of names, without those that only others derive from."""
+    return {item.__name__ for item in table.values() if isinstance(item, type)} - set(bases)

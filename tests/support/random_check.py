@@ -23,6 +23,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np
 import random_models
+import random_programs
 
 import fastseq
 
@@ -313,7 +314,7 @@ def _shorter_ones(program):
     if len(last) == 1:  # What the last line was made of becomes the output.
         for name in computed[last[0]].used:
             if "keras.Input" not in computed[name].text and "(" in computed[name].text:
-                yield dataclasses.replace(program, outputs=[random_models.Tensor(name, ())])
+                yield dataclasses.replace(program, outputs=[random_programs.Tensor(name, ())])
     for line in lines:  # A line of one tensor is left out: what reads it reads what it read.
         if len(line.made) == 1 and line.used and line.made[0] not in last:
             for source in line.used:
@@ -325,7 +326,7 @@ def _renamed(lines, without, old, new):
         return re.sub(rf"\b{old}\b", new, text)
 
     return [
-        random_models.Line(swap(line.text), line.made, tuple(new if name == old else name for name in line.used))
+        random_programs.Line(swap(line.text), line.made, tuple(new if name == old else name for name in line.used))
         for line in lines
         if line is not without
     ]

@@ -1,4 +1,4 @@
-"""Random graphs of operations between layers, as programs of random_models.py: `python tests/support/random_graphs.py`.
+"""Random graphs of operations and layers, as programs of random_programs.py: `python tests/support/random_graphs.py`.
 
 `write(seed, legacy)` gives a Program of 3 to 15 operations. That of Keras 3 is written with keras.ops, operators,
 indexing and keras.activations, that of Keras 2 with functions of TensorFlow, from which it makes TFOpLambda and
@@ -8,7 +8,7 @@ random_check.py compares.
 
 import random
 
-from random_models import VOCABULARY, Line, Program, Tensor
+from random_programs import VOCABULARY, Line, Program, Tensor
 
 from fastseq import ops
 

@@ -1,6 +1,6 @@
 """The rules by which random_models.py writes a program, a layer or two at a time."""
 
-from random_models import VOCABULARY, Line, Program, Tensor
+from random_programs import VOCABULARY, Line, Program, Tensor
 
 POLICIES = ["mixed_float16", "mixed_bfloat16", "float16", "float64"]
 ELEMENTWISE = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"]
@@ -146,13 +146,12 @@ class Writer:
 
     # The program.
 
-    def program(self):
-        import random_layers
-
+    def program(self, steps):
+        """A Program of some steps; steps: [(function of the Writer, how often it is drawn)], random_layers.RULES."""
         for _ in range(self.rng.choice([1, 1, 2, 2, 3])):
             self.source()
         wanted = self.rng.randint(2, 6)
-        rules, weights = zip(*random_layers.RULES)
+        rules, weights = zip(*steps)
         for _ in range(40):
             if wanted == 0:
                 break
