@@ -1,5 +1,7 @@
 """The layers of user_layers.py in PyTorch, as one writes them there: modules."""
 
+import shutil
+
 import torch
 from cells import EPSILON, HEADS
 from torch.nn.functional import layer_norm, linear, relu, scaled_dot_product_attention
@@ -45,15 +47,24 @@ class Transformer(torch.nn.Module):
         return layer_norm(x + linear(wider, narrow, narrow_bias), gamma2.shape, gamma2, beta2, EPSILON)
 
 
+def compiled(module):
+    """The module by torch.compile; as it is where the C++ compiler is missing that this needs."""
+    return torch.compile(module, dynamic=False) if shutil.which("g++") else module
+
+
 MODULES = {"OwnLSTM": OwnLSTM, "Transformer": Transformer}
+# What a module goes through to be trained faster. torch.compile of the loop over (32, 100, 64, 64) takes 174 s, and its
+# step 17.8 ms, so 24.0 scripted, 25.0 as it is, JAX 15.8; of the block (32, 128, 512) it takes 22 s, and a step 0.99 s,
+# so 1.39 as it is.
+FASTER = {"OwnLSTM": torch.jit.script, "Transformer": compiled}
 
 
 def ways(cell):
-    """Modules for a cell of one such layer: as it is and, a loop, scripted.
+    """Modules for a cell of a user's own LSTM: as it is, and scripted.
 
-    torch.compile of the loop takes 40 s and is not as fast as JAX's scan: (1, 100, 64, 64) 0.59 ms, scripted 1.39, as
-    it is 2.69, JAX 0.21; of one timestep alone it is slower than the module, 3.7 ms.
+    torch.compile takes 40 s and is not as fast as JAX's scan: (1, 100, 64, 64) 0.59 ms, scripted 1.39, as it is 2.69,
+    JAX 0.21; of one timestep alone it is slower than the module, 3.7 ms.
     """
-    [step], [own] = cell.steps, cell.weights()
-    module = MODULES[step.kind](*map(torch.tensor, own)).eval()
-    return [module, torch.jit.freeze(torch.jit.script(module))] if step.kind == "OwnLSTM" else [module]
+    [own] = cell.weights()
+    module = OwnLSTM(*map(torch.tensor, own)).eval()
+    return [module, torch.jit.freeze(torch.jit.script(module))]
