@@ -10,15 +10,23 @@ RECURRENT = [
     (128, 50, 512, 512), (32, 50, 1024, 1024), (128, 64, 15, 16), (1000, 64, 15, 16),
     (7, 33, 37, 100), (3, 250, 13, 50), (1, 1000, 1, 10),
 ]  # fmt: skip
-GATES = {"LSTM": 4, "GRU": 3, "GRU_reset_before": 3, "SimpleRNN": 1}
+# OwnLSTM is a cell that a user writes, for RNN: an LSTM whose gates and whose state are layer-normalized.
+GATES = {"LSTM": 4, "GRU": 3, "GRU_reset_before": 3, "SimpleRNN": 1, "OwnLSTM": 4}
+HEADS, WIDER = 4, 4  # of a transformer block: heads of its attention; how much wider it is between its last two layers
+EPSILON = 1e-5  # of every layer normalization
+# The process in which fastseq runs the twins of cells.
+TWIN = "fastseq, in another way"
 
 
 @dataclass(frozen=True)
 class Step:
     """One layer of a cell.
 
-    kind: a key of GATES; "Dense"; "Embedding" (ids below `vocabulary` -> units); "RepeatVector" (units times);
-    "Attention" (an average over time, weighted by learnt weights; reference.py has the equations); "Concatenate".
+    kind: a key of GATES; "Dense"; "Embedding" (ids below `vocabulary` -> units); "RepeatVector" (units times); "Last"
+    (the last timestep); "Concatenate"; of layers that users write (user_layers.py; reference.py has the equations)
+    "OwnLSTM", "Attention" (an average over time, weighted by learnt weights), "InstantNorm" (each timestep
+    layer-normalized) and "Transformer" (a block of as many units as it is given inputs). With hand_made=True fastseq
+    runs steps of a program that are written by hand (hand_made.py) in the place of the user's code.
     sequences: whether a recurrent layer returns every step or the last one.
     inputs: the values it takes: 0 is the cell's input, n the output of step n. Empty: the value before it.
     """
@@ -30,6 +38,7 @@ class Step:
     sequences: bool = True
     inputs: tuple = ()
     vocabulary: int = 0
+    hand_made: bool = False
 
     @property
     def recurrent(self):
@@ -41,7 +50,8 @@ class Cell:
     """One row of the table. The input is (B, T, I) float32, or (B, T) ids where the first step is an Embedding.
 
     masked: "", "right" or "left", lengths uniform in 10..T. sentences: lengths of inputs that one call runs one after
-    another, each (1, length, I); T is None then.
+    another, each (1, length, I); T is None then. twin: a cell of the same weights, inputs and results, which no engine
+    but fastseq runs, in turn with this one; its name says how. alone: no engine but fastseq runs the cell itself.
     """
 
     name: str
@@ -49,6 +59,8 @@ class Cell:
     steps: tuple
     masked: str = ""
     sentences: tuple = ()
+    twin: "Cell | None" = None
+    alone: bool = False
     flops: float = field(init=False)
 
     def __post_init__(self):
@@ -57,6 +69,13 @@ class Cell:
     @property
     def ids(self):
         return self.steps[0].kind == "Embedding"
+
+    @property
+    def recurrent(self):
+        return any(step.recurrent for step in self.steps)
+
+    def has(self, kind):
+        return any(step.kind == kind for step in self.steps)
 
     def walk(self, value, apply):
         """The last value, with apply(n, step, *values) for step after step; n counts from 0."""
@@ -84,7 +103,12 @@ class Cell:
                 total += rows * width * step.units
             if step.kind == "Attention":  # x . W and the sum weighted by it
                 total += 2 * rows * width
+            if step.kind in ("Attention", "Last"):
                 return batch, width
+            if step.kind == "InstantNorm":
+                return rows, width
+            if step.kind == "Transformer":
+                total += rows * width * (width * (3 + 1 + 2 * WIDER) + 2 * self.shape[1])
             if step.kind == "RepeatVector":
                 return rows * step.units, width
             if step.kind == "Concatenate":
@@ -122,6 +146,9 @@ class Cell:
         def apply(n, step, *widths):
             width, own = sum(widths), []
             found.append(own)
+            if step.kind in OWN_SHAPES:
+                own += [_drawn_own(draw, shape) for shape in OWN_SHAPES[step.kind](width, step.units)]
+                return step.units or width
             if step.recurrent:
                 gates = GATES[step.kind] * step.units
                 for _ in range(1 + step.bidirectional):
@@ -140,17 +167,55 @@ class Cell:
         return found
 
 
+# Shapes of what users' own layers keep, by inputs and units. A negative size: factors, drawn around 1.
+OWN_SHAPES = {
+    "OwnLSTM": lambda n, units: [(n, 4 * units), (units, 4 * units), (4 * units,), (-4 * units,), (-units,)],
+    "InstantNorm": lambda n, units: [(-n,), (n,)],
+    "Transformer": lambda n, units: [
+        (n, 3 * n), (3 * n,), (n, n), (n,), (-n,), (n,),
+        (n, WIDER * n), (WIDER * n,), (WIDER * n, n), (n,), (-n,), (n,),
+    ],
+}  # fmt: skip
+
+
+def _drawn_own(draw, shape):
+    """Weights as Cell.weights draws them; biases are small, and factors near 1."""
+    if len(shape) > 1:
+        return draw(*shape)
+    drawn = 0.1 * np.sqrt(abs(shape[0]), dtype=np.float32) * draw(abs(shape[0]))
+    return drawn + (shape[0] < 0)
+
+
 def _label(shape, units):
     return f"({', '.join(map(str, (*shape, units)))})"
 
 
 def _textgenrnn(batch):
     """A published model of text, by its sizes: 40 ids of 465 characters -> the probabilities of the next one."""
-    steps = (
-        Step("Embedding", 100, vocabulary=465), Step("LSTM", 128), Step("LSTM", 128),
-        Step("Concatenate", inputs=(1, 2, 3)), Step("Attention"), Step("Dense", 465, activation="softmax"),
-    )  # fmt: skip
-    return Cell(f"Embedding-2 LSTM(128)-concat-attention-softmax ({batch}, 40)", (batch, 40), steps)
+
+    def steps(hand_made):
+        return (
+            Step("Embedding", 100, vocabulary=465), Step("LSTM", 128), Step("LSTM", 128),
+            Step("Concatenate", inputs=(1, 2, 3)), Step("Attention", hand_made=hand_made),
+            Step("Dense", 465, activation="softmax"),
+        )  # fmt: skip
+
+    twin = Cell("attention in hand-made steps", (batch, 40), steps(True))
+    name = f"Embedding-2 LSTM(128)-concat-attention-softmax ({batch}, 40)"
+    return Cell(name, (batch, 40), steps(False), twin=twin)
+
+
+def _last_timestep(batch):
+    """The last timestep, taken from the sequence, and beside it the layer that returns nothing else."""
+    shape = (batch, 100, 128)
+    twin = Cell("return_sequences=False", shape, (Step("LSTM", 128, sequences=False),))
+    return Cell(f"LSTM-h[:, -1] {_label(shape, 128)}", shape, (Step("LSTM", 128), Step("Last")), twin=twin, alone=True)
+
+
+def own_lstm(batch):
+    """A user's cell in RNN."""
+    shape = (batch, 100, 64)
+    return Cell(f"own cell, layer-normalized LSTM {_label(shape, 64)}", shape, (Step("OwnLSTM", 64),))
 
 
 def all_cells():
@@ -185,4 +250,4 @@ def all_cells():
         for side in ("right", "left"):
             name = f"{kind} {side}-padded (32, 100, 128, 128)"
             cells.append(Cell(name, (32, 100, 128), (Step(kind, 128),), side))
-    return cells
+    return [*cells, own_lstm(1), own_lstm(32), _last_timestep(1), _last_timestep(32)]

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 from decoding_tasks import START
 from engine_tools import fastest, one_step
-from engines_torch import _module
+from engines_torch import step_module
 
 
 def _jax_cell(jax, recurrent, z, h, c):
@@ -100,7 +100,7 @@ def jax_engine(threads, whole):
 
 
 def _torch_text_way(torch, task):
-    modules = [_module(torch, step, weights) for step, weights in zip(task.cell.steps, task.cell.weights())]
+    modules = [step_module(torch, step, weights) for step, weights in zip(task.cell.steps, task.cell.weights())]
 
     def loop(start):
         ids, found = torch.tensor(start[0].T.copy()), torch.empty((task.tokens, task.rows), dtype=torch.int64)

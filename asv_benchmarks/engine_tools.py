@@ -1,10 +1,40 @@
 """What the engines share."""
 
 import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 
 class Unsupported(Exception):
     """The engine cannot run this cell."""
+
+
+@dataclass
+class Way:
+    """A way to run timestep by timestep.
+
+    load(x): x (B, I) is the input from now on; tick(): one timestep, from zero states on at first; array(result).
+    ticks: timesteps that one call of tick() stands for; whole(x): (B, T, I) -> (B, T, units), where not tick by tick.
+    """
+
+    name: str
+    load: Any
+    tick: Any
+    array: Any = np.asarray
+    ticks: int = 1
+    whole: Any = None
+
+    def outputs(self, x):
+        """(B, T, units) for (B, T, I), from zero states on."""
+        if self.whole is not None:
+            return self.whole(x)
+        found = []
+        for t in range(x.shape[1]):
+            self.load(np.ascontiguousarray(x[:, t]))
+            found.append(np.array(self.array(self.tick())).reshape(len(x), -1))
+        return np.stack(found, axis=1)
 
 
 def fastest(ways, value):

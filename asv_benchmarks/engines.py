@@ -11,9 +11,9 @@ import time
 from functools import partial
 
 import numpy as np
-from cells import all_cells
+from cells import TWIN, all_cells
 from engine_tools import Unsupported
-from engines_keras import fastseq_engine, jax_engine, tensorflow_engine
+from engines_keras import fastseq_engine, jax_engine, predict_engine, tensorflow_engine
 from engines_litert import litert_engine
 from engines_onnx import onnxruntime_engine, openvino_engine
 from engines_torch import torch_engine
@@ -22,6 +22,7 @@ ENGINES = {
     "fastseq": fastseq_engine,
     "TensorFlow": tensorflow_engine,
     "TensorFlow XLA": partial(tensorflow_engine, xla=True),
+    "Keras predict": predict_engine,
     "JAX": jax_engine,
     "PyTorch": torch_engine,
     "ONNX Runtime": onnxruntime_engine,
@@ -83,4 +84,7 @@ def serve(prepare, cells):
 
 if __name__ == "__main__":
     os.environ["KERAS_BACKEND"] = "jax" if sys.argv[1] == "JAX" else "tensorflow"
-    serve(ENGINES[sys.argv[1]](int(sys.argv[2])), all_cells())
+    if sys.argv[1] == TWIN:
+        serve(fastseq_engine(int(sys.argv[2])), [cell.twin for cell in all_cells()])
+    else:
+        serve(ENGINES[sys.argv[1]](int(sys.argv[2])), all_cells())

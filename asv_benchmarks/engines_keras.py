@@ -1,34 +1,10 @@
 """fastseq, and Keras on TensorFlow and on JAX: one builder, for they share names and arguments."""
 
+import importlib
+
 import numpy as np
-from engine_tools import fastest
-
-
-def attention_layer(library):
-    """The cell's Attention as a user writes it: a layer class of Keras, or one on NumPy arrays for fastseq."""
-
-    class AttentionWeightedAverage(library.layers.Layer):
-        def build(self, input_shape):
-            self.W = self.add_weight(shape=(input_shape[-1], 1), name="W")
-
-        def compute_output_shape(self, input_shape):
-            return input_shape[0], input_shape[-1]
-
-    def call_numpy(self, inputs):
-        logits = (inputs @ self.W.numpy())[..., 0]
-        shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        shares = shares / (shares.sum(axis=-1, keepdims=True) + 1e-7)
-        return (shares[:, None] @ inputs)[:, 0]
-
-    def call_keras(self, inputs):
-        ops = library.ops
-        logits = ops.squeeze(ops.matmul(inputs, self.W), -1)
-        shares = ops.exp(logits - ops.max(logits, axis=-1, keepdims=True))
-        shares = shares / (ops.sum(shares, axis=-1, keepdims=True) + 1e-7)
-        return ops.squeeze(ops.matmul(ops.expand_dims(shares, 1), inputs), 1)
-
-    AttentionWeightedAverage.call = call_keras if hasattr(library, "ops") else call_numpy
-    return AttentionWeightedAverage()
+from engine_tools import Unsupported, fastest
+from user_layers import USERS, layer_of
 
 
 def build(library, cell):
@@ -36,7 +12,14 @@ def build(library, cell):
     made, known = library.layers, []
 
     def apply(n, step, *values):
-        if step.recurrent:
+        if step.kind == "Last":
+            known.append(None)
+            return values[0][:, -1]
+        if step.hand_made:
+            layer = getattr(importlib.import_module("hand_made"), step.kind)()
+        elif step.kind in USERS:
+            layer = layer_of(library, step)
+        elif step.recurrent:
             options = {"reset_after": False} if step.kind == "GRU_reset_before" else {}
             layer = getattr(made, step.kind.split("_")[0])(step.units, return_sequences=step.sequences, **options)
             layer = made.Bidirectional(layer) if step.bidirectional else layer
@@ -47,14 +30,15 @@ def build(library, cell):
         elif step.kind == "RepeatVector":
             layer = made.RepeatVector(step.units)
         else:
-            layer = made.Concatenate() if step.kind == "Concatenate" else attention_layer(library)
+            layer = made.Concatenate()
         known.append(layer)
         return layer(list(values) if step.kind == "Concatenate" else values[0])
 
     x = library.Input(batch_shape=cell.shape, dtype="int32" if cell.ids else "float32")
     model = library.Model(x, cell.walk(x, apply))
     for layer, own in zip(known, cell.weights()):
-        layer.set_weights(own)
+        if own:
+            layer.set_weights(own)
     return model
 
 
@@ -101,6 +85,20 @@ def tensorflow_engine(threads, xla=False):
     return prepare
 
 
+def predict_engine(threads):
+    """`Model.predict` of Keras on TensorFlow, as most programs call it, for cells with a user's own cell."""
+    tensorflow_engine(threads)
+    import keras
+
+    def prepare(cell):
+        if not cell.has("OwnLSTM"):
+            raise Unsupported
+        model, inputs = build(keras, cell), cell.inputs()
+        return (lambda x: model.predict(x, batch_size=len(x), verbose=0)), inputs, np.asarray
+
+    return prepare
+
+
 def jax_engine(threads):
     import jax
     import keras
@@ -109,6 +107,11 @@ def jax_engine(threads):
         model = build(keras, cell)
         mask = None if cell.mask() is None else jax.numpy.asarray(cell.mask())
         inputs = [jax.numpy.asarray(x) for x in cell.inputs()]
+        if cell.has("OwnLSTM"):  # Keras's RNN multiplies the inputs inside the loop
+            import users_jax
+
+            x = inputs[0].swapaxes(0, 1)
+            return fastest(users_jax.ways(cell), x), [x], lambda y: np.asarray(y).swapaxes(0, 1)
         fixed = jax.jit(_called(model, mask))  # weights are constants of the program
         ways = [lambda x: fixed(x).block_until_ready()]
         if mask is None:

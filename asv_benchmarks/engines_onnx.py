@@ -2,6 +2,7 @@
 
 import numpy as np
 from engine_tools import Unsupported, fastest
+from users_onnx import USERS
 
 ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2), "SimpleRNN": (0,)}  # i o f c; z r h
 
@@ -9,8 +10,14 @@ ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2), "SimpleRNN": (0,)}  # i o f c;
 class Graph:
     """Nodes and constants of an ONNX graph; values are names. Time first: (T, B, I)."""
 
-    def __init__(self, masked):
-        self.nodes, self.constants, self.masked = [], [], masked
+    def __init__(self, masked, batch=1):
+        self.nodes, self.constants, self.masked, self.batch, self._prefix = [], [], masked, batch, "v"
+
+    def inner(self):
+        """The graph of a loop's body, with this one's constants."""
+        found = Graph(self.masked, self.batch)
+        found.constants, found._prefix = self.constants, f"{self._prefix}{len(self.nodes)}_"
+        return found
 
     def constant(self, array):
         from onnx import numpy_helper
@@ -21,11 +28,15 @@ class Graph:
 
     def add(self, op, *values, outputs=1, **attributes):
         """Adds a node; returns its output's name, of several the last one's."""
+        return self.add_all(op, *values, outputs=outputs, **attributes)[-1]
+
+    def add_all(self, op, *values, outputs, **attributes):
+        """Adds a node; returns the names of its outputs."""
         from onnx import helper
 
-        names = [f"v{len(self.nodes)}_{i}" for i in range(outputs)]
+        names = [f"{self._prefix}{len(self.nodes)}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(op, list(values), names, **attributes))
-        return names[-1]
+        return names
 
     def axes(self, *numbers):
         return self.constant(np.array(numbers, np.int64))
@@ -33,22 +44,23 @@ class Graph:
     def step(self, step, weights, *values):
         """Adds the nodes of one step of the cell; returns the name of its output."""
         x = values[0]
+        if step.kind in USERS:
+            return USERS[step.kind](self, x, *weights)
         if step.recurrent:
             return self._recurrent(step, weights, x)
         if step.kind == "Dense":
             y = self.add("Add", self.add("MatMul", x, self.constant(weights[0])), self.constant(weights[1]))
-            return self.add("Softmax", y, axis=-1) if step.activation == "softmax" else y
+            return y if step.activation == "linear" else self.activated(step.activation, y)
         if step.kind == "Embedding":
             return self.add("Gather", self.constant(weights[0]), x, axis=0)
         if step.kind == "RepeatVector":
             return self.add("Expand", self.add("Unsqueeze", x, self.axes(0)), self.axes(step.units, 1, 1))
         if step.kind == "Concatenate":
             return self.add("Concat", *values, axis=-1)
-        logits = self.add("MatMul", x, self.constant(weights[0]))  # (T, B, 1)
-        shares = self.add("Exp", self.add("Sub", logits, self.add("ReduceMax", logits, axes=[0], keepdims=1)))
-        total = self.add("ReduceSum", shares, self.axes(0), keepdims=1)
-        shares = self.add("Div", shares, self.add("Add", total, self.constant(np.float32(1e-7))))
-        return self.add("ReduceSum", self.add("Mul", x, shares), self.axes(0), keepdims=0)
+        raise Unsupported
+
+    def activated(self, name, x):
+        return self.add("Softmax", x, axis=-1) if name == "softmax" else self.add(name.capitalize(), x)
 
     def recurrent_weights(self, step, weights):
         """(constants W, R and B of a recurrent node, its attributes without the direction)."""
@@ -98,7 +110,7 @@ def onnx_model(cell):
     import onnx
     from onnx import TensorProto, helper
 
-    graph, weights = Graph(bool(cell.masked)), cell.weights()
+    graph, weights = Graph(bool(cell.masked), cell.shape[0]), cell.weights()
     y = cell.walk("x", lambda n, step, *values: graph.step(step, weights[n], *values))
     batch, time = cell.shape[:2]
     kind = TensorProto.INT32 if cell.ids else TensorProto.FLOAT

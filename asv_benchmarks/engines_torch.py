@@ -1,7 +1,10 @@
 """PyTorch: modules of torch.nn with the cell's weights, time first, which is the layout its recurrent code works in."""
 
+from functools import partial
+
 import numpy as np
-from engine_tools import Unsupported
+from cells import EPSILON
+from engine_tools import Unsupported, fastest
 
 
 def reordered(kind, weight):
@@ -39,7 +42,7 @@ def _recurrent(torch, step, weights):
     return lambda x: module(x)[0][-1]
 
 
-def _module(torch, step, weights):
+def step_module(torch, step, weights):
     """A function of the step's values, time first."""
     arrays = [torch.tensor(w) for w in weights]
     if step.recurrent:
@@ -47,13 +50,19 @@ def _module(torch, step, weights):
     if step.kind == "Dense":
         linear = torch.nn.Linear(*weights[0].shape)
         linear.weight.data, linear.bias.data = arrays[0].T.contiguous(), arrays[1]
-        return (lambda x: torch.softmax(linear(x), -1)) if step.activation == "softmax" else linear
+        activation = {"softmax": partial(torch.softmax, dim=-1), "sigmoid": torch.sigmoid}.get(step.activation)
+        return (lambda x: activation(linear(x))) if activation else linear
     if step.kind == "Embedding":
         return lambda x: torch.nn.functional.embedding(x, arrays[0])
     if step.kind == "RepeatVector":
         return lambda x: x.expand(step.units, *x.shape)
     if step.kind == "Concatenate":
         return lambda *values: torch.cat(values, -1)
+
+    if step.kind == "InstantNorm":
+        return lambda x: torch.nn.functional.layer_norm(x, arrays[0].shape, *arrays, EPSILON)
+    if step.kind != "Attention":
+        raise Unsupported
 
     def attention(x):
         logits = x @ arrays[0]  # (T, B, 1)
@@ -77,7 +86,14 @@ def torch_engine(threads):
     def prepare(cell):
         if cell.masked == "left":
             raise Unsupported
-        modules = [_module(torch, step, weights) for step, weights in zip(cell.steps, cell.weights())]
+        if cell.has("OwnLSTM"):
+            import users_torch
+
+            x = torch.tensor(_time_first(cell.inputs()[0]))
+            with torch.inference_mode():
+                way = fastest(users_torch.ways(cell), x)
+            return torch.inference_mode()(way), [x], lambda y: y.numpy().swapaxes(0, 1)
+        modules = [step_module(torch, step, weights) for step, weights in zip(cell.steps, cell.weights())]
         inputs = [torch.tensor(_time_first(x)) for x in cell.inputs()]
         lengths = torch.tensor(cell.lengths()) if cell.masked else None
 

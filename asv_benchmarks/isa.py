@@ -15,6 +15,7 @@ HELD = {
     "avx2": {
         "fastseq": ({"FASTSEQ_FORCE_ISA": "avx2", "OPENBLAS_CORETYPE": "Haswell"}, ""),
         "TensorFlow": (_ONEDNN, ""),
+        "Keras predict": (_ONEDNN, ""),
         "TensorFlow XLA": (_XLA, "its loops over time run above the AVX2 peak all the same, so it is no peer here"),
         "JAX": (_JAX, ""),
         "PyTorch": ({**_ONEDNN, "ATEN_CPU_CAPABILITY": "avx2"}, ""),

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import isa as instruction_sets
 import report
-from cells import all_cells
+from cells import TWIN, all_cells
 from engines import ENGINES
 from worker import HERE, Worker, installed, machine, measure, peak_gflops, versions
 
@@ -36,22 +36,23 @@ def run(options):
         if threads > len(cpus):
             sys.exit(f"--threads {threads}: this process may use {len(cpus)} CPUs.")
         peak = peak_gflops(cpus[:threads], options.isa)  # before the engines: importing them takes seconds
-        workers = {name: Worker(name, threads, set(cpus[:threads]), options.isa) for name in engines}
+        chosen = [(index, cell) for index, cell in enumerate(all_cells()) if options.cells in cell.name]
+        twins = [TWIN] if "fastseq" in engines and any(cell.twin for _, cell in chosen) else []
+        workers = {name: Worker(name, threads, set(cpus[:threads]), options.isa) for name in [*engines, *twins]}
         results = {
             "threads": threads, "peak": peak, "machine": machine(), "isa": options.isa, "command": options.command,
             "versions": versions(engines), "missing": missing,
             "not_held": instruction_sets.not_held(options.isa, engines), "cells": [],
         }  # fmt: skip
         everything.append(results)
-        for index, cell in enumerate(all_cells()):
-            if options.cells not in cell.name:
-                continue
+        for index, cell in chosen:
             found = measure(cell, index, workers, options.rounds, options.seconds)
             if len(results["cells"]) % 10 == 9 and results["peak"]:
                 # One measurement may meet a noisy moment: 209 for 288 GFLOP/s in one run. The largest one counts.
                 results["peak"] = max(results["peak"], peak_gflops(cpus[:threads], options.isa))
+            twin = cell.twin.name if cell.twin else ""
             results["cells"].append(
-                {"cell": cell.name, "flops": cell.flops, "words": sum(cell.sentences), "engines": found}
+                {"cell": cell.name, "flops": cell.flops, "words": sum(cell.sentences), "twin": twin, "engines": found}
             )
             short = {n: f"{1e6 * e['seconds']:.1f}" if "seconds" in e else e["failed"] for n, e in found.items()}
             print(threads, cell.name, short, file=sys.stderr, flush=True)

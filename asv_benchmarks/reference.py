@@ -1,6 +1,7 @@
 """Cells in NumPy float64: what every engine's output is held against."""
 
 import numpy as np
+from cells import EPSILON, HEADS
 
 from fastseq import activations, layers
 
@@ -11,6 +12,42 @@ def attention(x, weights):
     shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares /= shares.sum(axis=-1, keepdims=True) + 1e-7
     return (x * shares[..., None]).sum(axis=1)
+
+
+def normalized(x):
+    """x less its mean over the last axis, over its standard deviation."""
+    centred = x - x.mean(axis=-1, keepdims=True)
+    return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + EPSILON)
+
+
+def own_lstm(x, kernel, recurrent, bias, gamma, state_gamma):
+    """(B, T, units): the gates' sums are normalized before their bias, the state before its tanh."""
+    sigmoid, outputs = activations.get("sigmoid"), []
+    h = c = np.zeros((len(x), len(recurrent)))
+    for t in range(x.shape[1]):
+        i, f, g, o = np.split(normalized(x[:, t] @ kernel + h @ recurrent) * gamma + bias, 4, axis=-1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(normalized(c) * state_gamma)
+        outputs.append(h)
+    return np.stack(outputs, axis=1)
+
+
+def transformer(x, *weights):
+    """Attention of HEADS heads and two dense layers, each with its input added, and normalized: (B, T, C)."""
+    mixed, mixed_bias, out, out_bias, gamma1, beta1, wide, wide_bias, narrow, narrow_bias, gamma2, beta2 = weights
+    parts = (x @ mixed + mixed_bias).reshape(*x.shape[:2], 3, HEADS, -1)
+    query, key, value = parts.transpose(2, 0, 3, 1, 4)  # each (B, heads, T, C / heads)
+    shares = np.exp(query @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1]))
+    heads = shares / shares.sum(axis=-1, keepdims=True) @ value
+    attended = heads.swapaxes(1, 2).reshape(x.shape) @ out + out_bias
+    x = normalized(x + attended) * gamma1 + beta1
+    return normalized(x + np.maximum(x @ wide + wide_bias, 0) @ narrow + narrow_bias) * gamma2 + beta2
+
+
+USERS = {
+    "OwnLSTM": own_lstm, "Attention": attention, "Transformer": transformer,
+    "InstantNorm": lambda x, gamma, beta: normalized(x) * gamma + beta,
+}  # fmt: skip
 
 
 def recurrence(step, x, weights, mask):
@@ -33,6 +70,10 @@ def float64(cell, inputs=None):
     weights = [[w.astype("f8") for w in own] for own in cell.weights()]
 
     def apply(n, step, x, *others):
+        if step.kind in USERS:
+            return USERS[step.kind](x, *weights[n])
+        if step.kind == "Last":
+            return x[:, -1]
         if step.recurrent:
             return recurrence(step, x, weights[n], mask)
         if step.kind == "Dense":
@@ -41,8 +82,6 @@ def float64(cell, inputs=None):
             return weights[n][0][x]
         if step.kind == "RepeatVector":
             return np.repeat(x[:, None], step.units, axis=1)
-        if step.kind == "Concatenate":
-            return np.concatenate([x, *others], axis=-1)
-        return attention(x, weights[n][0])
+        return np.concatenate([x, *others], axis=-1)
 
     return [cell.walk(x if cell.ids else x.astype("f8"), apply) for x in inputs or cell.inputs()]

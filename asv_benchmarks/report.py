@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from cells import TWIN
 
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 # Rows of the README's table: small and large, plain and masked, whole models; all cells are in results/peers.md.
@@ -23,6 +24,7 @@ def compared(row, results):
     times = {name: entry["seconds"] for name, entry in row["engines"].items() if "seconds" in entry}
     for name in results["not_held"]:
         times.pop(name, None)
+    times.pop(TWIN, None)
     ours = times.pop("fastseq", None)
     if ours is None or not times:
         return None
@@ -82,6 +84,34 @@ def table(results):
     return "\n".join(lines)
 
 
+def twins(results):
+    """Markdown lines: cells that fastseq ran in two ways, none where there are none."""
+    lines = []
+    for row in results["cells"]:
+        times = [row["engines"].get(name, {}).get("seconds") for name in ("fastseq", TWIN)]
+        if None not in times:
+            ours, other = times
+            lines.append(
+                f"| {row['cell']} | {1e6 * ours:.1f} | {row['twin']} | {1e6 * other:.1f} | {other / ours:.2f} |"
+            )
+    header = ["| cell | us | in another way | us | ratio |", "|---|---:|---|---:|---:|"]
+    return [*header, *lines] if lines else []
+
+
+OWN = "own cell"
+
+
+def own_cells(results):
+    """Markdown lines: every engine's time for cells with a user's own cell, none where there are none."""
+    rows = [row for row in results["cells"] if row["cell"].startswith(OWN)]
+    names = list(dict.fromkeys(name for row in rows for name, entry in row["engines"].items() if "seconds" in entry))
+    lines = ["| us | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
+    for row in rows:
+        times = [row["engines"].get(name, {}).get("seconds") for name in names]
+        lines.append(f"| {row['cell']} | " + " | ".join("" if t is None else f"{1e6 * t:.1f}" for t in times) + " |")
+    return lines if names else []
+
+
 def failures(results):
     """Markdown lines: engines that failed on a cell or gave a wrong result, and why."""
     return [
@@ -111,6 +141,11 @@ def markdown(everything, held=()):
         measured = f"{results['peak']:.0f} GFLOP/s" if results["peak"] else "unknown"
         lines += [f"## {threads} thread{'s' if threads > 1 else ''}", "", table(results), ""]
         lines += [f"FMA peak in this run, of as many cores at once: {measured}.", ""]
+        for told, part in (
+            ("fastseq beside itself, in turn:", twins(results)), ("Every engine, of own cells:", own_cells(results)),
+        ):  # fmt: skip
+            if part:
+                lines += [told, "", *part, ""]
         failed = failures(results)
         if failed:
             lines += ["Without a figure:", "", *failed, ""]

@@ -9,42 +9,16 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from engine_tools import fastest
+import user_layers
+from engine_tools import Way, fastest
 from engines import measured
 from engines_keras import build
 from engines_onnx import Graph
-from engines_torch import reordered
-from streaming_cells import CELLS, check_inputs
-
-
-@dataclass
-class Way:
-    """load(x): x (B, I) is the input from now on; tick(): one timestep, from zero states on at first; array(result).
-
-    ticks: timesteps that one call of tick() stands for; whole(x): (B, T, I) -> (B, T, units), where not tick by tick.
-    """
-
-    name: str
-    load: Any
-    tick: Any
-    array: Any = np.asarray
-    ticks: int = 1
-    whole: Any = None
-
-    def outputs(self, x):
-        """(B, T, units) for (B, T, I), from zero states on."""
-        if self.whole is not None:
-            return self.whole(x)
-        found = []
-        for t in range(x.shape[1]):
-            self.load(np.ascontiguousarray(x[:, t]))
-            found.append(np.array(self.array(self.tick())).reshape(len(x), -1))
-        return np.stack(found, axis=1)
-
+from engines_torch import reordered, step_module
+from streaming_cells import CELLS, check_inputs, longer
+from streaming_litert import litert_engine
 
 # ---- fastseq ---------------------------------------------------------------------------------------------------------
 
@@ -55,16 +29,13 @@ def fastseq_engine(threads):
     fastseq.set_num_threads(threads)
 
     def prepare(cell):
-        model, rows = build(fastseq, cell), cell.shape[0]
-        stream, given = model.stream(rows), {}
-        y = np.empty((rows, cell.steps[-1].units), np.float32)
-
-        def step():
-            return stream.step(given["x"], out=y)
-
-        ways = [Way("fastseq, stream.step(x, out=y)", lambda x: given.update(x=x), step)]
+        name, rows = "fastseq, stream.step(x, out=y)", cell.shape[0]
+        ways = [_stream(fastseq, cell, name)]
+        if cell.twin:
+            ways.append(_stream(fastseq, cell.twin, f"{name}, {cell.twin.name}"))
         if rows == 1:
             return ways
+        model, given = build(fastseq, cell), {}
         pool, handles, long = model.stream_pool(rows), [], _plain_batch(fastseq, cell)
         handles = [pool.open() for _ in range(rows)]
 
@@ -79,11 +50,16 @@ def fastseq_engine(threads):
     return prepare
 
 
+def _stream(fastseq, cell, name):
+    """A stream of the cell's rows."""
+    rows, given = cell.shape[0], {}
+    stream, y = build(fastseq, cell).stream(rows), np.empty((rows, cell.steps[-1].units), np.float32)
+    return Way(name, lambda x: given.update(x=x), lambda: stream.step(given["x"], out=y))
+
+
 def _plain_batch(fastseq, cell, steps=20):
     """The same rows in one call over `steps` timesteps, without streams."""
-    from dataclasses import replace
-
-    long = replace(cell, shape=(cell.shape[0], steps, *cell.shape[2:]))
+    long = longer(cell, steps)
     model, x = build(fastseq, long), long.inputs()[0]
     name = f"fastseq, model(x) over {steps} timesteps, each"
     return Way(name, lambda _: None, lambda: model(x), ticks=steps, whole=lambda x: model(x))
@@ -180,6 +156,7 @@ def onnxruntime_engine(threads):
 def jax_engine(threads):
     import jax
     import jax.numpy as jnp
+    from users_jax import normalized
 
     # Handing a step to another thread costs as much as the step itself: LSTM(64) 14 us with it, 6 without.
     jax.config.update("jax_cpu_enable_async_dispatch", False)
@@ -202,9 +179,11 @@ def jax_engine(threads):
                 z = sigmoid(xz + hz)
                 x = z * h + (1 - z) * jnp.tanh(xg + sigmoid(xr + hr) * hg)
                 new.append(x)
+            elif step.kind == "InstantNorm":
+                x = normalized(x) * own[0] + own[1]
             else:
                 x = x @ own[0] + own[1]
-                x = jax.nn.softmax(x) if step.activation == "softmax" else x
+                x = x if step.activation == "linear" else getattr(jax.nn, step.activation)(x)
         return new if cell.steps[-1].recurrent else [*new, x]
 
     def ways(cell):
@@ -237,18 +216,23 @@ def keras_engine(threads):
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    def layer_of(step, **options):
+    def layer_of(cell, n, **options):
+        """options: of a recurrent layer."""
+        step = cell.steps[n]
         if step.recurrent:
-            return getattr(keras.layers, step.kind)(step.units, **options)
+            inner = any(later.recurrent for later in cell.steps[n + 1 :])
+            return getattr(keras.layers, step.kind)(step.units, return_sequences=inner, **options)
+        if step.kind in user_layers.USERS:
+            return user_layers.layer_of(keras, step)
         return keras.layers.Dense(step.units, activation=step.activation)
 
     def ways(cell):
         held = {}
-        kept = [layer_of(step, stateful=True) for step in cell.steps]
+        kept = [layer_of(cell, n, stateful=True) for n in range(len(cell.steps))]
         stateful = keras.Sequential([keras.Input(batch_shape=cell.shape), *kept])
         y = x = keras.Input(batch_shape=cell.shape)
         states, new = [], []
-        outside = [layer_of(step, return_state=True) if step.recurrent else layer_of(step) for step in cell.steps]
+        outside = [layer_of(cell, n, return_state=True) for n in range(len(cell.steps))]
         for step, layer in zip(cell.steps, outside):
             if not step.recurrent:
                 y = layer(y)
@@ -284,10 +268,8 @@ def torch_engine(threads):
     torch.set_grad_enabled(False)
 
     def module_of(step, weights, suffix):
-        if step.kind == "Dense":
-            linear = torch.nn.Linear(*weights[0].shape)
-            linear.weight.data, linear.bias.data = torch.tensor(weights[0].T.copy()), torch.tensor(weights[1])
-            return linear
+        if not step.recurrent:
+            return step_module(torch, step, weights)
         kernel, recurrent, bias = weights
         given, inner = bias if step.kind == "GRU" else (bias, np.zeros_like(bias))
         module = getattr(torch.nn, step.kind + ("" if suffix else "Cell"))(kernel.shape[0], step.units)
@@ -308,7 +290,7 @@ def torch_engine(threads):
             y = held["x"]
             for n, (step, module) in enumerate(zip(cell.steps, modules)):
                 if not step.recurrent:
-                    y = torch.softmax(module(y), -1) if step.activation == "softmax" else module(y)
+                    y = module(y)
                 elif suffix:
                     y, held[n] = module(y, held[n])
                 else:
@@ -329,7 +311,7 @@ def torch_engine(threads):
 
 ENGINES = {
     "fastseq": fastseq_engine, "ONNX Runtime": onnxruntime_engine, "JAX": jax_engine, "TensorFlow": keras_engine,
-    "PyTorch": torch_engine,
+    "PyTorch": torch_engine, "LiteRT": litert_engine,
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from cells import Cell, Step
+from cells import Cell, Step, own_lstm
 
 RATE, RHO, EPSILON = 1e-3, 0.9, 1e-7  # Keras's RMSprop
 # The loss of an output, by the activation that gives it; without one, mean squared error over whole sequences.
@@ -55,7 +55,7 @@ class Task:
             x = rng.integers(0, self.cell.steps[0].vocabulary, shape).astype(np.int32)
         else:
             x = rng.standard_normal(shape).astype(np.float32)
-        sequences = next(step.sequences for step in reversed(self.cell.steps) if step.recurrent)
+        sequences = next((step.sequences for step in reversed(self.cell.steps) if step.recurrent), True)
         leading = shape[:2] if sequences else shape[:1]
         if self.loss == "mse":
             return x, rng.standard_normal((*leading, last.units * (1 + last.bidirectional))).astype(np.float32)
@@ -82,6 +82,10 @@ def _steps():
         Step("Dense", 1, activation="sigmoid"),
     )  # fmt: skip
     yield "Embedding(10000, 64)-LSTM(64)-Dense(1) (32, 100)", (32, 100), review, False
+    own = own_lstm(32)
+    yield own.name, own.shape, own.steps, False
+    for shape in ((8, 64, 64), (32, 128, 512)):
+        yield f"a user's transformer block {shape}", shape, (Step("Transformer", shape[-1]),), False
 
 
 def all_tasks():

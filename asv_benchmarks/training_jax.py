@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from training_cells import EPSILON, RATE, RHO
 from training_tools import Way, timed_epochs
+from user_layers import USERS
 
 
 def _lstm(jax, z, state, kernel):
@@ -47,10 +48,14 @@ def _recurrence(jax, step, weights, x, backwards):
     return outputs if step.sequences else last[0]
 
 
-def outputs_of(jax, task, weights, x):
-    """The output before its softmax or sigmoid."""
+def outputs_of(jax, task, weights, x, form=0):
+    """The output before its softmax or sigmoid. form: of a user's own layer, which of users_jax.FORMS."""
     for step, own in zip(task.cell.steps, weights):
-        if step.recurrent:
+        if step.kind in USERS:
+            import users_jax
+
+            x = users_jax.FORMS[step.kind][form](x, *own)
+        elif step.recurrent:
             parts = [own[3 * i : 3 * i + 3] for i in range(1 + step.bidirectional)]
             found = [_recurrence(jax, step, part, x, bool(i)) for i, part in enumerate(parts)]
             x = jax.numpy.concatenate(found, -1)
@@ -69,12 +74,12 @@ def loss_of(jax, task, y, labels):
     return jax.numpy.mean(jax.nn.logsumexp(y, axis=-1) - chosen)
 
 
-def _step_of(jax, task):
+def _step_of(jax, task, form=0):
     """A function of weights, squares, x and labels: the new weights and squares, the loss and the output."""
 
     def step(weights, squares, x, labels):
         def loss(weights):
-            y = outputs_of(jax, task, weights, x)
+            y = outputs_of(jax, task, weights, x, form)
             return loss_of(jax, task, y, labels), y
 
         (value, y), gradients = jax.value_and_grad(loss, has_aux=True)(weights)
@@ -86,11 +91,12 @@ def _step_of(jax, task):
 
 
 def _data_of(jax, task):
-    """x and labels, time first where there is one."""
+    """x and labels, time first where there is one and a layer walks over it."""
     x, y = task.data()
-    sequences = y.ndim == 3
+    recurrent = task.cell.recurrent
+    sequences = recurrent and y.ndim == 3
     y = y.argmax(-1).astype(np.int32) if task.loss == "categorical_crossentropy" else y
-    return [jax.numpy.asarray(a.swapaxes(0, 1) if first else a) for a, first in ((x, True), (y, sequences))]
+    return [jax.numpy.asarray(a.swapaxes(0, 1) if first else a) for a, first in ((x, recurrent), (y, sequences))]
 
 
 def _start(jax, task):
@@ -99,10 +105,10 @@ def _start(jax, task):
     return [weights, jax.tree.map(jax.numpy.zeros_like, weights)]
 
 
-def _stepped(jax, task):
+def _stepped(jax, task, form=0):
     """The way of a task of steps."""
     (x, labels), state = _data_of(jax, task), _start(jax, task)
-    program = jax.jit(lambda *given: _step_of(jax, task)(*given)[:3], donate_argnums=(0, 1))
+    program = jax.jit(lambda *given: _step_of(jax, task, form)(*given)[:3], donate_argnums=(0, 1))
 
     def step():
         *state[:], loss = program(*state, x, labels)
@@ -181,6 +187,7 @@ def jax_engine(threads):
     def prepare(task):
         if task.samples:
             return [partial(_epoch_by_steps, jax, task), partial(_epoch_at_once, jax, task)]
-        return [partial(_stepped, jax, task)]
+        own = any(step.kind in USERS for step in task.cell.steps)
+        return [partial(_stepped, jax, task, form) for form in range(1 + own)]
 
     return prepare

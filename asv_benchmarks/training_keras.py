@@ -3,13 +3,16 @@
 import time
 
 from training_tools import Way
+from user_layers import USERS, layer_of
 
 
 def build(library, task):
     """The task's model with its weights, compiled as the tutorials do but for `jit_compile`."""
     made, cell, stack = library.layers, task.cell, []
     for step in cell.steps:
-        if step.recurrent:
+        if step.kind in USERS:
+            stack.append(layer_of(library, step))
+        elif step.recurrent:
             layer = getattr(made, step.kind)(step.units, return_sequences=step.sequences)
             stack.append(made.Bidirectional(layer) if step.bidirectional else layer)
         elif step.kind == "Embedding":

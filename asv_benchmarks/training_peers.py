@@ -184,7 +184,8 @@ def run(options):
         for index, task in tasks.items():
             row = {"cell": task.name, "epochs": bool(task.samples)}
             row["engines"] = measure(index, workers, expected[index], options.rounds, options.seconds)
-            if not task.samples and len(task.cell.steps) == 1 and not task.cell.steps[0].bidirectional:
+            step = task.cell.steps[0]
+            if not task.samples and len(task.cell.steps) == 1 and step.recurrent and not step.bidirectional:
                 row |= {"flops": task.flops, "needed_flops": task.needed_flops}
             results["cells"].append(row)
             print(threads, task.name, short(row["engines"]), file=sys.stderr, flush=True)

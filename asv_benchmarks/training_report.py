@@ -6,7 +6,8 @@ BEGIN, END = "<!-- training: begin -->", "<!-- training: end -->"
 # (what the task's name begins with, whether it is the first epoch of a process, how many times the best peer's speed)
 TARGETS = [
     ("GRU(16)", True, 20), ("GRU(16)", False, 3), ("LSTM (64, 100, ", False, 1.5), ("GRU (64, 100, ", False, 1.5),
-    ("LSTM (1, 100, 64, 64)", False, 5),
+    ("LSTM (1, 100, 64, 64)", False, 5), ("own cell", False, 1.5), ("a user's transformer block (8, ", False, 1.5),
+    ("a user's transformer block (32, ", False, 1),
 ]  # fmt: skip
 PEAK_TARGET, PEAK_UNITS = 0.75, "256, 256)"
 MEMORY_PEER = "PyTorch"
@@ -147,7 +148,8 @@ def markdown(everything):
         "those of PyTorch in float64 to a hundredth of their way. The ratio is that of the best peer, in bold, to "
         "fastseq.", "",
         "PyTorch alone: modules of torch.nn, time first, RMSprop in five calls over all weights at once (fewer than "
-        "torch.optim's), on one thread where that is faster. JAX alone: one jitted step with the input's products "
+        "torch.optim's), on one thread where that is faster; a user's own cell scripted, the transformer block by "
+        "torch.compile, where they are faster. JAX alone: one jitted step with the input's products "
         "ahead of `lax.scan` and donated buffers, or the whole epoch jitted, whichever is faster. Keras: `fit` and "
         "`train_on_batch` as a user calls them, with jit_compile as Keras chooses it (XLA on JAX, none on TensorFlow "
         "and PyTorch) and, on TensorFlow, set to True; on PyTorch that took more than 100 s to compile and was left "

@@ -6,6 +6,7 @@ import numpy as np
 from engines_torch import recurrent_module
 from training_cells import EPSILON, RATE, RHO
 from training_tools import Way, timed_epochs
+from user_layers import USERS
 
 
 def _time_first(array, time):
@@ -13,12 +14,21 @@ def _time_first(array, time):
 
 
 class Network:
-    """The task's model in PyTorch. `parameters` are those that Keras has: an LSTM's second bias stays at zero."""
+    """The task's model in PyTorch. `parameters` are those that Keras has: an LSTM's second bias stays at zero.
 
-    def __init__(self, torch, task, dtype):
+    faster: a user's own layer is compiled, or scripted.
+    """
+
+    def __init__(self, torch, task, dtype, faster=False):
         self.torch, self.parameters, self._parts = torch, [], []
         for step, weights in zip(task.cell.steps, task.cell.weights()):
-            if step.recurrent:
+            if step.kind in USERS:
+                import users_torch
+
+                part = users_torch.MODULES[step.kind](*map(torch.tensor, weights)).to(dtype)
+                own = list(part.parameters())
+                part = users_torch.FASTER[step.kind](part) if faster else part
+            elif step.recurrent:
                 module = recurrent_module(torch, step, weights).to(dtype)
                 for name, parameter in module.named_parameters():
                     if step.kind != "GRU" and name.startswith("bias_hh"):
@@ -89,11 +99,51 @@ def _loss_function(torch, task):
 
 def _tensors(torch, task, dtype):
     x, y = task.data()
-    x = torch.tensor(_time_first(x, True))
+    recurrent = task.cell.recurrent
+    x = torch.tensor(_time_first(x, recurrent))
     x = x if task.cell.ids else x.to(dtype)
     if task.loss == "categorical_crossentropy":
-        return x, torch.tensor(_time_first(y.argmax(-1), y.ndim == 3))
-    return x, torch.tensor(_time_first(y, y.ndim == 3), dtype=dtype)
+        return x, torch.tensor(_time_first(y.argmax(-1), recurrent and y.ndim == 3))
+    return x, torch.tensor(_time_first(y, recurrent and y.ndim == 3), dtype=dtype)
+
+
+def _way(torch, task, dtype, faster):
+    """The way of a task of steps, or of epochs; see Network for `faster`."""
+    network = Network(torch, task, dtype, faster)
+    optimizer, loss_of = RMSprop(torch, network.parameters), _loss_function(torch, task)
+    x, y = _tensors(torch, task, dtype)
+
+    def step():
+        loss = loss_of(network(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    def run(n):
+        for _ in range(n):
+            step()
+
+    if not task.samples:
+        return Way(losses=lambda n: [float(step().detach()) for _ in range(n)], run=run)
+    axis = int(y.ndim == 2)  # of the rows in y
+
+    def epoch(order):
+        """The mean loss; the accuracy is counted as `fit` does."""
+        total, right = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
+        for rows in task.batches(order):
+            labels, predicted = y.index_select(axis, rows), network(x.index_select(1, rows))
+            loss = loss_of(predicted, labels)
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                total += loss.detach() * len(rows)
+                right += (predicted.argmax(-1) == labels).sum()
+        return float(total) / task.samples, float(right) / y.numel()
+
+    return Way(
+        losses=lambda n: [epoch(torch.arange(task.samples))[0] for _ in range(n)],
+        epochs=lambda n: timed_epochs(lambda: epoch(torch.randperm(task.samples)), n),
+    )
 
 
 def torch_engine(threads, precise=False):
@@ -102,45 +152,7 @@ def torch_engine(threads, precise=False):
 
     dtype = torch.float64 if precise else torch.float32
 
-    def make(task, count):
-        torch.set_num_threads(count)
-        network = Network(torch, task, dtype)
-        optimizer, loss_of = RMSprop(torch, network.parameters), _loss_function(torch, task)
-        x, y = _tensors(torch, task, dtype)
-
-        def step():
-            loss = loss_of(network(x), y)
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        def run(n):
-            for _ in range(n):
-                step()
-
-        if not task.samples:
-            return Way(losses=lambda n: [float(step().detach()) for _ in range(n)], run=run)
-        axis = int(y.ndim == 2)  # of the rows in y
-
-        def epoch(order):
-            """The mean loss; the accuracy is counted as `fit` does."""
-            total, right = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
-            for rows in task.batches(order):
-                labels, predicted = y.index_select(axis, rows), network(x.index_select(1, rows))
-                loss = loss_of(predicted, labels)
-                loss.backward()
-                optimizer.step()
-                with torch.no_grad():
-                    total += loss.detach() * len(rows)
-                    right += (predicted.argmax(-1) == labels).sum()
-            return float(total) / task.samples, float(right) / y.numel()
-
-        return Way(
-            losses=lambda n: [epoch(torch.arange(task.samples))[0] for _ in range(n)],
-            epochs=lambda n: timed_epochs(lambda: epoch(torch.randperm(task.samples)), n),
-        )
-
-    def on(count, task):
+    def on(count, task, faster=False):
         """The way on so many threads; another way may have set another number."""
 
         def held(function):
@@ -150,9 +162,15 @@ def torch_engine(threads, precise=False):
 
             return function and call
 
-        way = make(task, count)
+        torch.set_num_threads(count)
+        way = _way(torch, task, dtype, faster)
         return Way(losses=held(way.losses), run=held(way.run), epochs=held(way.epochs))
 
     # Small steps are faster on one thread, which fastseq chooses by itself.
     counts = [threads] if precise or threads == 1 else [threads, 1]
-    return lambda task: [partial(on, count, task) for count in counts]
+
+    def prepare(task):
+        own = any(step.kind in USERS for step in task.cell.steps) and not precise
+        return [partial(on, count, task, faster) for faster in (False, True)[: 1 + own] for count in counts]
+
+    return prepare

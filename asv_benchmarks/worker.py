@@ -17,6 +17,7 @@ from pathlib import Path
 
 import isa as instruction_sets
 import numpy as np
+from cells import TWIN
 from reference import float64
 
 HERE = Path(__file__).parent
@@ -25,6 +26,7 @@ PACKAGES = {
     "fastseq": ("fastseq", "fastseq-cpu"),
     "TensorFlow": ("tensorflow", "tensorflow"),
     "TensorFlow XLA": ("tensorflow", "tensorflow"),
+    "Keras predict": ("tensorflow", "keras"),
     "JAX": ("jax", "jax"),
     "PyTorch": ("torch", "torch"),
     "ONNX Runtime": ("onnxruntime", "onnxruntime"),
@@ -100,9 +102,10 @@ def machine():
 def environment(name, threads, isa=""):
     """The environment of an engine's process. Byte code is kept, as it is where pip installed an engine."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    held = instruction_sets.environment(isa, "fastseq" if name == TWIN else name)
     return {
         **kept, "OMP_NUM_THREADS": str(threads), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1",
-        "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **instruction_sets.environment(isa, name),
+        "JAX_PLATFORMS": "cpu", "FASTSEQ_NUM_THREADS": str(threads), **held,
     }  # fmt: skip
 
 
@@ -149,9 +152,15 @@ def error_of(path, expected, mask):
     return worst
 
 
+def runs(name, cell):
+    """Whether an engine's process is asked for a cell."""
+    return cell.twin is not None if name == TWIN else name == "fastseq" or not cell.alone
+
+
 def measure(cell, index, workers, rounds, seconds):
-    """{engine: {"seconds": median, "error": see error_of}} or {engine: {"failed": why}}."""
+    """{engine: {"seconds": median, "error": see error_of}} or {engine: {"failed": why}}, of those that run the cell."""
     expected = float64(cell)
+    workers = {name: worker for name, worker in workers.items() if runs(name, cell)}
 
     def checked(path):
         error = error_of(path, expected, cell.mask())

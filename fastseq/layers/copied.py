@@ -12,6 +12,8 @@ _UNNAMED = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 class Copied(Copyable):
     """Mixed into `Layer`."""
 
+    _build_builds = True  # whether a `build` that returns has always built
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         at_home(cls)  # here, since a base or an inner layer is made without a look-up of its name
@@ -20,7 +22,10 @@ class Copied(Copyable):
 
 
 def _noting(build):
-    """`build`, which notes its shapes where nobody else does: a copy of a layer that was built by hand is built too."""
+    """`build`, which notes its shapes where nobody else does: a copy of a layer that was built by hand is built too.
+
+    As in Keras the layer is `built` then, whether `build` says so or not: else the first call would build it again.
+    """
 
     @functools.wraps(build)
     def noting(self, *args, **kwargs):
@@ -28,6 +33,8 @@ def _noting(build):
         build(self, *args, **kwargs)
         if unknown:  # of a class and its base the class, which ends last
             self._build_shape = _shapes_of(build, self, *args, **kwargs)
+        if self._build_builds and type(self).build is noting:  # not that of a base: the class may go on
+            self._after_build()
 
     return noting
 

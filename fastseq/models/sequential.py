@@ -33,6 +33,7 @@ class Sequential(OfFunctional, Model):
 
     # Masks travel with the outputs of the layers inside.
     supports_masking = True
+    _build_builds = False  # without a plain shape it does nothing
 
     def __init__(self, layers=None, trainable=True, name=None, **kwargs):
         super(Model, self).__init__(trainable=trainable, name=name, **kwargs)

@@ -37,7 +37,8 @@ def small(cell):
         step if step.kind == "RepeatVector" else dataclasses.replace(step, units=min(step.units, 20))
         for step in cell.steps
     ]
-    return dataclasses.replace(cell, shape=tuple(shape), steps=tuple(steps), sentences=sentences)
+    twin = cell.twin and small(cell.twin)
+    return dataclasses.replace(cell, shape=tuple(shape), steps=tuple(steps), sentences=sentences, twin=twin)
 
 
 def run(engine, cell):
@@ -84,6 +85,7 @@ def cells():
 
 
 CELLS = cells()
+PEERS = [param for param in CELLS if not param.values[0].alone]
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -94,13 +96,39 @@ def test_reference_and_fastseq(cell):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+def test_all_steps_are_native(cell):
+    """Of users' layers too; fastseq's other way of a cell has its weights, inputs and results."""
+    from engines_keras import build, fastseq_engine
+
+    x = cell.inputs()[0]
+    for way in (cell, cell.twin):
+        if way is not None:
+            model = build(fastseq, way)
+            model(x)
+            assert all(step["op"] for step in model._programs.program(model, {"inputs": x}).steps)
+    if cell.twin:
+        agree(cell, run(fastseq_engine, cell.twin))
+
+
+@pytest.mark.parametrize("cell", PEERS)
 def test_reference_and_pytorch(cell):
     from engines_torch import torch_engine
 
     agree(cell, run(torch_engine, cell))
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [param for param in PEERS if param.values[0].has("OwnLSTM")])
+def test_reference_and_jax_alone(cell):
+    """Each way in which JAX runs a user's own cell."""
+    pytest.importorskip("jax")
+    import users_jax
+
+    x = np.ascontiguousarray(cell.inputs()[0].swapaxes(0, 1))
+    for way in users_jax.ways(cell):
+        agree(cell, [np.asarray(way(x)).swapaxes(0, 1)])
+
+
+@pytest.mark.parametrize("cell", PEERS)
 @pytest.mark.parametrize("name", ["onnxruntime_engine", "openvino_engine"])
 def test_reference_and_onnx(cell, name):
     import engines_onnx
@@ -128,8 +156,19 @@ def test_every_cell_of_the_table_builds():
     assert [x.shape for x in sentences.inputs()] == [(1, n, 300) for n in sentences.sentences]
     assert 20 <= min(sentences.sentences) and max(sentences.sentences) <= 40
     assert sentences.flops == 2 * sum(sentences.sentences) * 2 * 4 * 300 * (600 + 900)
+    own = found["own cell, layer-normalized LSTM (32, 100, 64, 64)"]
+    assert own.flops == 2 * 32 * 100 * 4 * 64 * 128
+    assert [w.shape for [*arrays] in own.weights() for w in arrays] == [(64, 256), (64, 256), (256,), (256,), (64,)]
+    for cell in found.values():
+        if cell.twin:
+            assert [w.tobytes() for own in cell.weights() for w in own] == [
+                w.tobytes() for own in cell.twin.weights() for w in own
+            ]
     masked = found["LSTM right-padded (32, 100, 128, 128)"]
     assert masked.flops == 2 * masked.mask().sum() * 4 * 128 * 256
+
+
+TWIN = "fastseq, in another way"
 
 
 def results():
@@ -147,7 +186,7 @@ def results():
         "cells": [
             row("LSTM (1, 1, 40, 64)", fastseq=at(10e-6), JAX=at(20e-6), ORT=at(15e-6)),
             row("words", words=30, fastseq=at(30e-6), JAX=at(15e-6), ORT={"failed": "wrong by 1"}),
-            row("alone", fastseq=at(10e-6)),
+            row("alone", fastseq=at(10e-6), **{TWIN: at(8e-6)}) | {"twin": "the other way"},
         ],
     }  # fmt: skip
 
@@ -173,6 +212,33 @@ def test_page_names_what_failed_and_what_holds():
     assert "- PyTorch: `ONEDNN_MAX_CPU_ISA=AVX2`" in page and "ATEN_CPU_CAPABILITY=avx2" in page
     assert "- ONNX Runtime: has no switch" in page
     assert "Held to" not in report.markdown([results()])
+
+
+def test_page_of_twins_and_own_cells():
+    """fastseq in another way is no peer; of own cells every engine is shown."""
+    import cells
+    import report
+
+    assert cells.TWIN == TWIN
+    run = results()
+    page = report.markdown([run])
+    assert "| alone | 10.0 | the other way | 8.0 | 0.80 |" in page and "Every engine" not in page
+    run["cells"] = run["cells"][:2]
+    run["cells"][1]["cell"] = "own cell, words"
+    page = report.markdown([run])
+    assert "| us | fastseq | JAX |\n|---|---:|---:|\n| own cell, words | 30.0 | 15.0 |" in page
+    assert "beside itself" not in page
+
+
+def test_who_runs_a_cell():
+    """fastseq runs all cells, its second process those with a twin, peers none that is fastseq's alone."""
+    from cells import all_cells
+    from worker import runs
+
+    found = {cell.name: [runs(name, cell) for name in ("fastseq", TWIN, "JAX")] for cell in all_cells()}
+    assert found["LSTM (1, 1, 40, 64)"] == [True, False, True]
+    assert found["Embedding-2 LSTM(128)-concat-attention-softmax (64, 40)"] == [True, True, True]
+    assert found["LSTM-h[:, -1] (32, 100, 128, 128)"] == [True, True, False]
 
 
 def test_every_engine_has_a_line_for_avx2():

@@ -35,11 +35,15 @@ def scripts(monkeypatch):
 
 
 def small(task):
-    """The same graph with 3 rows in a batch, 6 steps, at most 10 inputs and 12 units; epochs of 8 rows."""
+    """The same graph with 3 rows in a batch, 6 steps, at most 10 inputs and 12 units; epochs of 8 rows.
+
+    A transformer block has as many inputs as units.
+    """
     # The vocabulary stays, so that ids seldom repeat: RMSprop of Keras on TensorFlow squares the gradients of an id
     # that comes twice one by one, where Keras on JAX and PyTorch square their sum.
     steps = tuple(dataclasses.replace(step, units=min(step.units, 12)) for step in task.cell.steps)
-    shape = (3, 6, *(min(n, 10) for n in task.cell.shape[2:]))
+    most = 12 if task.cell.has("Transformer") else 10
+    shape = (3, 6, *(min(n, most) for n in task.cell.shape[2:]))
     cell = dataclasses.replace(task.cell, shape=shape, steps=steps)
     return dataclasses.replace(task, cell=cell, samples=task.samples and 8)
 
@@ -131,10 +135,15 @@ def test_fastseq_goes_on(task):
 
 
 def test_pytorch_may_use_fewer_threads():
+    """And may script or compile a user's own layer, on as many."""
     pytest.importorskip("torch")
-    for task in (TASKS[0].values[0], TASKS[-1].values[0]):
+    tasks = [param.values[0] for param in TASKS]
+    review = next(task for task in tasks if task.cell.ids)
+    own = next(task for task in tasks if task.cell.has("OwnLSTM"))
+    for task, count in ((tasks[0], 2), (review, 2), (own, 4)):
         found = [make().losses(2) for make in training_engines.ENGINES["PyTorch"](2)(task)]
-        assert len(found) == 2 and found[0] == pytest.approx(found[1], rel=1e-6)
+        assert len(found) == count
+        assert all(losses == pytest.approx(found[0], rel=1e-6) for losses in found)
 
 
 def test_a_tail_of_an_epoch_counts_by_its_rows():
@@ -157,6 +166,9 @@ def test_tasks():
     # Of six products of 256 by 256 in forward and backward one is not needed.
     assert lstm.needed_flops == pytest.approx(lstm.flops * 5 / 6)
     assert {task.name for task in found.values() if task.memory} == {lstm.name, "GRU (64, 100, 256, 256)"}
+    block = found["a user's transformer block (8, 64, 64)"]
+    # Projections, the two wider layers, and scores and averages over every other timestep.
+    assert block.flops == 3 * 2 * 8 * 64 * 64 * (12 * 64 + 2 * 64)
     for task in found.values():
         x, y = task.data()
         rows = 1000 if task.samples else task.cell.shape[0]

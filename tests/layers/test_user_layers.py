@@ -66,6 +66,61 @@ def test_by_itself(rng):
     assert again.shift == 0.5 and again.name == layer.name
 
 
+class Scaled(layers.Layer):
+    """Builds its layers in its own `build`, as Keras teaches it."""
+
+    def build(self, input_shape):
+        self.first, self.second = Scale(name="first"), layers.Dense(2)
+        self.first.build(input_shape)
+        self.second.build(input_shape)
+
+    def call(self, inputs):
+        return self.second(self.first(inputs))
+
+
+class Shifted(Scale):
+    """Makes one more weight after those of its base."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        assert not self.built
+        self.more = self.add_weight(shape=(1,), initializer="zeros", name="more")
+
+    def call(self, inputs):
+        return super().call(inputs) + self.more.numpy()
+
+
+@pytest.mark.parametrize("make, count", [(Scale, 1), (Shifted, 2), (Scaled, 3)])
+def test_built_by_hand(make, count, rng):
+    """`build` builds once: what is set then is what the first call computes with."""
+    layer, x = make(), rng.standard_normal((2, 3)).astype(np.float32)
+    assert not layer.built
+    layer.build((None, 3))
+    assert layer.built and len(layer.weights) == count
+    given = [rng.standard_normal(w.shape).astype(np.float32) for w in layer.weights]
+    layer.set_weights(given)
+    want = x * given[0]
+    if make is Shifted:
+        want = want + given[1]
+    if make is Scaled:
+        want = want @ given[1] + given[2]
+    np.testing.assert_allclose(layer(x), want, rtol=1e-5, atol=1e-6)
+    assert len(layer.weights) == count
+    inputs = layers.Input((3,))
+    model = fastseq.Model(inputs, layer(inputs))
+    np.testing.assert_allclose(model(x), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [Scale, lambda weights: layers.PReLU(weights=weights)])
+def test_given_weights_are_those_of_a_layer_built_by_hand(make):
+    layer = make(weights=[np.array([2.0, 3.0])])
+    layer.build((None, 2))
+    np.testing.assert_array_equal(layer.get_weights(), [[2.0, 3.0]])
+    layer.set_weights([[4.0, 5.0]])
+    layer(np.ones((1, 2), np.float32))
+    np.testing.assert_array_equal(layer.get_weights(), [[4.0, 5.0]])
+
+
 def test_in_a_model(rng):
     inputs = fastseq.Input((None, 4))
     hidden = layers.LSTM(6, return_sequences=True)(inputs)
