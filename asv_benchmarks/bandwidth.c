@@ -122,7 +122,8 @@ int main(int count, char **arguments)
     const char *how = count > 4 ? arguments[4] : "kept";
     int reads = count > 2 ? atoi(arguments[2]) : 1, writes = count > 3 ? atoi(arguments[3]) : 0;
     int threads = count > 5 ? atoi(arguments[5]) : 1;
-    if (count < 2 || reads < 1 || reads > MOST_READ || writes < 0 || writes > 1 || threads < 1 || threads > MOST_THREADS)
+    if (count < 2 || reads < 1 || reads > MOST_READ || writes < 0 || writes > 1 || threads < 1 ||
+        threads > MOST_THREADS)
         return 1;
     size_t step = UNROLLED * WIDTH * (size_t)threads, bytes = strtoul(arguments[1], NULL, 10) / step * step;
     if (bytes == 0)

@@ -1,7 +1,7 @@
 /* Reductions of a chain over some of its dimensions (FS_REDUCE_ARGS says in which order elements are taken). */
 
 #define FS_REDUCE_LANES 32
-#define FS_REDUCE_COLS 64
+#define FS_REDUCE_COLS 512
 
 /* What has been taken together so far: for one output in lanes, or for neighbouring outputs in columns. */
 typedef struct {

@@ -4,7 +4,7 @@
    threads as pay, each with arguments of its own: threads meet once, and what lies between two steps stays in L1. */
 #include "abi/loops.h"
 #include "run/extents.h"
-#include "run/outcome.h"
+#include "run/kernel_table.h"
 #include "run/plan.h"
 #include "run/region.h"
 #include "run/steps.h"
@@ -18,16 +18,51 @@
 /* Rows of a tile: the products take rows in sixes. */
 #define FS_TILE_ROWS 48
 
-/* A loop on one thread: steps whose arguments are at `arguments`, or in `copy` for a tile of its rows. */
+/* A step that one thread runs again and again: what it would ask each time is asked once. */
+typedef struct {
+    fs_kernel_fn kernel;
+    const void *args;
+    fs_share share;
+} fs_prepared;
+
+/* A loop: steps whose arguments are at `arguments`; prepared: of one thread, or null. */
 typedef struct {
     const fs_looped *program;
     const fs_loop *loop;
     const fs_step *steps; /* of the body */
+    const fs_prepared *prepared;
     char *arguments;
     int threads, polls;
     fs_watch *watch;
     fs_failure *failure;
 } fs_round;
+
+/* Whether it did: not where a time takes so long that it has to be watched, or steps run beside each other. */
+static int prepare(const fs_step *steps, int64_t count, fs_prepared *prepared, fs_failure *failure)
+{
+    const fs_kernel_fn *kernels = fs_kernels_now();
+    double work = 0;
+    for (int64_t i = 0; i < count; i++) {
+        fs_extent extent;
+        if (steps[i].with_next)
+            return 0;
+        fs_extent_of(steps[i].op, steps[i].args, 1, &extent);
+        work += (double)extent.rows * extent.row_work;
+        prepared[i] = (fs_prepared){kernels[steps[i].op], steps[i].args, {.failure = failure}};
+        fs_take_part(&prepared[i].share, &extent, NULL, 0, 1);
+    }
+    return work < FS_WORK_PER_LOOK;
+}
+
+static int run_prepared(const fs_prepared *prepared, int64_t count, fs_failure *failure)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (prepared[i].kernel(prepared[i].args, &prepared[i].share)) {
+            failure->step = i;
+            return FS_FAILED;
+        }
+    return FS_DONE;
+}
 
 static void move(const fs_round *r, int64_t times)
 {
@@ -53,7 +88,9 @@ static int run_times(const fs_round *r)
     while (done < loop->times && status == FS_DONE) {
         if (loop->condition >= 0 && !**(const uint8_t **)(r->arguments + loop->condition))
             break;
-        status = fs_run_watched(r->steps, loop->last - loop->first, r->threads, r->watch, r->polls, r->failure);
+        const int64_t count = loop->last - loop->first;
+        status = r->prepared ? run_prepared(r->prepared, count, r->failure)
+                             : fs_run_watched(r->steps, count, r->threads, r->watch, r->polls, r->failure);
         move(r, 1);
         if (++done % FS_TIMES_PER_LOOK == 0 && status == FS_DONE && fs_look(r->watch, r->polls))
             status = FS_INTERRUPTED;
@@ -71,7 +108,7 @@ typedef struct {
     const fs_loop *loop;
     fs_watch *watch;
     int64_t tiles, next;
-    char *memory; /* of each thread, so many bytes: arguments, and the steps of the body */
+    char *memory; /* of each thread, so many bytes: arguments, and the steps of the body, as they are and prepared */
     size_t bytes;
 } fs_tiled;
 
@@ -97,8 +134,9 @@ static void run_tiles(void *context, int thread, int threads)
     (void)threads;
     char *arguments = t->memory + (size_t)thread * t->bytes;
     fs_step *steps = (fs_step *)(arguments + t->program->bytes);
+    fs_prepared *prepared = (fs_prepared *)(steps + count);
     fs_failure failure;
-    const fs_round round = {t->program, loop, steps, arguments, 1, thread == 0, t->watch, &failure};
+    fs_round round = {t->program, loop, steps, NULL, arguments, 1, thread == 0, t->watch, &failure};
     memcpy(steps, t->program->steps + loop->first, (size_t)count * sizeof(fs_step));
     for (int64_t i = 0; i < count; i++)
         steps[i].args = arguments + ((const char *)steps[i].args - t->program->arguments);
@@ -107,6 +145,7 @@ static void run_tiles(void *context, int thread, int threads)
         if (tile >= t->tiles)
             break;
         cut(t, arguments, tile);
+        round.prepared = prepare(steps, count, prepared, &failure) ? prepared : NULL;
         if (run_times(&round) != FS_DONE)
             break;
     }
@@ -123,7 +162,8 @@ static int run_in_tiles(const fs_looped *program, const fs_loop *loop, int threa
     tiles = (tiles + wanted - 1) / wanted * wanted;
     fs_tiled tiled = {.program = program, .loop = loop, .watch = watch};
     tiled.tiles = tiles < loop->rows ? tiles : loop->rows;
-    tiled.bytes = ((size_t)program->bytes + (size_t)(loop->last - loop->first) * sizeof(fs_step) + 63) / 64 * 64;
+    tiled.bytes = (size_t)program->bytes + (size_t)(loop->last - loop->first) * (sizeof(fs_step) + sizeof(fs_prepared));
+    tiled.bytes = (tiled.bytes + 63) / 64 * 64;
     tiled.memory = malloc(tiled.bytes * (size_t)wanted);
     if (tiled.memory == NULL)
         return 0;
@@ -133,6 +173,24 @@ static int run_in_tiles(const fs_looped *program, const fs_loop *loop, int threa
     *status = __atomic_load_n(&watch->stop, __ATOMIC_RELAXED) ? FS_INTERRUPTED : FS_DONE;
     free(tiled.memory);
     return 1;
+}
+
+static int run_whole(const fs_looped *program, const fs_loop *loop, int threads, fs_watch *watch, fs_failure *failure)
+{
+    const fs_step *steps = program->steps + loop->first;
+    const int64_t count = loop->last - loop->first;
+    fs_prepared *prepared = malloc((size_t)count * sizeof *prepared);
+    fs_extent all = {.rows = 1, .units = 1};
+    int alone = prepared != NULL && prepare(steps, count, prepared, failure);
+    for (int64_t i = 0; alone && threads > 1 && i < count; i++) {
+        fs_extent_of(steps[i].op, steps[i].args, threads, &all);
+        alone = fs_threads_for(&all, threads, fs_meeting_ns()) == 1;
+    }
+    const fs_round round = {program, loop, steps, alone ? prepared : NULL, program->arguments, threads, 1, watch,
+                            failure};
+    int status = run_times(&round);
+    free(prepared);
+    return status;
 }
 
 int fs_run_loops(const fs_looped *program, int threads, fs_failure *failure)
@@ -147,11 +205,8 @@ int fs_run_loops(const fs_looped *program, int threads, fs_failure *failure)
         at = loop->last;
         if (status != FS_DONE)
             break;
-        if (loop->cut_count == 0 || !run_in_tiles(program, loop, threads, &watch, &status)) {
-            const fs_round round = {program, loop, program->steps + loop->first, program->arguments, threads, 1, &watch,
-                                    failure};
-            status = run_times(&round);
-        }
+        if (loop->cut_count == 0 || !run_in_tiles(program, loop, threads, &watch, &status))
+            status = run_whole(program, loop, threads, &watch, failure);
     }
     return status == FS_DONE ? run_part(program, at, program->count, threads, &watch, failure) : status;
 }
