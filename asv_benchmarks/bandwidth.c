@@ -1,9 +1,9 @@
 /* Reads and writes arrays of argv[1] bytes again and again, with loads and stores of a whole vector: prints the best
    GB/s, of bytes read and written together.
 
-   argv[2]: arrays read, 1 to 4; argv[3]: arrays written, 0 or 1, with the sum of those read; argv[4]: how, "kept" in the
-   caches, "streamed" past them, or "new" (memory that the system has just given, as a large result is); argv[5]: threads,
-   each with its part of every array. Left out: 1 0 kept 1. */
+   argv[2]: arrays read, 1 to 4; argv[3]: arrays written, 0 or 1, with the sum of those read; argv[4]: how, "kept" in
+   the caches, "streamed" past them, or "new" (memory that the system has just given, as a large result is); argv[5]:
+   threads, each with its part of every array. Left out: 1 0 kept 1. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>
