@@ -213,9 +213,28 @@ FS_INLINE const float *fs_reduce_block(fs_chain *c, const fs_reduce_walk *w, int
         fs_chain_load(c, k, fs_chain_place(c, k, w->i[0], w->i[1], w->i[2]) + at * (a->bytes_in >> k & 1 ? 1 : 4), rows,
                       cols);
     }
+    if (a->instructions == 1 && a->code[0] == FS_CHAIN_COPY) /* nothing to compute: the elements as they are */
+        return c->at[a->code[2]];
     fs_chain_run(c, rows * cols);
     return c->at[a->code[5 * a->instructions + 1]];
 }
+
+/* Fetches what the inputs have of rows [row, row + rows) of dimension 3: rows that lie apart no processor sees coming. */
+FS_INLINE void fs_reduce_fetch(const fs_chain *c, const fs_reduce_walk *w, int64_t row, int64_t rows, int64_t first,
+                               int64_t cols)
+{
+    for (int k = 0; k < (int)c->chain->inputs; k++) {
+        const int64_t *s = c->strides[k];
+        const char *from = fs_chain_place(c, k, w->i[0], w->i[1], w->i[2]);
+        if (s[4] != 1 || s[3] == cols || c->chain->bytes_in >> k & 1)
+            continue;
+        for (int64_t r = row; r < row + rows; r++)
+            for (int64_t e = 0; e < cols; e += 16)
+                __builtin_prefetch(from + 4 * (r * s[3] + first + e));
+    }
+}
+
+#define FS_REDUCE_AHEAD 16 /* rows that are fetched before they are read: (16384, 1024) 10 -> 14 GB/s */
 
 /* Outputs [first, first + cols) of the last dimension, which stays. */
 static void fs_reduce_columns_of(fs_chain *c, const fs_reduce_args *s, fs_reduce_walk *w, int64_t o, int64_t first,
@@ -230,6 +249,8 @@ static void fs_reduce_columns_of(fs_chain *c, const fs_reduce_args *s, fs_reduce
         for (int64_t row = 0; row < rows_of; row += most) {
             const int64_t rows = fs_smaller(most, rows_of - row);
             const float *v = fs_reduce_block(c, w, down ? row : w->i[3], rows, first, cols);
+            if (row + FS_REDUCE_AHEAD + rows <= rows_of)
+                fs_reduce_fetch(c, w, row + FS_REDUCE_AHEAD, rows, first, cols);
             for (int64_t k = 0; k < rows; k++, at++, v += cols)
                 if (whole)
                     fs_take_whole(&r, kind, (const int32_t *)v, cols, at);

@@ -112,7 +112,7 @@ static inline fs_reduce_plan fs_plan_reduce(const fs_reduce_args *a)
         return p;
     if (!a->last) {
         /* Wide ones read long runs of a row: (4096, 4096) in its first axis 5 -> 14 GB/s. */
-        p.cols = p.outputs >= 8192 ? 512 : p.outputs >= 512 ? 64 : 16;
+        p.cols = p.outputs >= 8192 ? 512 : p.outputs >= 1024 ? 256 : p.outputs >= 512 ? 64 : 16;
         p.across = (a->n4 + p.cols - 1) / p.cols;
         p.pieces = p.outputs / a->n4 * p.across;
     } else if (a->reduced == 1 << 4) {
