@@ -11,7 +11,7 @@ from fastseq.program.slots import Slot, strides_of
 from fastseq.program.steps import ends_of
 
 # Operations whose results change with their inputs in jumps alone: their derivative is 0.
-_FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice", "argsort", "search"}
+_FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice", "argsort", "search", "ctc_decode"}
 
 
 class Rows(typing.NamedTuple):

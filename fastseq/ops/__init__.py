@@ -10,6 +10,7 @@ _NAMES = Names(__name__, {
     "convolution": "average_pool conv conv_transpose depthwise_conv max_pool separable_conv",
     "creation": "arange array convert_to_numpy convert_to_tensor empty empty_like eye full full_like identity "
     "is_tensor linspace ones ones_like tri zeros zeros_like",
+    "ctc": "ctc_decode ctc_loss",
     "cumulative": "cumprod cumsum diff",
     "diagonals": "diag diagflat diagonal trace tril triu",
     "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less less_equal "

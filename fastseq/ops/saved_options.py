@@ -51,6 +51,10 @@ def _is_pieces(value):
     return _is_whole(value) and abs(value) <= MOST_PIECES
 
 
+def _is_count(value):
+    return type(value) is int and 0 < value <= MOST_PIECES
+
+
 def _is_classes(value):
     return type(value) is int and 0 < value <= MOST_CLASSES
 
@@ -83,6 +87,7 @@ _TESTS = {
             "axis1 axis2 axisa axisb axisc k offset decimals N sequence_length sequence_stride block_size",
         ),
         (_is_pieces, "indices_or_sections repeats"),
+        (_is_count, "beam_width top_paths"),
         (_or_none(_is_classes), "num_classes"),
         (
             _is_bool,
