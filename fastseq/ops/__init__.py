@@ -34,6 +34,7 @@ _NAMES = Names(__name__, {
     "reductions": "all amax amin any average count_nonzero max mean min prod ptp std sum var",
     "repeating": "extract_sequences flip fliplr flipud pad repeat roll rot90 tile",
     "rounding": "ceil divide_no_nan floor floor_divide fmax fmin fmod heaviside mod nextafter round sign trunc",
+    "segments": "bincount histogram isin segment_max segment_min segment_prod segment_sum",
     "shapes": "broadcast_to expand_dims moveaxis ndim ravel reshape shape size squeeze swapaxes transpose",
     "sorting": "argmax argmin argsort digitize in_top_k median percentile quantile searchsorted sort top_k",
     "special_values": "allclose angle conj conjugate copy imag isclose isfinite isinf isneginf isposinf isreal "
