@@ -11,7 +11,7 @@ _NAMES = Names(__name__, {
     "creation": "arange array convert_to_numpy convert_to_tensor empty empty_like eye full full_like identity "
     "is_tensor linspace ones ones_like tri zeros zeros_like",
     "ctc": "ctc_decode ctc_loss",
-    "cumulative": "cumprod cumsum diff",
+    "cumulative": "cumprod cumsum diff nancumprod nancumsum",
     "diagonals": "diag diagflat diagonal trace tril triu",
     "elementwise": "abs absolute add cast clip divide equal erf exp expm1 greater greater_equal isnan less less_equal "
     "log log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "
@@ -25,6 +25,7 @@ _NAMES = Names(__name__, {
     "mathematical": "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cbrt cos cosh deg2rad erfc erfinv exp2 fabs "
     "hypot i0 ldexp log10 log2 logaddexp logaddexp2 power rad2deg sin sinc sinh tan",
     "nan_reductions": "nanargmax nanargmin nanmax nanmean nanmin nanprod nanstd nansum nanvar",
+    "nan_order": "nanmedian nanpercentile nanquantile",
     "nn": "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid "
     "log_softmax relu relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid "
     "sparsemax squareplus swish tanh_shrink threshold",
@@ -39,6 +40,7 @@ _NAMES = Names(__name__, {
     "sorting": "argmax argmin argsort digitize in_top_k median percentile quantile searchsorted sort top_k",
     "special_values": "allclose angle conj conjugate copy imag isclose isfinite isinf isneginf isposinf isreal "
     "nan_to_num real saturate_cast select signbit view view_as_complex view_as_real",
+    "spaces": "bartlett blackman geomspace hamming hanning kaiser logspace",
     "summation": "einsum",
 })  # fmt: skip
 
