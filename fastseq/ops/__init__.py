@@ -7,6 +7,7 @@ from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names(__name__, {
     "control_flow": "cond fori_loop map scan stop_gradient switch vectorized_map while_loop",
+    "blocks": "adaptive_average_pool adaptive_max_pool depth_to_space fold rearrange space_to_depth unfold",
     "convolution": "average_pool conv conv_transpose depthwise_conv max_pool separable_conv",
     "creation": "arange array convert_to_numpy convert_to_tensor empty empty_like eye full full_like identity "
     "is_tensor linspace ones ones_like tri zeros zeros_like",
@@ -32,6 +33,7 @@ _NAMES = Names(__name__, {
     "nn_losses": "binary_crossentropy categorical_crossentropy logsumexp sparse_categorical_crossentropy",
     "normalization": "batch_normalization dot_product_attention layer_normalization moments normalize "
     "rms_normalization",
+    "numerical": "argpartition cdist corrcoef correlate psnr trapezoid unravel_index vander",
     "reductions": "all amax amin any average count_nonzero max mean min prod ptp std sum var",
     "repeating": "extract_sequences flip fliplr flipud pad repeat roll rot90 tile",
     "rounding": "ceil divide_no_nan floor floor_divide fmax fmin fmod heaviside mod nextafter round sign trunc",
