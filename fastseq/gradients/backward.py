@@ -78,6 +78,9 @@ class Backward:
         """Adds the steps that give the gradients of what `step` reads, where what it writes has gradients."""
         if not self.reaches(step):
             return
+        if "own_gradient" in step:
+            step["own_gradient"][1](self, step)
+            return
         if step["op"] is None:
             self._through_python(step)
             return
@@ -227,6 +230,11 @@ def _overlap(sizes, strides):
 
 
 def _ends(step):
-    """(Slots that a step reads, a Python step's weights too, Slots that it writes)."""
+    """(Slots that a step reads, a Python step's weights too, Slots that it writes).
+
+    A step's `own_gradient` is (what it counts as reading, its rule): that of a user's (ops/functional.py).
+    """
     read, written = ends_of(step)
+    if "own_gradient" in step:
+        return step["own_gradient"][0], written
     return [*read, *step["weights"]] if step["op"] is None else read, written

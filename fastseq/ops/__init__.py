@@ -3,7 +3,7 @@
 Reference: https://keras.io/api/ops/
 """
 
-from fastseq.configs.lazy_names import Names, face
+from fastseq.configs.lazy_names import Modules, Names, face
 
 _NAMES = Names(__name__, {
     "control_flow": "cond fori_loop map scan stop_gradient switch vectorized_map while_loop",
@@ -18,6 +18,7 @@ _NAMES = Names(__name__, {
     "log log1p logical_and logical_not logical_or logical_xor maximum minimum multiply negative not_equal reciprocal "
     "rsqrt sqrt square subtract tanh true_divide where",
     "fourier": "fft irfft istft rfft stft",
+    "functional": "associative_scan custom_gradient dtype vectorize",
     "indexing": "get_item multi_hot one_hot scatter scatter_update slice slice_update take take_along_axis",
     "integers": "bitwise_and bitwise_invert bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor "
     "gcd lcm left_shift right_shift",
@@ -47,13 +48,20 @@ _NAMES = Names(__name__, {
 })  # fmt: skip
 
 __all__ = list(_NAMES)
-# Keras's linalg that takes a matrix apart.
+# Keras's functions that take a matrix apart.
 _DECOMPOSITIONS = (
-    "cholesky cholesky_inverse det eig eigh inv lstsq lu_factor matrix_rank pinv qr solve solve_triangular svd"
+    "cholesky cholesky_inverse det eig eigh inv logdet lstsq lu_factor matrix_rank pinv qr slogdet solve "
+    "solve_triangular svd"
 )
-_REASON = f"no function takes a matrix apart ({_DECOMPOSITIONS.replace(' ', ', ')})"
+_IMAGES = "fastseq runs sequence models, and has no functions of images alone"
+REASONS = {
+    **dict.fromkeys(
+        _DECOMPOSITIONS.split(), f"no function takes a matrix apart ({_DECOMPOSITIONS.replace(' ', ', ')})"
+    ),
+    **dict.fromkeys(("image", "fft2", "ifft2"), _IMAGES),
+}
 
 __getattr__, __dir__ = face(
-    __name__, _NAMES, Names(__name__, {"refused": "nonzero unique"}),
-    reasons=dict.fromkeys(_DECOMPOSITIONS.split(), _REASON),
+    __name__, _NAMES, Names(__name__, {"refused": "nonzero unique", "functional": "jvp", "special_values": "polar"}),
+    Modules(__name__, "linalg nn numpy"), reasons=REASONS,
 )  # fmt: skip
