@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ctc_twins import ELSEWHERE, loss_and_gradient, probabilities, softmax
+from ctc_twins import ELSEWHERE, loss_and_gradient, probabilities, searched, softmax
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from op_check import array
@@ -57,6 +57,17 @@ def test_a_search_of_all_beginnings_finds_the_most_probable_labels(row, top):
     np.testing.assert_allclose(scores[0], np.log([found[labels] for labels in best]), rtol=1e-6, atol=1e-7)
     for labels, path in zip(best, paths[:, 0]):
         assert path.tolist() == [*labels, *[-1] * (len(x) - len(labels))]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 20), st.integers(2, 8), st.sampled_from([1, 2, 5, 12]), st.integers(0, 999))
+def test_a_search_prunes_as_its_twin_does(timesteps, classes, width, seed):
+    x, blank = array(timesteps, classes, seed=seed, low=-3, high=3), seed % classes
+    wanted = searched(x, width, blank)
+    paths, scores = ops.ctc_decode(x[None], ints(timesteps), "beam_search", width, len(wanted), mask_index=blank)
+    np.testing.assert_allclose(scores[0], [score for _, score in wanted], rtol=1e-6, atol=1e-7)
+    for (labels, _), path in zip(wanted, paths[:, 0]):
+        assert path.tolist() == [*labels, *[-1] * (timesteps - len(labels))]
 
 
 def test_a_long_row_whose_probability_no_double_holds():

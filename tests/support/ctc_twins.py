@@ -73,3 +73,69 @@ def loss_and_gradient(logits, labels, count, frames, blank, exact=False):
         np.add.at(through, emits[1:], share[1:] / share.sum())
         gradient[t] = p[t] - through
     return loss, gradient
+
+
+class _Prefix:
+    """Labels, and the logarithms of the probability of all ways to write them, of those that end with a blank and with
+    the last label: now and a frame before."""
+
+    def __init__(self, parent, label):
+        self.parent, self.label, self.longer = parent, label, {}
+        self.total = self.blank = self.labelled = self.was_total = self.was_blank = -np.inf
+
+    def drop(self):
+        self.total = self.blank = self.labelled = -np.inf
+
+    def labels(self):
+        return () if self.parent is None else (*self.parent.labels(), self.label)
+
+
+def searched(logits, width, blank):
+    """[(labels, logarithm of their probability)], the best first, of a search that keeps `width` prefixes.
+
+    As TensorFlow's: a prefix that was pushed out by the time its parent grows is not grown itself.
+    """
+    root = _Prefix(None, -1)
+    root.total = root.blank = 0.0
+    beam = [root]
+    for log in np.log(softmax(logits)):
+        old, beam = sorted(beam, key=lambda prefix: -prefix.total), []
+        for x in old:
+            x.was_total, x.was_blank = x.total, x.blank
+        for x in old:
+            if x.parent is not None:
+                if x.parent.total > -np.inf:
+                    ways = x.parent.was_blank if x.label == x.parent.label else x.parent.was_total
+                    x.labelled = np.logaddexp(x.labelled, ways)
+                x.labelled += log[x.label]
+            x.blank = x.was_total + log[blank]
+            x.total = np.logaddexp(x.blank, x.labelled)
+            beam.append(x)
+        for x in old:
+            _grow(x, log, beam, width, blank)
+    return [(x.labels(), x.total) for x in sorted(beam, key=lambda prefix: -prefix.total)]
+
+
+def _grow(x, log, beam, width, blank):
+    def gets_in(total):
+        return total > -np.inf and (len(beam) < width or total > min(one.total for one in beam))
+
+    if not gets_in(x.was_total):
+        return
+    for c in range(len(log)):
+        if c == blank:
+            continue
+        longer = x.longer.setdefault(c, _Prefix(x, c))
+        if longer.total > -np.inf:
+            continue
+        total = log[c] + (x.was_blank if c == x.label else x.was_total)
+        if not gets_in(total):
+            longer.drop()
+            longer.was_total = longer.was_blank = -np.inf
+            continue
+        longer.total = longer.labelled = total
+        if len(beam) == width:
+            last = min(beam, key=lambda prefix: prefix.total)
+            beam.remove(last)
+            last.drop()
+        beam.append(longer)
