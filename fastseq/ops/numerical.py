@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
 from fastseq.ops import places as steps
 from fastseq.ops import reductions as r
@@ -16,6 +17,7 @@ from fastseq.ops.rounding import floor_divide, mod
 from fastseq.ops.shapes import axis_of, expand_dims, moveaxis, ravel, swapaxes
 from fastseq.ops.values import MixesTimesteps, Traced, cast, is_number, lift, together
 from fastseq.ops.windows import cut, padded
+from fastseq.tensors.symbolic import KerasTensor
 
 
 @operation("Trapezoid", options=("x", "dx", "axis"))
@@ -25,7 +27,8 @@ from fastseq.ops.windows import cut, padded
      "dx": "(float, default 1.0): From one value to the next.", "axis": "(int, default -1): The axis."},
     "float32 array without that axis.",
     "ops.trapezoid([1.0, 2.0, 4.0])\narray(4.5, dtype=float32)",
-    {"ValueError": "An axis that is not there, or an `x` of another shape."},
+    {"ValueError": "An axis that is not there, or an `x` of another shape.",
+     "UnsupportedError": "An `x` that is a symbolic tensor."},
 )  # fmt: skip
 def trapezoid(y, x=None, dx=1.0, axis=-1):
     y = cast(y, "float32")
@@ -35,6 +38,8 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
     y = moveaxis(y, axis, -1)
     count = max(y.shape[-1] - 1, 0)
     heights = e.multiply(0.5, e.add(part(y, y.ndim - 1, y.shape[-1] - count, count), part(y, y.ndim - 1, 0, count)))
+    if isinstance(x, KerasTensor):
+        raise UnsupportedError("ops.trapezoid: x is numbers that are known before, not a tensor of the graph.")
     if x is None:
         return r.sum(e.multiply(heights, float(dx)), -1)
     x = x if isinstance(x, Traced) else lift(y.p, np.asarray(x, np.float32))

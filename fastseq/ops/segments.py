@@ -11,7 +11,17 @@ from fastseq.ops.joining import part
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import reduced
 from fastseq.ops.shapes import ravel
-from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, elementwise, is_number, lift, together
+from fastseq.ops.values import (
+    MixesTimesteps,
+    Traced,
+    broadcast,
+    cast,
+    common_dtype,
+    elementwise,
+    is_number,
+    lift,
+    together,
+)
 from fastseq.tensors import arrays
 from fastseq.tensors.symbolic import KerasTensor
 from fastseq.tensors.variable import Variable
@@ -163,14 +173,14 @@ def bincount(x, weights=None, minlength=0, sparse=False):
     if sparse:
         raise UnsupportedError("ops.bincount: fastseq has no sparse arrays, sparse=True is not supported.")
     x = _known(x, "bincount", "Take ops.segment_sum with num_segments.").astype(np.int32)
-    shape = None if weights is None else tuple(np.shape(weights))
+    shape = None if weights is None else tuple(weights.shape if hasattr(weights, "shape") else np.shape(weights))
     if x.ndim not in (1, 2) or shape not in (None, x.shape):
         raise ValueError(f"ops.bincount takes (n,) or (rows, n) and weights of that shape, got {x.shape} and {shape}.")
     if x.size and x.min() < 0:
         raise ValueError(f"ops.bincount: numbers from 0 on are wanted, got {x.min()}.")
     length = max(int(x.max()) + 1 if x.size else 0, int(minlength))
     if not x.size or not length:
-        return np.zeros((*x.shape[:-1], length), np.int32 if weights is None else np.asarray(weights).dtype)
+        return np.zeros((*x.shape[:-1], length), "int32" if weights is None else common_dtype(weights, 0))
     return _counted(x, weights, length)
 
 

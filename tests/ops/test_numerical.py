@@ -8,6 +8,7 @@ from op_check import array
 
 import fastseq
 from fastseq import layers, ops
+from fastseq.errors import UnsupportedError
 
 X, IMAGES = array(3, 4), array(2, 4, 6, 3)
 
@@ -64,6 +65,7 @@ def test_distances_of_equal_rows_are_0():
 
 @pytest.mark.parametrize(("make", "error", "words"), [
     (lambda: ops.trapezoid(X, axis=2), ValueError, "ops.trapezoid: axis 2"),
+    (lambda: ops.trapezoid(layers.Input((4,)), layers.Input((4,))), UnsupportedError, "ops.trapezoid: x is numbers"),
     (lambda: ops.vander(X), ValueError, r"ops.vander takes \(n,\)"),
     (lambda: ops.corrcoef(X[0]), ValueError, r"ops.corrcoef takes rows of samples.*got shape \(4,\)"),
     (lambda: ops.correlate(X, X), ValueError, r"ops.correlate takes \(n,\) and \(m,\), got \(3, 4\)"),

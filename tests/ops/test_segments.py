@@ -44,6 +44,13 @@ def test_counts_and_memberships_are_numpys(numbers, least, invert):
         np.testing.assert_array_equal(bounds, edges)
 
 
+def test_weights_of_counts_have_gradients():
+    x, w = np.array([1, 3, 1, 0], np.int32), array(4)
+    found = fastseq.value_and_grad(lambda w: ops.sum(ops.bincount(x, w) * np.arange(4, dtype=np.float32)))(w)
+    np.testing.assert_array_equal(found[1], x.astype(np.float32))
+    assert ops.bincount(x[:0], w[:0], 3).tolist() == [0, 0, 0] and ops.bincount(x[:0], w[:0]).dtype == np.float32
+
+
 def test_segments_on_threads():
     x, ids = array(20000, 8), (np.arange(20000) * 13 % 50).astype(np.int32)
     whole = ops.segment_sum(x, ids, 50)
