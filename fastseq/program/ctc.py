@@ -18,9 +18,9 @@ _REASONS = {
 
 
 def _scratch(p, batch, floats):
-    """(Slot of scratch, groups) where each group of rows needs so many floats."""
-    groups = max(1, min(batch, _GROUPS, _MOST // max(floats, 1))) if batch else 0
-    return p.new((groups * floats,)), groups
+    """(Slot of scratch, how many groups at most) where each group of rows needs so many floats."""
+    groups = max(1, min(_GROUPS, _MOST // max(floats, 1)))
+    return p.new((min(groups, batch) * floats,)), groups
 
 
 def _failure(name):

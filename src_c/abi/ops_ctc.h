@@ -1,5 +1,5 @@
 /* Connectionist temporal classification: its loss with the gradient, and what decodes. A row is a sequence of frames;
-   rows go in up to `groups` groups, each with scratch of its own. */
+   rows go in at most `groups` groups, each with scratch of its own. */
 #ifndef FS_OPS_CTC_H
 #define FS_OPS_CTC_H
 

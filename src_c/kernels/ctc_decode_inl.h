@@ -246,8 +246,9 @@ static void fs_ctc_best_row(const fs_ctc_decode_args *a, int64_t row, int64_t fr
 
 static int fs_ctc_decode(const fs_ctc_decode_args *a, const fs_share *share)
 {
+    const int64_t groups = fs_smaller(a->batch, a->groups);
     for (int64_t group = share->row_lo; group < share->row_hi; group++)
-        for (int64_t row = a->batch * group / a->groups; row < a->batch * (group + 1) / a->groups; row++) {
+        for (int64_t row = a->batch * group / groups; row < a->batch * (group + 1) / groups; row++) {
             const int64_t frames = a->lengths[row] < 0 ? 0 : a->lengths[row];
             int fault = frames > a->timesteps ? FS_CTC_TOO_LONG : 0;
             if (!fault && a->beams) {

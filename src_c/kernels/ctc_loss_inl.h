@@ -273,9 +273,10 @@ static int fs_ctc_one(const fs_ctc_loss_args *a, fs_ctc_row *r, int64_t row)
 
 static int fs_ctc_loss(const fs_ctc_loss_args *a, const fs_share *share)
 {
+    const int64_t groups = fs_smaller(a->batch, a->groups);
     for (int64_t group = share->row_lo; group < share->row_hi; group++) {
         fs_ctc_row r = fs_ctc_row_of(a, group);
-        for (int64_t row = a->batch * group / a->groups; row < a->batch * (group + 1) / a->groups; row++) {
+        for (int64_t row = a->batch * group / groups; row < a->batch * (group + 1) / groups; row++) {
             const int fault = fs_ctc_one(a, &r, row);
             if (fault) {
                 share->failure->position = row;
