@@ -70,7 +70,8 @@ def loss_and_gradient(logits, labels, count, frames, blank, exact=False):
         alpha /= alpha.sum()
         share = alpha * betas[t + 1]
         through = np.zeros(p.shape[1])
-        np.add.at(through, emits[1:], share[1:] / share.sum())
+        with np.errstate(invalid="ignore"):  # no path at all, where `exact`
+            np.add.at(through, emits[1:], share[1:] / share.sum())
         gradient[t] = p[t] - through
     return loss, gradient
 
