@@ -11,6 +11,7 @@ from fastseq.backend import missing
 from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names(__name__, {
+    "ctc": "ctc_batch_cost ctc_decode",
     "elementwise": "abs clip cos elu equal exp greater greater_equal hard_sigmoid less less_equal log maximum minimum "
     "not_equal pow relu round sigmoid sign sin softmax softplus softsign sqrt square tanh",
     "graphs": "function gradients",

@@ -53,6 +53,47 @@ class Names(Mapping):
         return f"Names({self._package!r}: {', '.join(self)})"
 
 
+class Some(Mapping):
+    """Names of another package that a module has too.
+
+    Args:
+        package (str): The package that has them.
+        names (str): Which, separated by spaces.
+    """
+
+    def __init__(self, package, names):
+        self._package = package
+        self._names = dict.fromkeys(names.split())
+
+    def __getitem__(self, name):
+        if name not in self._names:
+            raise KeyError(name)
+        return getattr(importlib.import_module(self._package), name)
+
+    def __contains__(self, name):
+        return name in self._names
+
+    def __iter__(self):
+        return iter(self._names)
+
+    def __len__(self):
+        return len(self._names)
+
+
+class Modules(Some):
+    """Modules of a package that are imported when they are asked for.
+
+    Args:
+        package (str): The package.
+        names (str): Which, separated by spaces.
+    """
+
+    def __getitem__(self, name):
+        if name not in self._names:
+            raise KeyError(name)
+        return importlib.import_module(f"{self._package}.{name}")
+
+
 def at_home(item):
     """A class or function, whose `__module__` is its package's name from now on if it is one of a `Names`."""
     home = _homes.get((item.__module__, item.__qualname__))

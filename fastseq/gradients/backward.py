@@ -11,7 +11,7 @@ from fastseq.program.slots import Slot, strides_of
 from fastseq.program.steps import ends_of
 
 # Operations whose results change with their inputs in jumps alone: their derivative is 0.
-_FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice", "argsort", "search"}
+_FLAT = {"cast", "check_ids", "one_hot", "mask_logic", "random", "choice", "argsort", "search", "ctc_decode"}
 
 
 class Rows(typing.NamedTuple):
@@ -127,6 +127,9 @@ class Backward:
     def through(self, step):
         """Adds the steps that give the gradients of what `step` reads, where what it writes has gradients."""
         if not self.reaches(step):
+            return
+        if "own_gradient" in step:
+            step["own_gradient"][1](self, step)
             return
         if step["op"] is None:
             self._through_python(step)
@@ -309,6 +312,11 @@ def _overlap(sizes, strides):
 
 
 def _ends(step):
-    """(Slots that a step reads, a Python step's weights too, Slots that it writes)."""
+    """(Slots that a step reads, a Python step's weights too, Slots that it writes).
+
+    A step's `own_gradient` is (what it counts as reading, its rule): that of a user's (ops/functional.py).
+    """
     read, written = ends_of(step)
+    if "own_gradient" in step:
+        return step["own_gradient"][0], written
     return [*read, *step["weights"]] if step["op"] is None else read, written

@@ -40,7 +40,8 @@ def scatter_rule(b, step):
         return
     kind, dy, v = _PUT_NAMES[f["kind"]], _three(b.of(f["y"]), f, "n"), _three(f["v"], f, "count")
     if kind == "mul":
-        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of mul updates.")
+        _through_products(b, step, dy, v)
+        return
     if kind in ("max", "min"):
         # As TensorFlow: in equal parts to all that are as large.
         y = _three(f["y"], f, "n")
@@ -57,6 +58,24 @@ def scatter_rule(b, step):
     if f["x"] is not None and b.wants(f["x"]):
         zeros = b.p.broadcast(b.p.constant(np.zeros(1, np.float32)), v.shape)
         b.add(f["x"], _put(b, f, zeros, "set", dy) if kind == "set" else dy)
+
+
+def _through_products(b, step, dy, v):
+    """As TensorFlow: by the product of all that are not 0; where one is, it alone has a gradient, of the others."""
+    f, p = step["fields"], b.p
+    if f["x"] is not None and b.wants(f["x"]):
+        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of mul updates.")
+    zero = p.elementwise("equal", v, 0.0, dtype="bool")
+    number = p.elementwise("int32_to_float32", zero)
+    zeros = _put(b, f, number, "add")
+    x = None if f["x"] is None else _three(f["x"], f, "n")
+    others = _put(b, f, p.elementwise("select", zero, 1.0, v), "mul", x)
+    # A place with more zeros than the element itself has the product 0 of the others.
+    alone = p.elementwise("equal", _taken(b, f, zeros), number, dtype="bool")
+    found = p.elementwise(
+        "divide", _taken(b, f, p.elementwise("multiply", dy, others)), p.elementwise("select", zero, 1.0, v)
+    )
+    b.add(f["v"], p.elementwise("select", alone, found, 0.0))
 
 
 def cumulate_rule(b, step):

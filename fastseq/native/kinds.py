@@ -19,6 +19,7 @@ HITS_KINDS = _KINDS["hits"]
 CELL_KINDS = _KINDS["cell"]
 CHAIN_KINDS, REDUCE_KINDS = _KINDS["chain"], _KINDS["reduce"]
 PUT_KINDS, CUMULATIONS = _KINDS["put"], _KINDS["cumulation"]
+CTC_FAILURES = {number: name for name, number in _KINDS["ctc_failure"].items()}
 CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].items()}  # (from, to) -> number
 
 # Units that stand side by side in packed weights.
@@ -27,6 +28,8 @@ PANEL = _SIZES["FS_PANEL"]
 PRODUCT_COLUMNS, PRODUCT_ROWS = _SIZES["FS_PRODUCT_COLUMNS"], _SIZES["FS_PRODUCT_ROWS"]
 # Groups of rows that a Fourier transform has scratch for; the largest prime factor of a length that radices do.
 FOURIER_GROUPS, FOURIER_PRIME = _SIZES["FS_FOURIER_GROUPS"], _SIZES["FS_FOURIER_PRIME"]
+# Doubles of padding behind arrays of states and classes in connectionist temporal classification.
+CTC_PAD = _SIZES["FS_CTC_PAD"]
 # Rows of a loss, and elements of a norm, that make one partial sum.
 LOSS_BLOCK, NORM_BLOCK = _SIZES["FS_LOSS_BLOCK"], _SIZES["FS_NORM_BLOCK"]
 # An optimizer's numbers: how many, where its own begin, and where 1 / loss scale is.

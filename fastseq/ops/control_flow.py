@@ -12,7 +12,7 @@ from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, lift, view
 from fastseq.program.hoisting import take_out_constants
-from fastseq.program.loops import Carried, carry_over, draws, entry_of
+from fastseq.program.loops import Carried, carry_over, entry_of, is_of_its_time
 from fastseq.program.slots import strides_of
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor
@@ -103,7 +103,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     return carry, nest.pack_like(ys[0], stacked) if nest.is_nested(ys[0]) else stacked[0]
 
 
-class _Draws(Exception):
+class _OfItsTime(Exception):
     """Each time of a loop would be another one."""
 
 
@@ -127,15 +127,15 @@ def _looped(p, f, init, xs, count, reverse):
                 nest.pack_like(init, [Traced(p, each.before) for each in kept]),
                 None if xs is None else nest.pack_like(xs, given),
             )
-            if p.trains and (p.effects() != effects or draws(p, loop.first)):
-                raise _Draws
+            if p.trains and (p.effects() != effects or is_of_its_time(p, loop.first)):
+                raise _OfItsTime
             made = [lift(p, _plain_array(leaf)) for leaf in nest.flatten(y) if leaf is not None]
             outputs = [p.new((count, *leaf.shape), leaf.dtype) for leaf in made]
             for leaf, whole in zip(made, outputs):
                 p.write(leaf.slot, entry_of(whole, backwards))
             carry_over(p, _same_as(p, "scan", carry, flat), kept)
             loop.first += take_out_constants(p, loop.first)
-    except _Draws:
+    except _OfItsTime:
         return None
     results = iter(Traced(p, slot) for slot in outputs)
     if turns:

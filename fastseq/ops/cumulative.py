@@ -6,6 +6,7 @@ from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.joining import part
 from fastseq.ops.operation import operation
 from fastseq.ops.shapes import axis_of, ravel
+from fastseq.ops.special_values import nan_to_num
 from fastseq.ops.values import MixesTimesteps, cast, working_dtype
 
 _ARGUMENTS = {
@@ -37,6 +38,22 @@ def cumsum(x, axis=None, dtype=None):
             "array([1, 2, 6], dtype=int32)", _NO_AXIS)  # fmt: skip
 def cumprod(x, axis=None, dtype=None):
     return _cumulated("prod", x, axis, dtype)
+
+
+@operation("Nancumsum", options=("axis", "dtype"))
+@documented("The sums of all elements up to each; NaN counts 0, and as in Keras infinities the largest numbers.",
+            _ARGUMENTS, "float32 or int32 array.", "ops.nancumsum([1.0, float('nan'), 2.0])\n"
+            "array([1., 1., 3.], dtype=float32)", _NO_AXIS)  # fmt: skip
+def nancumsum(x, axis=None, dtype=None):
+    return _cumulated("sum", nan_to_num(x), axis, dtype)
+
+
+@operation("Nancumprod", options=("axis", "dtype"))
+@documented("The products of all elements up to each; NaN counts 1, and as in Keras infinities the largest numbers.",
+            _ARGUMENTS, "float32 or int32 array.", "ops.nancumprod([1.0, float('nan'), 2.0])\n"
+            "array([1., 1., 2.], dtype=float32)", _NO_AXIS)  # fmt: skip
+def nancumprod(x, axis=None, dtype=None):
+    return _cumulated("prod", nan_to_num(x, 1.0), axis, dtype)
 
 
 @operation("Diff", options=("n", "axis"))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from fastseq.configs.lazy_names import Some, face
 from fastseq.native.kinds import ACTIVATION_KINDS
 from fastseq.ops import elementwise as e
 from fastseq.ops.documented import ARRAY, documented
@@ -276,3 +277,17 @@ def glu(x, axis=-1):
     shape = [n // 2 if i == axis else n for i, n in enumerate(x.shape)]
     first, second = (view(x, shape, strides, start * strides[axis], x.time) for start in (0, size // 2))
     return e.multiply(first, sigmoid(second))
+
+
+# ---- what else keras.ops.nn has --------------------------------------------------------------------------------------
+
+__getattr__, __dir__ = face(__name__, Some(
+    "fastseq.ops",
+    "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh leaky_relu log_sigmoid log_softmax relu "
+    "relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus "
+    "swish tanh_shrink threshold "
+    "adaptive_average_pool adaptive_max_pool average_pool batch_normalization binary_crossentropy "
+    "categorical_crossentropy conv conv_transpose ctc_decode ctc_loss depth_to_space depthwise_conv "
+    "dot_product_attention fold layer_normalization max_pool moments multi_hot normalize one_hot polar psnr "
+    "rms_normalization separable_conv space_to_depth sparse_categorical_crossentropy unfold",
+))  # fmt: skip

@@ -51,6 +51,10 @@ def _is_pieces(value):
     return _is_whole(value) and abs(value) <= MOST_PIECES
 
 
+def _is_count(value):
+    return type(value) is int and 0 < value <= MOST_PIECES
+
+
 def _is_classes(value):
     return type(value) is int and 0 < value <= MOST_CLASSES
 
@@ -74,15 +78,19 @@ _TESTS = {
     for test, words in (
         (_or_none(_several(_is_whole)), "axis"),
         (_or_none(_several(_is_whole, 2)), "axes"),
-        (_or_none(_is_whole), "num minlength maximum_iterations length mask_index fft_length"),
-        (_several(_is_whole), "newshape shape shift source destination order dilation_rate pool_size kernel_size size"),
+        (_or_none(_is_whole), "num minlength maximum_iterations length mask_index fft_length num_segments"),
+        (
+            _several(_is_whole),
+            "newshape shape shift source destination order dilation_rate pool_size kernel_size size dilation stride",
+        ),
         (_or_none(_several(_is_whole)), "strides output_padding output_size"),
         (_several(_is_whole, 2), "pad_width"),
         (
             _is_whole,
-            "axis1 axis2 axisa axisb axisc k offset decimals N sequence_length sequence_stride block_size",
+            "axis1 axis2 axisa axisb axisc k kth offset decimals N sequence_length sequence_stride block_size",
         ),
         (_is_pieces, "indices_or_sections repeats"),
+        (_is_count, "beam_width top_paths bins"),
         (_or_none(_is_classes), "num_classes"),
         (
             _is_bool,
@@ -90,7 +98,7 @@ _TESTS = {
             "rms_scaling increasing upper lower reverse assume_unique invert synchronized",
         ),
         (_or_none(_is_number), "epsilon max_value posinf neginf nan x_min x_max initial attn_logits_soft_cap"),
-        (_is_number, "alpha negative_slope threshold default_value b rtol atol dx max_val fill_value"),
+        (_is_number, "alpha base negative_slope threshold default_value b rtol atol dx max_val fill_value"),
         (_or_none(_is_text), "dtype data_format reduction"),
         (_is_text, "subscripts mode padding method indexing side window_type strategy"),
     )
@@ -104,6 +112,9 @@ _TEST_OF_CLASS = {
     ("IRFFT", "fft_length"): _or_none(_is_whole),
     ("Repeat", "repeats"): _is_pieces,
     ("Tile", "repeats"): _several(lambda value: _is_whole(value) and abs(value) <= MOST_PIECES),
+    ("Vander", "N"): _or_none(_is_whole),
+    ("Fold", "padding"): _several(_is_whole),
+    ("Unfold", "padding"): _several(_is_whole),
     ("Unstack", "num"): _or_none(_is_pieces),
 }
 

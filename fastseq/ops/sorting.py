@@ -163,49 +163,83 @@ def digitize(x, bins):
     return steps.searched(bounds, cast(x, "float32"), True)
 
 
-def _quantile(x, q, axis, keepdims, method, name):
-    q = np.asarray(q, np.float64)
-    if q.ndim > 1 or not ((0 <= q) & (q <= 1)).all():
-        raise ValueError(f"ops.{name}: numbers within [0, 1], or a list of them, are wanted, got {q}.")
-    x, axes = cast(x, "float32"), sorted(axes_of(x, axis, name))
-    if x.time in axes:
-        raise MixesTimesteps("it takes all timesteps together")
-    kept = [size for at, size in enumerate(x.shape) if at not in axes]
-    rows = moveaxis(x, axes, list(range(x.ndim - len(axes), x.ndim))) if axes else x
-    time = rows.time
-    rows = reshape(Traced(x.p, rows.slot), [*kept, int(np.prod([x.shape[at] for at in axes], dtype=np.int64))])
-    n = rows.shape[-1]
-    if n == 0:
-        raise ValueError(f"ops.{name}: no elements along axis {axis} of an array of shape {x.shape}.")
-    last = len(kept)
-    ordered = along(rows, steps.argsorted(rows, last), last, name, inside=True)
-    at = (n - 1) * q.reshape(-1)
+def shares_of(q):
+    """Shares as Keras has them: of plain numbers the nearest float32, which may ask for the element above."""
+    return np.asarray(q if isinstance(q, (np.ndarray, np.generic)) else np.asarray(q, np.float32), np.float64)
 
-    def taken(numbers):
-        places = steps.checked(x.p, np.clip(numbers.astype(np.int64), 0, n - 1), n, name)
-        return steps.gather(ordered, places, last, (*kept, at.size))
 
+class Ranks:
+    """The elements along some axes of an array as rows, of which shares are asked for.
+
+    x, rows: Traced; q: float64 array; rows has the axes that stay, and one of all elements along `axis`.
+    """
+
+    def __init__(self, x, q, axis, name):
+        self.q = shares_of(q)
+        if self.q.ndim > 1 or not ((self.q >= 0) & (self.q <= 1)).all():
+            raise ValueError(f"ops.{name}: numbers within [0, 1], or a list of them, are wanted, got {self.q}.")
+        self.x, self.axes = cast(x, "float32"), sorted(axes_of(x, axis, name))
+        x, axes = self.x, self.axes
+        if x.time in axes:
+            raise MixesTimesteps("it takes all timesteps together")
+        self.kept = [size for at, size in enumerate(x.shape) if at not in axes]
+        rows = moveaxis(x, axes, list(range(x.ndim - len(axes), x.ndim))) if axes else x
+        self.time = rows.time
+        count = int(np.prod([x.shape[at] for at in axes], dtype=np.int64))
+        self.rows = reshape(Traced(x.p, rows.slot), [*self.kept, count])
+        if count == 0:
+            raise ValueError(f"ops.{name}: no elements along axis {axis} of an array of shape {x.shape}.")
+
+    def ordered(self, name):
+        """The rows in ascending order, NaN last."""
+        last = len(self.kept)
+        return along(self.rows, steps.argsorted(self.rows, last), last, name, inside=True)
+
+    def laid_out(self, y, keepdims):
+        """y, (kept axes, shares), as the result: the shares first, where q is a list."""
+        x, q = self.x, self.q
+        y = moveaxis(Traced(x.p, y.slot, self.time), -1, 0)
+        shape = [1 if i in self.axes else size for i, size in enumerate(x.shape)] if keepdims else self.kept
+        shape = [*q.shape, *shape]
+        if self.time is not None:
+            return Traced(x.p, y.slot.reshaped(shape), q.ndim + (x.time if keepdims else self.time))
+        return reshape(y, shape)
+
+
+def between(at, count, method):
+    """Where the elements at `at` of `count` stand, and how much of the second counts: (places, places, shares)."""
     if method == "linear":
         below = np.maximum(np.ceil(at) - 1, 0)
-        above = np.minimum(below + 1, n - 1)
-        part = (above - at).astype(np.float32)
-        y = e.add(e.multiply(taken(above), lift(x.p, 1 - part)), e.multiply(taken(below), lift(x.p, part)))
+        above = np.minimum(below + 1, np.maximum(count - 1, 0))
+        return above, below, above - at
+    if method == "midpoint":
+        return np.floor(at), np.ceil(at), np.full(at.shape, 0.5)
+    only = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}[method](at)
+    return only, only, np.zeros(at.shape)
+
+
+def _quantile(x, q, axis, keepdims, method, name):
+    r = Ranks(x, q, axis, name)
+    n, last, ordered, p = r.rows.shape[-1], len(r.kept), r.ordered(name), x.p
+    first, second, part = between((n - 1) * r.q.reshape(-1), n, method)
+
+    def taken(numbers):
+        places = steps.checked(p, np.clip(numbers.astype(np.int64), 0, n - 1), n, name)
+        return steps.gather(ordered, places, last, (*r.kept, numbers.size))
+
+    if method == "linear":
+        part = part.astype(np.float32)
+        y = e.add(e.multiply(taken(first), lift(p, 1 - part)), e.multiply(taken(second), lift(p, part)))
     elif method == "midpoint":
-        y = e.multiply(e.add(taken(np.floor(at)), taken(np.ceil(at))), 0.5)
+        y = e.multiply(e.add(taken(first), taken(second)), 0.5)
     else:
-        y = taken({"lower": np.floor, "higher": np.ceil, "nearest": np.round}[method](at))
-    nan = reduced("max_int32", e.isnan(rows), -1, True, name, "bool")
-    y = Traced(x.p, e.where(nan, float("nan"), y).slot, time)
-    y = moveaxis(y, -1, 0)
-    shape = [1 if i in axes else size for i, size in enumerate(x.shape)] if keepdims else kept
-    shape = [*q.shape, *shape]
-    if time is not None:
-        return Traced(x.p, y.slot.reshaped(shape), q.ndim + (x.time if keepdims else time))
-    return reshape(y, shape)
+        y = taken(first)
+    nan = reduced("max_int32", e.isnan(r.rows), -1, True, name, "bool")
+    return r.laid_out(e.where(nan, float("nan"), y), keepdims)
 
 
-_METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
-_QUANTILE = {
+METHODS = ("linear", "lower", "higher", "nearest", "midpoint")
+QUANTILE = {
     "x": ARRAY,
     "q": "(float or list of float): Which shares of the elements are smaller, within [0, 1].",
     "axis": AXIS,
@@ -216,13 +250,13 @@ _QUANTILE = {
 
 
 @operation("Quantile", options=("axis", "method", "keepdims"), plain=("q",))
-@documented("Values that given shares of the elements are smaller than; NaN where one is.", _QUANTILE,
+@documented("Values that given shares of the elements are smaller than; NaN where one is.", QUANTILE,
             "float32 array; a list of q makes a first axis.", "ops.quantile([1.0, 2.0, 4.0], 0.5)\n"
     "array(2., dtype=float32)",
             {"ValueError": "An axis that is not there, an unknown method, or q outside of [0, 1]."})  # fmt: skip
 def quantile(x, q, axis=None, method="linear", keepdims=False):
-    if method not in _METHODS:
-        raise ValueError(f"ops.quantile: method={method!r} is none of {', '.join(_METHODS)}.")
+    if method not in METHODS:
+        raise ValueError(f"ops.quantile: method={method!r} is none of {', '.join(METHODS)}.")
     if isinstance(q, Traced):
         raise UnsupportedError("ops.quantile: q is a number that is known before, not a computed one.")
     return _quantile(x, q, axis, keepdims, method, "quantile")
@@ -230,16 +264,16 @@ def quantile(x, q, axis=None, method="linear", keepdims=False):
 
 @operation("Percentile", options=("axis", "method", "keepdims"), plain=("q",))
 @documented("Values that given percentages of the elements are smaller than; NaN where one is.",
-            {**_QUANTILE, "q": "(float or list of float): Percentages, within [0, 100]."},
+            {**QUANTILE, "q": "(float or list of float): Percentages, within [0, 100]."},
             "float32 array; a list of q makes a first axis.", "ops.percentile([1.0, 2.0, 4.0], 50)\n"
     "array(2., dtype=float32)",
             {"ValueError": "An axis that is not there, an unknown method, or q outside of [0, 100]."})  # fmt: skip
 def percentile(x, q, axis=None, method="linear", keepdims=False):
-    if method not in _METHODS:
-        raise ValueError(f"ops.percentile: method={method!r} is none of {', '.join(_METHODS)}.")
+    if method not in METHODS:
+        raise ValueError(f"ops.percentile: method={method!r} is none of {', '.join(METHODS)}.")
     if isinstance(q, Traced):
         raise UnsupportedError("ops.percentile: q is a number that is known before, not a computed one.")
-    return _quantile(x, np.asarray(q, np.float64) / 100, axis, keepdims, method, "percentile")
+    return _quantile(x, np.asarray(q, np.float32) / np.float32(100), axis, keepdims, method, "percentile")
 
 
 @operation("Median", options=("axis", "keepdims"))

@@ -220,6 +220,18 @@ view_as_complex = _refused("view_as_complex")
 view_as_real = _refused("view_as_real")
 
 
+@documented(
+    "Keras's function that makes complex numbers, which fastseq does not have.",
+    {"abs_": ARRAY, "angle": ARRAY},
+    "Nothing.",
+    "ops.polar([1.0], [2.0])\nTraceback (most recent call last):\n    ...\n"
+    "fastseq.UnsupportedError: ops.polar: fastseq has no complex arrays; take abs_ * cos(angle) and abs_ * sin(angle).",
+    {"UnsupportedError": "Always."},
+)
+def polar(abs_, angle):
+    raise UnsupportedError("ops.polar: fastseq has no complex arrays; take abs_ * cos(angle) and abs_ * sin(angle).")
+
+
 # ---- other dtypes, and choices ---------------------------------------------------------------------------------------
 
 

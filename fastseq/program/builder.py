@@ -11,7 +11,7 @@ from fastseq.native.kinds import ACTIVATION_KINDS, BINARY_KINDS, CASTS, MASK_KIN
 from fastseq.program import gradient_rules
 from fastseq.program.chain_steps import ChainSteps
 from fastseq.program.loops import Loop
-from fastseq.program.slots import Buffer, Slot, broadcast_strides, padded, product, strides_of, strides_over
+from fastseq.program.slots import Buffer, Slot, broadcast_strides, merged, padded, product, strides_of, strides_over
 from fastseq.tensors import mask_rules
 
 gradient_rules.register("copy", "gradients.elementwise:copy_rule")
@@ -253,9 +253,12 @@ class Builder(ChainSteps):
         return self.cast(slot, "float32")
 
     def copy(self, source, target, shape, source_strides, target_strides):
-        """target = source over `shape` (at most 5 dimensions), strides in elements."""
+        """target = source over `shape`, strides in elements; at most 5 dimensions, those counted once that belong
+        together on both sides."""
         if source.dtype == "bool" or target.dtype == "bool":
             assert source.dtype == target.dtype
+        if len(shape) > 5:
+            shape, source_strides, target_strides = merged(shape, source_strides, target_strides)
         n, x, y = padded(shape, 1), padded(source_strides, 0), padded(target_strides, 0)
         self.step(
             "copy", x=source, y=target, size=source.itemsize,
@@ -266,16 +269,7 @@ class Builder(ChainSteps):
     def contiguous_copy(self, source, shape, source_strides):
         """A new slot of `shape`, read from `source` by strides; dimensions that belong together are merged first."""
         result = self.new(shape, source.dtype)
-        sizes, strides = [], []
-        for size, stride in zip(shape, source_strides):
-            if sizes and strides[-1] == stride * size:
-                sizes[-1] *= size
-                strides[-1] = stride
-            else:
-                sizes.append(size)
-                strides.append(stride)
-        if len(sizes) > 5:
-            raise ValueError(f"Arrays of {len(shape)} dimensions in this order are not supported, 5 are.")
+        sizes, strides = merged(shape, source_strides)
         self.copy(source, result, sizes, strides, strides_of(sizes))
         return result
 

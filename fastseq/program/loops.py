@@ -63,9 +63,10 @@ class Carried:
         return Slot(slot.buffer, (times * slot.shape[0], *slot.shape[1:]), slot.dtype)
 
 
-def draws(p, first=0):
-    """Whether the builder's steps from number `first` on draw random numbers: each time of a loop would draw anew."""
-    return any(step["op"] in ("random", "choice") for step in p.steps[first:])
+def is_of_its_time(p, first=0):
+    """Whether gradients cannot go through the builder's steps from number `first` on as through a loop: each time would
+    draw random numbers anew, or a user's own gradient is of arrays of its time (`ops.custom_gradient`)."""
+    return any(step["op"] in ("random", "choice") or "own_gradient" in step for step in p.steps[first:])
 
 
 def entry_of(slot, backwards=False):

@@ -90,6 +90,26 @@ def product(shape):
     return int(np.prod(shape, dtype=np.int64))
 
 
+def merged(shape, *strides):
+    """(sizes, strides of each operand), with dimensions that belong together for all of them as one.
+
+    Raises ValueError where more than 5 are left, which no step walks.
+    """
+    sizes, found = [], [[] for _ in strides]
+    for size, *own in zip(shape, *strides):
+        if sizes and all(known[-1] == stride * size for known, stride in zip(found, own)):
+            sizes[-1] *= size
+            for known, stride in zip(found, own):
+                known[-1] = stride
+        else:
+            sizes.append(size)
+            for known, stride in zip(found, own):
+                known.append(stride)
+    if len(sizes) > 5:
+        raise ValueError(f"Arrays of {len(shape)} dimensions in this order are not supported, 5 are.")
+    return sizes, *found
+
+
 def padded(values, fill):
     """Five entries, what is missing filled in at the front."""
     return [fill] * (5 - len(values)) + list(values)

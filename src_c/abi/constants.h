@@ -13,6 +13,8 @@
 #define FS_FOURIER_GROUPS 16 /* of rows that are transformed, each with scratch of its own */
 #define FS_FOURIER_PRIME 31  /* prime factors of a length that are larger make Bluestein's convolution of it */
 
+#define FS_CTC_PAD 24 /* doubles behind an array of states or classes that vectors may read and write */
+
 #define FS_LOSS_BLOCK 32   /* rows whose loss, or hits, make one partial sum */
 #define FS_NORM_BLOCK 4096 /* elements whose squares do */
 
@@ -52,6 +54,7 @@ enum { FS_CELL_SIZES(FS_CELL_SIZE) };
     X(FS_PRODUCT_COLUMNS)                                                                                              \
     X(FS_FOURIER_GROUPS)                                                                                               \
     X(FS_FOURIER_PRIME)                                                                                                \
+    X(FS_CTC_PAD)                                                                                                      \
     X(FS_PRODUCT_ROWS)                                                                                                 \
     X(FS_LOSS_BLOCK)                                                                                                   \
     X(FS_NORM_BLOCK)                                                                                                   \

@@ -83,6 +83,15 @@
     X(FS_CUMULATED_SUM, sum)                                                                                           \
     X(FS_CUMULATED_PROD, prod)
 
+/* Why a row has no loss of connectionist temporal classification, or cannot be decoded. */
+#define FS_CTC_FAILURES(X)                                                                                             \
+    X(FS_CTC_FINE, fine)                                                                                               \
+    X(FS_CTC_NO_LABELS, no_labels)                                                                                     \
+    X(FS_CTC_TOO_LONG, too_long)                                                                                       \
+    X(FS_CTC_NO_TIME, no_time)                                                                                         \
+    X(FS_CTC_NO_LABEL, no_label)                                                                                       \
+    X(FS_CTC_FEW_PATHS, few_paths)
+
 /* All families, by the name that Python asks for. */
 #define FS_KIND_FAMILIES(F)                                                                                            \
     F(activation, FS_ACTIVATIONS)                                                                                      \
@@ -98,7 +107,8 @@
     F(chain, FS_CHAIN_KINDS)                                                                                           \
     F(reduce, FS_REDUCE_KINDS)                                                                                         \
     F(put, FS_PUT_KINDS)                                                                                               \
-    F(cumulation, FS_CUMULATIONS)
+    F(cumulation, FS_CUMULATIONS)                                                                                      \
+    F(ctc_failure, FS_CTC_FAILURES)
 
 #define FS_FAMILY_NUMBER(family, LIST) FS_FAMILY_##family,
 enum fs_kind_family { FS_KIND_FAMILIES(FS_FAMILY_NUMBER) };
@@ -118,5 +128,6 @@ enum fs_chain_kind { FS_CHAIN_KINDS(FS_KIND_NUMBER) };
 enum fs_reduce_kind { FS_REDUCE_KINDS(FS_KIND_NUMBER) };
 enum fs_put_kind { FS_PUT_KINDS(FS_KIND_NUMBER) };
 enum fs_cumulation { FS_CUMULATIONS(FS_KIND_NUMBER) };
+enum fs_ctc_failure { FS_CTC_FAILURES(FS_KIND_NUMBER) };
 #undef FS_KIND_NUMBER
 #endif

@@ -10,6 +10,7 @@
 #include "abi/constants.h"
 #include "abi/kinds.h"
 #include "abi/ops_chains.h"
+#include "abi/ops_ctc.h"
 #include "abi/ops_elementwise.h"
 #include "abi/ops_places.h"
 #include "abi/ops_products.h"
@@ -83,7 +84,9 @@ enum { FS_BYTES_f32 = 4 };
     OP(ARGSORT, argsort, f32, argsort, PIECES)                                                                         \
     OP(SEARCH, search, f32, search, PIECES)                                                                            \
     OP(CUMULATE, cumulate, f32, cumulate, PIECES)                                                                      \
-    OP(FOURIER, fourier, f32, fourier, PIECES)
+    OP(FOURIER, fourier, f32, fourier, PIECES)                                                                         \
+    OP(CTC_LOSS, ctc_loss, f32, ctc_loss, PIECES)                                                                      \
+    OP(CTC_DECODE, ctc_decode, f32, ctc_decode, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;

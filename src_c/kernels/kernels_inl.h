@@ -40,3 +40,5 @@
 #include "kernels/reduce_inl.h"
 #include "kernels/places_inl.h"
 #include "kernels/fourier_inl.h"
+#include "kernels/ctc_loss_inl.h"
+#include "kernels/ctc_decode_inl.h"

@@ -39,4 +39,5 @@ void backward_cases(void);
 void loss_cases(void);
 void places_cases(void);
 void chain_cases(void);
+void ctc_cases(void);
 #endif

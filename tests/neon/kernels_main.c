@@ -160,6 +160,7 @@ int main(int count, char **arguments)
     loss_cases();
     places_cases();
     chain_cases();
+    ctc_cases();
     free(memory);
     return 0;
 }

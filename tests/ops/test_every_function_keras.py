@@ -24,6 +24,8 @@ WITHOUT = {
     "stop_gradient": "its gradient is none at all, which op_check compares with a tape that has one",
     "view_as_complex": "there are no complex numbers: refused",
     "view_as_real": "there are no complex numbers: refused",
+    "dtype": "makes no steps: a name; see test_functional",
+    **dict.fromkeys(("associative_scan", "custom_gradient", "vectorize"), "takes functions: test_functional"),
     **dict.fromkeys(
         [name.split()[0] for name in test_control_flow.FUNCTIONS], "takes functions: test_control_flow.FUNCTIONS"
     ),
@@ -60,6 +62,25 @@ def test_every_name_has_a_case_or_a_reason():
     assert sorted(set(ops.__all__) - names - set(WITHOUT)) == []
     assert sorted(set(WITHOUT) & names) == []  # a reason that does not hold any more
     assert sorted((set(WITHOUT) | names) - set(ops.__all__)) == []
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("part", ["", "nn", "numpy", "linalg"])
+def test_every_name_of_keras_is_there_or_says_why_not(part):
+    theirs, mine = pytest.importorskip("keras").ops, ops
+    if part:
+        theirs, mine = getattr(theirs, part), getattr(ops, part)
+        assert mine is importlib.import_module(f"fastseq.ops.{part}")
+    for name in sorted(name for name in dir(theirs) if name[0] != "_"):
+        try:
+            found = getattr(mine, name)
+        except AttributeError as error:
+            assert "It has:" not in str(error), (part, name)
+            assert name in ops.REASONS
+        else:
+            assert found is getattr(ops, name), (part, name)
+    with pytest.raises(AttributeError, match="It has: "):
+        mine.nonsense  # noqa: B018
 
 
 def test_what_makes_no_steps():

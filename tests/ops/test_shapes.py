@@ -84,6 +84,14 @@ def test_five_axes_and_more():
     same(ops.get_item(x, (slice(None), 0, slice(1, None))), x[:, 0, 1:])
 
 
+def test_gradients_of_six_axes_come_back_by_the_same_way():
+    """Steps walk five: neighbours that stay together on both sides count as one."""
+    x, order = array(2, 3, 2, 2, 3, 2), (0, 1, 3, 2, 4, 5)
+    w = array(*np.transpose(x, order).shape, seed=1)
+    found = fastseq.value_and_grad(lambda x: ops.sum(ops.transpose(x, order) * w))(x)[1]
+    np.testing.assert_array_equal(found, w.transpose(order))
+
+
 def test_sizes_are_ints():
     assert ops.shape(X) == (3, 4) and ops.ndim(Y) == 3
     tensor = fastseq.layers.Input((None, 4))

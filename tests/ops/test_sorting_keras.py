@@ -50,6 +50,13 @@ CALLS = [
     call("linspace", X, 2.0, num=4, axis=-1, symbolic=False),
 ]  # fmt: skip
 
+# Shares that fall on an element, but for how a plain number is rounded.
+CALLS += [
+    *(call(name, array(56), q, method=method, symbolic=False, grad=False)
+      for name, q in (("quantile", 0.9), ("quantile", [0.9, 0.2]), ("percentile", 90), ("percentile", [20.0]))
+      for method in ("lower", "higher", "nearest")),
+]  # fmt: skip
+
 #: Calls that have no array among their arguments.
 CREATED = [
     *(call(name, shape, **options) for name in ("zeros", "ones") for shape in ((2, 3), (0, 2), (4,))

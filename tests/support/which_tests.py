@@ -31,6 +31,8 @@ MOST_CASES = {
     "test_fit_passes_keras": 1, "test_functional": 2, "test_layers_in_models": 4, "test_logits_keras": 4,
     "test_losses_of_layers": 2, "test_mask_rules_keras": 3, "test_memory_tasks": 1, "test_saving_keras": 1,
     # Calls of functions, one after the other in the order of their tables.
+    "test_ctc_keras": 8, "test_numerical_keras": 12,
+    "test_segments_keras": 10, "test_spaces_keras": 12,
     "test_convolution_keras": 8, "test_elementwise_keras": 20, "test_fourier_keras": 8, "test_functions_keras": 30,
     "test_indexing_keras": 20, "test_linear_algebra_keras": 15, "test_mathematical_keras": 20, "test_nn_keras": 15,
     "test_normalization_keras": 12, "test_reductions_keras": 20, "test_rounding_keras": 20, "test_shapes_keras": 20,

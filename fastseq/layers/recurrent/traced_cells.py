@@ -12,7 +12,7 @@ from fastseq.layers.recurrent.stacked_rnn_cells import call_cell, first_states
 from fastseq.ops.operation import slots_of_result
 from fastseq.ops.shape_builder import ShapeBuilder
 from fastseq.program.hoisting import hoist
-from fastseq.program.loops import Carried, carry_over, draws, entry_of
+from fastseq.program.loops import Carried, carry_over, entry_of, is_of_its_time
 from fastseq.program.slots import strides_of
 from fastseq.tensors import nest
 
@@ -161,7 +161,7 @@ class _Walk:
             return None
         finally:
             self.p = outer
-        if outer.trains and (draws(scratch) or any(scratch.effects())):
+        if outer.trains and (is_of_its_time(scratch) or any(scratch.effects())):
             return None
         return scratch.steps, x, states
 
