@@ -4,9 +4,9 @@ The contract is that of tf.function: Python's effects happen once a trace. Whoev
 `Watched` whether it had any, and compares two traces by their `signature`.
 """
 
+import os
 import random
 import threading
-from pathlib import Path
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from fastseq.tensors import nest
 from fastseq.tensors.seeds import SeedGenerator
 from fastseq.tensors.variable import Variable
 
-_HERE = Path(__file__).resolve().parent.parent
+# By os.path: pathlib would be imported for this alone, 5 ms.
+_HERE = os.path.dirname(os.path.dirname(os.path.realpath(__file__))) + os.sep
 
 
 class CannotTrace(Exception):
@@ -32,9 +33,9 @@ def where_raised(error):
 
     found = ""
     for frame in traceback.extract_tb(error.__traceback__):
-        path = Path(frame.filename)
-        if _HERE not in path.parents and "site-packages" not in path.parts and path.name[:1] != "<":
-            found = f"{path.name}:{frame.lineno}: "
+        path, name = os.path.realpath(frame.filename), os.path.basename(frame.filename)
+        if not path.startswith(_HERE) and f"{os.sep}site-packages{os.sep}" not in path and name[:1] != "<":
+            found = f"{name}:{frame.lineno}: "
     return f"{found}{str(error) or type(error).__name__}"
 
 
