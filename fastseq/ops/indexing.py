@@ -366,18 +366,19 @@ def scatter_update(inputs, indices, updates, reduction=None):
     "ops.one_hot([0, 2], 3)\n"
     "array([[1., 0., 0.],\n"
     "       [0., 0., 1.]], dtype=float32)",
-    {"UnsupportedError": "sparse=True."},
+    {"UnsupportedError": "sparse=True.", "ValueError": "A negative `num_classes`, and an axis that there is not."},
 )  # fmt: skip
 def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
     if sparse:
         raise UnsupportedError("ops.one_hot: fastseq has no sparse arrays, sparse=True is not supported.")
+    if num_classes < 0:
+        raise ValueError(f"ops.one_hot: num_classes is not negative, got {num_classes}.")
     if axis != -1 and not 0 <= axis <= x.ndim:
         raise ValueError(f"axis must be -1 or between [0, {x.ndim}], but received {axis}.")
     axis = x.ndim if axis == -1 else axis
     shape = (int(num_classes), *[1] * (x.ndim - axis))
     classes = steps.known(x.p, shape, lambda: np.arange(shape[0]).reshape(shape))
-    found = e.equal(expand_dims(cast(x, "int32"), axis), classes)
-    return cast(found, working_dtype(dtype or "float32"))
+    return cast(e.equal(expand_dims(cast(x, "int32"), axis), classes), working_dtype(dtype or "float32"))
 
 
 @operation("MultiHot", "nn", options=("num_classes", "axis", "dtype", "sparse"))

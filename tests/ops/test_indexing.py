@@ -99,6 +99,8 @@ def test_starts_that_are_computed():
     (lambda: ops.scatter_update(X, [[0]], array(1, 4), reduction="mean"), ValueError, "Invalid reduction"),
     (lambda: ops.one_hot(IDS, 3, sparse=True), UnsupportedError, "sparse"),
     (lambda: ops.one_hot(IDS, 3, axis=3), ValueError, "axis must be"),
+    (lambda: ops.one_hot(IDS, -1), ValueError, "num_classes is not negative, got -1"),
+    (lambda: ops.multi_hot(IDS, -2), ValueError, "num_classes is not negative, got -2"),
     (lambda: ops.multi_hot(IDS), ValueError, "num_classes"),
     (lambda: ops.where(X > 0, X), ValueError, "either both"),
     (lambda: ops.where(X > 0), UnsupportedError, "depends on values"),
