@@ -22,8 +22,9 @@ PUT_KINDS, CUMULATIONS = _KINDS["put"], _KINDS["cumulation"]
 CTC_FAILURES = {number: name for name, number in _KINDS["ctc_failure"].items()}
 CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].items()}  # (from, to) -> number
 
-# Units that stand side by side in packed weights.
+# Units that stand side by side in packed weights; panels of them that do, in a product without gates.
 PANEL = _SIZES["FS_PANEL"]
+GROUP_PANELS = _SIZES["FS_GROUP_PANELS"]
 # Columns, and rows, of a weight gradient that make one thread's piece.
 PRODUCT_COLUMNS, PRODUCT_ROWS = _SIZES["FS_PRODUCT_COLUMNS"], _SIZES["FS_PRODUCT_ROWS"]
 # Groups of rows that a Fourier transform has scratch for; the largest prime factor of a length that radices do.

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastseq.native.kinds import CELL_PANELS, GATES, PANEL, TRACED
+from fastseq.native.kinds import CELL_PANELS, GATES, GROUP_PANELS, PANEL, TRACED
 
 # A cache line: a vector of weights that lies across two of them takes two reads (15% of a call with one row).
 ALIGNMENT = 64
@@ -58,7 +58,7 @@ class Piece(NamedTuple):
     @property
     def panels(self):
         count = panels(self.units)
-        return -(-count // 4) * 4 if self.filled else count
+        return -(-count // GROUP_PANELS) * GROUP_PANELS if self.filled else count
 
     @property
     def size(self):
@@ -79,7 +79,7 @@ def size_of(pieces):
 
 def dense_form(inputs, units, count=1):
     """Of a Dense layer's kernel (inputs, units), or of `count` of them one after the other: an array for each."""
-    return tuple((Piece(i * inputs * units, inputs, units, units, beside=4),) for i in range(count))
+    return tuple((Piece(i * inputs * units, inputs, units, units, beside=GROUP_PANELS),) for i in range(count))
 
 
 def recurrent_forms(cell, inputs, units, reset_after):
@@ -87,13 +87,13 @@ def recurrent_forms(cell, inputs, units, reset_after):
     gates = GATES[cell]
     columns = gates * units
     if cell == "simple_rnn":
-        whole = Piece(0, inputs, units, columns, beside=4, filled=True)
+        whole = Piece(0, inputs, units, columns, beside=GROUP_PANELS, filled=True)
     elif cell == "lstm" or reset_after:
         whole = Piece(0, inputs, units, columns, gates=gates)
     else:
         # z and r of two panels side by side, then the candidates of four: the two phases of a step.
-        gated = Piece(0, inputs, units, columns, gates=2, beside=2, filled=True)
-        candidate = Piece(2 * units, inputs, units, columns, beside=4, filled=True)
+        gated = Piece(0, inputs, units, columns, gates=2, beside=GROUP_PANELS // 2, filled=True)
+        candidate = Piece(2 * units, inputs, units, columns, beside=GROUP_PANELS, filled=True)
         return ((gated, candidate),), ((gated._replace(rows=units),), (candidate._replace(rows=units),))
     return ((whole,),), ((whole._replace(rows=units),),)
 
@@ -174,11 +174,11 @@ def _gate_groups(matrix, gates):
     There are a multiple of four panels, the last ones all zeros.
     """
     packed = _gate_panels(matrix, gates)
-    beside = 4 // gates
-    packed = np.pad(packed, ((0, -len(packed) % 4), (0, 0), (0, 0), (0, 0)))
+    beside = GROUP_PANELS // gates
+    packed = np.pad(packed, ((0, -len(packed) % GROUP_PANELS), (0, 0), (0, 0), (0, 0)))
     rows = packed.shape[1]
     grouped = packed.reshape(-1, beside, rows, gates, PANEL).transpose(0, 2, 1, 3, 4)
-    return grouped.reshape(-1, rows, 4, PANEL)
+    return grouped.reshape(-1, rows, GROUP_PANELS, PANEL)
 
 
 def pack_gate_groups(matrix, gates):
@@ -189,7 +189,9 @@ def pack_gate_groups(matrix, gates):
 def pack_groups(matrix):
     """(K, N) -> groups of 4 panels, each [K][4][16], one after the other in a flat array; the last has what is left."""
     packed = _gate_panels(matrix, 1)
-    groups = [packed[i : i + 4, :, 0].transpose(1, 0, 2).ravel() for i in range(0, len(packed), 4)]
+    groups = [
+        packed[i : i + GROUP_PANELS, :, 0].transpose(1, 0, 2).ravel() for i in range(0, len(packed), GROUP_PANELS)
+    ]
     return aligned(np.concatenate(groups) if groups else np.zeros(0, np.float32))
 
 
@@ -302,14 +304,14 @@ def pack_fields(rows, units, row_length, *, gates=1, beside=1, filled=False, tra
     """Arguments of the native `pack` beside its arrays, for a part of a matrix whose rows are `row_length` long.
 
     It takes (rows, gates * units), gates side by side; with `transposed` the matrix holds that as columns. `beside`
-    panels make a group; `filled`: there are whole groups only. pack_gates is beside=1, pack_gate_groups beside=4 //
-    gates with filled groups of four panels, pack_groups beside=4.
+    panels make a group; `filled`: there are whole groups only. pack_gates is beside=1, pack_gate_groups GROUP_PANELS //
+    gates with filled groups, pack_groups GROUP_PANELS.
     """
     count = panels(units)
     along, across = (1, row_length) if transposed else (row_length, 1)
     return {
         "rows": rows, "gates": gates, "units": units,
-        "panels": -(-count // 4) * 4 if filled else count, "beside": beside,
+        "panels": -(-count // GROUP_PANELS) * GROUP_PANELS if filled else count, "beside": beside,
         "x_k": along, "x_gate": units * across, "x_unit": across,
     }  # fmt: skip
 

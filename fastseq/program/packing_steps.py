@@ -29,7 +29,7 @@ def pack(p, matrix, rows, units, row_length, **how):
 
 def transposed(p, matrix, columns, rows, row_length):
     """Columns of a (rows, row_length) matrix, packed for a dense product with their transposed."""
-    return pack(p, matrix, columns, rows, row_length, beside=4, transposed=True)
+    return pack(p, matrix, columns, rows, row_length, beside=packing.GROUP_PANELS, transposed=True)
 
 
 def zeros(p, units):
@@ -40,7 +40,7 @@ def zeros(p, units):
 def dense(p, kernel, bias):
     """The fields `w`, `bias` of a dense step. kernel: Slot (I, N); bias: Slot (N,) or None."""
     inputs, units = kernel.shape
-    w = pack(p, kernel, inputs, units, units, beside=4)
+    w = pack(p, kernel, inputs, units, units, beside=packing.GROUP_PANELS)
     p.packed_from[id(w.buffer)] = {"kernel": kernel, "bias": bias}
     return {"w": w, "bias": zeros(p, units) if bias is None else pack(p, bias, 1, units, units)}
 
@@ -83,13 +83,13 @@ def recurrent(p, operation, kernel, recurrent_kernel, bias):
     w_c = None
     if operation == "simple_rnn":
         w_x, w_h, packed_bias = (
-            pack(p, slot, rows, units, units, beside=4, filled=True) for slot, rows in matrices
+            pack(p, slot, rows, units, units, beside=packing.GROUP_PANELS, filled=True) for slot, rows in matrices
         )  # fmt: skip
     elif operation == "gru_reset_before":
 
         def two(slot, rows):
-            gated = pack(p, slot, rows, units, columns, gates=2, beside=2, filled=True)
-            return gated, pack(p, slot.at(2 * units), rows, units, columns, beside=4, filled=True)
+            gated = pack(p, slot, rows, units, columns, gates=2, beside=packing.GROUP_PANELS // 2, filled=True)
+            return gated, pack(p, slot.at(2 * units), rows, units, columns, beside=packing.GROUP_PANELS, filled=True)
 
         w_h, w_c = two(recurrent_kernel, units)
         w_x, packed_bias = (_joined(p, two(slot, rows)) for slot, rows in (matrices[0], matrices[2]))

@@ -4,6 +4,7 @@
 #define FS_CONSTANTS_H
 
 #define FS_PANEL 16 /* units that stand side by side in packed weights, on every ISA */
+#define FS_GROUP_PANELS 4 /* panels of a product without gates that stand side by side there */
 
 /* Weight gradients (product_tn): threads own columns of c, in blocks of four panels, or rows of it where there is one
    such block. */
@@ -51,6 +52,7 @@ enum { FS_CELL_SIZES(FS_CELL_SIZE) };
 #define FS_CELL_CONSTANTS(X, cell) X(cell##_GATES) X(cell##_PANELS) X(cell##_KEPT) X(cell##_GENERAL_KEPT)
 #define FS_CONSTANTS(X)                                                                                                \
     X(FS_PANEL)                                                                                                        \
+    X(FS_GROUP_PANELS)                                                                                                 \
     X(FS_PRODUCT_COLUMNS)                                                                                              \
     X(FS_FOURIER_GROUPS)                                                                                               \
     X(FS_FOURIER_PRIME)                                                                                                \

@@ -18,14 +18,14 @@ static __attribute__((noinline)) void fs_dense_any(const fs_dense_run *c, const 
                            v_one_nan(fs_vact((int)a->activation, sums[r][g], c->p)));
 }
 
-/* G panels from `group` * 4 on; a group has 4 of them, the last one what is left. A block is one vector of each panel,
-   so a group holds FS_VECTORS of them. */
+/* G panels of a group, which has FS_GROUP_PANELS of them, the last one what is left. A block is one vector of each
+   panel, so a group holds FS_VECTORS of them. */
 FS_INLINE void fs_dense_block(fs_dense_run *c, const int32_t *rows, int64_t block, const int R, const int G)
 {
     const fs_dense_args *a = c->a;
     int64_t group = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN;
-    int64_t unit = group * 4 * FS_PANEL + lane;
-    const fs_weight *w = (const fs_weight *)a->w + group * 4 * FS_PANEL * a->inputs + lane;
+    int64_t unit = group * FS_GROUP_PANELS * FS_PANEL + lane;
+    const fs_weight *w = (const fs_weight *)a->w + group * FS_GROUP_PANELS * FS_PANEL * a->inputs + lane;
     const float *x[FS_MOST_ROWS];
     fs_sums acc;
     FS_UNROLL for (int r = 0; r < R; r++)
@@ -70,8 +70,8 @@ static void fs_dense_group(fs_dense_run *run, int64_t group, const int32_t *rows
     static void (*const *const tables[])(fs_dense_run *, const int32_t *, int64_t) = {
         0, fs_dense_1_table, fs_dense_2_table, fs_dense_3_table, fs_dense_4_table};
     static const int most_rows[] = {0, 6, 6, FS_ROWS_3, 6};
-    int64_t left = (run->a->units + FS_PANEL - 1) / FS_PANEL - group * 4;
-    int panels = left < 4 ? (int)left : 4;
+    int64_t left = (run->a->units + FS_PANEL - 1) / FS_PANEL - group * FS_GROUP_PANELS;
+    int panels = left < FS_GROUP_PANELS ? (int)left : FS_GROUP_PANELS;
     for (int64_t block = group * FS_VECTORS; block < (group + 1) * FS_VECTORS; block++)
         for (int done = 0; done < count;) {
             int n = fs_block_rows(count - done, most_rows[panels]);
@@ -198,7 +198,7 @@ static int fs_dense(const fs_dense_args *a, const fs_share *share)
                 fs_dense_panel(&run, first, count, sums);
             else
                 fs_dense_group(&run, group, rows, count);
-            if (FS_STOPS(share, &unlooked, (double)(a->inputs + 16) * (double)(count * 4 * FS_PANEL))) {
+            if (FS_STOPS(share, &unlooked, (double)(a->inputs + 16) * (double)(count * FS_GROUP_PANELS * FS_PANEL))) {
                 fs_leave(share);
                 return 0;
             }

@@ -129,8 +129,9 @@ FS_INLINE void fs_back_in_turn(fs_sums acc, fs_back_run *s, const int32_t *rows,
 /* G panels from `block` on, which stand in one group of up to four; a block is one vector of a panel. */
 FS_INLINE void fs_back_block(fs_back_run *s, const int32_t *rows, int64_t block, const int R, const int G)
 {
-    int64_t panel = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN, group = panel / 4 * 4;
-    int64_t panels = (s->a->units + FS_PANEL - 1) / FS_PANEL, beside = panels - group < 4 ? panels - group : 4;
+    int64_t panel = block / FS_VECTORS, lane = block % FS_VECTORS * VLEN;
+    int64_t group = panel / FS_GROUP_PANELS * FS_GROUP_PANELS;
+    int64_t panels = (s->a->units + FS_PANEL - 1) / FS_PANEL, beside = fs_smaller(panels - group, FS_GROUP_PANELS);
     int64_t apart = beside * FS_PANEL, unit = panel * FS_PANEL + lane;
     const fs_weight *w = s->w + group * FS_PANEL * s->gates * s->a->units + (panel - group) * FS_PANEL + lane;
     fs_sums acc;

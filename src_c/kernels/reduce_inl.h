@@ -219,7 +219,8 @@ FS_INLINE const float *fs_reduce_block(fs_chain *c, const fs_reduce_walk *w, int
     return c->at[a->code[5 * a->instructions + 1]];
 }
 
-/* Fetches what the inputs have of rows [row, row + rows) of dimension 3: rows that lie apart no processor sees coming. */
+/* Fetches what the inputs have of rows [row, row + rows) of dimension 3: a processor does not see rows coming that lie
+   apart. */
 FS_INLINE void fs_reduce_fetch(const fs_chain *c, const fs_reduce_walk *w, int64_t row, int64_t rows, int64_t first,
                                int64_t cols)
 {
