@@ -5,6 +5,7 @@ imported by a string, importlib.import_module(...), is no statement that stands 
 """
 
 import ast
+import collections
 import re
 
 import pytest
@@ -204,6 +205,12 @@ def test_no_import_runs_up():
         if room(module) != room(other) and floor[room(other)] >= floor[room(module)]
     ]
     assert up == []
+
+
+def test_no_two_files_of_tests_have_one_name():
+    """pytest imports them by their names alone: a run of both would end before it begins."""
+    names = collections.Counter(path.name for path in TESTS.rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_few_files_lie_flat():

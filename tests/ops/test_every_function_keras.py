@@ -24,8 +24,10 @@ WITHOUT = {
     "stop_gradient": "its gradient is none at all, which op_check compares with a tape that has one",
     "view_as_complex": "there are no complex numbers: refused",
     "view_as_real": "there are no complex numbers: refused",
-    "dtype": "makes no steps: a name; see test_functional",
-    **dict.fromkeys(("associative_scan", "custom_gradient", "vectorize"), "takes functions: test_functional"),
+    "dtype": "makes no steps: a name; see test_functions_of_functions",
+    **dict.fromkeys(
+        ("associative_scan", "custom_gradient", "vectorize"), "takes functions: test_functions_of_functions"
+    ),
     **dict.fromkeys(
         [name.split()[0] for name in test_control_flow.FUNCTIONS], "takes functions: test_control_flow.FUNCTIONS"
     ),

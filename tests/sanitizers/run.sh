@@ -92,7 +92,7 @@ serial)
         recurrent_backward recurrent_general_backward choice program runtime threads training_threads training_turns \
         streaming streaming_states streaming_inputs every_layer every_layer_trains decoding decoding_windows whole_steps \
         loss_steps losses optimizers chains fusing indexing shapes sorting linear_algebra reductions elementwise \
-        control_flow ctc loops row_cuts segments numerical functional traced_cells traced_calls value_and_grad)
+        control_flow ctc loops row_cuts segments numerical functions_of_functions traced_cells traced_calls value_and_grad)
     # Left out: what measures memory, limits it, or is built for another sanitizer.
     LD_PRELOAD=$preload "$python" -m pytest --rootdir "$root" -c "$root/pyproject.toml" -p no:cacheprovider -q \
         -m "not tensorflow" -k "not import_is_light and not memory_for_few_threads and not no_data_race" \
