@@ -9,6 +9,7 @@ import importlib
 import importlib.machinery
 import sys
 from collections.abc import Mapping
+from opcode import opmap
 
 _homes = {}  # (module, name) as the source has them -> the package in which users find it
 _packages = set()  # those that have said what is theirs
@@ -151,13 +152,16 @@ def face(package, *tables, reasons=None):
 
 def _is_imported_from(frame):
     """Whether it is `from package import name` that asks for a name: importlib looks first, by hasattr(), and what is
-    no AttributeError goes through it. Python's own sentence, after it, has the name and the file alone."""
-    return frame.f_code.co_name == "_handle_fromlist" and frame.f_globals.get("__name__") == "importlib._bootstrap"
+    no AttributeError goes through it. Python's own sentence, after it, has the name and the file alone. Of a module
+    that is no package importlib asks nothing: the import itself does, an instruction of whoever imports."""
+    if frame.f_code.co_name == "_handle_fromlist" and frame.f_globals.get("__name__") == "importlib._bootstrap":
+        return True
+    return frame.f_code.co_code[frame.f_lasti] == opmap["IMPORT_FROM"]
 
 
 def _is_module(package, name):
     """Whether it is a module of the package that is not imported yet."""
     # As importlib.util.find_spec, whose import takes as long as that of three files of fastseq: `import fastseq` comes
     # here for each `from package import module`.
-    path = sys.modules[package].__path__
-    return importlib.machinery.PathFinder.find_spec(f"{package}.{name}", path) is not None
+    path = getattr(sys.modules[package], "__path__", None)
+    return path is not None and importlib.machinery.PathFinder.find_spec(f"{package}.{name}", path) is not None

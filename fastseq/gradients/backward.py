@@ -183,9 +183,9 @@ class Backward:
         self._gradients[id(slot.buffer)] = gradient if before is None else self.p.binary("add", before, gradient)
 
     def _add_part(self, slot, gradient):
-        fresh = self._own_whole(slot)
+        fresh, gradient = self._own_whole(slot), gradient.reshaped(slot.shape)
         if self._is_apart(slot, (slot.size,), (1,), fresh):
-            self.p.write(gradient.reshaped(slot.shape), self.of(slot))
+            self.p.write(gradient, self.of(slot))
             return
         place = self.of(slot)
         self.step("binary", a=place, b=gradient, y=place, n0=1, n1=1, n2=1, n3=1, n4=slot.size, a4=1, b4=1)

@@ -31,12 +31,10 @@ UNARY = {
     "abs": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("sign", x)),
     "sqrt": lambda p, x, y, dy: _of_root(p, y, dy),
     "square": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("multiply", x, 2.0)),
-    "reciprocal": lambda p, x, y, dy: p.elementwise(
-        "multiply", dy, p.elementwise("negative", p.elementwise("square", y))
+    "reciprocal": lambda p, x, y, dy: _where_read(
+        p, dy, p.elementwise("multiply", dy, p.elementwise("negative", p.elementwise("square", y)))
     ),
-    "rsqrt": lambda p, x, y, dy: p.elementwise(
-        "multiply", p.elementwise("multiply", dy, -0.5), p.elementwise("multiply", y, p.elementwise("square", y))
-    ),
+    "rsqrt": lambda p, x, y, dy: _of_inverse_root(p, y, dy),
     "exp": lambda p, x, y, dy: p.elementwise("multiply", dy, y),
     "expm1": lambda p, x, y, dy: p.elementwise("multiply", dy, p.elementwise("exp", x)),
     "log": lambda p, x, y, dy: p.elementwise("divide", dy, x),
@@ -52,10 +50,18 @@ UNARY = {
 }
 
 
-def _of_root(p, y, dy):
-    """At 0, where it is infinite, TensorFlow gives 0 for what nobody reads."""
-    found = p.elementwise("divide", p.elementwise("multiply", dy, 0.5), y)
+def _where_read(p, dy, found):
+    """At 0, where such a gradient is infinite, TensorFlow gives 0 for what nobody reads."""
     return p.elementwise("select", p.elementwise("equal", dy, 0.0, dtype="bool"), 0.0, found)
+
+
+def _of_root(p, y, dy):
+    return _where_read(p, dy, p.elementwise("divide", p.elementwise("multiply", dy, 0.5), y))
+
+
+def _of_inverse_root(p, y, dy):
+    cube = p.elementwise("multiply", y, p.elementwise("square", y))
+    return _where_read(p, dy, p.elementwise("multiply", p.elementwise("multiply", dy, -0.5), cube))
 
 
 def _of_larger(p, a, c, y, dy):

@@ -40,12 +40,13 @@ class _Taken:
 
     gradient: the Slot of one time; position: the number of steps inside when it was found. Either `wide`, the step for
     the rows of all times whose gradients by weights are found of it, and `name` of its layer; or `key`, the array of
-    outside whose gradient it is, and `place`, None or where a time writes it because others are added.
+    outside whose gradient it is, `own_place`, where that has it, and `place`, the same where a time writes it because
+    others are added, else None.
     """
 
-    def __init__(self, gradient, position, wide=None, name=None, key=None):
+    def __init__(self, gradient, position, wide=None, name=None, key=None, own_place=None):
         self.gradient, self.position = gradient, position
-        self.wide, self.name, self.key, self.place = wide, name, key, None
+        self.wide, self.name, self.key, self.own_place, self.place = wide, name, key, own_place, None
 
 
 class _Time(Backward):
@@ -137,11 +138,9 @@ class _Time(Backward):
                 if self._whole(gradient) is None:
                     self.p.write(gradient, place)
                 else:
-                    self.taken.append(_Taken(gradient, len(self.steps_inside), key=key))
+                    self.taken.append(_Taken(gradient, len(self.steps_inside), key=key, own_place=place))
                 return
-            for taken in self.taken:
-                if taken.key == key:
-                    taken.place = place
+            self._write_taken(key)
             strides = tuple(strides_of(slot.shape))
             operands = [(place, strides), (gradient, strides)]
             chain = Chain(slot.shape, operands, [], [("add", (("x", 0), ("x", 1)))], [(0, place)])
@@ -151,12 +150,19 @@ class _Time(Backward):
         if id(slot.buffer) in self.own:
             return super()._own_whole(slot)
         self._make_ready(slot)
+        self._write_taken(id(slot.buffer))
         if id(slot.buffer) in self._unwritten:
             self._unwritten.discard(id(slot.buffer))
             whole = self._outer._gradients[id(slot.buffer)]
             with self._before():
                 self.p.copy(self.zeros(1), whole, (whole.size,), (0,), (1,))
         return False
+
+    def _write_taken(self, key):
+        """Lets a time write the gradient that was taken of an array of outside, since another is added to it."""
+        for taken in self.taken:
+            if taken.key == key:
+                taken.place = taken.own_place
 
     # ---- gradients by arrays of outside --------------------------------------------------------------------------
 

@@ -1,7 +1,10 @@
 """What layers add to the loss: `add_loss` and `losses`. https://keras.io/api/layers/base_layer/#losses-property"""
 
+from fastseq.ops.tracing import CannotTrace
+from fastseq.ops.values import Traced
 from fastseq.program import added_losses
 from fastseq.program.added_losses import Penalty
+from fastseq.tensors import nest
 
 
 class AddsLosses:
@@ -53,6 +56,8 @@ class AddsLosses:
             >>> [float(loss) for loss in layer.losses]
             [2.0]
         """
+        if any(isinstance(value, Traced) for value in nest.flatten(loss)):
+            raise CannotTrace("its call adds a loss")
         added_losses.add(self, loss)
 
     def _penalties_of(self, outputs, timesteps=1):

@@ -13,7 +13,7 @@ from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, lift, view
 from fastseq.program.hoisting import take_out_constants
 from fastseq.program.loops import Carried, carry_over, entry_of, is_of_its_time
-from fastseq.program.slots import strides_of
+from fastseq.program.slots import product, strides_of
 from fastseq.tensors import arrays, nest
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -279,13 +279,16 @@ def cond(pred, true_fn, false_fn):
         What the chosen one returned.
 
     Raises:
-        ValueError: Results of two structures.
+        ValueError: A condition of more elements, and results of two structures.
 
     Example:
         >>> ops.cond(2 > 1, lambda: 1.0, lambda: 2.0)
         1.0
     """
     _no_symbols("cond", pred)
+    shape = pred.shape if isinstance(pred, Traced) else np.shape(pred)
+    if product(shape) != 1:
+        raise ValueError(f"ops.cond: the condition is of one element, got shape {tuple(shape)}.")
     if not isinstance(pred, Traced):
         return true_fn() if bool(np.all(pred)) else false_fn()
     return _chosen("cond", [e.logical_not(pred), pred], [false_fn(), true_fn()])

@@ -151,7 +151,7 @@ def _all_in_one(x, axis, name):
     return ravel(x), 0
 
 
-@operation("Take", options=("axis",))
+@operation("Take", options=("axis",), integers=("indices",))
 @documented(
     "Elements at places along an axis.",
     {"x": ARRAY, "indices": _INDICES, "axis": "(int, default None): None is of all elements in one row."},

@@ -261,7 +261,7 @@ def power(x1, x2):
     return arithmetic("power", x1, x2)
 
 
-@operation("Ldexp")
+@operation("Ldexp", integers=("x2",))
 @documented(
     "`x1 * 2 ** x2`.",
     {"x1": ARRAY, "x2": "(array): int32."},

@@ -33,10 +33,11 @@ class Definition:
     body: the function that computes it; class_name, module: of Keras's Operation class, as files name it; options: its
     parameters that are plain data and stand in a file's config; plain: those that are plain data and stand among a
     call's arguments; several: those that are lists of tensors; keeps_numbers: whether a plain number among the tensors
-    makes another operation of it, as an exponent of 2 does.
+    makes another operation of it, as an exponent of 2 does; integers: those of which a plain int is no float where
+    others are float arrays.
     """
 
-    def __init__(self, body, class_name, module, options, plain, several, keeps_numbers):
+    def __init__(self, body, class_name, module, options, plain, several, keeps_numbers, integers):
         self.body = body
         self.name = body.__name__
         self.class_name = class_name
@@ -46,6 +47,7 @@ class Definition:
         self.plain = frozenset((*options, *plain))
         self.several = frozenset(several)
         self.keeps_numbers = keeps_numbers
+        self.integers = frozenset(integers)
         self.call_signature = self.signature.replace(
             parameters=[p for p in self.signature.parameters.values() if p.name not in options]
         )
@@ -106,7 +108,8 @@ class Definition:
             leaves = [leaf for leaf in nest.flatten(list(found.values())) if isinstance(leaf, np.ndarray)]
             floats = any(leaf.dtype == np.float32 for leaf in leaves)
             for name, value in numbers.items():
-                found[name] = np.array(value, np.float32 if floats and not isinstance(value, bool) else dtype_of(value))
+                as_it_is = isinstance(value, bool) or name in self.integers
+                found[name] = np.array(value, np.float32 if floats and not as_it_is else dtype_of(value))
         if not any(isinstance(leaf, np.ndarray) for leaf in nest.flatten(list(found.values()))):
             # Plain numbers alone: the first one is as good as an array.
             numbers = (name for name, value in arguments.items() if name not in self.plain and is_number(value))
@@ -313,13 +316,13 @@ class OpNode(Operation):
         return {**super().get_config(), **self.values}
 
 
-def operation(class_name, module="numpy", options=(), plain=(), several=(), keeps_numbers=False):
+def operation(class_name, module="numpy", options=(), plain=(), several=(), keeps_numbers=False, integers=()):
     """A decorator: makes a public function of the body of an operation.
 
     Args:
         class_name (str): Keras's class of it.
         module (str): The last part of Keras's module, below keras.src.ops; or a whole module path.
-        options, plain, several, keeps_numbers: See Definition.
+        options, plain, several, keeps_numbers, integers: See Definition.
 
     Returns:
         The decorator. The function has the Definition as its attribute `definition`.
@@ -327,7 +330,7 @@ def operation(class_name, module="numpy", options=(), plain=(), several=(), keep
     path = module if module.startswith("keras.") else f"keras.src.ops.{module}"
 
     def decorate(body):
-        definition = Definition(body, class_name, path, tuple(options), plain, several, keeps_numbers)
+        definition = Definition(body, class_name, path, tuple(options), plain, several, keeps_numbers, integers)
         DEFINITIONS[path, class_name] = definition
 
         @functools.wraps(body)

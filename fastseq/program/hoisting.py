@@ -50,21 +50,27 @@ def take_out_constants(p, first):
 
 def split_constants(body):
     """(steps of a loop's body that give the same every time, the others): what the former read neither moves nor is
-    written in the loop, and nothing else writes what they write."""
+    written in the loop, nothing else writes what they write, and no step before them reads it: the first time would
+    read there what stood before the loop."""
     writers = Counter(id(slot.buffer) for step in body for slot in _written(step))
-    constant, varying = set(), []
-    before = []
+    constant, seen = set(), set()  # ids of buffers that were written, and read, so far
+    before, varying = [], []
     for step in body:
         read, written = ends_of(step)
+        seen.update(id(slot.buffer) for slot in read)
         steady = step["op"] in _STEADY and not any(
             slot.moves or (id(slot.buffer) in writers and id(slot.buffer) not in constant) for slot in read
         )
-        if steady and all(s.buffer.kind == "arena" and not s.moves and writers[id(s.buffer)] == 1 for s in written):
+        if steady and all(_is_written_once(slot, writers) and id(slot.buffer) not in seen for slot in written):
             before.append(step)
             constant |= {id(slot.buffer) for slot in written}
         else:
             varying.append(step)
     return before, varying
+
+
+def _is_written_once(slot, writers):
+    return slot.buffer.kind == "arena" and not slot.moves and writers[id(slot.buffer)] == 1
 
 
 def _kind(step):

@@ -93,7 +93,12 @@ def test_removed_names_say_what_to_do():
         K.nonsense()
 
 
-@pytest.mark.parametrize("package", ["fastseq.backend", "fastseq.ops", "fastseq.layers"])
+_WITH_LISTS = [
+    "fastseq.backend", "fastseq.ops", "fastseq.layers", "fastseq.ops.nn", "fastseq.ops.numpy", "fastseq.ops.linalg",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("package", _WITH_LISTS)
 def test_a_name_that_is_not_there_comes_with_the_list_in_an_import_too(package):
     module = importlib.import_module(package)
     wanted = f"'nonsense' from '{package}'. It has: {', '.join(dir(module))}."

@@ -242,3 +242,51 @@ def test_loops_of_ops(monkeypatch, reverse):
     assert found_loss == pytest.approx(loss, rel=1e-6)
     for got, gradient in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, gradient, rtol=2e-5, atol=2e-6 * np.abs(gradient).max())
+
+
+#: Bodies of a scan with two carries: what a time leaves as it found it, exchanges, or makes of nothing that it found.
+BODIES = {
+    "the carries are one": lambda c, x: ((c[0], c[0]), (c[1], x)),
+    "a carry of zeros": lambda c, x: ((ops.zeros_like(x), c[1] * x + c[0]), (c[0], x)),
+    "a carry of ones that is read late": lambda c, x: ((ops.tanh(c[0] + x), ops.ones_like(x)), (c[1] * x, x)),
+    "the carries change places": lambda c, x: ((c[1], c[0]), (c[1] + x, x)),
+    "the input is a carry": lambda c, x: ((x, c[0]), (c[1], c[1])),
+    "outputs are the input, and the input transposed": lambda c, x: (c, (x, ops.transpose(x))),
+    "an output transposed, before another": lambda c, x: (c, (ops.transpose(x), x)),
+    "a carry transposed": lambda c, x: ((ops.reshape(ops.transpose(x), (3, 4)), c[1] * 0.5 + x), (c[0] * x, x * 2.0)),
+    "places of the input": lambda c, x: (c, (ops.take(x, [3, 0, 0, 2], axis=1), ops.flip(x, 0))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("times", [2, 3, 6])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", BODIES)
+def test_bodies_of_scans(monkeypatch, name, reverse, times):
+    def function(init, xs):
+        carry, ys = ops.scan(BODIES[name], tuple(init), xs, reverse=reverse)
+        value = sum(ops.sum(ops.sin(z)) * (i + 1) for i, z in enumerate((*carry, *ys)))
+        return value + 0.1 * ops.sum(xs) if times == 2 else value  # so that the loop's gradient is one of two
+
+    rng = np.random.default_rng(5)
+    init, xs = [draw(rng, 3, 4), draw(rng, 3, 4)], draw(rng, times, 3, 4)
+    value, gradients = fastseq.value_and_grad(function, argnums=(0, 1))(init, xs)
+    assert value == pytest.approx(function(init, xs), rel=1e-5)  # eagerly
+    with monkeypatch.context() as patch:
+        patch.setattr("fastseq.ops.control_flow._looped", lambda *args: None)
+        wanted_value, wanted = fastseq.value_and_grad(function, argnums=(0, 1))(init, xs)
+    assert value == pytest.approx(wanted_value, rel=1e-6)
+    for got, gradient in zip((*gradients[0], gradients[1]), (*wanted[0], wanted[1]), strict=True):
+        np.testing.assert_allclose(got, gradient, rtol=2e-5, atol=2e-6)
+    for place in ((0, 1, 2), (times - 1, 2, 0)):  # by differences, as both could be wrong
+        ends = [function(init, nudged(xs, place, by)) for by in (1e-2, -1e-2)]
+        assert gradients[1][place] == pytest.approx((ends[0] - ends[1]) / 2e-2, rel=2e-2, abs=2e-3)
+
+
+def draw(rng, *shape):
+    return rng.uniform(-1, 1, shape).astype("f")
+
+
+def nudged(x, place, by):
+    x = x.copy()
+    x[place] += by
+    return x

@@ -160,6 +160,10 @@ def untraceable():
         self.add_loss(np.float32(1))
         return x * 2
 
+    def adds_of_input(self, x):
+        self.add_loss({"mean": [np.mean(x)]})
+        return x * 2
+
     def kept(self, x):
         return x * 2 + 0 * float(self.kept_state)
 
@@ -172,7 +176,8 @@ def untraceable():
         of(attribute, "changes the attribute 'seen'"), of(listed, "changes the attribute 'log'", log=None),
         of(drawn, "draws random numbers"), of(counted, "two traces of its call differ", _count=None),
         of(kept, "which changes between calls", kept_state=state), of(adds, "adds a loss"),
-        of(other_values, "other values as Python"), of(lambda self, x: x * 2, "traced = False", traced=False),
+        of(adds_of_input, "its call adds a loss"), of(other_values, "other values as Python"),
+        of(lambda self, x: x * 2, "traced = False", traced=False),
     ]  # fmt: skip
 
 

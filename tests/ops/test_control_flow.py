@@ -111,6 +111,9 @@ def test_what_cannot_be(rng):
         ops.map(lambda v: v, fastseq.Input((3,)))
     with pytest.raises(ValueError, match=r"while_loop.*gave"):
         traced(lambda k, x: k.while_loop(lambda a: k.sum(a) < 1, lambda a: (a[:1],), (x,)), np.ones((2, 2), "f"))
+    for run in (traced, lambda f, x: f(ops, x)):
+        with pytest.raises(ValueError, match=r"ops\.cond: the condition is of one element, got shape \(2, 2\)"):
+            run(lambda k, x: k.cond(x > 0, lambda: x, lambda: -x), np.ones((2, 2), "f"))
     with pytest.raises(ValueError, match="other structures"):
         traced(lambda k, x: k.cond(k.sum(x) > 0, lambda: x, lambda: (x, x)), np.ones((2, 2), "f"))
 

@@ -61,3 +61,19 @@ def test_the_gradient_of_a_root_at_0_that_nobody_reads_is_0():
     mine, gradient = value_and_grad(lambda x: total(ops, x))(x)
     np.testing.assert_allclose(mine, value)
     np.testing.assert_array_equal(gradient, tape.gradient(value, tensor))
+
+
+@pytest.mark.parametrize("name", ["sqrt", "rsqrt", "reciprocal"])
+def test_the_gradient_that_nobody_reads_is_0_where_the_slope_is_infinite(name):
+    import tensorflow as tf
+    from keras import ops as keras_ops
+
+    from fastseq import ops, value_and_grad
+
+    x, factor = np.float32([0, 0, 4, -1, np.inf]), np.float32([0, 1, 0, 0, 0])
+    tensor = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        value = keras_ops.sum(getattr(keras_ops, name)(tensor) * factor)
+    _, gradient = value_and_grad(lambda x: ops.sum(getattr(ops, name)(x) * factor))(x)
+    np.testing.assert_array_equal(gradient, tape.gradient(value, tensor))

@@ -28,6 +28,31 @@ def test_get_item_is_numpys(data, shape, dtype):
     np.testing.assert_array_equal(ops.get_item(x, key), x[key], strict=True)
 
 
+@pytest.mark.parametrize("x", [X, IDS], ids=["float32", "int32"])
+def test_a_plain_int_is_a_place_beside_floats_too(x):
+    for axis, places in ((0, (0, 2, -1)), (1, (3, -2)), (None, (5, -1))):
+        for place in places:
+            np.testing.assert_array_equal(ops.take(x, place, axis=axis), np.take(x, place, axis=axis), strict=True)
+    for wrong, error in ((1.0, TypeError), (9, IndexError)):
+        with pytest.raises(error, match=r"ops\.take: ind"):
+            ops.take(x, wrong, axis=0)
+    np.testing.assert_array_equal(ops.ldexp(x, 2), np.float32(x * 4), strict=True)
+    with pytest.raises(TypeError, match="integers, not float32"):
+        ops.ldexp(x, 2.0)
+
+
+def test_rounds_of_a_loop_take_by_their_number():
+    def total(x):
+        return ops.sum(ops.fori_loop(0, 3, lambda i, v: v + ops.take(x, i, axis=0) * v, x[1]))
+
+    x = np.float32([[1, 2], [3, 4], [5, 6]])
+    assert total(x) == np.sum(x[1] * np.prod(1 + x, axis=0))
+    value, gradient = fastseq.value_and_grad(total)(x)
+    assert value == total(x)
+    own = np.where(np.arange(3)[:, None] == 1, np.prod(1 + x, axis=0), 0)
+    np.testing.assert_allclose(gradient, x[1] * np.prod(1 + x, axis=0) / (1 + x) + own, rtol=1e-6)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data(), hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
 def test_take_and_take_along_axis_are_numpys(data, shape):

@@ -25,7 +25,8 @@ CALLS = [
     *(call("moments", x, axes=axes, keepdims=keep, ulp=8)
       for x, axes in [(X, 0), (B, [0, 2]), (B, -1)] for keep in [False, True]),
     *(call("normalize", x, ulp=8, **kwargs) for x in [X, B] for kwargs in [{}, {"axis": 0}, {"order": 1}]),
-    call("normalize", np.zeros((2, 3), np.float32), grad=False),
+    call("normalize", np.zeros((2, 3), np.float32)),
+    call("normalize", np.float32([[0, 0, 0], [1, 2, 3]]), axis=1),
     # Keras asks for vectors of a known size in symbolic calls.
     call("batch_normalization", X, W, np.abs(V), axis=-1, ulp=12, symbolic=False),
     call("batch_normalization", B, W[:3].copy(), np.abs(V[:3]) + 1, 1, V[:3].copy(), W[:3].copy(), 0.1, ulp=12,
