@@ -1,4 +1,5 @@
-"""What all tests share: a quiet TensorFlow, and the same instruction set and thread count before and after a test.
+"""What all tests share: a quiet TensorFlow, and the same instruction set, thread count and registered classes before
+and after a test.
 
 Which tests a run takes is which_tests.py's.
 """
@@ -31,6 +32,7 @@ import numpy as np  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from fastseq.native import runtime  # noqa: E402
+from fastseq.saving import get_custom_objects  # noqa: E402
 
 # Timings vary on shared machines, so examples have no deadline; the seed is fixed so that CI repeats.
 settings.register_profile("fastseq", deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -44,10 +46,13 @@ def rng():
 
 @pytest.fixture(autouse=True)
 def same_runtime():
-    isa, threads = runtime.active_isa(), runtime.get_num_threads()
+    isa, threads, registered = runtime.active_isa(), runtime.get_num_threads(), dict(get_custom_objects())
     yield
     runtime.force_isa(isa)
     runtime.set_num_threads(threads)
+    if get_custom_objects() != registered:  # what a module registers as it is imported, one test of another may clear
+        get_custom_objects().clear()
+        get_custom_objects().update(registered)
 
 
 @pytest.fixture

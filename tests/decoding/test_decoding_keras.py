@@ -192,6 +192,7 @@ def test_rows_do_not_depend_on_their_batch(trained, data):
         np.testing.assert_array_equal(alone.ids[0], together.ids[row])
 
 
+@pytest.mark.slow("3 s inside Keras")
 def test_the_demo_reads_unseen_dates():
     texts, answers = dates.samples(200, seed=23, unseen=True)
     ids = dates.encode(texts)
@@ -286,6 +287,7 @@ def drawn_from(tokens, distribution):
     assert stats.chi2.sf(chi2, len(observed) - 1) > FALSE_ALARM
 
 
+@pytest.mark.slow("4 s inside Keras")
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_sample_follows_the_distribution(trained, unsure, way):
     """The first token, and the second one of those rows that began with the most frequent first token."""

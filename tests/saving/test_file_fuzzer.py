@@ -112,6 +112,7 @@ def test_what_it_sees(tmp_path, monkeypatch, deed, expected):
             left.pop().close()
 
 
+@pytest.mark.slow("3 s of processes that end")
 def test_crashes_and_silence(tmp_path, monkeypatch):
     """The process that reads ends, or says nothing more, and another one goes on with the file behind."""
     program = tmp_path / "program.py"

@@ -311,6 +311,7 @@ def fill_group(group, tree, attributes, ordered):
         group.create_dataset(name, data=values, **(storage if 0 not in shape and shape else {}))
 
 
+@pytest.mark.slow("5 s of files that h5py writes")
 @settings(max_examples=150)
 @given(GROUPS, st.dictionaries(NAMES, VALUES, max_size=12), st.sampled_from(VERSIONS), st.booleans())
 def test_any_file(tree, attributes, version, ordered):

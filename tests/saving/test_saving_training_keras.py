@@ -70,6 +70,7 @@ def test_every_optimizer_goes_on_in_the_other_library(tmp_path, name, options):
     both_ways(tmp_path, classifier, optimizer=optimizer_of(name, options), loss="categorical_crossentropy")
 
 
+@pytest.mark.slow("5 s inside Keras")
 def test_every_place_of_a_weight(tmp_path):
     """Embedding, both directions, a model in the model, cells in a stack; a frozen layer has no state.
 

@@ -292,6 +292,7 @@ _SENDS = """
 """
 
 
+@pytest.mark.slow("7 s of signals")
 @pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="this system has no POSIX signals")
 @pytest.mark.parametrize("sizes", [
     {"ROWS": 640, "TIME": 5, "UNITS": 8, "BATCH": 8, "TRIES": 40},
