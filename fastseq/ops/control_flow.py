@@ -7,7 +7,7 @@ too, where gradients go back through it (gradients/loops.py). A loop in a loop i
 import numpy as np
 
 from fastseq.ops import elementwise as e
-from fastseq.ops import joining, shapes
+from fastseq.ops import joining, repeating, shapes
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, lift, view
@@ -116,7 +116,7 @@ def _looped(p, f, init, xs, count, reverse):
             raise MixesTimesteps("it is a loop of its own")
     turns = p.trains and reverse  # gradients go through the times in the order of memory
     if turns:
-        sources = [None if x is None else _turned(x) for x in sources]
+        sources = [None if x is None else repeating.flip(x, 0) for x in sources]
     kept = [Carried(p, value.slot, count) for value in flat]
     backwards = reverse and not turns
     effects = p.effects()
@@ -139,15 +139,9 @@ def _looped(p, f, init, xs, count, reverse):
         return None
     results = iter(Traced(p, slot) for slot in outputs)
     if turns:
-        results = iter([_turned(x) for x in results])
+        results = iter([repeating.flip(x, 0) for x in results])
     ys = None if y is None else nest.map_structure(lambda leaf: None if leaf is None else next(results), y)
     return nest.pack_like(init, [Traced(p, each.end) for each in kept]), ys
-
-
-def _turned(x):
-    """The first axis from its end on."""
-    strides = strides_of(x.shape)
-    return view(x, x.shape, [-strides[0], *strides[1:]], (x.shape[0] - 1) * strides[0])
 
 
 def _plain_array(value):

@@ -7,8 +7,7 @@ the body reads and, at its end, writes.
 import numpy as np
 
 from fastseq.native.kinds import OPERATIONS
-from fastseq.program import row_cuts
-from fastseq.program.slots import Slot, strides_of
+from fastseq.program.slots import Buffer, Slot, strides_of
 
 
 class Loop:
@@ -108,7 +107,28 @@ def loops_of(steps):
 def find_cuts(steps):
     """Sets `cuts` of each loop among a finished program's steps."""
     for first, last, loop in loops_of(steps):
+        from fastseq.program import row_cuts  # 0.4 ms, which programs without loops do not need
+
         loop.cuts = None if loop.condition is not None else row_cuts.cuts_of(steps[first:last], loop.rows)
+
+
+def share_memory(buffers, first, last):
+    """Lets arrays of a loop that is cut, steps [first, last), lie in the same memory where they are not needed at the
+    same time. They are of one size: a thread's rows of the one are then its rows of the other, too.
+
+    buffers: those that live from their `first` to their `last` step. Returns Buffers that live as long as the loop, and
+    sets `shared` of each of the others to one of them.
+    """
+    found = []  # [Buffer, the last step that needs it]
+    for buffer in sorted(buffers, key=lambda b: b.first):
+        free = next((f for f in found if f[0].nbytes == buffer.nbytes and f[1] < buffer.first), None)
+        if free is None:
+            free = [Buffer("arena", buffer.nbytes), None]
+            free[0].first, free[0].last = first, last - 1
+            found.append(free)
+        free[1] = buffer.last
+        buffer.shared = free[0]
+    return [free[0] for free in found]
 
 
 def encoded_loops(steps):
@@ -122,10 +142,22 @@ def encoded_loops(steps):
         place = _place_of(steps, first, last, loop.condition)
         own = [(starts[number] + offset, size) for number, offset, size in _moves(steps, first, last)]
         condition = -1 if place is None else starts[place[0]] + place[1]
-        apart = row_cuts.encoded(steps[first:last], starts[first:last], loop.cuts)
+        apart = _encoded_cuts(steps[first:last], starts[first:last], loop.cuts or [])
         loops.append((first, last, loop.times, condition, len(moves), len(own), loop.rows, len(cuts), len(apart)))
         moves, cuts = moves + own, cuts + apart
     return tuple(np.array(rows, np.int64).reshape(-1, n) for rows, n in ((loops, 9), (moves, 2), (cuts, 3)))
+
+
+def _encoded_cuts(steps, starts, cuts):
+    """What row_cuts.cuts_of gave as int64 rows (place among the arguments, of a row, whether it is a size).
+
+    starts: the byte at which the arguments of each step begin.
+    """
+    return [
+        (start + OPERATIONS[step["op"]][2][name][1], of_row, int(is_size))
+        for step, start, own in zip(steps, starts, cuts)
+        for name, of_row, is_size in own
+    ]
 
 
 def _place_of(steps, first, last, slot):

@@ -12,8 +12,8 @@ import numpy as np
 
 from fastseq.native import _native, _program, runtime
 from fastseq.native.kinds import OPERATIONS
-from fastseq.program import fusing, row_cuts
-from fastseq.program.loops import encoded_loops, find_cuts, loops_of
+from fastseq.program import fusing
+from fastseq.program.loops import encoded_loops, find_cuts, loops_of, share_memory
 from fastseq.program.slots import Slot
 from fastseq.program.steps import ends_of, slots_of
 from fastseq.tensors import nest
@@ -100,7 +100,8 @@ class Program(_program.NativeProgram):
                     buffer.first, buffer.last = min(buffer.first, first), max(buffer.last, last - 1)
             if loop.cuts is not None:
                 own = [b for b, is_new in inside.values() if is_new and first <= b.first and b.last < last]
-                buffers = [b for b in buffers if b not in own] + row_cuts.share_memory(own, first, last)
+                shared = share_memory(own, first, last)
+                buffers = [b for b in buffers if b.shared is None] + shared
         return buffers
 
     def _pointer(self, slot):

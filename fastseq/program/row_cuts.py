@@ -1,14 +1,14 @@
 """Cuts a loop's body into tiles of rows that do not meet: each tile runs all times by itself (src_c/run/loops.c).
 
-So threads share a loop without meeting at every step, and what a step gives the next one is still in L1. Rows are apart
-where every array that the body writes has its rows one behind the other, and no step reads or writes a row of it but
-its own; that is read off the strides, whatever the steps compute.
+So threads share a loop without meeting at every step. Rows are apart where every array that the body writes has its
+rows one behind the other, and no step reads or writes a row of it but its own; that is read off the strides, whatever
+the steps compute.
 """
 
 from typing import NamedTuple
 
-from fastseq.native.kinds import ACTIVATION_KINDS, OPERATIONS
-from fastseq.program.slots import Buffer, Slot, product
+from fastseq.native.kinds import ACTIVATION_KINDS
+from fastseq.program.slots import Slot, product
 from fastseq.program.steps import ends_of
 
 _DIMENSIONS = range(5)
@@ -170,34 +170,3 @@ _WALKS = {
     "activation": _counted, "activation_backward": _counted, "affine": _counted, "cast": _counted,
     "row_activation": _by_row, "row_activation_backward": _by_row,
 }  # fmt: skip
-
-
-def encoded(steps, starts, cuts):
-    """What `cuts_of` gave as int64 rows (place among the arguments, of a row, whether it is a size); none for None.
-
-    starts: the byte at which the arguments of each step begin.
-    """
-    return [
-        (start + OPERATIONS[step["op"]][2][name][1], of_row, int(is_size))
-        for step, start, own in zip(steps, starts, cuts or [])
-        for name, of_row, is_size in own
-    ]
-
-
-def share_memory(buffers, first, last):
-    """Lets arrays of a loop that is cut, steps [first, last), lie in the same memory where they are not needed at the
-    same time. They are of one size: a thread's rows of the one are then its rows of the other, too.
-
-    buffers: those that live from their `first` to their `last` step. Returns Buffers that live as long as the loop, and
-    sets `shared` of each of the others to one of them.
-    """
-    found = []  # [Buffer, the last step that needs it]
-    for buffer in sorted(buffers, key=lambda b: b.first):
-        free = next((f for f in found if f[0].nbytes == buffer.nbytes and f[1] < buffer.first), None)
-        if free is None:
-            free = [Buffer("arena", buffer.nbytes), None]
-            free[0].first, free[0].last = first, last - 1
-            found.append(free)
-        free[1] = buffer.last
-        buffer.shared = free[0]
-    return [free[0] for free in found]

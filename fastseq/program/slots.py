@@ -6,7 +6,7 @@ import numpy as np
 class Buffer:
     """Memory behind slots. kind: "input", "output" (bound at each run), "arena", or "constant".
 
-    first, last: the steps that use it, of an arena's; shared: None, or a Buffer that it lies in (row_cuts.py).
+    first, last: the steps that use it, of an arena's; shared: None, or a Buffer that it lies in (loops.py).
     """
 
     def __init__(self, kind, nbytes, array=None, number=None):

@@ -120,7 +120,7 @@ typedef struct {
 } fs_corner;
 FS_INLINE fs_corner fs_corner_of(const fs_elementwise_args *s, const fs_tiles *tiles, int64_t piece)
 {
-    if (piece == 0) /* all of a small step: without six divisions, 30 ns */
+    if (piece == 0) /* all of a small step: without six divisions */
         return (fs_corner){{0, 0, 0}, 0, 0};
     const int64_t tile = piece / tiles->across, outer = tile / tiles->down;
     return (fs_corner){{outer / (s->n1 * s->n2), outer / s->n2 % s->n1, outer % s->n2},

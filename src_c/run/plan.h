@@ -111,7 +111,7 @@ static inline fs_reduce_plan fs_plan_reduce(const fs_reduce_args *a)
     if (p.count == 0 || p.outputs == 0)
         return p;
     if (!a->last) {
-        /* Wide ones read long runs of a row: (256, 256, 256) over the middle axis 5 -> 19 GB/s. */
+        /* Wide ones read long runs of a row: (4096, 1024) over its first axis, 64 -> 256 columns, 6 -> 10 GB/s. */
         p.cols = p.outputs >= 8192 ? 512 : p.outputs >= 1024 ? 256 : p.outputs >= 512 ? 64 : 16;
         p.across = (a->n4 + p.cols - 1) / p.cols;
         p.pieces = p.outputs / a->n4 * p.across;

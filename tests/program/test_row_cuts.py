@@ -5,8 +5,7 @@ import pytest
 
 import fastseq
 from fastseq import layers, ops
-from fastseq.program import row_cuts
-from fastseq.program.loops import loops_of
+from fastseq.program.loops import loops_of, share_memory
 
 ROWS, TIME, INPUTS, UNITS = 130, 6, 3, 8  # more rows than a tile has
 
@@ -113,6 +112,6 @@ def test_arrays_of_one_size_share_memory():
     for nbytes, first, last in ((64, 10, 11), (64, 12, 13), (128, 12, 13), (64, 11, 14)):
         buffers.append(Buffer("arena", nbytes))
         buffers[-1].first, buffers[-1].last = first, last
-    shared = row_cuts.share_memory(buffers, 10, 20)
+    shared = share_memory(buffers, 10, 20)
     assert [(b.nbytes, b.first, b.last) for b in shared] == [(64, 10, 19), (64, 10, 19), (128, 10, 19)]
     assert buffers[0].shared is buffers[1].shared is not buffers[3].shared

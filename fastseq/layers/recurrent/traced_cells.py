@@ -10,7 +10,9 @@ import numpy as np
 from fastseq.layers import traced_calls
 from fastseq.layers.recurrent.stacked_rnn_cells import call_cell, first_states
 from fastseq.ops.operation import slots_of_result
+from fastseq.ops.repeating import flip
 from fastseq.ops.shape_builder import ShapeBuilder
+from fastseq.ops.values import Traced
 from fastseq.program.hoisting import hoist
 from fastseq.program.loops import Carried, carry_over, entry_of, is_of_its_time
 from fastseq.program.slots import strides_of
@@ -182,8 +184,7 @@ class _Walk:
 
 def _turned(p, slot):
     """The first axis from its end on."""
-    strides = strides_of(slot.shape)
-    return p.view(slot, slot.shape, [-strides[0], *strides[1:]], (slot.shape[0] - 1) * strides[0])
+    return flip(Traced(p, slot), 0).slot
 
 
 def build_inside(layer, cell, features):
