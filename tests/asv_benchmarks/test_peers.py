@@ -316,6 +316,7 @@ def test_limits_pages():
     assert limits.os.sched_getaffinity(0) >= set(cpus)
 
 
+@pytest.mark.slow("4 s of a benchmark")
 def test_allocations_are_counted():
     """A call that allocates its result and 100 KiB more is told apart from one that allocates its result only."""
     import limits

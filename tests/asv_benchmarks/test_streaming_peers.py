@@ -103,6 +103,7 @@ def test_page():
     assert "\n\n\n" not in page
 
 
+@pytest.mark.slow("4 s of a benchmark")
 def test_a_whole_run(tmp_path):
     """fastseq in its process, over all cells, for a moment each."""
     import streaming_peers

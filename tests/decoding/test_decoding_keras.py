@@ -241,6 +241,7 @@ def text(request, tmp_path_factory):
     return types.SimpleNamespace(ours=fastseq.load_model(path), predict=lambda ids: compiled(theirs)([convert(ids)]))
 
 
+@pytest.mark.slow("4 s inside Keras")
 def test_generate_is_the_loop_over_the_last_characters(text):
     rows = np.stack([made.characters(made.RHYME[start : start + 25]) for start in (0, 30, 61, 100)])
     expected = reference.generate(text.predict, rows, 60, made.WINDOW)

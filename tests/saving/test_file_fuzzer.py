@@ -14,6 +14,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it
 file_fuzzer = pytest.importorskip("file_fuzzer")
 
 
+@pytest.mark.slow("3 s of damaged files")
 def test_some_files():
     """Others than the first 2,000 of seed 0."""
     findings, outcomes = file_fuzzer.fuzz(0, 250, seed=1)
@@ -137,6 +138,7 @@ def test_crashes_and_silence(tmp_path, monkeypatch):
     assert outcomes == {"keras read": 2}
 
 
+@pytest.mark.slow("2 s of damaged files")
 def test_the_same_files_every_time():
     """In every process: what layers are called depends on how many were made before."""
     program = """

@@ -55,6 +55,7 @@ def test_reads_what_zipfile_writes(method, stream, wide, comment):
         assert archive.read("no such member") is None
 
 
+@pytest.mark.slow("3 s of files")
 @pytest.mark.parametrize("count", [65534, 65535, 65536])
 def test_as_many_members_as_zip64_is_for(count):
     """And a directory that is as large as that."""
