@@ -38,8 +38,10 @@ def exists(name):
 
 
 def words_of(path):
-    """The comments and docstrings of a source, as one text."""
+    """The comments and docstrings of a source, as one text; nothing of one that names no file at all."""
     text = path.read_text(encoding="utf-8")
+    if not NAMED.search(text):  # taking all apart: 5 s
+        return ""
     if path.suffix in (".c", ".h"):
         return "\n".join(re.findall(r"/\*.*?\*/", text, re.S))
     if path.suffix != ".py":

@@ -157,6 +157,7 @@ def _puts_back(handler):
     return signal.getsignal(signal.SIGINT) is handler
 
 
+@pytest.mark.slow("7 s of a signal at every line")
 @pytest.mark.parametrize("case", ["one program", "averages", "in Python"])
 def test_at_every_line_of_apply_and_of_train_on_batch(case):
     model = make(case)
