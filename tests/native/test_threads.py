@@ -29,20 +29,27 @@ def run(code, *, limit=LIMIT, **environment):
 # ---- the core alone (core_threads.c) ---------------------------------------------------------------------------------
 
 
+def compiled(folder, flags, sources):
+    """The program's path, and what the compiler said where there is none."""
+    program = folder / "core_threads"
+    command = [COMPILER, "-std=gnu11", "-O1", "-g", *flags, f"-I{SOURCES}", *sources, "-lm", "-o", program]
+    found = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300)
+    return program, found.stderr if found.returncode else ""
+
+
 def built(folder, *flags):
-    """The core with kernels that only note what they are given, or a skip where this compiler cannot build it."""
+    """The core with kernels that only note what they are given, or a skip where this compiler has not these flags."""
     if shutil.which(COMPILER) is None:
         pytest.skip(f"{COMPILER} is not installed")
-    names = ["run/extents", "run/extents_products", "run/outcome", "run/plan", "run/steps", "run/team"]
-    names += ["threads/barrier", "threads/parallel", "threads/watch"]
-    sources = [SOURCES / f"{name}.c" for name in names]
-    program = folder / "core_threads"
-    command = [COMPILER, "-std=gnu11", "-O1", "-g", *flags, f"-I{SOURCES}", TESTS / "core_threads.c", *sources]
-    found = subprocess.run(
-        [*map(str, command), "-lm", "-o", str(program)], capture_output=True, text=True, timeout=300
-    )  # fmt: skip
-    if found.returncode:
-        pytest.skip(f"{COMPILER} {' '.join(flags)}: {found.stderr[-300:]}")
+    empty = folder / "empty.c"
+    empty.write_text("int main(void) { return 0; }\n")
+    _, refused = compiled(folder, flags, [empty])
+    if refused:
+        pytest.skip(f"{COMPILER} {' '.join(flags)}: {refused[-300:]}")
+    names = ["run/extents", "run/extents_products", "run/loops", "run/outcome", "run/plan", "run/region", "run/steps"]
+    names += ["run/team", "threads/barrier", "threads/parallel", "threads/watch"]
+    program, refused = compiled(folder, flags, [TESTS / "core_threads.c", *(SOURCES / f"{name}.c" for name in names)])
+    assert not refused, refused
     return program
 
 
