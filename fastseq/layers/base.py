@@ -23,7 +23,6 @@ from fastseq.layers.copied import Copied
 from fastseq.layers.weights import HoldsWeights
 from fastseq.native import _call
 from fastseq.native.kept_states import all_or_nothing
-from fastseq.ops.values import Traced
 from fastseq.program.cache import ProgramCache, ProgramUsers
 from fastseq.tensors import nest, weight_locks
 from fastseq.tensors.operation import Operation
@@ -185,7 +184,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     def _call_any(self, *args, **kwargs):
         """`__call__` (of _call.PlainCall) for what it does not find a program for at once."""
-        if traced_calls.is_tracing() and any(isinstance(leaf, Traced) for leaf in nest.flatten([args, kwargs])):
+        if traced_calls.is_tracing() and traced_calls.belongs_to_trace(args, kwargs):
             return traced_calls.call_layer(self, args, kwargs)
         way = self._way_of(args, kwargs)
         if way is not None and not kwargs and not self._is_python:

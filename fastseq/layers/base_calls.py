@@ -3,9 +3,7 @@
 import inspect
 
 from fastseq.layers import binding, traced_calls
-from fastseq.ops.values import Traced
 from fastseq.program.cache import ProgramCache
-from fastseq.tensors import nest
 
 
 def emit(layer, p, arguments):
@@ -33,7 +31,7 @@ def run(layer, args, kwargs):
         if base is None or base._layer is not layer:  # none yet, or that of the layer it was copied from
             base = _BaseCall(layer)
             object.__setattr__(layer, "_base_call", base)
-    if traced_calls.is_tracing() and any(isinstance(leaf, Traced) for leaf in nest.flatten([args, kwargs])):
+    if traced_calls.is_tracing() and traced_calls.belongs_to_trace(args, kwargs):
         return traced_calls.call_layer(base, args, kwargs)
     return base._programs.run(base, binding.convert(base, binding.bind(base, args, kwargs)))
 

@@ -12,8 +12,8 @@ from fastseq.ops import functions
 from fastseq.ops.numpy_protocol import ops_function
 from fastseq.ops.operation import slots_of_result
 from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
-from fastseq.ops.tracing import CannotTrace, is_tracing, not_tracing, note_set
-from fastseq.ops.values import MixesTimesteps, Traced
+from fastseq.ops.tracing import CannotTrace, is_tracing, not_tracing, note_set, program
+from fastseq.ops.values import MixesTimesteps, Traced, lift
 from fastseq.program.builder import Builder, PythonInside
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, nest
@@ -38,7 +38,7 @@ def _run(layer, p, arguments, times=None):
 def scratch_of(p):
     """A Builder for a trace that is thrown away, with what the call that `p` is made for says."""
     scratch = Builder(p.cache, training=p.training, trains=p.trains)
-    scratch.mask_rules, scratch.weights = p.mask_rules, p.weights
+    scratch.mask_rules, scratch.weights, scratch.penalized = p.mask_rules, p.weights, p.penalized
     return scratch
 
 
@@ -216,26 +216,41 @@ def is_traced(layer):
     return bool(verdicts) and all(reason is None for reason in verdicts.values())
 
 
+def belongs_to_trace(args, kwargs):
+    """Whether a layer's call, while this thread traces, is a part of that: on arrays alone too, as its weights are."""
+    leaves = nest.flatten([args, kwargs])
+    if any(isinstance(leaf, Traced) for leaf in leaves):
+        return True
+    return program() is not None and not any(isinstance(leaf, KerasTensor) for leaf in leaves)
+
+
 def call_layer(layer, args, kwargs):
     """A layer's call inside a call that is traced: its steps go to the same program."""
     from fastseq.layers import binding
 
     arguments = binding.bind(layer, args, kwargs)
     leaves = [leaf for value in arguments.values() for leaf in nest.flatten(value)]
-    p = next(leaf.p for leaf in leaves if isinstance(leaf, Traced))
+    p = next((leaf.p for leaf in leaves if isinstance(leaf, Traced)), None)
+    if p is None:
+        p, arguments = program(), binding.convert(layer, arguments)
     first = [leaf for leaf in nest.flatten(next(iter(arguments.values()))) if isinstance(leaf, Traced)]
     timed = any(leaf.time is not None for leaf in leaves if isinstance(leaf, Traced))
     time = _time_of_call(layer, first, arguments) if timed else None
-    slots = {
-        name: nest.map_structure(lambda leaf: leaf.slot if isinstance(leaf, Traced) else leaf, value)
-        for name, value in arguments.items()
-    }
+    slots = {name: nest.map_structure(lambda leaf: _slot_of(p, leaf), value) for name, value in arguments.items()}
     outer = p.layer_name
     try:
         outputs = layer.trace(p, slots)
     finally:
         p.layer_name = outer
     return nest.map_structure(lambda slot: Traced(p, slot, time), outputs)
+
+
+def _slot_of(p, leaf):
+    """The Slot of an array among a call's arguments, which is a constant where it is not Traced; others as they are."""
+    if not isinstance(leaf, np.ndarray):
+        return leaf.slot if isinstance(leaf, Traced) else leaf
+    slot, mask = lift(p, leaf).slot, arrays.mask_of(leaf)
+    return slot if mask is None else slot.with_mask(lift(p, mask).slot)
 
 
 def _time_of_call(layer, tensors, arguments):

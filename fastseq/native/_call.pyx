@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t
 
 from fastseq.native._native cimport isa_now, training_said
 
-from fastseq.native._kept cimport Scope, begin, end, fail, leave, note_all
+from fastseq.native._kept cimport Scope, begin, end, fail, leave, note_all, traces
 from fastseq.native._program cimport NativeProgram, is_like
 
 cnp.import_array()
@@ -185,7 +185,7 @@ cdef object plain_call(self, args, PyObject *kwargs):
     cdef PyObject *second
     cdef cnp.ndarray x, mask = None
     cdef int way = read_way(self, args, kwargs, &first, &second)
-    if way >= 0:
+    if way >= 0 and traces == 0:  # where this thread traces, the call of a layer on an array belongs to the trace
         programs = getattr(self, "_programs", None)
         if isinstance(programs, PlainPrograms):
             x = <cnp.ndarray> first

@@ -12,6 +12,8 @@ cdef struct Scope:
     Scope *outer
 
 
+cdef int traces  # how many calls are traced at the moment, in all threads
+
 cdef void begin(Scope *scope) noexcept
 cdef int end(Scope *scope) except -1
 cdef int check_signals() except -1

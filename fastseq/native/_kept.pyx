@@ -228,3 +228,13 @@ def with_attribute(owner, str name, value, function, *args):
         return function(*args)
     finally:
         setattr(owner, name, before)
+
+
+def while_traced(owner, str name, value, function, *args):
+    """As `with_attribute`, around a call that is traced: `traces` counts them."""
+    global traces
+    traces += 1
+    try:
+        return with_attribute(owner, name, value, function, *args)
+    finally:
+        traces -= 1

@@ -119,7 +119,7 @@ def _looped(p, f, init, xs, count, reverse):
         sources = [None if x is None else repeating.flip(x, 0) for x in sources]
     kept = [Carried(p, value.slot, count) for value in flat]
     backwards = reverse and not turns
-    effects = p.effects()
+    effects, losses = p.effects(), len(p.penalties)
     try:
         with p.undone_on_error(), p.loop(count) as loop:
             given = [None if x is None else Traced(p, entry_of(x.slot, backwards)) for x in sources]
@@ -127,7 +127,7 @@ def _looped(p, f, init, xs, count, reverse):
                 nest.pack_like(init, [Traced(p, each.before) for each in kept]),
                 None if xs is None else nest.pack_like(xs, given),
             )
-            if p.trains and (p.effects() != effects or is_of_its_time(p, loop.first)):
+            if len(p.penalties) != losses or (p.trains and (p.effects() != effects or is_of_its_time(p, loop.first))):
                 raise _OfItsTime
             made = [lift(p, _plain_array(leaf)) for leaf in nest.flatten(y) if leaf is not None]
             outputs = [p.new((count, *leaf.shape), leaf.dtype) for leaf in made]
@@ -208,10 +208,12 @@ def _traced_while(p, cond, run, variables, most):
         raise ValueError("ops.while_loop has no gradient, and runs in no other loop: use ops.scan or ops.fori_loop.")
     kept = [Carried(p, value.slot, 0) for value in flat]
     traced = nest.pack_like(variables, [Traced(p, each.end) for each in kept])
-    goes_on = p.new((), "bool")
+    goes_on, losses = p.new((), "bool"), len(p.penalties)
     p.write(_truth(p, cond(*traced)), goes_on)
     with p.loop(_ENDLESS if most is None else int(most)) as loop:
         carry_over(p, _same_as(p, "while_loop", run(*traced), flat), kept)
+        if len(p.penalties) != losses:
+            raise ValueError("ops.while_loop: its body adds losses, and the number of times is open.")
         p.write(_truth(p, cond(*traced)), goes_on)
         loop.condition = goes_on
     return traced

@@ -35,17 +35,17 @@ def run(p, function, given, times=None, free=None):
 
     given: a nest with Slots of the program `p`; times: the axis of timesteps by the id of a Slot; free: whether it may
     read weights of no layer, by default where the program reads weights anew in every run.
-    Raises CannotTrace where it adds a loss or returns anything but arrays, numbers and None, and what it raises.
+    Raises CannotTrace where it returns anything but arrays, numbers and None, and what it raises.
     """
     times = times or {}
     filled = nest.map_structure(
         lambda leaf: Traced(p, leaf, times.get(id(leaf))) if isinstance(leaf, Slot) else leaf, given
     )
     free = p.trains if free is None else free
-    with added_losses.dropping() as added:
+    with added_losses.dropping(p) as added:
         result = while_tracing(lambda variable: _weight(p, variable, free), function, filled)
     if added:
-        raise CannotTrace("its call adds a loss")
+        raise CannotTrace("a layer that its call calls on arrays adds a loss")
     for leaf in nest.flatten(result):
         if leaf is not None and not isinstance(leaf, _RESULTS):
             raise CannotTrace(f"its call returns a {type(leaf).__name__}")
@@ -90,7 +90,7 @@ def _check(function, given, like, owner, python):
 
 
 def _trace(function, given, like, watched):
-    """(a Builder with the steps of a call, its inputs, its outputs, the trace's signature)."""
+    """(a Builder with the steps of a call, its inputs, its outputs and what it adds to the loss, their signature)."""
     builder, inputs = Builder(training=like.training), []
     builder.mask_rules, builder.penalized = like.mask_rules, like.penalized
 
@@ -105,6 +105,7 @@ def _trace(function, given, like, watched):
         return made if leaf.mask is None else made.with_mask(input_of(leaf.mask))
 
     outputs = slots_of_result(builder, run(builder, function, nest.map_structure(slot, given), free=like.trains))
+    outputs = [outputs, [wanted.slot for wanted in builder.penalties if wanted.regularizer is None]]
     watched.check()
     return builder, inputs, outputs, signature(builder.steps, inputs, outputs)
 
@@ -132,8 +133,12 @@ def _compare(function, builder, inputs, outputs, given):
         return made if leaf.mask is None else arrays.with_mask(made, next(left))
 
     filled = nest.map_structure(array, given)
-    with np.errstate(all="ignore"), added_losses.dropping():
+    with np.errstate(all="ignore"), added_losses.dropping() as added:
         python = nest.flatten(not_tracing(undone, lambda: function(filled)))
+    if builder.penalized:
+        python += [loss for _, loss in added if isinstance(loss, (np.ndarray, np.generic))]
+    if len(flat) != len(python):
+        raise CannotTrace("its call adds other losses as Python than as it was traced")
     if [leaf is None for leaf in flat] != [leaf is None for leaf in python]:
         raise CannotTrace("its call gives other results as Python than as it was traced")
     for mine, theirs in zip(traced, (leaf for leaf in python if leaf is not None), strict=True):

@@ -10,7 +10,8 @@ import threading
 
 import numpy as np
 
-from fastseq.native._kept import with_attribute
+from fastseq.native._kept import while_traced, with_attribute
+from fastseq.program import added_losses
 from fastseq.program.slots import Slot
 from fastseq.program.steps import slots_of
 from fastseq.tensors import nest
@@ -183,7 +184,13 @@ def while_tracing(lift, function, *args):
     """`function(*args)` while this thread traces a call: a Variable's value is what `lift(variable)` gives."""
     if not is_tracing():
         _noted.found = frozenset()
-    return with_attribute(Variable.read_as, "found", lift, function, *args)
+    return while_traced(Variable.read_as, "found", lift, function, *args)
+
+
+def program():
+    """The Builder that this thread traces a call for, or None."""
+    added = added_losses.current() if is_tracing() else None
+    return None if added is None else added.program
 
 
 def not_tracing(function, *args):

@@ -27,9 +27,11 @@ class _Calls(threading.local):
 
 
 _calls = _Calls()
-_outside = 0  # how many losses were added outside of all calls
 # Another one whenever a layer got losses, or layers came into another: since then calls have something to forget.
 _news = object()
+_outside = 0  # how many losses were added outside of all calls
+# Another one whenever a call added to a layer's losses for the first time, or layers came into another.
+_adders = object()
 
 
 def outside():
@@ -37,11 +39,21 @@ def outside():
     return _outside
 
 
-class Penalty(NamedTuple):
-    """An output whose penalty a program computes.
+def adders():
+    """An object that is another one whenever `adds` may give another answer for some layer."""
+    return _adders
 
-    slot: the output, with `steps` timesteps of each row of the batch as rows; None where nothing computes the output,
-    and then `losses` of the layer raises.
+
+def adds(layer):
+    """Whether a call ever added to the losses of `layer` or of one in it, which later calls have to forget."""
+    return any(part._has_added for part in flattened(layer))
+
+
+class Penalty(NamedTuple):
+    """What a program adds to the losses of `layer`: the penalty of an output, or a value of a traced `add_loss`.
+
+    regularizer: gives the penalty; None where the slot is the value itself. slot: the output, with `steps` timesteps of
+    each row of the batch as rows; None where nothing computes the output, and then `losses` of the layer raises.
     """
 
     layer: object
@@ -103,7 +115,12 @@ def not_computed(cell):
 
 
 class Added(list):
-    """(layer, value or `ActivityPenalty`) of everything that a call added so far, in order."""
+    """(layer, value or `ActivityPenalty`) of everything that a call added so far, in order.
+
+    program: the Builder that the call is traced for, whose `penalties` take what is added; None outside of traces.
+    """
+
+    program = None
 
     def note(self, layer, loss):
         self.append((layer, loss))
@@ -112,12 +129,16 @@ class Added(list):
         """penalties: `Penalty` each; arrays: the outputs."""
         arrays = iter(arrays)
         for layer, regularizer, slot, steps in penalties:
-            loss = _NotComputed(layer) if slot is None else ActivityPenalty(regularizer, next(arrays), steps)
-            self.note(layer, loss)
+            if slot is None:
+                self.note(layer, _NotComputed(layer))
+            elif regularizer is None:
+                self.note(layer, next(arrays)[()])  # a scalar where it has no axis
+            else:
+                self.note(layer, ActivityPenalty(regularizer, next(arrays), steps))
 
     def total(self, model):
         """The sum of what the layers in `model` added, a float. As in Keras, other layers do not count."""
-        ours = {id(layer) for layer in _flattened(model)}
+        ours = {id(layer) for layer in flattened(model)}
         return sum(_sum(loss) for layer, loss in self if id(layer) in ours)
 
 
@@ -167,13 +188,19 @@ class collecting:
                     found.setdefault(id(layer), (layer, []))[1].append(loss)
                 for layer, losses in found.values():
                     _hold(layer, losses)
+                    if not layer._has_added:
+                        _note_adder(layer)
 
 
 class dropping:
-    """Around a call on zeros that only tells shapes; gives the `Added` that is dropped."""
+    """Around a call on zeros that only tells shapes, or one that is traced; gives the `Added` that is dropped."""
+
+    def __init__(self, program=None):
+        self._program = program
 
     def __enter__(self):
         self._outer, self._added = _calls.added, Added()
+        self._added.program = self._program
         _calls.added = weakref.ref(self._added)
         return self._added
 
@@ -184,7 +211,7 @@ class dropping:
 def forget(layer):
     """Clears what `layer` and all layers in it had from calls:"""
     news = _news  # before the walk: what comes while it goes on is for the next one
-    for part in _flattened(layer):
+    for part in flattened(layer):
         if part._added_losses:
             _hold(part, ())
     object.__setattr__(layer, "_forgotten", news)
@@ -192,14 +219,32 @@ def forget(layer):
 
 def look_again():
     """After a change of which layers are in which: the next calls look for losses that are to be forgotten."""
-    global _news
-    _news = object()
+    global _news, _adders
+    _news, _adders = object(), object()
 
 
 def _hold(layer, losses):
+    global _news
     object.__setattr__(layer, "_added_losses", losses)  # past Layer's own, which looks for layers
     if losses:
-        look_again()
+        _news = object()
+
+
+def _note_adder(layer):
+    """From now on what calls `layer` does not take the short way (_call.pyx), which forgets nothing."""
+    global _adders
+    object.__setattr__(layer, "_has_added", True)
+    _adders = object()
+    layer._users.drop_plain()
+
+
+def check(layer, value):
+    """Raises ValueError where a value is nothing that `add_loss` takes."""
+    if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "fiub":
+        raise ValueError(
+            "`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input, that is a NumPy "
+            f"array or scalar. Received invalid value: {value}. It is of layer '{layer.name}'."
+        )
 
 
 def add(layer, loss):
@@ -207,11 +252,7 @@ def add(layer, loss):
     global _outside
     losses = nest.flatten(loss)
     for value in losses:
-        if not isinstance(value, (np.ndarray, np.generic)) or value.dtype.kind not in "fiub":
-            raise ValueError(
-                "`add_loss()` can only be called from inside `build()` or `call()`, on a tensor input, that is a NumPy "
-                f"array or scalar. Received invalid value: {value}. It is of layer '{layer.name}'."
-            )
+        check(layer, value)
     added = current()
     if added is not None:
         for value in losses:
@@ -229,7 +270,7 @@ def add(layer, loss):
 def losses_of(layer):
     """See `Layer.losses`."""
     found = []
-    for part in _flattened(layer):
+    for part in flattened(layer):
         for loss in _own(part):
             found += map(np.float32, loss.values()) if isinstance(loss, (ActivityPenalty, _NotComputed)) else [loss]
     weights = [variable for variable in layer.trainable_weights if variable.regularizer is not None]
@@ -247,7 +288,7 @@ def _own(layer):
     return here or layer._added_losses
 
 
-def _flattened(layer):
+def flattened(layer):
     """`layer` and all layers in it, each once, in the order of Keras's `_flatten_layers`."""
     found, seen, todo = [layer], set(), deque(layer._sublayers())
     while todo:

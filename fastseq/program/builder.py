@@ -39,7 +39,7 @@ class Builder(ChainSteps):
     program will run for fewer rows than it is made for, too (decoding.step.StepPlan). trains: whether gradients are
     wanted of it; then weights are read anew in every run, and `weights` and `packed_from` tell which slots they are;
     traces: whether recurrent steps keep what their gradients need, by default where it trains. penalized: whether the
-    outputs that activity regularizers penalize are wanted (`penalties`), by default where it trains. mask_rules: those
+    values that layers add to the loss are wanted (`penalties`), by default where it trains. mask_rules: those
     of the call that is traced; change_rules: None, or what makes other rules of each call's
     (saving/mask_differences.py).
     """
@@ -57,7 +57,7 @@ class Builder(ChainSteps):
         self.penalized = trains if penalized is None else penalized
         self.penalties = []  # added_losses.Penalty each
         self.timesteps = 1  # how many timesteps TimeDistributed has made rows of the batch
-        self.adds_losses = False  # whether a Python layer added a loss for zeros
+        self.adds_losses = False  # whether a user's layer called `add_loss`
         self.python_losses = []  # python_losses.PythonLosses of the Python steps that may add losses
         self.packed_from = {}  # id of a packed array's buffer -> dict of the Slots that it was packed from
         self.states = None

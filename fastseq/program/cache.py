@@ -19,6 +19,7 @@ class ProgramCache(_call.PlainPrograms):
 
     def __init__(self):
         self._outside = added_losses.outside()
+        self._adders, self._adds = None, False  # when `added_losses.adds` was asked, and what it said
 
     def clear(self):
         self.forget()
@@ -36,10 +37,11 @@ class ProgramCache(_call.PlainPrograms):
         if entry.program is None:
             return structure
         program, penalized = entry.program, entry.program.penalties
-        if way is not None and not penalized and _is_flat(structure):
+        adds = self._adds_losses(layer)
+        if way is not None and not (penalized or adds) and _is_flat(structure):
             self.keep(key, entry, way, None if structure is None else type(structure), arrays.with_mask)
-        forgets = self._outside != added_losses.outside() and hasattr(layer, "losses")  # an operation has none
-        if program.has_python or penalized or forgets:
+        forgets = self._outside != added_losses.outside() and hasattr(layer, "_added_losses")  # an operation has none
+        if program.has_python or penalized or adds or forgets:
             results = self._run_collecting(layer, program, found)
         else:
             results = program.run(found)
@@ -49,6 +51,14 @@ class ProgramCache(_call.PlainPrograms):
                 arrays.with_mask(array, next(masks) if masked else None) for array, masked in zip(results, with_masks)
             ]
         return results[0] if structure is None else nest.pack_like(structure, results)
+
+    def _adds_losses(self, layer):
+        """Whether a call may have to forget what calls before it added to the loss."""
+        adders = added_losses.adders()
+        if self._adders is not adders:
+            self._adds = hasattr(layer, "_added_losses") and added_losses.adds(layer)  # an operation has none
+            self._adders = adders
+        return self._adds
 
     def _run_collecting(self, layer, program, found):
         self._outside = added_losses.outside()

@@ -32,6 +32,9 @@ class KeptPrograms:
             self.epoch += 1
             self._found.clear()
 
+    def drop_plain(self):
+        """As of a ProgramCache: here is no short way."""
+
     def find(self, key, make):
         """(what there is for `key`, the epoch that it belongs to). `make()` makes it where there is nothing.
 

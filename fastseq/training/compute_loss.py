@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from fastseq import ops, regularizers
+from fastseq import ops
+from fastseq.layers.traced_penalties import losses_of
 from fastseq.ops.values import Traced, builder_of, lift
-from fastseq.program.added_losses import rows_of
 from fastseq.tensors import nest
-from fastseq.tensors.variable import Variable
 from fastseq.training.compiled import per_output
 from fastseq.training.traced_losses import has_own_gradient, reduced
 
@@ -19,7 +18,7 @@ def compute_loss(model, y, y_pred, sample_weight):
     weights = per_output(sample_weight, names, "sample_weight", spread=True)
     compiled.prepare(labels, predicted)
     p = builder_of(*predicted)
-    found = [] if p is None else _penalties(p, model)
+    found = [] if p is None else [ops.sum(ops.cast(loss, "float32")) for loss in losses_of(p, model)]
     for loss, truth, prediction, weight, factor in zip(
         compiled.losses, labels, predicted, weights, compiled.loss_weights
     ):
@@ -65,39 +64,3 @@ def _own_values(p, loss, truth, prediction):
                      for slot in inputs))  # fmt: skip
     (values,) = p.python(f"loss {loss.name}", call, inputs, example, backward)
     return Traced(p, values)
-
-
-# ---- penalties -------------------------------------------------------------------------------------------------------
-
-
-def _penalties(p, model):
-    """The penalties of weights and of outputs so far, traced."""
-    found = [
-        penalty(variable.regularizer, Traced(p, p.weight(variable)))
-        for variable in model.trainable_weights
-        if isinstance(variable, Variable) and variable.regularizer is not None
-    ]
-    for _, regularizer, slot, steps in p.penalties:
-        x = Traced(p, slot)
-        parts = [x] if slot is None or not slot.shape or steps == 1 else _timesteps(x, steps)
-        found += [penalty(regularizer, part) / float(rows_of(part) if part.ndim else 1) for part in parts]
-    return found
-
-
-def _timesteps(x, steps):
-    """The parts of an output that have a penalty each: the timesteps that TimeDistributed made rows."""
-    apart = ops.reshape(x, (x.shape[0] // steps, steps, *x.shape[1:]))
-    return [ops.squeeze(part, 1) for part in ops.split(apart, steps, axis=1)]
-
-
-def penalty(regularizer, x):
-    """A regularizer's penalty of a Traced array: of Keras's own by the formula, of a user's by its call."""
-    kind = type(regularizer)
-    if kind in (regularizers.L1, regularizers.L2, regularizers.L1L2):
-        found = ops.zeros_like(ops.sum(x))
-        if getattr(regularizer, "l1", 0.0):
-            found = found + regularizer.l1 * ops.sum(ops.abs(x))
-        if getattr(regularizer, "l2", 0.0):
-            found = found + regularizer.l2 * ops.sum(ops.square(x))
-        return found
-    return lift(x.p, np.float32(regularizer(x))) if kind is regularizers.Regularizer else ops.sum(regularizer(x))

@@ -11,7 +11,7 @@ from fastseq.layers import binding, inference, traced_calls
 from fastseq.layers.weights import changes
 from fastseq.native import runtime
 from fastseq.native.kept_states import settled
-from fastseq.program.added_losses import collecting
+from fastseq.program.added_losses import collecting, not_computed
 from fastseq.program.builder import Builder
 from fastseq.program.cache import _collect, _input_slot
 from fastseq.program.program import Program
@@ -88,6 +88,9 @@ class TrainingProgram:
         self._model = model
         self._arrays = [(variable, variable._held()) for variable, _ in p.weights.values()]
         outputs = [Output(slot, *told) for slot, told in zip(slots, losses_of(slots))]
+        for penalty in p.penalties:
+            if penalty.slot is None:
+                raise not_computed(penalty.layer)
         self.target = target = target_for(p, outputs, list(p.penalties))
         results, ends = target.add(p, inputs, bool(variables))
         wanted = [p.weight(variable) for variable in variables]
@@ -119,12 +122,12 @@ class TrainingProgram:
         arrays: those in the arguments; labels: what the target's `arrays` gave.
         Raises StaleError where the optimizer's updates have become others.
         """
-        if not self._program.has_python:
+        if not self._program.has_python and not self.target.penalties:
             found, gradients = self._run(arrays, labels)
             return self.target.read(found), gradients
         with collecting(self._model) as added:
             found, gradients = self._run(arrays, labels)
-        results = self.target.read(found)
+            results = self.target.read(found)
         results.added = added.total(self._model) if added else None
         return results, gradients
 

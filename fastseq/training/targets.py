@@ -4,7 +4,7 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops.tracing import CannotTrace
-from fastseq.program.added_losses import current, not_computed
+from fastseq.program.added_losses import current
 from fastseq.tensors import arrays
 from fastseq.training.loss_steps import native_output
 from fastseq.training.penalties import activity_gradient
@@ -57,10 +57,10 @@ def _native_steps(p, output, y, weights, wanted):
 
 
 class NativeTarget:
-    """Losses, and accuracies where they are plain ones, as native steps; penalties of outputs in Python beside them."""
+    """Losses, and accuracies where they are plain ones, as native steps; activity regularizers in Python."""
 
     def __init__(self, compiled, outputs, penalties, found):
-        self._outputs, self._penalties = outputs, penalties
+        self._outputs, self.penalties = outputs, penalties
         self._natives = [None if entry is None else entry[0] for entry in found]
         self._done = [[] if entry is None else entry[1] for entry in found]
         self._factors = [1.0 if factor is None else float(factor) for factor in compiled.loss_weights]
@@ -77,9 +77,9 @@ class NativeTarget:
             inputs += native.add_inputs(p)
             own_ends, own = native.add(p, factor, trains)
             sums, ends = sums + own, ends + own_ends
-        if self._penalties:
-            own_ends, told = penalty_step(p, self._penalties)
-            sums, ends = sums + told, ends + (own_ends if trains else [])
+        if self.penalties:
+            sums += [penalty.slot for penalty in self.penalties]
+            ends += ends_of(p, self.penalties) if trains else []
         if self._wants_values:
             slots = [output.slot for output in self._outputs]
             sums += slots + [slot.mask for slot in slots if slot.mask is not None]
@@ -111,8 +111,7 @@ class NativeTarget:
             for metric in done:
                 count, weight = next(found)
                 hits.append((metric, float(count) / steps, float(weight) / steps))
-        if self._penalties:
-            next(found)
+        note(self.penalties, found)
         values = None
         if self._wants_values:
             values = [next(found) for _ in self._outputs]
@@ -123,29 +122,34 @@ class NativeTarget:
         return Results(loss, each, values, hits)
 
 
-def penalty_step(p, penalties):
-    """A step in Python that notes penalties of outputs; (pairs of a Slot and that of its gradient, its other Slot)."""
-    for penalty in penalties:
-        if penalty.slot is None:
-            raise not_computed(penalty.layer)
-    floats = [penalty for penalty in penalties if penalty.slot.dtype == "float32"]
+def ends_of(p, penalties):
+    """Pairs of a Slot that adds to the loss and that of its gradient: ones, or what a step in Python gives."""
+    values = [penalty.slot for penalty in penalties if penalty.regularizer is None and penalty.slot.dtype == "float32"]
+    ends = [(slot, p.constant(np.ones(slot.shape, np.float32)).reshaped(slot.shape)) for slot in values]
+    floats = [penalty for penalty in penalties if penalty.regularizer is not None and penalty.slot.dtype == "float32"]
+    if not floats:
+        return ends
 
     def step(*activities):
-        current().note_penalties(penalties, list(activities))
-        pairs = zip(penalties, activities)
-        found = [activity_gradient(penalty, array) for penalty, array in pairs if penalty.slot.dtype == "float32"]
-        return [np.ascontiguousarray(gradient, np.float32) for gradient in (*found, [0.0])]
+        found = [activity_gradient(penalty, array) for penalty, array in zip(floats, activities)]
+        return [np.ascontiguousarray(gradient, np.float32) for gradient in found]
 
-    examples = [np.zeros(penalty.slot.shape, np.float32) for penalty in floats] + [np.zeros(1, np.float32)]
-    *gradients, told = p.python("penalties", step, [penalty.slot for penalty in penalties], examples)
-    return [(penalty.slot, gradient) for penalty, gradient in zip(floats, gradients)], [told]
+    slots = [penalty.slot for penalty in floats]
+    gradients = p.python("penalties", step, slots, [np.zeros(slot.shape, np.float32) for slot in slots])
+    return ends + list(zip(slots, gradients))
+
+
+def note(penalties, arrays):
+    """Notes what outputs and layers added in a call: `arrays` is an iterator over the program's results."""
+    if penalties:
+        current().note_penalties(penalties, [next(arrays) for _ in penalties])
 
 
 class PythonTarget:
     """Losses in NumPy, in a step between the native ones."""
 
     def __init__(self, compiled, outputs, penalties):
-        self._compiled, self._outputs, self._penalties = compiled, outputs, penalties
+        self._compiled, self._outputs, self.penalties = compiled, outputs, penalties
         self._y = self._weights = self._results = None
         self.rows = outputs[0].slot.shape[0]
 
@@ -162,16 +166,16 @@ class PythonTarget:
         ends = list(zip(ends, gradients))
         # A program without results would not run at all.
         results = [total]
-        if self._penalties:
-            own_ends, told = penalty_step(p, self._penalties)
-            results, ends = results + told, ends + own_ends
-        return results, ends if trains else []
+        if trains:
+            ends += ends_of(p, self.penalties)
+        return results + [penalty.slot for penalty in self.penalties], ends if trains else []
 
     def arrays(self, y, weights):
         self._y, self._weights = y, weights
         return []
 
-    def read(self, _):
+    def read(self, found):
+        note(self.penalties, iter(found[1:]))
         results, self._results = self._results, None
         return results
 

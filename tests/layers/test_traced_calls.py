@@ -157,11 +157,12 @@ def untraceable():
         return x * 2 + (0 if self._count[0] % 2 else 1e-30)
 
     def adds(self, x):
-        self.add_loss(np.float32(1))
+        self.add_loss(np.mean(x) * (1 if isinstance(x, np.ndarray) else 2))
         return x * 2
 
-    def adds_of_input(self, x):
-        self.add_loss({"mean": [np.mean(x)]})
+    def adds_once(self, x):
+        if isinstance(x, np.ndarray):
+            self.add_loss(np.mean(x))
         return x * 2
 
     def kept(self, x):
@@ -175,8 +176,8 @@ def untraceable():
         of(truth, "truth value"), of(value, "values"), of(copied, "asarray"), of(assigned, "Assigning"),
         of(attribute, "changes the attribute 'seen'"), of(listed, "changes the attribute 'log'", log=None),
         of(drawn, "draws random numbers"), of(counted, "two traces of its call differ", _count=None),
-        of(kept, "which changes between calls", kept_state=state), of(adds, "adds a loss"),
-        of(adds_of_input, "its call adds a loss"), of(other_values, "other values as Python"),
+        of(kept, "which changes between calls", kept_state=state), of(adds, "other values as Python"),
+        of(adds_once, "adds other losses as Python"), of(other_values, "other values as Python"),
         of(lambda self, x: x * 2, "traced = False", traced=False),
     ]  # fmt: skip
 

@@ -29,6 +29,7 @@ class _Walk:
         self.backwards = layer.go_backwards
         self.turned = inner and layer.go_backwards  # outputs stand in the order of time
         self.zero = layer.zero_output_for_mask and not inner
+        self.adds_losses = None  # whether a timestep adds to the loss, from `_output_shape`
         start = first_states(cell, self.batch) if initial is None else initial
         self.structure = nest.map_structure(lambda _: None, start)
         if initial is None:
@@ -179,6 +180,7 @@ class _Walk:
             self.p = outer
         if any(step["op"] is None for step in scratch.steps):
             raise traced_calls.CannotTrace("its cell runs in Python")
+        self.adds_losses = bool(scratch.penalties)
         return output.shape
 
 
@@ -211,8 +213,9 @@ def emit(layer, p, cell, x, initial, mask, training, sequences, inner):
             if walk.batch == 0:
                 return None
             walk._output_shape()
-            whole = None if p.in_loop or walk.time <= 2 else walk.of_all_timesteps()
-            if p.in_loop or walk.time <= 2 or (p.trains and whole is None):
+            apart = p.in_loop or walk.time <= 2 or walk.adds_losses
+            whole = None if apart else walk.of_all_timesteps()
+            if apart or (p.trains and whole is None):
                 y, states = walk.unrolled()
             else:
                 y, states = walk.looped(whole)

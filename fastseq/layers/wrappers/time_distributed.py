@@ -120,12 +120,12 @@ class TimeDistributed(Layer):
             arguments["mask"] = mask
         outputs = self.layer.trace(p, arguments)
         # Keras calls the layer's call(), so the layer's own penalty does not count; it is the last that was noted.
-        while p.penalties[before:] and p.penalties[-1].layer is self.layer:
+        while p.penalties[before:] and p.penalties[-1].layer is self.layer and p.penalties[-1].regularizer is not None:
             p.penalties.pop()
         return outputs
 
     def _adds_losses(self, p, inputs, training, mask):
-        """Whether the wrapped layer adds losses in Python: one for each timestep."""
+        """Whether the wrapped layer adds losses by `add_loss`: one for each timestep."""
         if not _is_python(self.layer):
             return False
         probe = Builder(training=p.training, trains=p.trains)
