@@ -3,6 +3,7 @@
 from fastseq.configs import serialization
 from fastseq.configs.lazy_names import own_face, publish
 from fastseq.losses.base import Loss, LossFunctionWrapper, with_gradient
+from fastseq.losses.ctc import CTC, ctc
 from fastseq.losses.probabilistic import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -27,6 +28,7 @@ from fastseq.losses.regression import (
 _CLASS_OF = {
     binary_crossentropy: BinaryCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
+    ctc: CTC,
     huber: Huber,
     kl_divergence: KLDivergence,
     mean_absolute_error: MeanAbsoluteError,
