@@ -8,11 +8,9 @@
 The names, arguments and meanings are those of Keras 3.15: see https://keras.io/api/.
 """
 
-import importlib
-
 import fastseq.native  # noqa: F401 - first of all, as it says in one sentence what is wrong where C is not built
 from fastseq import activations, backend, constraints, initializers, layers, models, regularizers, saving
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import Modules, Some, face, publish
 from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.layers import Input, Layer
 from fastseq.models import Model, Sequential
@@ -64,16 +62,8 @@ __all__ = [
 publish(globals())
 
 # Imported when they are first asked for: 15 ms that a program which only predicts does not need.
-_LATER = ("callbacks", "decoding", "losses", "metrics", "optimizers")
-
-
-def __getattr__(name):
-    if name in _LATER:
-        return importlib.import_module(f"fastseq.{name}")
-    if name == "value_and_grad":
-        return importlib.import_module("fastseq.training.value_and_grad").value_and_grad
-    raise AttributeError(f"module 'fastseq' has no attribute {name!r}")
-
-
-def __dir__():
-    return sorted({*globals(), *_LATER, "value_and_grad"})
+__getattr__, __dir__ = face(
+    __name__, Modules(__name__, "callbacks decoding losses metrics ops optimizers"),
+    Some("fastseq.training.value_and_grad", "value_and_grad"),
+    {name: globals()[name] for name in __all__ if name in globals()},
+)  # fmt: skip

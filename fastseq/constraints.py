@@ -7,6 +7,7 @@ of them): 0 for a Dense kernel (inputs, units) constrains the incoming weights o
 import numpy as np
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import own_face
 from fastseq.tensors import settings
 from fastseq.tensors.naming import to_snake_case
 
@@ -224,3 +225,6 @@ def get(identifier):
     """
     names = ("max_norm", "min_max_norm", "non_neg", "unit_norm")
     return serialization.callable_of(identifier, "constraint", ALL_OBJECTS_DICT, names)
+
+
+__getattr__, __dir__ = own_face(globals())

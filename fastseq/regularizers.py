@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import own_face
 from fastseq.tensors import settings
 from fastseq.tensors.naming import to_snake_case
 
@@ -299,3 +300,6 @@ def get(identifier):
     """
     names = ("l1", "l1_l2", "l2", "orthogonal_regularizer")
     return serialization.callable_of(identifier, "regularizer", ALL_OBJECTS_DICT, names)
+
+
+__getattr__, __dir__ = own_face(globals())

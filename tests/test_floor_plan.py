@@ -41,7 +41,6 @@ FROM = re.compile(r"^[ \t]*from[ \t]+([\w.]+)[ \t]+c?import[ \t]+(\([^)]*\)|.*)"
 PLAIN = re.compile(r"^[ \t]*c?import[ \t]+(.*)", re.MULTILINE)
 # Module -> what it imports by a string, and why. A module of a floor below is imported by a statement, which is seen.
 BY_NAME = {
-    "fastseq": "rooms of its own floor and below, when they are first asked for",
     "fastseq.requirements": "packages of other projects",
     "fastseq.native.built": "the extensions, which it looks at before one is imported",
     "fastseq.tensors.copyable": "saving/copying.py, above, which says its name here",

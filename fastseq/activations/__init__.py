@@ -43,7 +43,7 @@ from fastseq.activations.smooth import (
     tanh_shrink,
 )
 from fastseq.configs import registry, serialization
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 
 ALL_OBJECTS_DICT = {
     function.__name__: function
@@ -175,3 +175,6 @@ def native_spec(activation):
     if name == "relu" and arguments["max_value"] is None:
         arguments["max_value"] = math.inf
     return name, tuple(float(arguments[key]) for key in _NATIVE_PARAMETERS.get(name, ()))
+
+
+__getattr__, __dir__ = own_face(globals())

@@ -6,7 +6,7 @@ from fastseq.callbacks.csv_logger import CSVLogger
 from fastseq.callbacks.learning_rate_scheduler import LearningRateScheduler
 from fastseq.callbacks.model_checkpoint import ModelCheckpoint
 from fastseq.callbacks.monitor import EarlyStopping, ReduceLROnPlateau
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 
 __all__ = [
     "BackupAndRestore",
@@ -21,7 +21,4 @@ __all__ = [
     "TerminateOnNaN",
 ]
 publish(globals())
-
-
-def __getattr__(name):
-    raise AttributeError(f"fastseq.callbacks has no '{name}'. There are: {', '.join(__all__)}.")
+__getattr__, __dir__ = own_face(globals())

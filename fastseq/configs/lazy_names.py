@@ -150,6 +150,15 @@ def face(package, *tables, reasons=None):
     return look_up, listed
 
 
+def own_face(namespace):
+    """`face` of a module that holds all its names: for those that it does not have.
+
+    Args:
+        namespace (dict): The module's `globals()`, with `__all__`, when all of it is defined.
+    """
+    return face(namespace["__name__"], {name: namespace[name] for name in namespace["__all__"]})
+
+
 def _is_imported_from(frame):
     """Whether it is `from package import name` that asks for a name: importlib looks first, by hasattr(), and what is
     no AttributeError goes through it. Python's own sentence, after it, has the name and the file alone. Of a module

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastseq.errors import UnsupportedError
 from fastseq.native.kinds import CUMULATIONS, PUT_KINDS
 
 _PUT_NAMES = {number: name for name, number in PUT_KINDS.items()}
@@ -63,8 +62,9 @@ def scatter_rule(b, step):
 def _through_products(b, step, dy, v):
     """As TensorFlow: by the product of all that are not 0; where one is, it alone has a gradient, of the others."""
     f, p = step["fields"], b.p
-    if f["x"] is not None and b.wants(f["x"]):
-        raise UnsupportedError(f"Layer '{step['name']}' cannot be trained: no gradient is known of mul updates.")
+    if f["x"] is not None and b.wants(f["x"]):  # by the product of all that is put to its place
+        ones = p.broadcast(p.constant(np.ones(1, np.float32)), dy.shape)
+        b.add(f["x"], p.elementwise("multiply", dy, _put(b, f, v, "mul", ones)))
     zero = p.elementwise("equal", v, 0.0, dtype="bool")
     number = p.elementwise("int32_to_float32", zero)
     zeros = _put(b, f, number, "add")

@@ -11,7 +11,7 @@ import inspect
 import numpy as np
 
 from fastseq.configs import serialization
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 from fastseq.initializers.base import Initializer, RandomInitializer
 from fastseq.initializers.constant import Constant, Identity, Ones, Zeros
 from fastseq.initializers.random import Orthogonal, RandomNormal, RandomUniform, TruncatedNormal
@@ -141,3 +141,6 @@ def _given_values(array):
     found = Constant(array)
     found._only_its_shape = True
     return found
+
+
+__getattr__, __dir__ = own_face(globals())

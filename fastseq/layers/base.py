@@ -11,7 +11,6 @@ What a layer holds is in weights.py, how its arguments are bound and converted i
 layer in python_calls.py. See https://keras.io/api/layers/base_layer/ for the public surface.
 """
 
-import inspect
 import warnings
 
 from fastseq import regularizers
@@ -24,7 +23,7 @@ from fastseq.layers.weights import HoldsWeights
 from fastseq.native import _call
 from fastseq.native.kept_states import all_or_nothing
 from fastseq.program.cache import ProgramCache, ProgramUsers
-from fastseq.tensors import nest, weight_locks
+from fastseq.tensors import catch_alls, nest, weight_locks
 from fastseq.tensors.operation import Operation
 from fastseq.tensors.symbolic import KerasTensor, is_symbolic
 
@@ -95,6 +94,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         self._is_python = type(self).call is not Layer.call
         self._is_native = not self._is_python and type(self).emit is not Layer.emit
         self._signature = binding.call_signature(self)
+        self._rest = catch_alls.name_of(self._signature)
         self._plain_argument = binding.only_required(self._signature)
 
     @property
@@ -133,13 +133,9 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
                 del building.under_way[outer:]
 
     def _build_for(self, shapes):
-        names = [n for n in inspect.signature(self.build).parameters if n.endswith("_shape")]
-        matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
-        if len(names) > 1 and matching:
-            self.build(**matching)
-        else:
-            self.build(next(iter(shapes.values())))
-        self._build_shape = matching if len(matching) > 1 else next(iter(shapes.values()))
+        matching, first = catch_alls.shapes_for(self, self.build, shapes)
+        self.build(**matching) if matching else self.build(first)
+        self._build_shape = matching if len(matching) > 1 else first
 
     def _after_build(self):
         self.built = True
@@ -234,12 +230,11 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         binding.check_input_spec(self, next(iter(arguments.values())))
         self._build_once(shapes)
         dtype = self._output_dtype(arguments)
-        names = [n for n in inspect.signature(self.compute_output_shape).parameters if n.endswith("_shape")]
-        matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
-        if len(names) > 1 and matching:
-            output_shape = self.compute_output_shape(**matching)
+        if self._is_python and type(self).compute_output_shape is Layer.compute_output_shape:
+            output_shape = traced_calls.output_shape(self, arguments)
         else:
-            output_shape = self.compute_output_shape(next(iter(shapes.values())))
+            matching, first = catch_alls.shapes_for(self, self.compute_output_shape, shapes)
+            output_shape = self.compute_output_shape(**matching) if matching else self.compute_output_shape(first)
         return nest.map_shapes(lambda shape: KerasTensor(shape, dtype), output_shape)
 
     def _output_dtype(self, arguments):
@@ -276,8 +271,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
             ValueError: Shapes of several inputs for a layer of one.
         """
         if self._is_python:
-            shape = traced_calls.output_shape(self, input_shape)
-            return python_calls.infer_output_shape(self, input_shape) if shape is None else shape
+            inputs = nest.map_shapes(KerasTensor, input_shape)
+            return traced_calls.output_shape(self, catch_alls.first_argument(self, inputs))
         if isinstance(input_shape, dict) or any(isinstance(size, (tuple, list, dict)) for size in input_shape):
             kind = "dict" if isinstance(input_shape, dict) else "list"
             raise ValueError(
@@ -291,7 +286,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         self._build_once(binding.tensor_shapes(arguments, self))
         p.use(self)
         arguments, previous_mask = binding.fill_masks_and_training(self, p, arguments)
-        if "mask" not in self._signature.parameters:
+        if not catch_alls.takes_keyword(self._signature, "mask"):
             arguments.pop("mask", None)  # of an explicit compute_mask()
         for part in nest.flatten(arguments.get("mask")):
             if part is not None and not hasattr(part, "shape"):

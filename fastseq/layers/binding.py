@@ -28,7 +28,9 @@ def call_signature(layer):
 def only_required(signature):
     """Name of the first parameter where no other one is required, else None."""
     first, *others = signature.parameters.values()
-    return first.name if all(p.default is not p.empty for p in others) else None
+    return (
+        first.name if first.kind is not first.VAR_POSITIONAL and all(p.default is not p.empty for p in others) else None
+    )
 
 
 # What `_argument_dtypes` says where a plain array of such a dtype may stay as it is.
@@ -58,7 +60,7 @@ def bind(layer, args, kwargs):
         if kind is inspect.Parameter.VAR_KEYWORD:
             arguments.update(value)
         elif kind is inspect.Parameter.VAR_POSITIONAL:
-            raise TypeError(f"Layer '{layer.name}': call(*args) is not supported, name the arguments of call.")
+            arguments[key] = tuple(value)
         else:
             arguments[key] = value
     if "training" in arguments and not layer._is_python:
@@ -123,7 +125,7 @@ class _Converter:
         self.is_mask = _is_mask_name(name)
         self.dtypes = "bool" if self.is_mask else layer._argument_dtypes(name)
         # What else a user's call() is given is its own affair.
-        self.free = layer._is_python and name != next(iter(layer._signature.parameters))
+        self.free = layer._is_python and name not in (next(iter(layer._signature.parameters)), layer._rest)
         self.count = 0
 
     def __call__(self, leaf):
@@ -205,9 +207,9 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
         # Keras 2 goes by the first argument alone, for which a recurrent layer's initial states count.
         alone = len(tensor_names) == 1 or (rules.with_states and name == tensor_names[0])
         mask_name = "mask" if alone else f"{name}_mask"
-        if mask_name in parameters and arguments.get(mask_name) is None:
+        if {name, mask_name} <= parameters.keys() and arguments.get(mask_name) is None:
             masks = masks_of(arguments[name])
-            if any(mask is not None for mask in nest.flatten(masks)):
+            if name == layer._rest or any(mask is not None for mask in nest.flatten(masks)):
                 arguments[mask_name] = masks
     previous = arguments.get("mask") if rules.given else None
     if previous is None and (rules.merged is not None or not isinstance(first, (list, tuple))):

@@ -11,6 +11,8 @@ from fastseq.program import added_losses
 from fastseq.program.python_losses import PythonLosses, checked_gradients
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, mask_rules, nest
+from fastseq.tensors.catch_alls import by_name
+from fastseq.tensors.symbolic import KerasTensor
 
 # The dtypes of results that stay as they are.
 _KEPT = frozenset(map(np.dtype, ("float32", "int32", "bool")))
@@ -43,7 +45,9 @@ def run_python(layer, arguments):
 
     arguments, previous = fill_masks_and_training(layer, _Outer(current_training(), mask_rules.NEWEST), arguments)
     with added_losses.collecting(layer) as added:
-        results = _checked_results(layer, with_training(arguments.get("training"), layer.call, **arguments))
+        results = _checked_results(
+            layer, with_training(arguments.get("training"), by_name(layer, layer.call), **arguments)
+        )
         penalties = layer._penalties_of(nest.flatten(results))
         added.note_penalties(penalties, [penalty.slot.copy() for penalty in penalties])
     if layer._masks_are_kept:
@@ -61,11 +65,11 @@ def emit_python(layer, p, arguments, why=None):
     """
     p.native_or_raise(layer)
     slots = [leaf for leaf in nest.flatten(list(arguments.values())) if isinstance(leaf, Slot)]
-    filled = _filler(arguments)
+    filled, layer_call = _filler(arguments), by_name(layer, layer.call)
 
     def call(*values):
         found = filled(values)
-        return _checked_results(layer, with_training(found.get("training"), layer.call, **found))
+        return _checked_results(layer, with_training(found.get("training"), layer_call, **found))
 
     with added_losses.dropping() as added:
         example = undone(call, *[np.zeros(slot.shape, slot.dtype) for slot in slots])
@@ -142,13 +146,19 @@ def run_mask(layer, inputs, mask):
     return layer._programs.run(layer, arguments, masks_only=True)
 
 
-def infer_output_shape(layer, input_shape):
-    """Output shapes of a Python layer, by calling it on zeros twice: sizes that follow an unknown size are unknown."""
+def infer_output_shape(layer, arguments):
+    """Output shapes of a Python layer, by calling it on zeros twice: sizes that follow an unknown size are unknown.
+
+    arguments: those of a symbolic call, by name.
+    """
     found = []
     for size in (2, 3):
-        inputs = nest.map_shapes(lambda s, n=size: np.zeros([d or n for d in s], np.float32), input_shape)
+        given = nest.map_structure(
+            lambda t, n=size: np.zeros([d or n for d in t.shape], t.dtype) if isinstance(t, KerasTensor) else t,
+            arguments,
+        )
         with added_losses.dropping():
-            found.append(_checked_results(layer, layer.call(inputs)))
+            found.append(_checked_results(layer, by_name(layer, layer.call)(**given)))
     first, second = (nest.flatten(result) for result in found)
     shapes = [tuple(a if a == b else None for a, b in zip(x.shape, y.shape)) for x, y in zip(first, second)]
     return nest.pack_like(found[0], shapes) if nest.is_nested(found[0]) else shapes[0]

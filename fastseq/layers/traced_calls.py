@@ -7,6 +7,7 @@ random values; else it runs in Python, and `untraced` says why.
 import numpy as np
 
 from fastseq.layers import python_calls
+from fastseq.layers.binding import tensor_shapes
 from fastseq.native._native import with_training
 from fastseq.ops import functions
 from fastseq.ops.numpy_protocol import ops_function
@@ -17,6 +18,7 @@ from fastseq.ops.values import MixesTimesteps, Traced, lift
 from fastseq.program.builder import Builder, PythonInside
 from fastseq.program.slots import Slot
 from fastseq.tensors import arrays, nest
+from fastseq.tensors.catch_alls import by_name
 from fastseq.tensors.symbolic import KerasTensor
 
 reason_of = functions.reason_of
@@ -32,7 +34,7 @@ def run_traced(p, function, arguments, training=None, times=None):
 
 
 def _run(layer, p, arguments, times=None):
-    return run_traced(p, layer.call, arguments, arguments.get("training"), times)
+    return run_traced(p, by_name(layer, layer.call), arguments, arguments.get("training"), times)
 
 
 def scratch_of(p):
@@ -122,7 +124,7 @@ def _check(layer, p, arguments):
     """Raises CannotTrace where a traced call is not the Python call."""
 
     def call(given):
-        return with_training(given.get("training"), layer.call, **given)
+        return with_training(given.get("training"), by_name(layer, layer.call), **given)
 
     def python(given):
         return python_calls._checked_results(layer, call(given))
@@ -333,17 +335,26 @@ def _times_of_results(layer, timed, shapes, arguments, where):
     return found[0]
 
 
-def output_shape(layer, input_shape):
-    """The shape of what a call gives, or a nest of them, from a trace where nothing is computed; None where the call
-    cannot be traced."""
-    if untraced(layer) is not None:
-        return None
-    name = next(iter(layer._signature.parameters))
-    structure, tensors = [], nest.flatten(nest.map_shapes(KerasTensor, input_shape))
+def output_shape(layer, arguments):
+    """The shape of what a symbolic call with such arguments gives, or a nest of them.
+
+    It comes from a trace where nothing is computed; where the call cannot be traced, from calls on zeros.
+    """
+    alone = layer._rest in arguments and len(tensor_shapes(arguments, layer)) == 1
+    if alone and "mask" in layer._signature.parameters and arguments.get("mask") is None:
+        arguments = {**arguments, "mask": (None,) * len(arguments[layer._rest])}  # as such a call is given it
+    found = None if untraced(layer) is not None else _traced_shape(layer, arguments)
+    return python_calls.infer_output_shape(layer, arguments) if found is None else found
+
+
+def _traced_shape(layer, arguments):
+    """As `output_shape`, or None where the call cannot be traced."""
+    structure = []
+    tensors = [leaf for leaf in nest.flatten(arguments) if isinstance(leaf, KerasTensor)]
 
     def trace(p, slots):
-        given = iter(slots)
-        result = _run(layer, p, {name: nest.map_shapes(lambda shape: next(given), input_shape)})
+        given = dict(zip(map(id, tensors), slots))
+        result = _run(layer, p, nest.map_structure(lambda leaf: given.get(id(leaf), leaf), arguments))
         structure[:] = [result]
         return nest.flatten(slots_of_result(p, result))
 

@@ -1,8 +1,9 @@
 """Losses with Keras's names, arguments and numbers, and their gradients. https://keras.io/api/losses/"""
 
 from fastseq.configs import serialization
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 from fastseq.losses.base import Loss, LossFunctionWrapper, with_gradient
+from fastseq.losses.ctc import CTC, ctc
 from fastseq.losses.probabilistic import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -27,6 +28,7 @@ from fastseq.losses.regression import (
 _CLASS_OF = {
     binary_crossentropy: BinaryCrossentropy,
     categorical_crossentropy: CategoricalCrossentropy,
+    ctc: CTC,
     huber: Huber,
     kl_divergence: KLDivergence,
     mean_absolute_error: MeanAbsoluteError,
@@ -135,5 +137,4 @@ def choose(y_true, y_pred, binary, sparse, categorical):
     return sparse if len(truth) < len(predicted) or truth[-1] == 1 else categorical
 
 
-def __getattr__(name):
-    raise AttributeError(f"fastseq.losses has no '{name}'. There are: {', '.join(__all__)}.")
+__getattr__, __dir__ = own_face(globals())

@@ -1,7 +1,7 @@
 """Metrics with Keras's names, arguments and numbers. https://keras.io/api/metrics/"""
 
 from fastseq.configs import serialization
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 from fastseq.losses import choose
 from fastseq.losses.regression import mean_absolute_error, mean_absolute_percentage_error, mean_squared_error
 from fastseq.metrics.accuracy import (
@@ -146,5 +146,4 @@ def for_output(identifier, y_true, y_pred):
     return MeanMetricWrapper(found, name=name)
 
 
-def __getattr__(name):
-    raise AttributeError(f"fastseq.metrics has no '{name}'. There are: {', '.join(__all__)}.")
+__getattr__, __dir__ = own_face(globals())

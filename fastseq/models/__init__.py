@@ -1,6 +1,6 @@
 """Models: https://keras.io/api/models/"""
 
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 from fastseq.models.cloning import clone_model
 from fastseq.models.functional import Functional
 from fastseq.models.functional_config import model_from_json
@@ -62,3 +62,4 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
 
 __all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
 publish(globals())
+__getattr__, __dir__ = own_face(globals())

@@ -6,7 +6,7 @@ from fastseq.configs import policies
 from fastseq.layers.core.input_layer import Input
 from fastseq.models.functional import Functional
 from fastseq.models.sequential import Sequential
-from fastseq.tensors import mask_rules, nest
+from fastseq.tensors import catch_alls, mask_rules, nest
 from fastseq.tensors.symbolic import KerasTensor
 
 
@@ -99,11 +99,14 @@ class _Cloner:
                 name: nest.map_structure(lambda t: values[id(t)] if isinstance(t, KerasTensor) else t, value)
                 for name, value in node.arguments.items()
             }
-            first, *others = arguments
+            args, kwargs = catch_alls.spread(node.layer, arguments)
+            if not args:
+                first, *others = arguments
+                args, kwargs = (arguments[first],), {name: arguments[name] for name in others}
             layer = self._layer(node.layer)
             call = layer if self.call_function is None else functools.partial(self.call_function, layer)
             with mask_rules.scope(node.mask_rules):
-                outputs = call(arguments[first], **{name: arguments[name] for name in others})
+                outputs = call(*args, **kwargs)
             values.update(zip(map(id, node.output_tensors), nest.flatten(outputs)))
         outputs = nest.map_structure(lambda t: values[id(t)], model.output)
         return type(model)(input_tensors, outputs, name=model.name)

@@ -10,7 +10,7 @@ from fastseq.models.keras_order import layers_in_keras
 from fastseq.models.model import Model
 from fastseq.models.structure import Structure
 from fastseq.ops.operation import OpNode
-from fastseq.tensors import nest
+from fastseq.tensors import catch_alls, nest
 from fastseq.tensors.symbolic import KerasTensor, Node
 
 
@@ -272,7 +272,8 @@ class Functional(Model):
             return [(tensor.shape, tensor.dtype) for tensor in self.outputs]
         values = {id(t): KerasTensor(shape, t.dtype) for t, shape in zip(self.inputs, shapes)}
         for node in self._plan.steps:
-            outputs = node.layer.compute_output_spec(**self._plan.arguments(node, values))
+            args, kwargs = catch_alls.spread(node.layer, self._plan.arguments(node, values))
+            outputs = node.layer.compute_output_spec(*args, **kwargs)
             values.update(zip(map(id, node.output_tensors), nest.flatten(outputs)))
         return [(values[id(tensor)].shape, values[id(tensor)].dtype) for tensor in self.outputs]
 

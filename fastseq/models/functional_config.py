@@ -7,7 +7,7 @@ from fastseq.errors import FileFormatError, UnsupportedError
 from fastseq.ops import files as ops_files
 from fastseq.ops import saved_options
 from fastseq.ops.operation import OpNode
-from fastseq.tensors import mask_rules, nest
+from fastseq.tensors import catch_alls, mask_rules, nest
 from fastseq.tensors.operation import Operation
 from fastseq.tensors.symbolic import KerasTensor
 
@@ -40,10 +40,13 @@ def functional_config(model):
         return {"class_name": "__keras_tensor__", "config": config}
 
     def call(node):
-        (_, first), *others = node.arguments.items()
+        args, kwargs = catch_alls.spread(node.layer, node.arguments)
+        if not args:  # Keras writes what was given by position there, and one has to
+            (_, first), *others = kwargs.items()
+            args, kwargs = [first], dict(others)
         return {
-            "args": [nest.map_structure(leaf, first)],
-            "kwargs": {name: nest.map_structure(leaf, value) for name, value in others},
+            "args": [nest.map_structure(leaf, value) for value in args],
+            "kwargs": {name: nest.map_structure(leaf, value) for name, value in kwargs.items()},
             **mask_rules.entry(node.mask_rules),
         }
 

@@ -7,7 +7,7 @@ from fastseq.layers.core.input_layer import InputLayer
 from fastseq.models.functional import Functional
 from fastseq.models.model import Model
 from fastseq.models.stack import OfFunctional, Stack, added_input, fits
-from fastseq.tensors import mask_rules, nest, weight_locks
+from fastseq.tensors import catch_alls, mask_rules, nest, weight_locks
 from fastseq.tensors.symbolic import KerasTensor
 
 
@@ -253,7 +253,7 @@ class Sequential(OfFunctional, Model):
         if mask is not None and not nest.is_nested(inputs):
             inputs = inputs.with_mask(mask)
         for layer in self.layers:
-            arguments = {next(iter(layer._signature.parameters)): inputs}
+            arguments = catch_alls.first_argument(layer, inputs)
             if training is not None and "training" in layer._signature.parameters:
                 arguments["training"] = training
             with p.following(self.mask_rules):

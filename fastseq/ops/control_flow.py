@@ -7,7 +7,7 @@ too, where gradients go back through it (gradients/loops.py). A loop in a loop i
 import numpy as np
 
 from fastseq.ops import elementwise as e
-from fastseq.ops import joining, repeating, shapes
+from fastseq.ops import joining, loop_checks, repeating, shapes
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, lift, view
@@ -15,22 +15,13 @@ from fastseq.program.hoisting import take_out_constants
 from fastseq.program.loops import Carried, carry_over, entry_of, is_of_its_time
 from fastseq.program.slots import product, strides_of
 from fastseq.tensors import arrays, nest
-from fastseq.tensors.symbolic import KerasTensor
 
 # So often a loop that nothing else bounds may run.
 _ENDLESS = 1 << 62
 
 
-def _array(value):
-    return value if isinstance(value, Traced) else arrays.standardize(value, "An operation")
-
-
-def _no_symbols(name, *structures):
-    if any(isinstance(leaf, KerasTensor) for structure in structures for leaf in nest.flatten(structure)):
-        raise TypeError(
-            f"ops.{name} of symbolic tensors is not recorded, as its functions could not be saved: call it inside of a "
-            "layer of your own."
-        )
+def _array(value, name):
+    return value if isinstance(value, Traced) else arrays.standardize(value, f"ops.{name}()")
 
 
 def _entry(x, i):
@@ -73,34 +64,44 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
         >>> float(last), sums
         (6.0, array([0., 1., 3., 6.], dtype=float32))
     """
-    if not callable(f):
-        raise TypeError(f"`f` should be a callable. Received: f={f}")
+    loop_checks.functions("scan", f=f)
     if not isinstance(unroll, bool) and (not isinstance(unroll, int) or unroll < 1):
-        raise ValueError(f"`unroll` must be an positive integer or boolean. Received: unroll={unroll}")
-    if xs is None and length is None:
-        raise ValueError("Got no `xs` to scan over and `length` not provided.")
-    _no_symbols("scan", init, xs)
-    xs = None if xs is None else nest.map_structure(_array, xs)
-    sizes = {x.shape[0] for x in nest.flatten(xs) if x is not None}
-    count = int(length) if length is not None else sizes.pop()
-    if sizes - {count}:
-        raise ValueError(f"ops.scan: `xs` have first axes of sizes {sorted({count, *sizes})}.")
+        raise ValueError(f"ops.scan: `unroll` must be a positive integer or boolean. Received: unroll={unroll!r}")
+    loop_checks.no_symbols("scan", init, xs)
+    xs = nest.map_structure(lambda x: None if x is None else _array(x, "scan"), xs)
+    count = loop_checks.entries(xs, length)
     p = builder_of(*nest.flatten(init), *nest.flatten(xs))
     if p is not None and not p.in_loop and count > 2 and not hasattr(p, "unknown"):
         found = _looped(p, f, init, xs, count, reverse)
         if found is not None:
             return found
+    if not count:
+        return init, _nothing_of(f, init, xs)
     carry, ys = init, []
     for i in range(count)[:: -1 if reverse else 1]:
-        carry, y = f(carry, nest.map_structure(lambda x, i=i: None if x is None else _entry(x, i), xs))
+        before = carry
+        carry, y = loop_checks.pair(
+            f(carry, nest.map_structure(lambda x, i=i: None if x is None else _entry(x, i), xs))
+        )
+        loop_checks.shapes_stay("scan", carry, before)
         ys.append(y)
     if reverse:
         ys.reverse()
-    if not ys or ys[0] is None:
-        return carry, None
+    return carry, _columns(ys)
+
+
+def _columns(ys):
+    """The values of all times along a new first axis, in the structure of those of one time."""
     columns = zip(*(nest.flatten(y) for y in ys))
-    stacked = [_stacked(list(column)) for column in columns]
-    return carry, nest.pack_like(ys[0], stacked) if nest.is_nested(ys[0]) else stacked[0]
+    stacked = [None if column[0] is None else _stacked(list(column)) for column in columns]
+    return nest.pack_like(ys[0], stacked) if nest.is_nested(ys[0]) else stacked[0]
+
+
+def _nothing_of(f, init, xs):
+    """What `scan` gives of no entries: empty arrays, of the shapes and dtypes that `f` gives for an entry of zeros."""
+    entry = nest.map_structure(lambda x: None if x is None else np.zeros(x.shape[1:], x.dtype), xs)
+    whole = _columns([loop_checks.pair(f(init, entry))[1]])
+    return nest.map_structure(lambda y: None if y is None else y[:0], whole)
 
 
 class _OfItsTime(Exception):
@@ -109,7 +110,7 @@ class _OfItsTime(Exception):
 
 def _looped(p, f, init, xs, count, reverse):
     """`scan` as a native loop, or None where a time of it is not like the others."""
-    flat = [lift(p, _plain_array(value)) for value in nest.flatten(init)]
+    flat = [lift(p, loop_checks.plain_array(value)) for value in nest.flatten(init)]
     sources = [None if x is None else lift(p, x) for x in nest.flatten(xs)]
     for x in (*flat, *(x for x in sources if x is not None)):
         if x.time is not None:
@@ -123,13 +124,11 @@ def _looped(p, f, init, xs, count, reverse):
     try:
         with p.undone_on_error(), p.loop(count) as loop:
             given = [None if x is None else Traced(p, entry_of(x.slot, backwards)) for x in sources]
-            carry, y = f(
-                nest.pack_like(init, [Traced(p, each.before) for each in kept]),
-                None if xs is None else nest.pack_like(xs, given),
-            )
+            before = nest.pack_like(init, [Traced(p, each.before) for each in kept])
+            carry, y = loop_checks.pair(f(before, None if xs is None else nest.pack_like(xs, given)))
             if len(p.penalties) != losses or (p.trains and (p.effects() != effects or is_of_its_time(p, loop.first))):
                 raise _OfItsTime
-            made = [lift(p, _plain_array(leaf)) for leaf in nest.flatten(y) if leaf is not None]
+            made = [lift(p, loop_checks.plain_array(leaf)) for leaf in nest.flatten(y) if leaf is not None]
             outputs = [p.new((count, *leaf.shape), leaf.dtype) for leaf in made]
             for leaf, whole in zip(made, outputs):
                 p.write(leaf.slot, entry_of(whole, backwards))
@@ -144,18 +143,10 @@ def _looped(p, f, init, xs, count, reverse):
     return nest.pack_like(init, [Traced(p, each.end) for each in kept]), ys
 
 
-def _plain_array(value):
-    return value if isinstance(value, Traced) or hasattr(value, "shape") else np.asarray(value)
-
-
 def _same_as(p, name, values, before):
     """The Slots of what a body gives, in the dtypes of what it got. Raises ValueError for other shapes."""
-    found = [lift(p, _plain_array(value)) for value in nest.flatten(values)]
-    if [value.shape for value in found] != [value.shape for value in before]:
-        raise ValueError(
-            f"ops.{name}: the body got arrays of shapes {[v.shape for v in before]}, and gave such of "
-            f"{[v.shape for v in found]}."
-        )
+    found = [lift(p, loop_checks.plain_array(value)) for value in nest.flatten(values)]
+    loop_checks.shapes_stay(name, found, before)
     return [e.cast(value, old.dtype).slot for value, old in zip(found, before)]
 
 
@@ -178,7 +169,10 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
         >>> ops.while_loop(lambda i, x: i < 3, lambda i, x: (i + 1, x * 2), (0, 1))
         (3, 8)
     """
-    _no_symbols("while_loop", loop_vars)
+    loop_checks.functions("while_loop", cond=cond, body=body)
+    if maximum_iterations is not None:
+        maximum_iterations = loop_checks.count_of("while_loop", "maximum_iterations", maximum_iterations)
+    loop_checks.no_symbols("while_loop", loop_vars)
     single = not isinstance(loop_vars, (list, tuple))
     variables = (loop_vars,) if single else tuple(loop_vars)
 
@@ -190,7 +184,8 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
     if p is None:
         count = 0
         while (maximum_iterations is None or count < maximum_iterations) and bool(np.all(cond(*variables))):
-            variables = run(*variables)
+            before, variables = variables, run(*variables)
+            loop_checks.shapes_stay("while_loop", variables, before)
             count += 1
         return variables[0] if single else variables
     variables = _traced_while(p, cond, run, variables, maximum_iterations)
@@ -198,7 +193,7 @@ def while_loop(cond, body, loop_vars, maximum_iterations=None):
 
 
 def _traced_while(p, cond, run, variables, most):
-    flat = [lift(p, _plain_array(value)) for value in nest.flatten(variables)]
+    flat = [lift(p, loop_checks.plain_array(value)) for value in nest.flatten(variables)]
     if any(value.time is not None for value in flat):
         raise MixesTimesteps("it is a loop of its own")
     if hasattr(p, "unknown"):
@@ -220,7 +215,7 @@ def _traced_while(p, cond, run, variables, most):
 
 
 def _truth(p, value):
-    found = e.cast(lift(p, _plain_array(value)), "bool")
+    found = e.cast(lift(p, loop_checks.plain_array(value)), "bool")
     if found.size != 1:
         raise ValueError(f"ops.while_loop: the condition is of one element, got shape {found.shape}.")
     return found.slot.reshaped(())
@@ -245,12 +240,14 @@ def fori_loop(lower, upper, body_fun, init_val):
         >>> ops.fori_loop(0, 4, lambda i, x: x + i, 0)
         6
     """
-    _no_symbols("fori_loop", lower, upper, init_val)
+    loop_checks.functions("fori_loop", body_fun=body_fun)
+    loop_checks.no_symbols("fori_loop", lower, upper, init_val)
     if isinstance(lower, Traced) or isinstance(upper, Traced):
         return while_loop(lambda i, value: i < upper, lambda i, value: (i + 1, body_fun(i, value)), (lower, init_val))[
             1
         ]
-    numbers = np.arange(int(lower), int(upper), dtype=np.int32)
+    ends = loop_checks.count_of("fori_loop", "lower", lower), loop_checks.count_of("fori_loop", "upper", upper)
+    numbers = np.arange(*ends, dtype=np.int32)
     p = builder_of(*nest.flatten(init_val))
     if p is not None and not p.in_loop and len(numbers):
         try:
@@ -259,7 +256,8 @@ def fori_loop(lower, upper, body_fun, init_val):
             if not p.trains:
                 raise  # in training a body may take its number from Python, where it must not at other times
     for i in numbers.tolist():
-        init_val = body_fun(i, init_val)
+        before, init_val = init_val, body_fun(i, init_val)
+        loop_checks.shapes_stay("fori_loop", init_val, before)
     return init_val
 
 
@@ -281,7 +279,8 @@ def cond(pred, true_fn, false_fn):
         >>> ops.cond(2 > 1, lambda: 1.0, lambda: 2.0)
         1.0
     """
-    _no_symbols("cond", pred)
+    loop_checks.functions("cond", true_fn=true_fn, false_fn=false_fn)
+    loop_checks.no_symbols("cond", pred)
     shape = pred.shape if isinstance(pred, Traced) else np.shape(pred)
     if product(shape) != 1:
         raise ValueError(f"ops.cond: the condition is of one element, got shape {tuple(shape)}.")
@@ -320,9 +319,12 @@ def switch(index, branches, *operands):
         >>> ops.switch(1, [lambda x: x + 1, lambda x: x * 10], 3)
         30
     """
-    _no_symbols("switch", index, operands)
+    if not isinstance(branches, (list, tuple)) or not branches:
+        raise ValueError(f"ops.switch: `branches` must be a list of functions, got {branches!r}.")
+    loop_checks.functions("switch", **{f"branches[{at}]": branch for at, branch in enumerate(branches)})
+    loop_checks.no_symbols("switch", index, operands)
     if not isinstance(index, Traced):
-        return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
+        return branches[min(max(loop_checks.count_of("switch", "index", index), 0), len(branches) - 1)](*operands)
     results = [branch(*operands) for branch in branches]
     first = e.less_equal(index, 0)
     return _chosen("switch", [first, *(e.greater_equal(index, i) for i in range(1, len(branches)))], results)
@@ -345,6 +347,7 @@ def map(f, xs):
         >>> ops.map(lambda x: x * x, np.arange(3, dtype="float32"))
         array([0., 1., 4.], dtype=float32)
     """
+    loop_checks.functions("map", f=f)
     return scan(lambda carry, x: (carry, f(x)), (), xs)[1]
 
 
@@ -365,6 +368,7 @@ def vectorized_map(function, elements):
         >>> ops.vectorized_map(lambda x: x * x, np.arange(3, dtype="float32"))
         array([0., 1., 4.], dtype=float32)
     """
+    loop_checks.functions("vectorized_map", function=function)
     return map(function, elements)
 
 

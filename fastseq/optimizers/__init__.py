@@ -1,7 +1,7 @@
 """Optimizers and learning-rate schedules with Keras's names, arguments and numbers. https://keras.io/api/optimizers/"""
 
 from fastseq.configs import serialization
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 from fastseq.optimizers import schedules
 from fastseq.optimizers.adadelta import Adadelta
 from fastseq.optimizers.adagrad import Adagrad
@@ -96,5 +96,4 @@ def _names():
     return ", ".join(name for name in ALL_OBJECTS_DICT if name != "Optimizer")
 
 
-def __getattr__(name):
-    raise AttributeError(f"fastseq.optimizers has no '{name}'. There are: {', '.join(__all__)}.")
+__getattr__, __dir__ = own_face(globals())

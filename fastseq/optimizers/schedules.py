@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from fastseq.configs import serialization
+from fastseq.configs.lazy_names import own_face
 
 
 class LearningRateSchedule:
@@ -355,5 +356,4 @@ def deserialize(config, custom_objects=None):
     return serialization.deserialize_keras_object(config, custom_objects, module_objects=ALL_OBJECTS_DICT)
 
 
-def __getattr__(name):
-    raise AttributeError(f"fastseq.optimizers.schedules has no '{name}'. There are: {', '.join(__all__)}.")
+__getattr__, __dir__ = own_face(globals())

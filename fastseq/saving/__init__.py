@@ -1,6 +1,6 @@
 """Reading and writing models: `.keras`, `.weights.h5`, and the older `.h5`. A file is data, never code."""
 
-from fastseq.configs.lazy_names import publish
+from fastseq.configs.lazy_names import own_face, publish
 from fastseq.configs.registry import (
     CustomObjectScope,
     custom_object_scope,
@@ -31,3 +31,4 @@ __all__ = [
 publish(globals())
 
 copyable.carried_by("fastseq.saving.copying")
+__getattr__, __dir__ = own_face(globals())

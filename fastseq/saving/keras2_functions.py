@@ -11,6 +11,7 @@ from fastseq.saving.keras2_calls import Call, NotKnown, is_tensor
 
 _DTYPES = ("float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
            "uint64", "bool")  # fmt: skip
+_MOST_AXES, _LONGEST = 32, 100_000  # the timesteps of a mask, which the model then holds as a constant
 
 
 def call(name, first, keywords):
@@ -180,16 +181,34 @@ def where(condition, x=None, y=None):
 
 
 def one_hot(indices, depth, on_value=None, off_value=None, axis=None, dtype=None):
-    _must(on_value in (None, 1) and off_value in (None, 0) and (dtype is None or dtype in _DTYPES))
-    return Call("one_hot", indices, depth, axis=-1 if axis is None else axis, dtype=dtype or "float32")
+    _must(dtype is None or dtype in _DTYPES)
+    axis = -1 if axis is None else axis
+    if on_value in (None, 1) and off_value in (None, 0):
+        return Call("one_hot", indices, depth, axis=axis, dtype=dtype or "float32")
+    values = [default if value is None else value for value, default in ((on_value, 1), (off_value, 0))]
+    dtype = dtype or ("float32" if float in map(type, values) else "int32")
+    return Call("cast", Call("where", Call("one_hot", indices, depth, axis=axis, dtype="bool"), *values), dtype)
 
 
-def cumulated(name):
+def cumulated(name, neutral):
+    """neutral: the function of what an exclusive sum or product begins with."""
+
     def function(x, axis=0, exclusive=False, reverse=False):
-        _must(not exclusive and not reverse)
-        return Call(name, x, axis=axis)
+        _must(type(axis) is int and -_MOST_AXES <= axis < _MOST_AXES)
+        x = Call("flip", x, axis=axis) if reverse else x
+        if exclusive:
+            first = get_item(x, along(axis, 0, 1))
+            x = Call("concatenate", [Call(neutral, first), get_item(x, along(axis, None, -1))], axis=axis)
+        x = Call(name, x, axis=axis)
+        return Call("flip", x, axis=axis) if reverse else x
 
     return function
+
+
+def along(axis, start, stop):
+    """The index of a slice along one axis, counted from the front or from the back."""
+    own, whole = bounds(start, stop), bounds(None, None)
+    return [*[whole] * axis, own] if axis >= 0 else [{"class_name": "__ellipsis__"}, own, *[whole] * (-1 - axis)]
 
 
 def arg(name):
@@ -202,6 +221,29 @@ def arg(name):
 
 def divide_no_nan(x, y):
     return Call("where", Call("equal", y, 0.0), 0.0, Call("divide", x, y))
+
+
+def times_no_nan(function):
+    """x * function(y), and 0 where x is 0."""
+    return lambda x, y: Call("where", Call("equal", x, 0.0), 0.0, Call("multiply", x, function(y)))
+
+
+def sigmoid_cross_entropy(labels, logits):
+    lost = Call("subtract", Call("relu", logits), Call("multiply", logits, labels))
+    return Call("add", lost, Call("log1p", Call("exp", Call("negative", Call("absolute", logits)))))
+
+
+def sequence_mask(lengths, maxlen=None, dtype="bool"):
+    _must(type(maxlen) is int and 0 < maxlen <= _LONGEST and dtype in _DTYPES)
+    return Call("cast", Call("less", list(range(maxlen)), Call("expand_dims", lengths, -1)), dtype)
+
+
+def ordered(name):
+    def function(values, axis=-1, direction="ASCENDING", stable=False):
+        _must(direction == "ASCENDING")
+        return Call(name, values, axis=axis)
+
+    return function
 
 
 def add_n(inputs):
@@ -253,13 +295,31 @@ TABLE = {
     "where": where,
     "compat.v2.where": where,
     "one_hot": one_hot,
-    "math.cumsum": cumulated("cumsum"),
-    "math.cumprod": cumulated("cumprod"),
+    "math.cumsum": cumulated("cumsum", "zeros_like"),
+    "math.cumprod": cumulated("cumprod", "ones_like"),
     "math.argmax": arg("argmax"),
     "math.argmin": arg("argmin"),
     "compat.v1.argmax": arg("argmax"),
     "compat.v1.argmin": arg("argmin"),
     "math.divide_no_nan": divide_no_nan,
+    "math.reciprocal_no_nan": lambda x: divide_no_nan(1.0, x),
+    "math.xlogy": times_no_nan(unary("log")),
+    "math.xlog1py": times_no_nan(unary("log1p")),
+    "math.xdivy": lambda x, y: Call("where", Call("equal", x, 0.0), 0.0, Call("divide", x, y)),
+    "math.reduce_euclidean_norm": lambda input_tensor, axis=None, keepdims=False: norm(
+        input_tensor, axis=axis, keepdims=keepdims
+    ),
+    "compat.v1.nn.sigmoid_cross_entropy_with_logits": sigmoid_cross_entropy,
+    "nn.sigmoid_cross_entropy_with_logits": sigmoid_cross_entropy,
+    "sequence_mask": sequence_mask,
+    "sort": ordered("sort"),
+    "argsort": ordered("argsort"),
+    "math.top_k": lambda input, k=1, sorted=True: Call("top_k", input, k, sorted=sorted),
+    "linalg.trace": lambda x: Call("trace", x, axis1=-2, axis2=-1),
+    "linalg.diag_part": lambda input, k=0: Call("diagonal", input, offset=k, axis1=-2, axis2=-1),
+    "compat.v1.nn.crelu": lambda features, axis=-1: Call(
+        "concatenate", [Call("relu", features), Call("relu", Call("negative", features))], axis=axis
+    ),
     "math.add_n": add_n,
     "linalg.band_part": band_part,
     "zeros_like": like("zeros_like"),
@@ -327,7 +387,8 @@ _UNARY = {
     "cos": "cos", "tan": "tan", "asin": "arcsin", "acos": "arccos", "atan": "arctan", "sinh": "sinh", "cosh": "cosh",
     "sign": "sign", "floor": "floor", "ceil": "ceil", "erf": "erf", "sigmoid": "sigmoid", "softplus": "softplus",
     "softsign": "softsign", "log_sigmoid": "log_sigmoid", "logical_not": "logical_not", "is_nan": "isnan",
-    "is_inf": "isinf", "is_finite": "isfinite",
+    "is_inf": "isinf", "is_finite": "isfinite", "erfc": "erfc", "erfinv": "erfinv", "asinh": "arcsinh",
+    "acosh": "arccosh", "atanh": "arctanh", "rint": "round", "bessel_i0": "i0",
 }  # fmt: skip
 TABLE.update({f"math.{old}": unary(new) for old, new in _UNARY.items()})
 TABLE.update({old: unary(new) for old, new in _UNARY.items() if old in (

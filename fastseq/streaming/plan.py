@@ -212,8 +212,8 @@ def given_masks(node, implied=None):
 
 def timed_tensors(node):
     """The tensors of a call whose time axes decide over that of its output."""
-    given = list(node.arguments.values())
-    given = given if node.layer.reads_all_alike else given[:1]
+    given = [value for name, value in node.arguments.items() if name != "mask" and not name.endswith("_mask")]
+    given = given if node.layer.reads_all_alike or node.layer._is_python else given[:1]
     return [leaf for leaf in nest.flatten(given) if isinstance(leaf, KerasTensor)]
 
 

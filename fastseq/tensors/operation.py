@@ -1,5 +1,6 @@
 """Operation: what can stand in a graph of symbolic calls. https://keras.io/api/ops/"""
 
+from fastseq.tensors import catch_alls
 from fastseq.tensors.naming import auto_name
 from fastseq.tensors.symbolic import Node
 
@@ -22,6 +23,8 @@ class Operation:
     memory = None
     #: Whether streams ask all tensors of a call for their time axes, and not those of its first argument alone.
     reads_all_alike = False
+    #: The name under which a call takes any number of arguments, `args` of `*args`: layers/catch_alls.py.
+    _rest = None
     trainable = True
     weights = ()
 
@@ -49,7 +52,8 @@ class Operation:
 
     def _record(self, arguments):
         """The Node of a call with these bound arguments, which have KerasTensors in them."""
-        return Node(self, arguments, self.compute_output_spec(**arguments))
+        args, kwargs = catch_alls.spread(self, arguments)
+        return Node(self, arguments, self.compute_output_spec(*args, **kwargs))
 
     def _argument_dtypes(self, name):
         """The dtype the argument `name` is converted to, a list of them for its leaves, or None to keep its kind."""

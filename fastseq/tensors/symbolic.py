@@ -81,7 +81,14 @@ class Node:
     def trace(self, p, arguments):
         """`layer.trace` with Slots in the places of the tensors, under this call's rules of masks."""
         with p.following(self.mask_rules):
-            return self.layer.trace(p, arguments)
+            outputs = self.layer.trace(p, arguments)
+        found = [slot.shape for slot in nest.flatten(outputs)]
+        if len(found) != len(self.output_tensors):
+            raise ValueError(
+                f"Layer '{self.layer.name}' ({type(self.layer).__name__}) gave outputs of the shapes {found}, where "
+                f"the model has {[tensor.shape for tensor in self.output_tensors]}: see its compute_output_shape()."
+            )
+        return outputs
 
     @property
     def parents(self):

@@ -10,7 +10,7 @@ import numpy as np
 from fastseq import losses, metrics
 
 _LOSSES = (
-    losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.Huber, losses.KLDivergence,
+    losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.CTC, losses.Huber, losses.KLDivergence,
     losses.MeanAbsoluteError, losses.MeanAbsolutePercentageError, losses.MeanSquaredError,
     losses.SparseCategoricalCrossentropy,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from fastseq.program.added_losses import current
 from fastseq.tensors import arrays
 from fastseq.training.loss_steps import native_output
 from fastseq.training.penalties import activity_gradient
-from fastseq.training.traced_losses import has_own_gradient, traced_output
+from fastseq.training.traced_losses import has_gradient_in_python, traced_output
 
 
 class Results:
@@ -157,7 +157,7 @@ class PythonTarget:
         """As of `NativeTarget`."""
         self._trains = trains
         for output in self._outputs:
-            if trains and output.loss is not None and not has_own_gradient(output.loss):
+            if trains and output.loss is not None and not has_gradient_in_python(output.loss):
                 raise UnsupportedError(_no_gradient(output))
         slots = [slot for output in self._outputs for slot in _slots_of(output)]
         ends = [output.end for output in self._outputs if output.loss is not None]
@@ -184,7 +184,7 @@ class PythonTarget:
         y, weights = self._y[number], self._weights[number]
         if logits is not None:
             return loss.value_and_gradient_of_logits(y, logits, weights, mask)
-        if self._trains or has_own_gradient(loss):
+        if self._trains or has_gradient_in_python(loss):
             return loss.value_and_gradient(y, value, weights, mask)
         found = loss(y, arrays.with_mask(value, mask), weights)
         return float(np.mean(found)), np.zeros_like(value)

@@ -20,6 +20,11 @@ def has_own_gradient(loss):
     return type(loss).call_with_pullback is not Loss.call_with_pullback
 
 
+def has_gradient_in_python(loss):
+    """Whether a loss's gradient can be had outside of a program: its own, or that of CTC, which makes a small one."""
+    return has_own_gradient(loss) or type(loss).value_and_gradient is not Loss.value_and_gradient
+
+
 def traced_output(p, output, y, weights, wanted):
     """(TracedOutput, the metrics it does) for an `Output` with such labels and weights, None where a loss has a
     gradient of its own.

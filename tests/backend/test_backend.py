@@ -94,7 +94,10 @@ def test_removed_names_say_what_to_do():
 
 
 _WITH_LISTS = [
-    "fastseq.backend", "fastseq.ops", "fastseq.layers", "fastseq.ops.nn", "fastseq.ops.numpy", "fastseq.ops.linalg",
+    "fastseq", "fastseq.activations", "fastseq.backend", "fastseq.callbacks", "fastseq.constraints", "fastseq.decoding",
+    "fastseq.initializers", "fastseq.layers", "fastseq.losses", "fastseq.metrics", "fastseq.models", "fastseq.ops",
+    "fastseq.ops.linalg", "fastseq.ops.nn", "fastseq.ops.numpy", "fastseq.optimizers", "fastseq.optimizers.schedules",
+    "fastseq.regularizers", "fastseq.saving", "fastseq.streaming",
 ]  # fmt: skip
 
 
@@ -106,6 +109,8 @@ def test_a_name_that_is_not_there_comes_with_the_list_in_an_import_too(package):
         exec(f"from {package} import nonsense")
     assert error.value.name == package
     assert not hasattr(module, "nonsense")
+    with pytest.raises(AttributeError, match=re.escape(f"'{package}' has no attribute 'nonsense'. It has: ")):
+        module.nonsense  # noqa: B018
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module(f"{package}.nonsense")
 

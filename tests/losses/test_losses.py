@@ -248,4 +248,7 @@ def test_percentages_of_nothing():
 
 
 def test_every_loss_has_a_case():
-    assert {name for name, _, _ in CASES} == classes_of(losses.ALL_OBJECTS_DICT, "Loss", "LossFunctionWrapper")
+    own_files = {"CTC"}  # test_ctc_loss_keras.py: labels and predictions of other shapes
+    assert {name for name, _, _ in CASES} | own_files == classes_of(
+        losses.ALL_OBJECTS_DICT, "Loss", "LossFunctionWrapper"
+    )

@@ -6,6 +6,7 @@ import pytest
 import fastseq
 from fastseq import layers, ops
 from fastseq.gradients import append_backward
+from fastseq.layers.traced_calls import untraced
 from fastseq.ops.values import Traced
 from fastseq.program.builder import Builder
 from fastseq.program.program import Program
@@ -96,6 +97,62 @@ def test_a_loop_in_a_layer_is_one_loop_however_many_entries(rng):
     assert len(counts) == 1
 
 
+_X = np.ones((2, 3), "f")
+_REFUSED = [
+    (lambda: ops.cond(True, 1, 2), TypeError, "ops.cond: `true_fn` must be callable, got 1 of type int"),
+    (lambda: ops.cond(True, lambda: 1, None), TypeError, "ops.cond: `false_fn` must be callable, got None"),
+    (lambda: ops.switch(0, [lambda: 1, 2]), TypeError, r"ops.switch: `branches\[1\]` must be callable, got 2"),
+    (lambda: ops.switch(0, []), ValueError, r"ops.switch: `branches` must be a list of functions, got \[\]"),
+    (lambda: ops.switch(0.5, [lambda: 1]), TypeError, "ops.switch: `index` must be an integer, got 0.5"),
+    (lambda: ops.map(2, _X), TypeError, "ops.map: `f` must be callable, got 2"),
+    (lambda: ops.vectorized_map(2, _X), TypeError, "ops.vectorized_map: `function` must be callable"),
+    (lambda: ops.while_loop(True, lambda i: i, 0), TypeError, "ops.while_loop: `cond` must be callable, got True"),
+    (
+        lambda: ops.while_loop(lambda i: i < 1, lambda i: i, 0, 2.5),
+        TypeError,
+        "`maximum_iterations` must be an integer",
+    ),
+    (lambda: ops.while_loop(lambda i: i < 1, lambda i: (i, i), 0), ValueError, r"while_loop: .* \[\(\)\], and gave"),
+    (lambda: ops.fori_loop(0, "3", lambda i, v: v, 0), TypeError, "ops.fori_loop: `upper` must be an integer, got '3'"),
+    (lambda: ops.fori_loop(0, 3, lambda i, v: v[:1], _X), ValueError, r"fori_loop: .*\(2, 3\).*\(1, 3\)"),
+    (lambda: ops.scan(lambda c, v: (c[:1], v), _X, _X), ValueError, r"ops.scan: .* \[\(2, 3\)\], .* \[\(1, 3\)\]"),
+    (lambda: ops.scan(lambda c, v: c, 0, _X), TypeError, "ops.scan: `f` must return two values.* got a int"),
+    (
+        lambda: ops.scan(lambda c, v: (c, v), 0, 3.0),
+        ValueError,
+        r"ops.scan: .* first axis to go .* \[\(\)\]",
+    ),
+    (lambda: ops.scan(lambda c, v: (c, v), 0, None, -1), ValueError, "ops.scan: `length` is not negative, got -1"),
+    (lambda: ops.scan(lambda c, v: (c, v), 0, None, 1.5), TypeError, "ops.scan: `length` must be an integer, got 1.5"),
+    (
+        lambda: ops.scan(lambda c, v: (c, v), 0, _X, unroll=0),
+        ValueError,
+        "ops.scan: `unroll` must be a positive integer",
+    ),
+]
+
+
+def test_no_entries_give_empty_arrays():
+    """Of the shapes and dtypes that the function gives, as in JAX; Keras 3.15 on TensorFlow has those of `xs`."""
+    none = np.zeros((0, 3), "f")
+    body = lambda carry, v: (carry + v, (carry * 2, None, [ops.sum(v) > 0]))  # noqa: E731
+    carry, (doubled, nothing, (above,)) = ops.scan(body, np.ones(3, "f"), none)
+    np.testing.assert_array_equal(carry, np.ones(3, "f"))
+    assert (doubled.shape, doubled.dtype, nothing, above.shape, above.dtype) == ((0, 3), "float32", None, (0,), "bool")
+    assert ops.map(lambda v: ops.sum(v), none).shape == (0,) == ops.vectorized_map(lambda v: ops.sum(v), none).shape
+    assert ops.scan(lambda carry, v: (carry, carry), np.ones(3, "f"), length=0)[1].shape == (0, 3)
+    assert ops.scan(lambda carry, v: (carry, None), np.ones(3, "f"), none)[1] is None
+
+    class Sums(layers.Layer):
+        def call(self, inputs):
+            carry, sums = ops.scan(lambda c, v: (c + v, c * v), inputs[0], inputs[:0])
+            return ops.concatenate([sums, inputs], axis=0) + carry
+
+    layer = Sums()
+    np.testing.assert_array_equal(layer(np.full((2, 3), 2, "f")), np.full((2, 3), 4, "f"))
+    assert untraced(layer) is None
+
+
 def test_what_cannot_be(rng):
     with pytest.raises(TypeError, match=r"ops\.add: too many"):
         ops.add([1.0], [1.0], 3)
@@ -103,6 +160,9 @@ def test_what_cannot_be(rng):
         ops.mean([1.0], axes=0)
     with pytest.raises(ValueError, match="Got no `xs`"):
         ops.scan(lambda c, v: (c, v), 0.0)
+    for call, error, message in _REFUSED:
+        with pytest.raises(error, match=message):
+            call()
     with pytest.raises(TypeError, match="callable"):
         ops.scan(None, 0.0, np.ones(3))
     with pytest.raises(ValueError, match="sizes"):

@@ -16,6 +16,7 @@ KEYS = [
     (ALL, slice(2, 99)), (slice(-2, None), slice(None, None, 2)),
 ]  # fmt: skip
 AXIS_IDS = np.array([2, 0, -1, 2], np.int32)
+ROWS = array(3, 4, seed=2)
 PAIRS = np.array([[0, 1], [2, 3], [0, 1]], np.int32)
 
 CALLS = [
@@ -42,8 +43,10 @@ CALLS = [
     call("scatter", PAIRS, array(3), (3, 4), symbolic=False),
     call("scatter", PAIRS, array(3, 200), (3, 4, 200), symbolic=False),
     call("scatter", PAIRS, array(3, dtype="int32"), (3, 4), symbolic=False),
-    *(call("scatter_update", X, PAIRS, array(3, seed=2), reduction=kind, grad=kind != "mul", symbolic=False)
+    *(call("scatter_update", X, PAIRS, array(3, seed=2), reduction=kind, symbolic=False)
       for kind in ("add", "mul", "max", "min")),
+    *(call("scatter_update", x, PAIRS[:, :1], v, reduction="mul", symbolic=False)
+      for x in (X, X * (X > 0)) for v in (ROWS, ROWS * (np.abs(ROWS) > 1))),
     call("scatter_update", X, PAIRS[:2], array(2, seed=2), symbolic=False),
     call("scatter_update", X, PAIRS[:, :1], array(3, 4, seed=2), reduction="max", symbolic=False),
     call("scatter_update", IDS, PAIRS, array(3, dtype="int32", seed=2), reduction="add", symbolic=False),

@@ -92,6 +92,22 @@ def _functions(tf, keras, x, i):
         ("multiply rsqrt maximum sum square", tf.nn.l2_normalize(x, -1)),
         ("multiply rsqrt maximum sum square", k.l2_normalize(x, -1)),
         ("sqrt sum square", tf.norm(x, axis=1)),
+        ("sqrt sum square", tf.math.reduce_euclidean_norm(x, 1)),
+        ("erfc", tf.math.erfc(x)),
+        ("erfinv tanh", tf.math.erfinv(tf.tanh(x))),
+        ("arcsinh", tf.asinh(x)),
+        ("arctanh tanh", tf.atanh(tf.tanh(x))),
+        ("round", tf.math.rint(x)),
+        ("i0", tf.math.bessel_i0(x)),
+        ("where equal divide", tf.math.reciprocal_no_nan(tf.maximum(x, 0.0))),
+        ("where equal multiply log", tf.math.xlogy(tf.nn.relu(x), tf.abs(x))),
+        ("where equal multiply log1p", tf.math.xlog1py(tf.nn.relu(x), tf.abs(x))),
+        ("where equal divide", tf.math.xdivy(tf.nn.relu(x), x)),
+        (
+            "add subtract relu multiply log1p exp negative absolute",
+            tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.sigmoid(x), logits=x),
+        ),
+        ("concatenate relu negative", tf.nn.crelu(x)),
     ]
 
 
@@ -128,6 +144,17 @@ def _shapes(tf, keras, x, i):
         ("pad", tf.pad(x, [[0, 0], [1, 2], [0, 0]], mode="REFLECT")),
         ("argmax", tf.argmax(x, -1)),
         ("cumsum", tf.cumsum(x, 1)),
+        ("cumsum flip", tf.cumsum(x, 1, reverse=True)),
+        ("cumsum get_item zeros_like concatenate", tf.cumsum(x, 1, exclusive=True)),
+        ("cumprod flip get_item ones_like concatenate", tf.math.cumprod(x, -2, exclusive=True, reverse=True)),
+        ("cast where one_hot", tf.one_hot(i, 5, on_value=2.0, off_value=-1.0)),
+        ("cast where one_hot", tf.one_hot(i, 5, on_value=2)),
+        ("cast less expand_dims", tf.sequence_mask(i[:, 0], 4)),
+        ("sort", tf.sort(x, axis=1)),
+        ("argsort", tf.argsort(x, axis=1)),
+        ("top_k", list(tf.math.top_k(x, 2))),
+        ("trace", tf.linalg.trace(x)),
+        ("diagonal", tf.linalg.diag_part(x)),
         ("flip", tf.reverse(x, [1])),
         ("roll", tf.roll(x, 1, 1)),
         ("get_item", tf.slice(x, [0, 0, 0], [-1, 2, 3])),
@@ -144,8 +171,7 @@ def _shapes(tf, keras, x, i):
 REFUSED = {
     "nn.dropout": lambda tf, x: tf.nn.dropout(x, 0.1),
     "eq": lambda tf, x: x == 2.0,  # the 2.0 is not in what Keras 2 writes
-    "einsum": lambda tf, x: tf.einsum("bte,bse->bts", x, x),
-    "math.cumsum": lambda tf, x: tf.cumsum(x, 1, exclusive=True),
-    "one_hot": lambda tf, x: tf.one_hot(tf.cast(x[..., 0], "int32"), 3, on_value=2.0),
-    "math.bessel_i0": lambda tf, x: tf.math.bessel_i0(x),
+    "einsum": lambda tf, x: tf.einsum("bte,bse->bts", x, x),  # nor are the two arrays: the equation is all it writes
+    "sort": lambda tf, x: tf.sort(x, direction="DESCENDING"),
+    "math.bessel_i0e": lambda tf, x: tf.math.bessel_i0e(x),
 }

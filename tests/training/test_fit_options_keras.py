@@ -211,7 +211,9 @@ def test_names_beyond_the_lists_raise_with_those_that_exist(module):
     assert missing and set(own.__all__) <= set(dir(own)) and all(hasattr(own, name) for name in own.__all__)
     for name in missing:
         assert not hasattr(own, name), name
-        with pytest.raises(AttributeError, match=f"fastseq.{module} has no '{name}'. There are: .*{own.__all__[0]}"):
+        with pytest.raises(
+            AttributeError, match=f"'fastseq.{module}' has no attribute '{name}'. It has: .*{own.__all__[0]}"
+        ):
             getattr(own, name)
     if module != "callbacks":
         found = [name for name in missing if inspect.isclass(getattr(other, name))]

@@ -109,7 +109,11 @@ class RNN(OverTime):
         if not isinstance(size, int):
             raise ValueError(f"Layer '{self.name}': output_size must be an integer, got {size!r}.")
         output = (batch, time, size) if self.return_sequences else (batch, size)
-        return [output, *nest.map_structure(lambda n: (batch, n), self.state_size)] if self.return_state else output
+        if not self.return_state:
+            return output
+        # Of the states themselves: a size of (4, 4) is that of one state, or of two, as the cell has it.
+        states = nest.map_structure(lambda state: (batch, *state.shape[1:]), self.get_initial_state(1))
+        return [output, *states]
 
     # ---- running -------------------------------------------------------------------------------------------------
 
@@ -127,14 +131,13 @@ class RNN(OverTime):
             initial = kept = self._kept_slots(p, sequences)
         if initial_state is not None:
             initial = list(initial_state) if isinstance(initial_state, (list, tuple)) else [initial_state]
-            count = len(nest.flatten(initial))
-            if count != self.state_count or len(initial) != len(self.state_size):
+            wanted, count = self.get_initial_state(sequences.shape[0]), len(nest.flatten(initial))
+            if count != len(nest.flatten(wanted)) or len(initial) != len(wanted):
                 raise ValueError(
-                    f"Layer '{self.name}' takes {self.state_count} initial states in the structure of "
+                    f"Layer '{self.name}' takes {len(nest.flatten(wanted))} initial states in the structure of "
                     f"{self.state_size}, got {count} in a list of {len(initial)}."
                 )
-            wanted = nest.flatten(self.get_initial_state(sequences.shape[0]))
-            for state, slot in zip(wanted, nest.flatten(initial)):
+            for state, slot in zip(nest.flatten(wanted), nest.flatten(initial)):
                 if getattr(slot, "shape", None) != state.shape:
                     got = getattr(slot, "shape", repr(slot))
                     raise ValueError(f"Layer '{self.name}' takes initial states of shape {state.shape}, got {got}.")

@@ -9,6 +9,7 @@ from fastseq.layers.walk import all_layers
 from fastseq.program.builder import Builder
 from fastseq.program.mask_steps import any_of_last
 from fastseq.tensors import nest
+from fastseq.tensors.catch_alls import first_argument
 
 
 class TimeDistributed(Layer):
@@ -51,7 +52,7 @@ class TimeDistributed(Layer):
         return (input_shape[0], *input_shape[2:])
 
     def build(self, input_shape):
-        self.layer._build_once({next(iter(self.layer._signature.parameters)): self._inner_shape(input_shape)})
+        self.layer._build_once(first_argument(self.layer, self._inner_shape(input_shape)))
         self.built = True
 
     def compute_output_shape(self, input_shape):
@@ -113,7 +114,7 @@ class TimeDistributed(Layer):
     def _trace_inner(self, p, inputs, training, mask):
         before = len(p.penalties)
         parameters = self.layer._signature.parameters
-        arguments = {next(iter(parameters)): inputs}
+        arguments = first_argument(self.layer, inputs)
         if training is not None and "training" in parameters:
             arguments["training"] = training
         if mask is not None and "mask" in parameters:

@@ -206,3 +206,47 @@ def test_what_is_made_of_the_number_of_rows_is_that_of_one_timestep(rng, name):
     x = rng.standard_normal((3, 6, 4)).astype("f")
     np.testing.assert_allclose(traced(x), python(x), rtol=1e-5, atol=1e-6)
     assert not any(step["op"] is None for step in steps_of(traced, x))
+
+
+class Matrix(layers.Layer):
+    """Two states, one of them a matrix for each row: its size is no list of two."""
+
+    state_size, output_size = [(4, 4), 4], 4
+
+    def get_initial_state(self, batch_size=None):
+        return [ops.zeros((batch_size, 4, 4)), ops.ones((batch_size, 4))]
+
+    def call(self, inputs, states):
+        matrix, vector = states
+        return inputs + ops.sum(matrix, axis=1), [matrix + ops.expand_dims(inputs, 1), vector * 0.5]
+
+
+def test_states_have_the_shapes_of_the_cells_own_initial_ones(rng):
+    """Keras 3.15 takes `state_size` for the shapes, and says of such a model that its outputs do not fit."""
+    inputs, matrix = fastseq.Input((3, 4)), fastseq.Input((4, 4))
+    layer = layers.RNN(Matrix(), return_state=True)
+    model = fastseq.Model(inputs, layer(inputs))
+    assert [tensor.shape for tensor in model.outputs] == [(None, 4), (None, 4, 4), (None, 4)]
+    x = rng.standard_normal((2, 3, 4)).astype("f")
+    output, end, vector = model.predict(x)
+    np.testing.assert_allclose(end, np.repeat(x.sum(1)[:, None], 4, 1), rtol=1e-5)
+    np.testing.assert_array_equal(vector, np.full((2, 4), 0.125, "f"))
+    vectors = fastseq.Input((4,))
+    going_on = fastseq.Model([inputs, matrix, vectors], layer(inputs, initial_state=[matrix, vectors])[0])
+    np.testing.assert_allclose(going_on.predict([x, end, vector]), output + end.sum(1), rtol=1e-4)
+    with pytest.raises(ValueError, match="takes 2 initial states"):
+        layer(x, initial_state=[end])
+
+
+def test_a_layer_that_gives_other_outputs_than_it_says_is_named():
+    class Two(layers.Layer):
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+        def call(self, inputs):
+            return inputs, inputs
+
+    inputs = fastseq.Input((3,))
+    model = fastseq.Model(inputs, Two(name="two")(inputs))
+    with pytest.raises(ValueError, match=r"'two' \(Two\) gave outputs of the shapes .* compute_output_shape"):
+        model.predict(np.ones((2, 3), "f"))
