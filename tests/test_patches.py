@@ -32,10 +32,10 @@ class Patch(NamedTuple):
 
 KNOWN = {
     "elementwise_layer": Patch(
-        "Add a layer of existing steps", {"<room>": "core", "<layer>": "rescaling"}, 5,
+        "Add a layer of existing steps", {"<room>": "advanced_activations", "<layer>": "thresholded_relu"}, 5,
         ["tests/layers/test_every_layer.py", "tests/gradients/test_every_layer_trains.py",
          "tests/saving/test_copying_zoo.py"],
-        "Rescaling", 10,
+        "ThresholdedReLU", 10,
     ),
     "weight_form": Patch(
         "Add a form of weights", {"<form>": "bf16", "<layer>": "dense"}, 11,

@@ -133,7 +133,7 @@ def _public_module(cls):
     if name in tables.MODEL_MODULES:
         return tables.MODEL_MODULES[name] if tables.models_by_name()[name] is cls else None
     kind = next((kind for kind in tables.KINDS if tables.table(kind).get(name) is cls), None)
-    if name in tables.NOT_IN_KERAS and kind == "layers":
+    if kind == "layers" and not tables.is_in_keras(name):
         return tables.OWN_MODULE
     return kind and f"keras.{tables.NESTED.get(kind, kind)}"
 

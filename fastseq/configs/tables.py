@@ -9,8 +9,6 @@ from fastseq.errors import UnsupportedError
 
 BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
 MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
-# Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
-NOT_IN_KERAS = ("LocallyConnected1D",)
 OWN_PACKAGE, OWN_MODULE = "fastseq", "fastseq.layers"
 NESTED = {"schedules": "optimizers.schedules"}
 # Kind -> the class that a user subclasses to stand in for a missing one.
@@ -87,6 +85,12 @@ def lambda_class():
     return importlib.import_module("fastseq.layers.core.lambda_layer").Lambda
 
 
+def is_in_keras(layer):
+    """Whether Keras 3 has a layer of this name; else its config says so: module "fastseq.layers", registered name
+    "fastseq>..."."""
+    return layer not in importlib.import_module("fastseq.layers").NOT_IN_KERAS
+
+
 def is_builtin_module(module):
     return isinstance(module, str) and module.split(".", 1)[0] in BUILTIN_PACKAGES
 
@@ -116,7 +120,7 @@ def check_kind(name, module_objects):
 
 def check_registered_name(config, name):
     registered_name = config.get("registered_name")
-    own = f"{OWN_PACKAGE}>{name}" if name in NOT_IN_KERAS else name
+    own = name if is_in_keras(name) else f"{OWN_PACKAGE}>{name}"
     if registered_name and registered_name not in (name, own, config["class_name"]):
         raise UnsupportedError(
             f"A config names the built-in '{name}' but was registered as '{registered_name}', which is not known here. "

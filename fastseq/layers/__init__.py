@@ -29,14 +29,23 @@ REGISTRY = Names(__name__, {
     "noise.gaussian_dropout": "GaussianDropout",
     "noise.gaussian_noise": "GaussianNoise",
     "noise.spatial_dropout1d": "SpatialDropout1D",
+    "pooling.adaptive_pooling1d": "AdaptiveAveragePooling1D AdaptiveMaxPooling1D",
+    "pooling.global_pooling1d": "GlobalAveragePooling1D GlobalMaxPooling1D",
+    "pooling.pooling1d": "AveragePooling1D MaxPooling1D",
+    "preprocessing.rescaling": "Rescaling",
     "recurrent.gru": "GRU GRUCell",
     "recurrent.lstm": "LSTM LSTMCell",
     "recurrent.rnn": "RNN",
     "recurrent.simple_rnn": "SimpleRNN SimpleRNNCell",
     "recurrent.stacked_rnn_cells": "StackedRNNCells",
+    "reshaping.cropping1d": "Cropping1D",
+    "reshaping.up_sampling1d": "UpSampling1D",
+    "reshaping.zero_padding1d": "ZeroPadding1D",
     "wrappers.bidirectional": "Bidirectional",
     "wrappers.time_distributed": "TimeDistributed",
 })  # fmt: skip
+# Layers of Keras 1 and 2 that Keras 3 does not have.
+NOT_IN_KERAS = "LocallyConnected1D".split()
 # What else the module has: no config may ask for these by name.
 _BESIDE = Names(__name__, {
     "base": "Layer",
@@ -44,6 +53,8 @@ _BESIDE = Names(__name__, {
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",
     "merge.dot": "dot",
+    "pooling.global_pooling1d": "GlobalAvgPool1D GlobalMaxPool1D",
+    "pooling.pooling1d": "AvgPool1D MaxPool1D",
     "merge.functions": "add average maximum minimum multiply subtract",
 })  # fmt: skip
 

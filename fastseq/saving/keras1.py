@@ -18,6 +18,7 @@ _RECURRENT = {
     "dropout_U": "recurrent_dropout",
 }  # fmt: skip
 _RATE = {"p": "rate"}
+_POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
 RENAMED = {
     "Dense": _DENSE,
     "TimeDistributedDense": _DENSE,
@@ -32,6 +33,9 @@ RENAMED = {
         **_PLAIN, "nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides",
         "border_mode": "padding",
     },
+    "MaxPooling1D": _POOLING,
+    "AveragePooling1D": _POOLING,
+    "UpSampling1D": {"length": "size"},
     "Dropout": _RATE,
     "SpatialDropout1D": _RATE,
     "GaussianDropout": _RATE,
@@ -64,6 +68,8 @@ def layer(class_name, config):
     Raises ValueError for what later versions have no form of.
     """
     config = {key: _penalty_or_constraint(key, value) for key, value in config.items()}
+    if class_name == "ZeroPadding1D" and isinstance(config.get("padding"), dict):
+        config["padding"] = [config["padding"].get("left_pad", 0), config["padding"].get("right_pad", 0)]
     if not is_layer(class_name, config):
         return config
     # The first layer of a model gives its input's shape in one of two ways.

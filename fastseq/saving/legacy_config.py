@@ -28,6 +28,7 @@ _MEANINGLESS_IN = {
 _OF_ANY_DTYPE = (
     "Embedding", "Flatten", "Reshape", "RepeatVector", "Permute", "Masking", "Concatenate", "TimeDistributed",
     "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Activation", "ActivityRegularization",
+    "Cropping1D", "GlobalMaxPooling1D", "MaxPooling1D", "UpSampling1D", "ZeroPadding1D",
 )  # fmt: skip
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 _FLOATS = ("float16", "bfloat16", "float32", "float64")

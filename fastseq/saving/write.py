@@ -133,13 +133,13 @@ def _tell_own_options(optimizer):
 
 def _tell_own_layers(config):
     """Warns of layers that Keras 3 does not have: the file is good for fastseq, but not as it is for Keras."""
-    from fastseq.configs.tables import NOT_IN_KERAS
+    from fastseq.configs.tables import is_in_keras
 
     todo = [config]
     while todo:
         item = todo.pop()
         if isinstance(item, dict):
-            if item.get("class_name") in NOT_IN_KERAS and item.get("module") == "fastseq.layers":
+            if item.get("module") == "fastseq.layers" and not is_in_keras(item.get("class_name")):
                 name = item["registered_name"]
                 warnings.warn(
                     f"Layer '{item['config'].get('name')}' is a {item['class_name']}, which Keras 3 does not have: "

@@ -34,6 +34,8 @@ class MaskRules:
         the mask of the timesteps.
     identity: Identity hands on its mask.
     masking_zeros: Masking gives zeros for masked timesteps; before, 0 times its mask_value (NaN for an infinite one).
+    pools_leave_out: GlobalAveragePooling1D leaves masked timesteps out; before, it multiplied them by 0, and of an
+        infinity or a NaN there it made NaN.
     kept_states_first: a stateful layer that is called with initial states starts from them only while the states that
         it keeps are all zeros.
     """
@@ -49,6 +51,7 @@ class MaskRules:
     words: bool = False
     identity: bool = True
     masking_zeros: bool = True
+    pools_leave_out: bool = True
     kept_states_first: bool = False
 
     def refuse_mask(self, arguments):
@@ -65,13 +68,14 @@ class MaskRules:
 
 
 NEWEST = MaskRules("3.15")
-_3_11 = dataclasses.replace(NEWEST, since="3.11", masking_zeros=False)
+_3_11 = dataclasses.replace(NEWEST, since="3.11", masking_zeros=False, pools_leave_out=False)
 _3_10 = dataclasses.replace(_3_11, since="3.10", given=False)
 _3_4 = dataclasses.replace(_3_10, since="3.4", softmax_zeros=False)
 _3_0 = dataclasses.replace(_3_4, since="3.0", merged=None, masked_values=False)
 _2 = MaskRules(
     "2", explicit=False, with_states=True, merged="and", masked_values=False, none_given=True, softmax_zeros=False,
-    words=True, identity=False, masking_zeros=False, kept_states_first=True,
+    words=True, identity=False, masking_zeros=False, pools_leave_out=False,
+    kept_states_first=True,
 )  # fmt: skip
 _TABLE = [_2, _3_0, _3_4, _3_10, _3_11, NEWEST]
 _BY_NAME = {rules.since: rules for rules in _TABLE}

@@ -4,6 +4,7 @@ test_every_layer.py and test_every_layer_trains.py go over the names of `layers.
 A row is written once for both libraries: `k` is `fastseq.layers` or `keras.layers`.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -165,6 +166,7 @@ CASES = {
     ),
     **{name: Case(two(name)) for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
 }  # fmt: skip
+CASES.update(importlib.import_module("layer_cases_pooling").CASES)  # which takes Case from here
 
 
 def rows_of(field):

@@ -1,0 +1,10 @@
+"""Layers that make a model's inputs ready; Keras's name for the module of these layers."""
+
+from fastseq.configs.lazy_names import Names, face
+
+_NAMES = Names("fastseq.layers", {
+    "preprocessing.rescaling": "Rescaling",
+})  # fmt: skip
+
+__all__ = list(_NAMES)
+__getattr__, __dir__ = face(__name__, _NAMES)
