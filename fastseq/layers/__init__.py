@@ -33,6 +33,12 @@ REGISTRY = Names(__name__, {
     "pooling.global_pooling1d": "GlobalAveragePooling1D GlobalMaxPooling1D",
     "pooling.pooling1d": "AveragePooling1D MaxPooling1D",
     "preprocessing.rescaling": "Rescaling",
+    "normalization.batch_normalization": "BatchNormalization",
+    "normalization.group_normalization": "GroupNormalization",
+    "normalization.layer_normalization": "LayerNormalization",
+    "normalization.normalization": "Normalization",
+    "normalization.rms_normalization": "RMSNormalization",
+    "normalization.unit_normalization": "UnitNormalization",
     "recurrent.gru": "GRU GRUCell",
     "recurrent.lstm": "LSTM LSTMCell",
     "recurrent.rnn": "RNN",
@@ -42,6 +48,7 @@ REGISTRY = Names(__name__, {
     "reshaping.up_sampling1d": "UpSampling1D",
     "reshaping.zero_padding1d": "ZeroPadding1D",
     "wrappers.bidirectional": "Bidirectional",
+    "wrappers.spectral_normalization": "SpectralNormalization",
     "wrappers.time_distributed": "TimeDistributed",
 })  # fmt: skip
 # Layers of Keras 1 and 2 that Keras 3 does not have.

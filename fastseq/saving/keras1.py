@@ -41,6 +41,7 @@ RENAMED = {
     "GaussianDropout": _RATE,
     "GaussianNoise": {"sigma": "stddev"},
     "PReLU": {"init": "alpha_initializer"},
+    "BatchNormalization": {"beta_init": "beta_initializer", "gamma_init": "gamma_initializer"},
 }  # fmt: skip
 # What is known of the input, and how Keras computed.
 _MEANINGLESS = {
@@ -59,6 +60,8 @@ def is_layer(class_name, config):
     names = {*RENAMED.get(class_name, ()), "consume_less", "forget_bias_init"} - {"bias"}
     if class_name == "Embedding":
         names |= {"dropout"}
+    if class_name == "BatchNormalization":
+        names |= {"mode"}
     return class_name in CLASSES or (class_name in RENAMED and not names.isdisjoint(config))
 
 
@@ -83,6 +86,11 @@ def layer(class_name, config):
             f"Embedding '{config.get('name')}' of Keras 1 left out words while it was trained (dropout=...); no later "
             "version does. It predicts the same; trained further, it trains without.",
             stacklevel=2,
+        )
+    if class_name == "BatchNormalization" and config.pop("mode", 0) != 0:
+        raise ValueError(
+            "BatchNormalization of Keras 1 with another mode than 0, as of each sample, or of each batch at inference "
+            "too, has no equivalent in later versions"
         )
     forget = config.pop("forget_bias_init", None)
     if forget is not None:

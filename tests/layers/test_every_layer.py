@@ -11,7 +11,7 @@ import warnings
 import numpy as np
 import pytest
 from layer_cases import CASES, EACH, KEPT, LAST, REFUSED, B, N, T, case_of, draw, inputs_of, rows_of, start_of
-from layer_check import check_layer, random_weights
+from layer_check import check_layer, weights_for
 from mask_check import check_masked
 from places import BENCHMARKS, ROOT
 
@@ -27,7 +27,7 @@ every_layer = pytest.mark.parametrize("name", NAMES)
 def model_of(case, library=fastseq):
     start, x = start_of(library.layers, case.ids)
     model = library.Model(start, case.make(library.layers, x))
-    model.set_weights(random_weights([weight.shape for weight in model.weights]))
+    model.set_weights(weights_for(model.weights))
     return model
 
 
@@ -110,7 +110,7 @@ def test_what_becomes_of_a_mask_in_keras(name):
         start, inside = start_of(k, case.ids)
         y = case.make(k, inside if case.ids else k.Masking()(inside))
         model = library.Model(start, k.GRU(2)(y) if case.mask == KEPT else y)  # a GRU shows which mask came out
-        model.set_weights(random_weights([weight.shape for weight in model.weights]))
+        model.set_weights(weights_for(model.weights))
         given = x if case.ids else np.where(MASK[..., None], x, np.float32(0))
         values.append(np.asarray(model(given)))
     np.testing.assert_allclose(*values, rtol=0, atol=2e-5 * np.abs(values[1]).max())
@@ -151,7 +151,7 @@ def test_options_as_in_keras(name, make):
 def test_options_in_streams(name, make):
     """Steps, chunks of any length, some of less than the layer keeps; pools, saved states, and a pickled stream."""
     x, model = draw(B, 11, N), fastseq.Sequential([layers.Input((None, N)), make(layers), layers.Dense(3)])
-    model.set_weights(random_weights([weight.shape for weight in model.weights]))
+    model.set_weights(weights_for(model.weights))
     whole, stream, pool = model(x), model.stream(B), model.stream_pool(2)
     np.testing.assert_array_equal(np.stack([stream.step(x[:, t]) for t in range(11)], axis=1), whole)
     stream.reset()
@@ -182,7 +182,7 @@ def test_known_values(name, row):
     if not callable(y):
         np.testing.assert_allclose(found, [y], rtol=1e-6)
         return
-    layer.set_weights(random_weights([weight.shape for weight in layer.weights]))
+    layer.set_weights(weights_for(layer.weights))
     wanted = y(*(array.astype("f8") for array in (given, *layer.get_weights())))
     np.testing.assert_allclose(layer(given), wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
 

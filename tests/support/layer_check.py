@@ -36,6 +36,13 @@ def random_weights(shapes, seed=0):
     return [rng.standard_normal(s).astype("f") / np.sqrt(s[0] if len(s) > 1 else 4).astype("f") for s in shapes]
 
 
+def weights_for(variables, seed=0):
+    """`random_weights` for the variables of a layer or model, above 0 where they are variances and deviations."""
+    found = random_weights([tuple(variable.shape) for variable in variables], seed)
+    positive = [variable.name.endswith(("variance", "stddev")) for variable in variables]
+    return [np.abs(array) + np.float32(0.1) if above else array for array, above in zip(found, positive)]
+
+
 def rms(array):
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if array.size else 0.0
 
@@ -109,7 +116,7 @@ def check_layer(
     call = call or {}
     ours = make(fastseq.layers)
     fastseq_first = ours(inputs, **call)
-    weights = weights or random_weights([v.shape for v in ours.weights], seed)
+    weights = weights or weights_for(ours.weights, seed)
     ours.set_weights(weights)
     shapes = nest.map_structure(np.shape, inputs)
     if together is None:

@@ -72,7 +72,8 @@ class TimeDistributed(Layer):
         rows = None if mask is None else mask.reshaped((batch * time, *mask.shape[2:]))
         # Keras 3 calls the layer's call(), so the layer inside gets the mask of this call and no other.
         flat = inputs.reshaped((batch * time, *rest)).with_mask(rows if words else None)
-        if _keeps_states(self.layer) or self._adds_losses(p, flat, training, rows):
+        in_training = training and not words and _mixes_rows(self.layer)
+        if _keeps_states(self.layer) or in_training or self._adds_losses(p, flat, training, rows):
             outputs = self._emit_steps(p, inputs, training, None if words else mask)
             return self._repeat_last(p, outputs, mask) if words and mask is not None else outputs
         p.timesteps *= time
@@ -179,3 +180,9 @@ def _is_python(layer):
 
 def _keeps_states(layer):
     return getattr(layer, "stateful", False) or any(_keeps_states(inner) for inner in layer._sublayers())
+
+
+def _mixes_rows(layer):
+    """Whether a call with training=True goes by all rows, or changes weights: Keras 3 calls it for each timestep."""
+    found = getattr(layer, "mixes_rows_in_training", False)
+    return found or any(_mixes_rows(inner) for inner in layer._sublayers())
