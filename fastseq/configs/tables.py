@@ -11,6 +11,8 @@ BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
 MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
 # Layers that Keras 3 does not have. Their configs say so: module "fastseq.layers", registered name "fastseq>...".
 NOT_IN_KERAS = ("LocallyConnected1D",)
+# Classes that Keras's HDF5 files have under the name of their source, not under the public one.
+OTHER_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 OWN_PACKAGE, OWN_MODULE = "fastseq", "fastseq.layers"
 NESTED = {"schedules": "optimizers.schedules"}
 # Kind -> the class that a user subclasses to stand in for a missing one.

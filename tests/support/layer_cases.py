@@ -7,6 +7,7 @@ A row is written once for both libraries: `k` is `fastseq.layers` or `keras.laye
 from collections.abc import Callable
 from typing import NamedTuple
 
+import layer_cases_attention
 import numpy as np
 import pytest
 
@@ -163,6 +164,7 @@ CASES = {
     "TimeDistributed": Case(
         lambda k, x: k.TimeDistributed(k.GRU(3, **RATES))(k.TimeDistributed(k.RepeatVector(2))(x)), mask=REFUSED
     ),
+    **layer_cases_attention.cases(Case),
     **{name: Case(two(name)) for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
 }  # fmt: skip
 
