@@ -374,10 +374,11 @@ def _find_class(config, known):
     if "module" not in config or tables.is_builtin_module(module):
         if name in _POLICIES:
             return _policy_name
+        public = tables.OTHER_NAMES.get(name, name)
         for table in (tables.models_by_name(),) if name in tables.MODEL_MODULES else tables.candidate_tables(module):
-            if name in table:
+            if public in table:
                 tables.check_registered_name(config, name)
-                return table[name]
+                return table[public]
     if name in known:
         return known[name]
     if name == "Lambda":

@@ -9,6 +9,8 @@ from fastseq.errors import UnsupportedError
 
 BUILTIN_PACKAGES = ("keras", "tf_keras", "keras_core", "tensorflow", "fastseq")
 MODEL_MODULES = {"Sequential": "keras", "Model": "keras", "Functional": "keras.src.models.functional"}
+# Classes that Keras's HDF5 files have under the name of their source, not under the public one.
+OTHER_NAMES = {"GroupedQueryAttention": "GroupQueryAttention"}
 OWN_PACKAGE, OWN_MODULE = "fastseq", "fastseq.layers"
 NESTED = {"schedules": "optimizers.schedules"}
 # Kind -> the class that a user subclasses to stand in for a missing one.

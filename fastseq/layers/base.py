@@ -64,6 +64,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
     tells_what_is_set = True
     #: Whether a `call` of Python may be traced into native steps; False where its effects are wanted at every call.
     traced = True
+    _within = None  # the path of the layer that made it for itself, as an attention layer its products
     _takes_several = False  # whether the first argument may be a list or a dict of tensors
 
     def __new__(cls, *args, **kwargs):
@@ -99,8 +100,8 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
 
     @property
     def path(self):
-        """The layer's name, with which the paths of its weights begin."""
-        return self.name
+        """The layer's name, with which the paths of its weights begin; behind that of the layer that made it."""
+        return f"{self._within}/{self.name}" if self._within else self.name
 
     # ---- building ------------------------------------------------------------------------------------------------
 

@@ -91,9 +91,12 @@ def _is_mask_name(name):
 def convert(layer, arguments):
     """`arguments` with every array-like leaf as an array that the kernels take; attached masks stay attached."""
     first = next(iter(arguments))
+    flags = {name for name, parameter in layer._signature.parameters.items() if isinstance(parameter.default, bool)}
     return {
         name: value
         if name == "training"
+        else bool(value)
+        if name in flags and isinstance(value, (bool, np.bool_))
         else nest.map_structure(_Converter(layer, name), _checked_structure(layer, name, value, name == first))
         for name, value in arguments.items()
     }

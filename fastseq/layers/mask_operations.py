@@ -48,6 +48,9 @@ class _Symbolic:
     def concatenate(self, masks, axis):
         return _operation("concatenate", masks, axis=axis)
 
+    def same(self, mask):
+        return _operation("convert_to_tensor", mask)
+
 
 class _Expressions:
     """Masks as numbers: what is computed in the same way from the same tensors has the same number."""
@@ -88,10 +91,14 @@ class _Expressions:
     def concatenate(self, masks, axis):
         return self._mask(self.rank(masks[0]), "Concatenate", (axis,), *masks)
 
+    def same(self, mask):
+        return mask
+
     def record(self, node):
         """Gives the result of a recorded operation its number."""
-        if node.layer.definition.name == "cast" and node.output_tensors[0].dtype == node.input_tensors[0].dtype:
-            self._of_tensor[id(node.output_tensors[0])] = self.of(node.input_tensors[0])
+        result, given = node.output_tensors[0], node.input_tensors[0]
+        if node.layer.definition.name in ("cast", "convert_to_tensor") and result.dtype == given.dtype:
+            self._of_tensor[id(result)] = self.of(given)
             return
         parts = []
         for leaf in (leaf for value in node.arguments.values() for leaf in nest.flatten(value)):
@@ -128,6 +135,8 @@ def fill_masks(layer, arguments):
     if not takes_mask or arguments.get("mask") is not None or len(tensors) != 1:
         return arguments
     (value,) = (arguments[name] for name in tensors)
+    if nest.is_nested(value) and not layer._is_python:
+        return arguments  # what Keras fills in beside a list of inputs, it does not write down
     masks = nest.map_structure(lambda leaf: getattr(leaf, "_keras_mask", None), value)
     if all(mask is None for mask in nest.flatten(masks)):
         return arguments

@@ -258,17 +258,30 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     "What it is given, as an array.",
     {"x": ARRAY, "dtype": "(str, default None): None is that of `x`.", "sparse": "(bool): True is not supported.",
      "ragged": "(bool): True is not supported."},
-    "An array; a symbolic tensor, or what is traced, stays what it is.",
+    "An array, or a symbolic tensor; what is traced stays what it is.",
     "ops.convert_to_tensor([1.0, 2.0])\narray([1., 2.], dtype=float32)",
     {"UnsupportedError": "sparse or ragged.", **NO_DTYPE},
 )  # fmt: skip
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     if sparse or ragged:
         raise UnsupportedError("ops.convert_to_tensor: fastseq has neither sparse nor ragged arrays.")
-    if isinstance(x, (Traced, KerasTensor)):
+    if isinstance(x, KerasTensor):
+        return _conversion.node_class(dtype=dtype)(x)
+    if isinstance(x, Traced):
         return x if dtype is None else e.cast(x, dtype)
     x = x.numpy() if isinstance(x, Variable) else arrays.standardize(x, "ops.convert_to_tensor()")
     return x if dtype is None else e.cast(x, dtype)
+
+
+def _converted(x, dtype=None):
+    return x if dtype is None else e.cast(x, dtype)
+
+
+_converted.__name__ = "convert_to_tensor"
+# In a graph it is an operation, as in Keras, whose Attention hands on its mask by it.
+_conversion = convert_to_tensor.definition = operation("ConvertToTensor", "core", options=("dtype",))(
+    _converted
+).definition
 
 
 @operation("Array", options=("dtype",))

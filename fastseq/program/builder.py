@@ -138,7 +138,9 @@ class Builder(ChainSteps):
     def weight(self, variable):
         """A slot of a layer's weight as Keras keeps it."""
         if id(variable) not in self.weights:
-            self.weights[id(variable)] = variable, self.constant(variable._held())
+            slot = self.constant(variable._held())
+            # A constant has one axis at least; the gradient by a single number has none, as that number.
+            self.weights[id(variable)] = variable, slot if variable.shape else slot.reshaped(())
         return self.weights[id(variable)][1]
 
     def kept(self, array):

@@ -23,6 +23,7 @@ _MEANINGLESS_IN = {
         "LSTMCell", "GRUCell", "SimpleRNNCell",
     ), ("rng_type",)),
     "Softmax": ("robust_masking",),
+    "MultiHeadAttention": ("softmax_robust_masking",),
 }  # fmt: skip
 # Layers that keep integers, of which TensorFlow 1 and Keras 2.0 wrote their input's dtype as theirs.
 _OF_ANY_DTYPE = (

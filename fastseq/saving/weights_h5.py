@@ -68,7 +68,7 @@ def _visit(tree, path, owner, seen, as_made):
 def _visit_list(layers, path, seen, as_made):
     counts = {}
     for layer in layers:
-        name = to_snake_case(type(layer).__name__)
+        name = to_snake_case(getattr(layer, "class_in_keras", type(layer).__name__))
         counts[name] = counts.get(name, -1) + 1
         if id(layer) in seen:
             continue
@@ -148,6 +148,10 @@ def _read(root, path, owner, variables):
     group = root.group_spelled(_join(path, "vars"))
     if group is None and "layers" in path:
         group = root.group_spelled(_join(path.replace("layers", _OLD_LAYERS), "vars"))
+    if group is None:
+        # Keras 2 has no public names for some of the attributes that Keras 3 has: MultiHeadAttention's `key_dense`.
+        before, _, last = path.rpartition("/")
+        group = root.group_spelled(_join(_join(before, f"_{last}"), "vars"))
     names = [] if group is None else group.keys()
     if not names and variables:
         raise FileFormatError(

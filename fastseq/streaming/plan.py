@@ -206,7 +206,10 @@ def given_masks(node, implied=None):
     return [
         name
         for name, value in node.arguments.items()
-        if value is not None and name != implied and (name == "mask" or name.endswith("_mask"))
+        if value is not None
+        and not isinstance(value, bool)  # as use_causal_mask is
+        and name != implied
+        and (name == "mask" or name.endswith("_mask"))
     ]
 
 

@@ -8,6 +8,7 @@ import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+import layer_cases_attention
 import layer_cases_normalization
 import numpy as np
 import pytest
@@ -166,6 +167,7 @@ CASES = {
         lambda k, x: k.TimeDistributed(k.GRU(3, **RATES))(k.TimeDistributed(k.RepeatVector(2))(x)), mask=REFUSED
     ),
     **{name: Case(**row) for name, row in layer_cases_normalization.CASES.items()},
+    **layer_cases_attention.cases(Case),
     **{name: Case(two(name)) for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
 }  # fmt: skip
 CASES.update(importlib.import_module("layer_cases_pooling").CASES)  # which takes Case from here
