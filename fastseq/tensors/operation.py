@@ -23,7 +23,7 @@ class Operation:
     memory = None
     #: Whether streams ask all tensors of a call for their time axes, and not those of its first argument alone.
     reads_all_alike = False
-    #: The name under which a call takes any number of arguments, `args` of `*args`: layers/catch_alls.py.
+    #: The name under which a call takes any number of arguments, `args` of `*args`: tensors/catch_alls.py.
     _rest = None
     trainable = True
     weights = ()
