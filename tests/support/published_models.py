@@ -280,6 +280,7 @@ MODELS = {
 
 
 def random_weights(model, seed=0):
-    """Weights that make every part count: those that Keras begins with, but no zeros and no ones."""
+    """Weights that make every part count: those that Keras begins with, and noise where they are zeros or ones."""
     rng = np.random.default_rng(seed)
-    return [w + (0.1 * rng.standard_normal(w.shape)).astype(w.dtype) for w in model.get_weights()]
+    found = model.get_weights()
+    return [w if np.ptp(w) else w + (0.1 * rng.standard_normal(w.shape)).astype(w.dtype) for w in found]
