@@ -8,6 +8,7 @@ REGISTRY = Names(__name__, {
     "advanced_activations.prelu": "PReLU",
     "advanced_activations.relu": "ReLU",
     "advanced_activations.softmax": "Softmax",
+    "convolutional.conv1d": "Conv1D",
     "core.activation": "Activation",
     "core.activity_regularization": "ActivityRegularization",
     "core.dense": "Dense",
@@ -40,6 +41,7 @@ REGISTRY = Names(__name__, {
 # What else the module has: no config may ask for these by name.
 _BESIDE = Names(__name__, {
     "base": "Layer",
+    "convolutional.conv1d": "Convolution1D",
     "core.input_layer": "Input",
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",

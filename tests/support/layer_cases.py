@@ -4,6 +4,7 @@ test_every_layer.py and test_every_layer_trains.py go over the names of `layers.
 A row is written once for both libraries: `k` is `fastseq.layers` or `keras.layers`.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -187,3 +188,6 @@ def start_of(k, ids):
 
 def inputs_of(ids):
     return np.arange(B * T, dtype="i4").reshape(B, T) % 9 if ids else draw(B, T, N)
+
+
+CASES |= importlib.import_module("layer_cases_convolutional").CASES
