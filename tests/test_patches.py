@@ -43,12 +43,6 @@ KNOWN = {
          "tests/native/test_weight_forms.py"],
         "bf16 or forward_pass or forms", 20, builds=True,
     ),
-    "kernel_layer": Patch(
-        "Add a layer with a kernel", {"<room>": "local", "<layer>": "conv1d", "<family>": "products"}, 11,
-        ["tests/layers/test_every_layer.py", "tests/gradients/test_every_layer_trains.py",
-         "tests/saving/test_copying_zoo.py"],
-        "Conv1D and not LocallyConnected1D", 30, builds=True,
-    ),
 }  # fmt: skip
 
 

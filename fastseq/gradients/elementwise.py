@@ -19,7 +19,7 @@ def _zero(b):
     return b.p.constant(np.zeros(1, np.float32))
 
 
-def _binary(b, kind, sizes, left, right):
+def binary(b, kind, sizes, left, right):
     """A new array of `sizes`: left op right, each a Slot and its five strides."""
     result = b.p.new(sizes)
     (a, a_strides), (c, c_strides) = left, right
@@ -49,13 +49,13 @@ def binary_rule(b, step):
     dy, x, z = (b.of(f["y"]), flat), (f["a"], _five(f, "a")), (f["b"], _five(f, "b"))
 
     def times(left, right):
-        return _binary(b, "multiply", sizes, left, right)
+        return binary(b, "multiply", sizes, left, right)
 
     def where(test, left, right):
-        return times(dy, (_binary(b, test, sizes, left, right), flat))
+        return times(dy, (binary(b, test, sizes, left, right), flat))
 
     def none():
-        return _binary(b, "subtract", sizes, (_zero(b), [0] * 5), dy)
+        return binary(b, "subtract", sizes, (_zero(b), [0] * 5), dy)
 
     def gradient(first):
         if kind == "add" or (kind == "subtract" and first):
@@ -66,8 +66,8 @@ def binary_rule(b, step):
             return times(dy, z if first else x)
         if kind == "divide":
             if first:
-                return _binary(b, "divide", sizes, dy, z)
-            quotient = _binary(b, "divide", sizes, (times(dy, (f["y"], flat)), flat), z)
+                return binary(b, "divide", sizes, dy, z)
+            quotient = binary(b, "divide", sizes, (times(dy, (f["y"], flat)), flat), z)
             return b.p.affine(quotient, -1.0, 0.0)
         if kind in ("maximum", "minimum"):
             # At equal values the first one gets everything, as in TensorFlow.
@@ -78,9 +78,9 @@ def binary_rule(b, step):
     def _prelu(first):
         nothing = (_zero(b), [0] * 5)
         if not first:
-            return times(dy, (_binary(b, "minimum", sizes, x, nothing), flat))
-        right = _binary(b, "above", sizes, x, nothing)
-        left = times((_binary(b, "above", sizes, nothing, x), flat), z)
+            return times(dy, (binary(b, "minimum", sizes, x, nothing), flat))
+        right = binary(b, "above", sizes, x, nothing)
+        left = times((binary(b, "above", sizes, nothing, x), flat), z)
         return times(dy, (b.p.binary("add", right, left), flat))
 
     for first, (slot, strides) in ((True, x), (False, z)):

@@ -4,7 +4,7 @@ Back through time is one native step. What a gate's weights were multiplied with
 so their gradients are one product for each gate; without factors, one for all.
 """
 
-from fastseq.gradients.elementwise import _binary
+from fastseq.gradients.elementwise import binary
 from fastseq.gradients.products import times_transposed
 from fastseq.gradients.recurrent import _WALK
 from fastseq.native.kinds import CELL_KINDS, GENERAL_BACKWARD_SCRATCH
@@ -18,7 +18,7 @@ def _times_factors(b, array, shape, strides, factors, masks, gate):
     batch, time, width = shape
     first = (gate if masks > 1 else 0) * batch * width
     left = array, [strides[0], strides[1], 0, 0, 1]
-    return _binary(b, "multiply", [batch, time, 1, 1, width], left, (factors.at(first), [width, 0, 0, 0, 1]))
+    return binary(b, "multiply", [batch, time, 1, 1, width], left, (factors.at(first), [width, 0, 0, 0, 1]))
 
 
 def _pieces(factors, masks, gates):

@@ -12,6 +12,7 @@ REGISTRY = Names(__name__, {
     "attention.attention": "Attention",
     "attention.grouped_query_attention": "GroupQueryAttention",
     "attention.multi_head_attention": "MultiHeadAttention",
+    "convolutional.conv1d": "Conv1D",
     "core.activation": "Activation",
     "core.activity_regularization": "ActivityRegularization",
     "core.dense": "Dense",
@@ -60,6 +61,7 @@ NOT_IN_KERAS = "LocallyConnected1D".split()
 # What else the module has: no config may ask for these by name.
 _BESIDE = Names(__name__, {
     "base": "Layer",
+    "convolutional.conv1d": "Convolution1D",
     "core.input_layer": "Input",
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",

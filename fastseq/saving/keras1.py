@@ -19,6 +19,10 @@ _RECURRENT = {
 }  # fmt: skip
 _RATE = {"p": "rate"}
 _POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "padding"}
+_CONVOLUTION = {
+    **_PLAIN, "nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides",
+    "border_mode": "padding",
+}  # fmt: skip
 RENAMED = {
     "Dense": _DENSE,
     "TimeDistributedDense": _DENSE,
@@ -29,13 +33,12 @@ RENAMED = {
         "init": "embeddings_initializer", "W_regularizer": "embeddings_regularizer",
         "W_constraint": "embeddings_constraint",
     },
-    "LocallyConnected1D": {
-        **_PLAIN, "nb_filter": "filters", "filter_length": "kernel_size", "subsample_length": "strides",
-        "border_mode": "padding",
-    },
     "MaxPooling1D": _POOLING,
     "AveragePooling1D": _POOLING,
     "UpSampling1D": {"length": "size"},
+    "LocallyConnected1D": _CONVOLUTION,
+    "Convolution1D": _CONVOLUTION,
+    "AtrousConvolution1D": {**_CONVOLUTION, "atrous_rate": "dilation_rate"},
     "Dropout": _RATE,
     "SpatialDropout1D": _RATE,
     "GaussianDropout": _RATE,
@@ -45,11 +48,14 @@ RENAMED = {
 }  # fmt: skip
 # What is known of the input, and how Keras computed.
 _MEANINGLESS = {
-    **dict.fromkeys(("Dense", "TimeDistributedDense", "LocallyConnected1D"), ("input_dim", "input_length")),
+    **dict.fromkeys(
+        ("Dense", "TimeDistributedDense", "LocallyConnected1D", "Convolution1D", "AtrousConvolution1D"),
+        ("input_dim", "input_length"),
+    ),
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), ("input_dim", "input_length", "consume_less")),
 }
-# A layer of Keras 1 with the same name and numbers as another one.
-CLASSES = {"TimeDistributedDense": "Dense"}
+# A layer of Keras 1 with the same numbers as another one.
+CLASSES = {"TimeDistributedDense": "Dense", "Convolution1D": "Conv1D", "AtrousConvolution1D": "Conv1D"}
 _REGULARIZERS = ("L1L2Regularizer", "WeightRegularizer", "ActivityRegularizer")
 _CONSTRAINTS = {"MaxNorm": {"m": "max_value"}, "MinMaxNorm": {"low": "min_value", "high": "max_value"},
                 "NonNeg": {}, "UnitNorm": {}}  # fmt: skip
@@ -207,6 +213,19 @@ def whole(variables, datasets):
         found.append((variables[index], _joined([datasets[taken]])))
         taken, index = taken + 1, index + 1
     return found if taken == len(datasets) else None
+
+
+def one_dimension_more(shape, saved):
+    """How a kernel (k, C, N) is made of an array that Keras 1 kept of a Convolution1D, of shape `saved`: as that of an
+    image of one column, from 1.2 on (k, 1, C, N), before (N, C, k, 1). None where it is neither."""
+    if len(shape) != 3 or len(saved) != 4:
+        return None
+    size, channels, filters = shape
+    if saved == (size, 1, channels, filters):
+        return lambda kernel: kernel[:, 0]
+    if saved == (filters, channels, size, 1):
+        return lambda kernel: np.ascontiguousarray(kernel[..., 0].transpose(2, 1, 0))
+    return None
 
 
 def _gates(shapes):

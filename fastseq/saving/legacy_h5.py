@@ -216,6 +216,10 @@ def _read_layer(group, variables, layer_name, skip_mismatch, may_skip_layer):
             continue
         variable, dataset = variables[index], datasets[index]
         index += 1
+        convert = keras1.one_dimension_more(tuple(variable.shape), tuple(dataset.shape))
+        if convert is not None:
+            values.append((variable, convert(dataset.read(dataset.shape))))
+            continue
         if dataset.shape != variable.shape and skip_mismatch:
             warnings.warn(
                 f"Weight '{variable.path}' of layer '{layer_name}' keeps its value: it has shape {variable.shape}, the "

@@ -10,6 +10,7 @@
 #include "abi/constants.h"
 #include "abi/kinds.h"
 #include "abi/ops_chains.h"
+#include "abi/ops_convolutions.h"
 #include "abi/ops_ctc.h"
 #include "abi/ops_elementwise.h"
 #include "abi/ops_places.h"
@@ -31,6 +32,8 @@ enum { FS_BYTES_f32 = 4 };
    FS_STOPS; PIECES, it gets its rows in pieces and the caller looks between them (run/steps.c). */
 #define FS_OPS_f32(OP)                                                                                                 \
     OP(DENSE, dense, f32, dense, LOOKS)                                                                                \
+    OP(CONV1D, conv1d, f32, conv1d, LOOKS)                                                                             \
+    OP(DEPTHWISE_CONV1D, depthwise_conv1d, f32, depthwise_conv1d, PIECES)                                              \
     OP(LSTM, lstm, f32, recurrent, LOOKS)                                                                              \
     OP(GRU, gru, f32, recurrent, LOOKS)                                                                                \
     OP(GRU_RESET_BEFORE, gru_reset_before, f32, recurrent, LOOKS)                                                      \

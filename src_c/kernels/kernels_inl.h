@@ -9,6 +9,9 @@
 
 #include "kernels/accumulate_inl.h"
 #include "kernels/dense_inl.h"
+#include "kernels/windows_inl.h"
+#include "kernels/conv1d_inl.h"
+#include "kernels/depthwise_conv1d_inl.h"
 #include "kernels/elementwise_inl.h"
 #include "kernels/gather_inl.h"
 #include "kernels/optimizer_inl.h"

@@ -31,6 +31,7 @@ float *scratch(int64_t count);
 void recurrent_cases(void);
 void general_cases(void);
 void dense_cases(void);
+void convolution_cases(void);
 void activation_cases(void);
 void elementwise_cases(void);
 void id_and_mask_cases(void);

@@ -152,6 +152,7 @@ int main(int count, char **arguments)
     recurrent_cases();
     general_cases();
     dense_cases();
+    convolution_cases();
     activation_cases();
     elementwise_cases();
     id_and_mask_cases();

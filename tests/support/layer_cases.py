@@ -193,3 +193,6 @@ def start_of(k, ids):
 
 def inputs_of(ids):
     return np.arange(B * T, dtype="i4").reshape(B, T) % 9 if ids else draw(B, T, N)
+
+
+CASES |= importlib.import_module("layer_cases_convolutional").CASES
