@@ -11,7 +11,7 @@ from fastseq.native import runtime
 
 BATCH = 3
 # Bounds are of errors beside float64, over the largest value: Keras's own times 1.5, and this where it is smaller.
-LEAST = 3e-7
+LEAST = 4 * np.finfo(np.float32).eps
 OWN_LAYERS = "DeepMoji", "transformer", "DTLN"  # classes that are made where the model is
 ISAS = [name for name in runtime.available_isas() if name != "scalar"]  # which rounds between product and sum
 STREAMED = "TCN", "WaveNet"
@@ -36,9 +36,10 @@ FIRST = "CNN-LSTM", "GuitarLSTM"  # the others are built by Keras in 3 to 6 s ea
 COMPARED = [
     name if name in FIRST else pytest.param(name, marks=pytest.mark.slow("Keras builds it twice")) for name in MODELS
 ]
+ALL = [pytest.param(name, marks=pytest.mark.slow("10 M weights")) if name == "DeepMoji" else name for name in MODELS]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_rows_threads_and_instruction_sets_change_nothing(name):
     model, x = made(fastseq, name), drawn(name)
     expected = None
@@ -53,7 +54,7 @@ def test_rows_threads_and_instruction_sets_change_nothing(name):
         np.testing.assert_array_equal(model(rows(x, slice(number, number + 1)))[0], expected[number])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_all_steps_are_native(name):
     model, x = made(fastseq, name), drawn(name)
     model(x)
@@ -86,11 +87,11 @@ def exact(keras, name, weights, x):
         keras.config.set_dtype_policy(before)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_step_of_training_lowers_the_loss(name):
     model, x = made(fastseq, name), drawn(name)
-    y = np.zeros_like(model(x))
-    model.compile(fastseq.optimizers.SGD(1e-3), "mse")
+    y = np.ones_like(model(x))
+    model.compile(fastseq.optimizers.SGD(0.05), "mse")
     before = model.evaluate(x, y, verbose=0)
     model.fit(x, y, epochs=1, batch_size=BATCH, verbose=0)
     assert model.evaluate(x, y, verbose=0) < before
