@@ -95,7 +95,7 @@ class Layer(AddsLosses, Copied, HoldsWeights, _call.PlainCall, Operation):
         self._is_python = type(self).call is not Layer.call
         self._is_native = not self._is_python and type(self).emit is not Layer.emit
         self._signature = binding.call_signature(self)
-        self._rest = catch_alls.name_of(self._signature)
+        self._rest_argument = catch_alls.name_of(self._signature)
         self._plain_argument = binding.only_required(self._signature)
 
     @property

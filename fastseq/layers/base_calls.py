@@ -40,7 +40,7 @@ class _BaseCall:
     """A layer as its native class computes it."""
 
     _is_python = False
-    _rest = None
+    _rest_argument = None
 
     def __init__(self, layer):
         self._layer = layer

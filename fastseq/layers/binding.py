@@ -128,7 +128,7 @@ class _Converter:
         self.is_mask = _is_mask_name(name)
         self.dtypes = "bool" if self.is_mask else layer._argument_dtypes(name)
         # What else a user's call() is given is its own affair.
-        self.free = layer._is_python and name not in (next(iter(layer._signature.parameters)), layer._rest)
+        self.free = layer._is_python and name not in (next(iter(layer._signature.parameters)), layer._rest_argument)
         self.count = 0
 
     def __call__(self, leaf):
@@ -212,7 +212,7 @@ def fill_masks_and_training(layer, p, arguments, masks_of=_slot_masks):
         mask_name = "mask" if alone else f"{name}_mask"
         if {name, mask_name} <= parameters.keys() and arguments.get(mask_name) is None:
             masks = masks_of(arguments[name])
-            if name == layer._rest or any(mask is not None for mask in nest.flatten(masks)):
+            if name == layer._rest_argument or any(mask is not None for mask in nest.flatten(masks)):
                 arguments[mask_name] = masks
     previous = arguments.get("mask") if rules.given else None
     if previous is None and (rules.merged is not None or not isinstance(first, (list, tuple))):

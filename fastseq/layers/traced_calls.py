@@ -340,9 +340,9 @@ def output_shape(layer, arguments):
 
     It comes from a trace where nothing is computed; where the call cannot be traced, from calls on zeros.
     """
-    alone = layer._rest in arguments and len(tensor_shapes(arguments, layer)) == 1
+    alone = layer._rest_argument in arguments and len(tensor_shapes(arguments, layer)) == 1
     if alone and "mask" in layer._signature.parameters and arguments.get("mask") is None:
-        arguments = {**arguments, "mask": (None,) * len(arguments[layer._rest])}  # as such a call is given it
+        arguments = {**arguments, "mask": (None,) * len(arguments[layer._rest_argument])}  # as such a call is given it
     found = None if untraced(layer) is not None else _traced_shape(layer, arguments)
     return python_calls.infer_output_shape(layer, arguments) if found is None else found
 

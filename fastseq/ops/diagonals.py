@@ -6,7 +6,7 @@ from fastseq.ops import places as steps
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import sum as sum_of
-from fastseq.ops.shapes import axis_of, ravel
+from fastseq.ops.shapes import axis_of, ravel, whole_axis
 from fastseq.ops.values import MixesTimesteps, Traced, elementwise, view
 from fastseq.program.slots import strides_of
 
@@ -55,6 +55,7 @@ def diag(x, k=0):
         raise ValueError(f"`x` must be 1d or 2d. Received: x.shape={x.shape}")
     if x.time is not None:
         raise MixesTimesteps("it puts timesteps beside each other")
+    k = whole_axis(k, "diag", "k")
     size = x.shape[0] + abs(k)
 
     def numbers():
@@ -96,6 +97,7 @@ def _one_side(x, k, lower, name):
         raise ValueError(f"ops.{name}: an array of shape {x.shape} has no two axes.")
     if x.time is not None and x.time >= x.ndim - 2:
         raise MixesTimesteps("what it keeps depends on the number of the timestep")
+    k = whole_axis(k, name, "k")
 
     def distance():
         rows, columns = (np.arange(size) for size in x.shape[-2:])

@@ -10,6 +10,7 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops import control_flow, joining, shapes
+from fastseq.ops.call_errors import names_its_errors
 from fastseq.ops.documented import documented
 from fastseq.ops.values import Traced, builder_of, cast, dtype_of, lift, view
 from fastseq.program.slots import strides_of
@@ -18,8 +19,8 @@ from fastseq.tensors import arrays, nest, settings
 from fastseq.tensors.symbolic import KerasTensor
 
 
-def _array(value):
-    return value if isinstance(value, Traced) else arrays.standardize(value, "An operation")
+def _array(value, name):
+    return value if isinstance(value, Traced) else arrays.standardize(value, f"ops.{name}()")
 
 
 def _no_symbols(name, structure):
@@ -55,9 +56,10 @@ def associative_scan(f, elems, reverse=False, axis=0):
         array([ 1.,  3.,  6., 10.], dtype=float32)
     """
     if not callable(f):
-        raise TypeError(f"`f` should be a callable. Received: f={f}")
+        raise TypeError(f"ops.associative_scan: `f` should be a callable. Received: f={f}")
     _no_symbols("associative_scan", elems)
-    flat = [_array(leaf) for leaf in nest.flatten(elems)]
+    flat = [_array(leaf, "associative_scan") for leaf in nest.flatten(elems)]
+    axis = shapes.whole_axis(axis, "associative_scan")
     if any(not -leaf.ndim <= axis < leaf.ndim for leaf in flat):
         raise ValueError(f"ops.associative_scan: axis {axis} is not one of {[leaf.shape for leaf in flat]}.")
     axes = [axis % leaf.ndim for leaf in flat]
@@ -65,7 +67,7 @@ def associative_scan(f, elems, reverse=False, axis=0):
         raise ValueError(f"ops.associative_scan: arrays of one length are wanted, got {[leaf.shape for leaf in flat]}.")
 
     def combined(a, b):
-        return [_array(leaf) for leaf in nest.flatten(f(_packed(elems, a), _packed(elems, b)))]
+        return [_array(leaf, "associative_scan") for leaf in nest.flatten(f(_packed(elems, a), _packed(elems, b)))]
 
     def cut(several, *bounds):
         return [leaf[(slice(None),) * at + (slice(*bounds),)] for leaf, at in zip(several, axes)]
@@ -139,14 +141,14 @@ def vectorize(pyfunc, *, excluded=None, signature=None):
         array([2., 3., 4., 3.], dtype=float32)
     """
     if not callable(pyfunc):
-        raise ValueError(f"Expected argument `pyfunc` to be a callable. Received: pyfunc={pyfunc}")
+        raise ValueError(f"ops.vectorize: Expected argument `pyfunc` to be a callable. Received: pyfunc={pyfunc}")
     excluded = frozenset(excluded or ())
 
     @functools.wraps(pyfunc)
     def wrapped(*args, **kwargs):
         _no_symbols("vectorize", [args, kwargs])
         given = {key: value for key, value in (*enumerate(args), *kwargs.items()) if key not in excluded}
-        values = {key: _array(value) for key, value in given.items()}
+        values = {key: _array(value, "vectorize") for key, value in given.items()}
         dims = dict(zip(values, _core_dims(signature, len(values))))
 
         def call(found):
@@ -266,6 +268,7 @@ def jvp(fun, primals, tangents, has_aux=False):
 # ---- dtypes ----------------------------------------------------------------------------------------------------------
 
 
+@names_its_errors
 @documented(
     "The name of the dtype of an array.",
     {"x": "(array): An array, a symbolic tensor, a weight, or what is traced."},

@@ -11,7 +11,7 @@ from fastseq.ops import places as steps
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import reduced
-from fastseq.ops.shapes import axis_of, expand_dims, ravel, reshape
+from fastseq.ops.shapes import axis_of, expand_dims, ravel, reshape, whole_axis
 from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, is_number, lift, view, working_dtype
 from fastseq.program.slots import strides_of
 
@@ -371,12 +371,12 @@ def scatter_update(inputs, indices, updates, reduction=None):
 def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
     if sparse:
         raise UnsupportedError("ops.one_hot: fastseq has no sparse arrays, sparse=True is not supported.")
-    if num_classes < 0:
+    if (num_classes := whole_axis(num_classes, "one_hot", "num_classes")) < 0:
         raise ValueError(f"ops.one_hot: num_classes is not negative, got {num_classes}.")
     if axis != -1 and not 0 <= axis <= x.ndim:
         raise ValueError(f"axis must be -1 or between [0, {x.ndim}], but received {axis}.")
     axis = x.ndim if axis == -1 else axis
-    shape = (int(num_classes), *[1] * (x.ndim - axis))
+    shape = (num_classes, *[1] * (x.ndim - axis))
     classes = steps.known(x.p, shape, lambda: np.arange(shape[0]).reshape(shape))
     return cast(e.equal(expand_dims(cast(x, "int32"), axis), classes), working_dtype(dtype or "float32"))
 

@@ -254,7 +254,7 @@ def log_softmax(x, axis=-1):
     _AXES_RAISES,
 )
 def sparsemax(x, axis=-1):
-    return _over_rows("sparsemax", x, int(axis), "sparsemax")
+    return _over_rows("sparsemax", x, axis, "sparsemax")
 
 
 @operation("Glu", "nn", options=("axis",))

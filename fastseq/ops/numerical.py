@@ -127,8 +127,8 @@ def correlate(x1, x2, mode="valid"):
 )  # fmt: skip
 def unravel_index(indices, shape):
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    if any(size is None or size < 1 for size in shape):
-        raise ValueError(f"`shape` argument cannot contain `None`. Received: shape={shape}")
+    if any(not isinstance(size, (int, np.integer)) or size < 1 for size in shape):
+        raise ValueError(f"ops.unravel_index: `shape` is made of sizes above 0. Received: shape={shape}")
     if indices.dtype == "float32":
         raise TypeError("ops.unravel_index: indices are integers, got float32.")
     rest, found = cast(indices, "int32"), []

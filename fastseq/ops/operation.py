@@ -11,6 +11,7 @@ import re
 import numpy as np
 
 from fastseq.errors import UnsupportedError
+from fastseq.ops import call_errors
 from fastseq.ops.shape_builder import ShapeBuilder, traced_twice
 from fastseq.ops.values import MixesTimesteps, Traced, builder_of, dtype_of, is_number, lift
 from fastseq.program.cache import ProgramCache
@@ -335,7 +336,13 @@ def operation(class_name, module="numpy", options=(), plain=(), several=(), keep
 
         @functools.wraps(body)
         def function(*args, **kwargs):
-            return definition(*args, **kwargs)
+            try:
+                return definition(*args, **kwargs)
+            except Exception as error:
+                found = call_errors.named(definition.name, body, definition.signature, args, kwargs, error)
+                if found is error:
+                    raise
+                raise found from error
 
         function.definition = definition
         return function

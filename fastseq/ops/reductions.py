@@ -5,6 +5,7 @@ from builtins import any as any_of
 from fastseq.ops import elementwise as e
 from fastseq.ops.documented import ARRAY, AXIS, KEEPDIMS, documented
 from fastseq.ops.operation import operation
+from fastseq.ops.shapes import whole_axis
 from fastseq.ops.values import cast, is_number, reduce, reshaped, together, working_dtype
 
 _ARGUMENTS = {"x": ARRAY, "axis": AXIS, "keepdims": KEEPDIMS}
@@ -14,7 +15,7 @@ def axes_of(x, axis, name):
     """A set of axes counted from 0; None is all. Raises ValueError for axes that are not there."""
     if axis is None:
         return set(range(x.ndim))
-    given = axis if isinstance(axis, (list, tuple)) else (axis,)
+    given = [whole_axis(one, name) for one in (axis if isinstance(axis, (list, tuple)) else (axis,))]
     for one in given:
         if not -x.ndim <= one < x.ndim:
             raise ValueError(f"ops.{name}: axis {one} is out of bounds for an array of shape {x.shape}.")

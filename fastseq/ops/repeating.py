@@ -10,7 +10,7 @@ from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.joining import concatenate, part
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import axes_of
-from fastseq.ops.shapes import axis_of, ravel, reordered, reshape
+from fastseq.ops.shapes import axis_of, ravel, reordered, reshape, whole_axis
 from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, lift, reshaped, view
 from fastseq.program.slots import strides_of
 
@@ -78,7 +78,7 @@ def rot90(array, k=1, axes=(0, 1)):
     first, second = (axis_of(array, axis, "rot90") for axis in axes)
     order = list(range(array.ndim))
     order[first], order[second] = second, first
-    k %= 4
+    k = whole_axis(k, "rot90", "k") % 4
     if k == 1:
         return reordered(flip(array, second), order)
     if k == 2:

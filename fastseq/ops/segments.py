@@ -5,6 +5,7 @@ import numpy as np
 from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
 from fastseq.ops import places as steps
+from fastseq.ops.call_errors import names_its_errors
 from fastseq.ops.creation import linspace
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.joining import part
@@ -158,6 +159,7 @@ def _counted(x, weights, length, minlength=0, sparse=False):
     return found if n else e.zeros_like(found)
 
 
+@names_its_errors
 @documented(
     "How often each number from 0 on stands in an array; the result is as long as the largest one asks for, so the "
     "array's values have to be known. `ops.segment_sum` with num_segments has a fixed shape.",

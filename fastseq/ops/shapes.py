@@ -1,6 +1,7 @@
 """Other shapes and orders of the same elements. https://keras.io/api/ops/numpy/"""
 
 import math
+import operator
 
 import numpy as np
 
@@ -15,10 +16,20 @@ _NO_AXIS = {"ValueError": "An axis that is not there."}
 
 def axis_of(x, axis, name, extra=0):
     """An axis counted from 0; `extra`: how many more axes the result has. Raises ValueError for a wrong one."""
-    count = x.ndim + extra
+    count, axis = x.ndim + extra, whole_axis(axis, name)
     if not -count <= axis < count:
         raise ValueError(f"ops.{name}: axis {axis} is out of bounds for an array of shape {x.shape}.")
     return axis % count
+
+
+def whole_axis(axis, name, what="an axis"):
+    """An axis, or another option, as an int. Raises TypeError for what is no integer."""
+    try:
+        return operator.index(axis)
+    except TypeError as error:
+        if type(error) is not TypeError:  # of what is traced, which ends the trace
+            raise
+        raise TypeError(f"ops.{name}: {what} is an integer, got {axis!r} of type {type(axis).__name__}.") from None
 
 
 def time_in(x, shape):

@@ -9,7 +9,7 @@ from fastseq.ops.documented import ARRAY, AXIS, KEEPDIMS, documented
 from fastseq.ops.indexing import along
 from fastseq.ops.operation import operation
 from fastseq.ops.reductions import axes_of, reduced
-from fastseq.ops.shapes import axis_of, expand_dims, moveaxis, ravel, reshape
+from fastseq.ops.shapes import axis_of, expand_dims, moveaxis, ravel, reshape, whole_axis
 from fastseq.ops.values import MixesTimesteps, Traced, cast, elementwise, lift, together
 
 _AXIS = "(int, default -1): The axis; None makes one row of all elements first."
@@ -80,6 +80,7 @@ def in_top_k(targets, predictions, k):
             f"{predictions.shape}."
         )
     targets, predictions = cast(targets, "int32"), cast(predictions, "float32")
+    k = whole_axis(k, "in_top_k", "k")
     classes = predictions.shape[1]
     known = e.logical_and(e.greater_equal(targets, 0), e.less(targets, classes))
     places = expand_dims(elementwise("select", known, targets, 0, dtype="int32"), 1)

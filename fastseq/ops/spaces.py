@@ -9,6 +9,7 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
+from fastseq.ops.call_errors import names_its_errors
 from fastseq.ops.creation import linspace
 from fastseq.ops.documented import ARRAY, documented
 from fastseq.ops.mathematical import exp2, log2, power
@@ -78,6 +79,7 @@ def _window(name, summary, example):
     return decorate
 
 
+@names_its_errors
 @_window("bartlett", "A triangle, 0 at both ends", "ops.bartlett(5)\narray([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)")
 def bartlett(length):
     n = np.arange(length)
@@ -89,6 +91,7 @@ def _cosines(length, times=1):
     return roots_of_unity(length - 1)[np.arange(length) * times % (length - 1), 0]
 
 
+@names_its_errors
 @_window("blackman", "Blackman's window: two cosines, 0 at both ends",
          "ops.blackman(5)\narray([-1.3877788e-17,  3.4000000e-01,  1.0000000e+00,  3.4000000e-01,\n"
          "       -1.3877788e-17], dtype=float32)")  # fmt: skip
@@ -96,12 +99,14 @@ def blackman(length):
     return 0.42 - 0.5 * _cosines(length) + 0.08 * _cosines(length, 2)
 
 
+@names_its_errors
 @_window("hamming", "Hamming's window: a cosine, 0.08 at both ends",
          "ops.hamming(5)\narray([0.08, 0.54, 1.  , 0.54, 0.08], dtype=float32)")  # fmt: skip
 def hamming(length):
     return 0.54 - 0.46 * _cosines(length)
 
 
+@names_its_errors
 @_window("hanning", "Hann's window: a cosine, 0 at both ends",
          "ops.hanning(5)\narray([0. , 0.5, 1. , 0.5, 0. ], dtype=float32)")  # fmt: skip
 def hanning(length):
@@ -119,6 +124,7 @@ def _bessel(x):
     return total
 
 
+@names_its_errors
 @documented(
     "Kaiser's window, symmetric: a modified Bessel function of half a circle.",
     {"x": "(int): How many elements.", "beta": "(float): How narrow it is; 0 is a rectangle, 14 a good first choice."},

@@ -128,6 +128,11 @@ class Builder(ChainSteps):
 
     def new(self, shape, dtype="float32"):
         """Room for a result."""
+        shape = tuple(shape)
+        if not all(
+            isinstance(size, (int, np.integer)) and size >= 0 for size in shape
+        ):  # a kernel would write beyond it
+            raise TypeError(f"an array has sizes that are whole numbers, and not negative: got shape {shape}")
         return Slot(Buffer("arena", product(shape) * np.dtype(dtype).itemsize), shape, dtype)
 
     def constant(self, array):

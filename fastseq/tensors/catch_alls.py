@@ -29,19 +29,19 @@ def first_argument(layer, value):
 
 def spread(layer, arguments):
     """Positional and keyword arguments of a call, from all of them by name."""
-    if layer._rest is None or layer._rest not in arguments:
+    if layer._rest_argument is None or layer._rest_argument not in arguments:
         return (), arguments
     named, before = dict(arguments), []
     for name in layer._signature.parameters:
-        if name == layer._rest:
+        if name == layer._rest_argument:
             break
         before.append(named.pop(name))
-    return (*before, *named.pop(layer._rest)), named
+    return (*before, *named.pop(layer._rest_argument)), named
 
 
 def by_name(layer, function):
     """`function`, of the same arguments as the layer's call, as a function of all of them by name."""
-    if layer._rest is None:
+    if layer._rest_argument is None:
         return function
 
     def named(**arguments):
@@ -56,8 +56,8 @@ def shapes_for(layer, function, shapes):
 
     Returns (shapes by the names of its parameters where it has several, else an empty dict; the first shape, or None).
     """
-    if layer._rest in _WITHOUT_SHAPES:
-        shapes = {name: shape for name, shape in shapes.items() if name != layer._rest}
+    if layer._rest_argument in _WITHOUT_SHAPES:
+        shapes = {name: shape for name, shape in shapes.items() if name != layer._rest_argument}
     names = [name for name in inspect.signature(function).parameters if name.endswith("_shape")]
     matching = {f"{key}_shape": shape for key, shape in shapes.items() if f"{key}_shape" in names}
     return matching if len(names) > 1 else {}, next(iter(shapes.values()), None)

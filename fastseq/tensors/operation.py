@@ -24,7 +24,7 @@ class Operation:
     #: Whether streams ask all tensors of a call for their time axes, and not those of its first argument alone.
     reads_all_alike = False
     #: The name under which a call takes any number of arguments, `args` of `*args`: tensors/catch_alls.py.
-    _rest = None
+    _rest_argument = None
     trainable = True
     weights = ()
 
