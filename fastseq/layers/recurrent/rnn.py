@@ -112,8 +112,10 @@ class RNN(OverTime):
         if not self.return_state:
             return output
         # Of the states themselves: a size of (4, 4) is that of one state, or of two, as the cell has it.
-        states = nest.map_structure(lambda state: (batch, *state.shape[1:]), self.get_initial_state(1))
-        return [output, *states]
+        initial = self.get_initial_state(1)
+        shapes = [(batch, *state.shape[1:]) for state in nest.flatten(initial)]
+        alike = len(shapes) == self.state_count
+        return [output, *nest.pack_like(self.state_size if alike else initial, shapes)]
 
     # ---- running -------------------------------------------------------------------------------------------------
 

@@ -238,6 +238,13 @@ def test_states_have_the_shapes_of_the_cells_own_initial_ones(rng):
         layer(x, initial_state=[end])
 
 
+def test_the_states_of_stacked_cells_are_in_the_structure_of_their_sizes():
+    inputs = fastseq.Input((3, 4))
+    layer = layers.RNN([layers.GRUCell(5), layers.LSTMCell(6)], return_state=True)
+    _, first, second = layer(inputs)
+    assert first.shape == (None, 5) and [state.shape for state in second] == [(None, 6), (None, 6)]
+
+
 def test_a_layer_that_gives_other_outputs_than_it_says_is_named():
     class Two(layers.Layer):
         def compute_output_shape(self, input_shape):
