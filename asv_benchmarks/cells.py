@@ -13,7 +13,8 @@ RECURRENT = [
 # OwnLSTM is a cell that a user writes, for RNN: an LSTM whose gates and whose state are layer-normalized.
 GATES = {"LSTM": 4, "GRU": 3, "GRU_reset_before": 3, "SimpleRNN": 1, "OwnLSTM": 4}
 HEADS, WIDER = 4, 4  # of a transformer block: heads of its attention; how much wider it is between its last two layers
-EPSILON = 1e-5  # of every layer normalization
+EPSILON = 1e-5  # of every normalization
+NORMALIZATIONS = ("LayerNormalization", "BatchNormalization")
 # The process in which fastseq runs the twins of cells.
 TWIN = "fastseq, in another way"
 
@@ -22,11 +23,12 @@ TWIN = "fastseq, in another way"
 class Step:
     """One layer of a cell.
 
-    kind: a key of GATES; "Dense"; "Embedding" (ids below `vocabulary` -> units); "RepeatVector" (units times); "Last"
-    (the last timestep); "Concatenate"; of layers that users write (user_layers.py; reference.py has the equations)
-    "OwnLSTM", "Attention" (an average over time, weighted by learnt weights), "InstantNorm" (each timestep
-    layer-normalized) and "Transformer" (a block of as many units as it is given inputs). With hand_made=True fastseq
-    runs steps of a program that are written by hand (hand_made.py) in the place of the user's code.
+    kind: a key of GATES; "Dense"; "LayerNormalization" and "BatchNormalization", over the features; "Embedding" (ids
+    below `vocabulary` -> units); "RepeatVector" (units times); "Last" (the last timestep); "Concatenate"; of layers
+    that users write (user_layers.py; reference.py has the equations) "OwnLSTM", "Attention" (an average over time,
+    weighted by learnt weights), "InstantNorm" (each timestep layer-normalized) and "Transformer" (a block of as many
+    units as it is given inputs). With hand_made=True fastseq runs steps of a program that are written by hand
+    (hand_made.py) in the place of the user's code.
     sequences: whether a recurrent layer returns every step or the last one.
     inputs: the values it takes: 0 is the cell's input, n the output of step n. Empty: the value before it.
     """
@@ -105,7 +107,9 @@ class Cell:
                 total += 2 * rows * width
             if step.kind in ("Attention", "Last"):
                 return batch, width
-            if step.kind == "InstantNorm":
+            if step.kind in NORMALIZATIONS:
+                total += rows * width  # the last multiply-add, of what is bound by memory
+            if step.kind in ("InstantNorm", *NORMALIZATIONS):
                 return rows, width
             if step.kind == "Transformer":
                 total += rows * width * (width * (3 + 1 + 2 * WIDER) + 2 * self.shape[1])
@@ -171,6 +175,8 @@ class Cell:
 OWN_SHAPES = {
     "OwnLSTM": lambda n, units: [(n, 4 * units), (units, 4 * units), (4 * units,), (-4 * units,), (-units,)],
     "InstantNorm": lambda n, units: [(-n,), (n,)],
+    "LayerNormalization": lambda n, units: [(-n,), (n,)],
+    "BatchNormalization": lambda n, units: [(-n,), (n,), (n,), (-n,)],
     "Transformer": lambda n, units: [
         (n, 3 * n), (3 * n,), (n, n), (n,), (-n,), (n,),
         (n, WIDER * n), (WIDER * n,), (WIDER * n, n), (n,), (-n,), (n,),
@@ -212,6 +218,12 @@ def _last_timestep(batch):
     return Cell(f"LSTM-h[:, -1] {_label(shape, 128)}", shape, (Step("LSTM", 128), Step("Last")), twin=twin, alone=True)
 
 
+def _normalizations():
+    """One timestep, what fits a cache, and what does not."""
+    shapes = ((1, 1, 64), (1, 100, 256), (32, 100, 256), (64, 512, 512))
+    return [Cell(f"{kind} {shape}", shape, (Step(kind),)) for kind in NORMALIZATIONS for shape in shapes]
+
+
 def own_lstm(batch):
     """A user's cell in RNN."""
     shape = (batch, 100, 64)
@@ -250,4 +262,5 @@ def all_cells():
         for side in ("right", "left"):
             name = f"{kind} {side}-padded (32, 100, 128, 128)"
             cells.append(Cell(name, (32, 100, 128), (Step(kind, 128),), side))
+    cells += _normalizations()
     return [*cells, own_lstm(1), own_lstm(32), _last_timestep(1), _last_timestep(32)]

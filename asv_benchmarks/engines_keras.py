@@ -3,6 +3,7 @@
 import importlib
 
 import numpy as np
+from cells import EPSILON, NORMALIZATIONS
 from engine_tools import Unsupported, fastest
 from user_layers import USERS, layer_of
 
@@ -27,6 +28,8 @@ def build(library, cell):
             layer = made.Dense(step.units, activation=step.activation)
         elif step.kind == "Embedding":
             layer = made.Embedding(step.vocabulary, step.units)
+        elif step.kind in NORMALIZATIONS:
+            layer = getattr(made, step.kind)(epsilon=EPSILON)
         elif step.kind == "RepeatVector":
             layer = made.RepeatVector(step.units)
         else:

@@ -1,6 +1,7 @@
 """ONNX Runtime and OpenVINO, from one ONNX graph of the cell."""
 
 import numpy as np
+from cells import EPSILON
 from engine_tools import Unsupported, fastest
 from users_onnx import USERS
 
@@ -55,6 +56,12 @@ class Graph:
             return self.add("Gather", self.constant(weights[0]), x, axis=0)
         if step.kind == "RepeatVector":
             return self.add("Expand", self.add("Unsqueeze", x, self.axes(0)), self.axes(step.units, 1, 1))
+        if step.kind == "LayerNormalization":
+            return self.add("LayerNormalization", x, *map(self.constant, weights), epsilon=EPSILON)
+        if step.kind == "BatchNormalization":  # folded, as converters write it: faster than the operation of that name
+            gamma, beta, mean, variance = weights
+            scale = gamma / np.sqrt(variance + np.float32(EPSILON))
+            return self.add("Add", self.add("Mul", x, self.constant(scale)), self.constant(beta - mean * scale))
         if step.kind == "Concatenate":
             return self.add("Concat", *values, axis=-1)
         raise Unsupported

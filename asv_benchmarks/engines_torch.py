@@ -59,7 +59,15 @@ def step_module(torch, step, weights):
     if step.kind == "Concatenate":
         return lambda *values: torch.cat(values, -1)
 
-    if step.kind == "InstantNorm":
+    if step.kind == "BatchNormalization":
+        gamma, beta, mean, variance = arrays
+
+        def batch_norm(x):
+            rows = x.reshape(-1, x.shape[-1])
+            return torch.nn.functional.batch_norm(rows, mean, variance, gamma, beta, eps=EPSILON).reshape(x.shape)
+
+        return batch_norm
+    if step.kind in ("InstantNorm", "LayerNormalization"):
         return lambda x: torch.nn.functional.layer_norm(x, arrays[0].shape, *arrays, EPSILON)
     if step.kind != "Attention":
         raise Unsupported

@@ -4,6 +4,8 @@ import numpy as np
 from cells import EPSILON, HEADS
 
 from fastseq import activations, layers
+from fastseq.layers.normalization.batch_normalization import reference_batch_normalization
+from fastseq.layers.normalization.layer_normalization import reference_layer_normalization
 
 
 def attention(x, weights):
@@ -82,6 +84,10 @@ def float64(cell, inputs=None):
             return weights[n][0][x]
         if step.kind == "RepeatVector":
             return np.repeat(x[:, None], step.units, axis=1)
+        if step.kind == "LayerNormalization":
+            return reference_layer_normalization(x, *weights[n], epsilon=EPSILON)
+        if step.kind == "BatchNormalization":
+            return reference_batch_normalization(x, *weights[n], epsilon=EPSILON)
         return np.concatenate([x, *others], axis=-1)
 
     return [cell.walk(x if cell.ids else x.astype("f8"), apply) for x in inputs or cell.inputs()]

@@ -2,6 +2,7 @@
 
 from fastseq.configs.lazy_names import own_face, publish
 from fastseq.models.cloning import clone_model
+from fastseq.models.folding import fold_batch_normalization
 from fastseq.models.functional import Functional
 from fastseq.models.functional_config import model_from_json
 from fastseq.models.model import Model
@@ -60,6 +61,9 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     saving.save_model(model, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 
 
-__all__ = ["Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = [
+    "Functional", "Model", "Sequential", "clone_model", "fold_batch_normalization", "load_model", "model_from_json",
+    "save_model",
+]  # fmt: skip
 publish(globals())
 __getattr__, __dir__ = own_face(globals())

@@ -33,6 +33,8 @@ FOURIER_GROUPS, FOURIER_PRIME = _SIZES["FS_FOURIER_GROUPS"], _SIZES["FS_FOURIER_
 CTC_PAD = _SIZES["FS_CTC_PAD"]
 # Rows of a loss, and elements of a norm, that make one partial sum.
 LOSS_BLOCK, NORM_BLOCK = _SIZES["FS_LOSS_BLOCK"], _SIZES["FS_NORM_BLOCK"]
+# Rows of a LayerNormalization whose gradients of gamma and beta do.
+LAYER_NORM_ROWS = _SIZES["FS_LAYER_NORM_ROWS"]
 # An optimizer's numbers: how many, where its own begin, and where 1 / loss scale is.
 HYPER_SIZE, HYPER_OWN, HYPER_UNSCALE = (_SIZES[f"FS_HYPER_{name}"] for name in ("SIZE", "OWN", "UNSCALE"))
 # Rows of H floats that recurrent_general and its backward op want for each row of a batch.

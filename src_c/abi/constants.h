@@ -18,6 +18,7 @@
 
 #define FS_LOSS_BLOCK 32   /* rows whose loss, or hits, make one partial sum */
 #define FS_NORM_BLOCK 4096 /* elements whose squares do */
+#define FS_LAYER_NORM_ROWS 32 /* rows whose gradients of gamma and beta make one partial sum */
 
 /* hyper[0..] of every optimizer; what an optimizer has beside them begins at FS_HYPER_OWN. */
 enum { FS_HYPER_RATE, FS_HYPER_DECAY, FS_HYPER_CLIP, FS_HYPER_UNSCALE, FS_HYPER_OWN, FS_HYPER_SIZE = 10 };
@@ -57,6 +58,7 @@ enum { FS_CELL_SIZES(FS_CELL_SIZE) };
     X(FS_FOURIER_GROUPS)                                                                                               \
     X(FS_FOURIER_PRIME)                                                                                                \
     X(FS_CTC_PAD)                                                                                                      \
+    X(FS_LAYER_NORM_ROWS)                                                                                              \
     X(FS_PRODUCT_ROWS)                                                                                                 \
     X(FS_LOSS_BLOCK)                                                                                                   \
     X(FS_NORM_BLOCK)                                                                                                   \

@@ -13,6 +13,7 @@
 #include "abi/ops_convolutions.h"
 #include "abi/ops_ctc.h"
 #include "abi/ops_elementwise.h"
+#include "abi/ops_normalization.h"
 #include "abi/ops_places.h"
 #include "abi/ops_products.h"
 #include "abi/ops_recurrent.h"
@@ -24,6 +25,12 @@ enum { FS_BYTES_f32 = 4 };
 
 /* All rows: a row is what a step can be, its number FS_OP_<first>_<form>. */
 #define FS_OPS(OP) FS_OPS_f32(OP)
+
+/* Those of ops_normalization.h. */
+#define FS_OPS_NORMALIZATION(OP)                                                                                       \
+    OP(LAYER_NORM, layer_norm, f32, layer_norm, PIECES)                                                                \
+    OP(LAYER_NORM_BACKWARD, layer_norm_backward, f32, layer_norm_backward, PIECES)                                     \
+    OP(BATCH_NORM, batch_norm, f32, batch_norm, PIECES)
 
 /* All operations, with float32 weights or none. A list FS_OPS_<form> has those that take weights of another form too;
    their arguments and bodies are the same.
@@ -55,6 +62,7 @@ enum { FS_BYTES_f32 = 4 };
     OP(CHOICE, choice, f32, choice, PIECES)                                                                            \
     OP(MATMUL, matmul, f32, matmul, PIECES)                                                                            \
     OP(NORMALIZE, normalize, f32, normalize, PIECES)                                                                   \
+    FS_OPS_NORMALIZATION(OP)                                                                                           \
     OP(SGD, sgd, f32, update, PIECES)                                                                                  \
     OP(RMSPROP, rmsprop, f32, update, PIECES)                                                                          \
     OP(ADAM, adam, f32, update, PIECES)                                                                                \

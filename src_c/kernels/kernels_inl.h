@@ -14,6 +14,7 @@
 #include "kernels/depthwise_conv1d_inl.h"
 #include "kernels/elementwise_inl.h"
 #include "kernels/gather_inl.h"
+#include "kernels/normalization_inl.h"
 #include "kernels/optimizer_inl.h"
 #include "kernels/random_inl.h"
 #include "kernels/choice_inl.h"

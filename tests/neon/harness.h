@@ -41,4 +41,5 @@ void loss_cases(void);
 void places_cases(void);
 void chain_cases(void);
 void ctc_cases(void);
+void normalization_cases(void);
 #endif

@@ -162,6 +162,7 @@ int main(int count, char **arguments)
     places_cases();
     chain_cases();
     ctc_cases();
+    normalization_cases();
     free(memory);
     return 0;
 }

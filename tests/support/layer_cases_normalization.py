@@ -43,7 +43,7 @@ def stream(name, *arguments, **options):
 
 CASES = {
     "BatchNormalization": dict(
-        make=on("BatchNormalization", momentum=0.7),
+        make=on("BatchNormalization", momentum=0.7), ulps=4,
         options=(
             layer("BatchNormalization", moving_mean_initializer="uniform", gamma_initializer="uniform"),
             layer("BatchNormalization", 1, epsilon=1e-5, gamma_initializer="uniform", beta_constraint="non_neg"),

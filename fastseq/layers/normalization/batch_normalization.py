@@ -12,6 +12,7 @@ from fastseq.layers.normalization import batch_renormalization, moving_statistic
 from fastseq.layers.normalization.scaled import Scaled, traced_weight
 from fastseq.ops.normalization import batch_normalization
 from fastseq.ops.values import Traced
+from fastseq.program.normalization import batch_norm
 
 
 class BatchNormalization(Scaled):
@@ -107,19 +108,27 @@ class BatchNormalization(Scaled):
                 f"Layer '{self.name}' (BatchNormalization) takes a mask with one dimension less than its input of "
                 f"shape {inputs.shape}, got one of shape {mask.shape}."
             )
-        x = Traced(p, p.float32(inputs).with_mask(None))
+        x = p.float32(inputs).with_mask(None)
+        if not (training and self.trainable):
+            read = (moving_statistics.read(p, v) for v in (self.moving_mean, self.moving_variance))
+            return self._emit_fused(p, x, *read, of_batch=False)
+        mean, variance = moving_statistics.of_batch(Traced(p, x), self.axis, None if mask is None else Traced(p, mask))
+        if not self.renorm:
+            moving_statistics.follow(p, self.moving_mean, mean, self.momentum)
+            moving_statistics.follow(p, self.moving_variance, variance, self.momentum)
+            if mask is None:
+                return self._emit_fused(p, x, mean, variance, of_batch=True)
         gamma, beta = traced_weight(p, self.gamma), traced_weight(p, self.beta)
-        if training and self.trainable:
-            mean, variance = moving_statistics.of_batch(x, self.axis, None if mask is None else Traced(p, mask))
-            if self.renorm:
-                gamma, beta = batch_renormalization.corrected(p, self, mean, variance, gamma, beta)
-                batch_renormalization.follow(p, self, mean, variance)
-            else:
-                moving_statistics.follow(p, self.moving_mean, mean, self.momentum)
-                moving_statistics.follow(p, self.moving_variance, variance, self.momentum)
-        else:
-            mean, variance = (moving_statistics.read(p, v) for v in (self.moving_mean, self.moving_variance))
-        return batch_normalization(x, mean, variance, self.axis, beta, gamma, self.epsilon).slot
+        if self.renorm:
+            gamma, beta = batch_renormalization.corrected(p, self, mean, variance, gamma, beta)
+            batch_renormalization.follow(p, self, mean, variance)
+        return batch_normalization(Traced(p, x), mean, variance, self.axis, beta, gamma, self.epsilon).slot
+
+    def _emit_fused(self, p, x, mean, variance, of_batch):
+        """One step, whose gradient is known as a whole; of_batch: whether mean and variance are those of all of `x`."""
+        weights = [None if weight is None else p.weight(weight) for weight in (self.gamma, self.beta)]
+        axis = self.axis % len(x.shape)
+        return batch_norm(p, x, axis, (mean.slot, variance.slot), *weights, self.epsilon, of_batch)
 
     def get_config(self):
         moving = {

@@ -7,9 +7,10 @@ import warnings
 
 import numpy as np
 
-from fastseq.layers.normalization.scaled import Scaled, checked_axis, traced_weight
+from fastseq.layers.normalization.scaled import Scaled, checked_axis, last_axes, traced_weight
 from fastseq.ops.normalization import layer_normalization
 from fastseq.ops.values import Traced
+from fastseq.program.normalization import layer_norm
 
 
 class LayerNormalization(Scaled):
@@ -69,8 +70,11 @@ class LayerNormalization(Scaled):
         self.built = True
 
     def emit(self, p, inputs):
-        gamma, beta = traced_weight(p, self.gamma), traced_weight(p, self.beta)
-        x = Traced(p, p.float32(inputs).with_mask(None))
+        x = p.float32(inputs).with_mask(None)
+        if not self.rms_scaling and last_axes(self.axis, x.shape):
+            weights = [None if weight is None else p.weight(weight) for weight in (self.gamma, self.beta)]
+            return layer_norm(p, x, len(self.axis), *weights, self.epsilon)
+        gamma, beta, x = traced_weight(p, self.gamma), traced_weight(p, self.beta), Traced(p, x)
         return layer_normalization(x, gamma, beta, self.axis, self.epsilon, rms_scaling=self.rms_scaling).slot
 
     def get_config(self):

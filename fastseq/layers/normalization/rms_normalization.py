@@ -5,9 +5,10 @@ Source: Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467.
 
 import numpy as np
 
-from fastseq.layers.normalization.scaled import Normalizes, traced_weight
+from fastseq.layers.normalization.scaled import Normalizes, last_axes, traced_weight
 from fastseq.ops.normalization import rms_normalization
 from fastseq.ops.values import Traced
+from fastseq.program.normalization import layer_norm
 
 
 class RMSNormalization(Normalizes):
@@ -43,7 +44,10 @@ class RMSNormalization(Normalizes):
         self.built = True
 
     def emit(self, p, inputs):
-        x = Traced(p, p.float32(inputs).with_mask(None))
+        x = p.float32(inputs).with_mask(None)
+        if last_axes(self.axis, x.shape):
+            return layer_norm(p, x, len(self.axis), p.weight(self.scale), None, self.epsilon, rms=True)
+        x = Traced(p, x)
         return rms_normalization(x, traced_weight(p, self.scale), self.axis, self.epsilon).slot
 
     def get_config(self):

@@ -103,6 +103,13 @@ def traced_weight(p, variable):
     return None if variable is None else Traced(p, p.weight(variable))
 
 
+def last_axes(axes, shape):
+    """Whether the axes are the last ones of an array that holds something, in their order: then a row is one piece of
+    memory, and its weights are laid out as it is."""
+    found = [axis % len(shape) for axis in axes]
+    return 0 not in shape and found == list(range(len(shape) - len(axes), len(shape)))
+
+
 def checked_axis(who, axis):
     """An axis= argument, an int or a list of them. Raises TypeError for anything else."""
     several = isinstance(axis, (list, tuple))

@@ -52,10 +52,8 @@ def test_calls_in_training(name, mask):
         truth.append(np.asarray(double(factor * X.astype("f8"), training=True, mask=mask)))
     for results in zip(found, expected, truth):
         assert_as_close_as(*results)
-    for variables in zip(ours.weights, theirs.weights, double.weights, strict=True):
-        assert_as_close_as(
-            *(np.asarray(v) if v is not variables[0] else v.numpy() for v in variables), variables[0].name
-        )
+    # All of them as one array: of six numbers alone Keras is exact by luck now and then.
+    assert_as_close_as(*(np.concatenate(layer.get_weights()) for layer in (ours, theirs, double)))
     np.testing.assert_array_equal([v.name for v in ours.weights], [v.name for v in theirs.weights])
     assert_as_close_as(ours(X), np.asarray(theirs(X)), np.asarray(double(X.astype("f8"))))
 
