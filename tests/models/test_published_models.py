@@ -10,8 +10,9 @@ from fastseq.layers import binding
 from fastseq.native import runtime
 
 BATCH = 3
-# Bounds are of errors beside float64, over the largest value: Keras's own times 1.5, and this where it is smaller.
-LEAST = 4 * np.finfo(np.float32).eps
+# Bounds are of errors beside float64, over the largest value: Keras's own times 1.5, and this where it is smaller: the
+# 1,536 products of a sum in DeepMoji's LSTMs are added in one order, by which its errors are twice Keras's.
+LEAST = 8 * np.finfo(np.float32).eps
 OWN_LAYERS = "DeepMoji", "transformer", "DTLN"  # classes that are made where the model is
 ISAS = [name for name in runtime.available_isas() if name != "scalar"]  # which rounds between product and sum
 STREAMED = "TCN", "WaveNet"
@@ -90,8 +91,10 @@ def exact(keras, name, weights, x):
 @pytest.mark.parametrize("name", ALL)
 def test_a_step_of_training_lowers_the_loss(name):
     model, x = made(fastseq, name), drawn(name)
-    y = np.ones_like(model(x))
-    model.compile(fastseq.optimizers.SGD(0.05), "mse")
+    y = np.zeros_like(model(x))
+    y[..., 0] = 1.0
+    shares = np.allclose(model(x).sum(-1), 1)  # of classes
+    model.compile(fastseq.optimizers.Adam(1e-3), "categorical_crossentropy" if shares else "mse")
     before = model.evaluate(x, y, verbose=0)
     model.fit(x, y, epochs=1, batch_size=BATCH, verbose=0)
     assert model.evaluate(x, y, verbose=0) < before
