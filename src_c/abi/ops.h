@@ -26,6 +26,17 @@ enum { FS_BYTES_f32 = 4 };
 /* All rows: a row is what a step can be, its number FS_OP_<first>_<form>. */
 #define FS_OPS(OP) FS_OPS_f32(OP)
 
+/* Those of an optimizer's step. */
+#define FS_OPS_UPDATES(OP)                                                                                             \
+    OP(SGD, sgd, f32, update, PIECES)                                                                                  \
+    OP(RMSPROP, rmsprop, f32, update, PIECES)                                                                          \
+    OP(ADAM, adam, f32, update, PIECES)                                                                                \
+    OP(NADAM, nadam, f32, update, PIECES)                                                                              \
+    OP(ADAGRAD, adagrad, f32, update, PIECES)                                                                          \
+    OP(ADADELTA, adadelta, f32, update, PIECES)                                                                        \
+    OP(SUM_SQUARES, sum_squares, f32, sum_squares, PIECES)                                                             \
+    OP(CLIP_SCALE, clip_scale, f32, clip_scale, PIECES)
+
 /* Those of ops_normalization.h. */
 #define FS_OPS_NORMALIZATION(OP)                                                                                       \
     OP(LAYER_NORM, layer_norm, f32, layer_norm, PIECES)                                                                \
@@ -63,14 +74,7 @@ enum { FS_BYTES_f32 = 4 };
     OP(MATMUL, matmul, f32, matmul, PIECES)                                                                            \
     OP(NORMALIZE, normalize, f32, normalize, PIECES)                                                                   \
     FS_OPS_NORMALIZATION(OP)                                                                                           \
-    OP(SGD, sgd, f32, update, PIECES)                                                                                  \
-    OP(RMSPROP, rmsprop, f32, update, PIECES)                                                                          \
-    OP(ADAM, adam, f32, update, PIECES)                                                                                \
-    OP(NADAM, nadam, f32, update, PIECES)                                                                              \
-    OP(ADAGRAD, adagrad, f32, update, PIECES)                                                                          \
-    OP(ADADELTA, adadelta, f32, update, PIECES)                                                                        \
-    OP(SUM_SQUARES, sum_squares, f32, sum_squares, PIECES)                                                             \
-    OP(CLIP_SCALE, clip_scale, f32, clip_scale, PIECES)                                                                \
+    FS_OPS_UPDATES(OP)                                                                                                 \
     OP(LSTM_BACKWARD, lstm_backward, f32, recurrent_backward, LOOKS)                                                   \
     OP(GRU_BACKWARD, gru_backward, f32, recurrent_backward, LOOKS)                                                     \
     OP(GRU_RESET_BEFORE_BACKWARD, gru_reset_before_backward, f32, recurrent_backward, LOOKS)                           \
