@@ -248,11 +248,13 @@ class Model(Steps, Trainable, Saved, Layer):
         warming.warm(self, input_shape)
         return self
 
-    def stream(self, batch_size=1):
+    def stream(self, batch_size=1, timesteps=None):
         """The model timestep by timestep, with states of its own kept between calls.
 
         Args:
             batch_size (int, default 1): Rows that advance together.
+            timesteps (int, default None): How many timesteps there are at most, for layers of causal attention, which
+                keep them all; None is the number in the shape of the model's input.
 
         Returns:
             A `fastseq.streaming.Stream`.
@@ -267,13 +269,14 @@ class Model(Steps, Trainable, Saved, Layer):
         """
         from fastseq.streaming import Stream
 
-        return Stream(self, batch_size)
+        return Stream(self, batch_size, timesteps)
 
-    def stream_pool(self, capacity):
+    def stream_pool(self, capacity, timesteps=None):
         """Streams of one row each that join and leave at any time.
 
         Args:
             capacity (int): Most streams that are open at a time.
+            timesteps (int, default None): As of `stream`.
 
         Returns:
             A `fastseq.streaming.StreamPool`.
@@ -290,7 +293,7 @@ class Model(Steps, Trainable, Saved, Layer):
         """
         from fastseq.streaming import StreamPool
 
-        return StreamPool(self, capacity)
+        return StreamPool(self, capacity, timesteps)
 
     def summary(
         self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,

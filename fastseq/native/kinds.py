@@ -26,6 +26,7 @@ CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].it
 PANEL = _SIZES["FS_PANEL"]
 GROUP_PANELS = _SIZES["FS_GROUP_PANELS"]
 # Columns, and rows, of a weight gradient that make one thread's piece.
+ATTENTION_KEYS, ATTENTION_SIZE = _SIZES["FS_ATTENTION_KEYS"], _SIZES["FS_ATTENTION_SIZE"]
 PRODUCT_COLUMNS, PRODUCT_ROWS = _SIZES["FS_PRODUCT_COLUMNS"], _SIZES["FS_PRODUCT_ROWS"]
 # Groups of rows that a Fourier transform has scratch for; the largest prime factor of a length that radices do.
 FOURIER_GROUPS, FOURIER_PRIME = _SIZES["FS_FOURIER_GROUPS"], _SIZES["FS_FOURIER_PRIME"]

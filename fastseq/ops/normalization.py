@@ -12,7 +12,8 @@ from fastseq.ops.linear_algebra import norm
 from fastseq.ops.nn import softmax
 from fastseq.ops.operation import operation
 from fastseq.ops.shapes import axis_of, expand_dims, reshape, time_in
-from fastseq.ops.values import broadcast, cast, is_number, lift, reshaped, view
+from fastseq.ops.values import Traced, broadcast, cast, is_number, lift, reshaped, view
+from fastseq.program.attention import HIDDEN, attention_step, is_fused
 from fastseq.program.slots import strides_of
 from fastseq.tensors.settings import epsilon as default_epsilon
 
@@ -177,10 +178,10 @@ def rms_normalization(x, scale=None, axis=-1, epsilon=None):
 
 # ---- attention -------------------------------------------------------------------------------------------------------
 
-_HIDDEN = 3.38953e38 * -0.7  # the score of what a mask hides, as in Keras
 
-
-@operation("DotProductAttention", "nn", options=("is_causal", "flash_attention", "attn_logits_soft_cap"))
+@operation(
+    "DotProductAttention", "nn", options=("is_causal", "flash_attention", "attn_logits_soft_cap"), plain=("scale",)
+)
 @documented(
     "Sums of `value` with weights that are the softmax of the scaled products of `query` and `key`.",
     {
@@ -206,9 +207,20 @@ def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, i
             f"{flash_attention!r} and {attn_logits_soft_cap!r}."
         )
     query, key, value = (cast(x, "float32") for x in (query, key, value))
+    scale = float(scale) if isinstance(scale, np.generic) else scale
     shapes = [x.shape for x in (query, key, value)]
     if any(len(shape) != 4 for shape in shapes):
         raise ValueError(f"ops.dot_product_attention takes arrays of four axes, got shapes {shapes}.")
+    if bias is None and is_fused(query.p, *shapes) and all(x.time is None for x in (query, key, value)):
+        mask = mask if mask is None else lift(query.p, mask)
+        if mask is None or (mask.dtype == "bool" and mask.time is None and _broadcasts(mask.shape, query, key)):
+            scale = 1.0 / math.sqrt(query.shape[3]) if scale is None else scale
+            if not is_number(scale):
+                query, scale = e.multiply(query, scale), 1.0
+            y = attention_step(
+                query.p, query.slot, key.slot, value.slot, scale, is_causal, None if mask is None else mask.slot
+            )
+            return Traced(query.p, y)
     key, value = (_heads(x, query.shape[2], shapes) for x in (key, value))
     scores = contract(query, key, "btnh", "bsnh", "bnts", "dot_product_attention")
     scores = e.multiply(scores, 1.0 / math.sqrt(query.shape[3] or 1) if scale is None else scale)
@@ -218,8 +230,15 @@ def dot_product_attention(query, key, value, bias=None, mask=None, scale=None, i
         seen = lift(query.p, np.tri(*scores.shape[2:], dtype=bool))
         mask = seen if mask is None else e.logical_and(mask, seen)
     if mask is not None:
-        scores = e.where(mask, scores, _HIDDEN)
+        scores = e.where(mask, scores, HIDDEN)
     return contract(softmax(scores), value, "bnts", "bsnh", "btnh", "dot_product_attention")
+
+
+def _broadcasts(mask, query, key):
+    """Whether a mask of this shape broadcasts to the scores."""
+    (batch, queries, heads, _), keys = query.shape, key.shape[1]
+    sizes = zip(mask[::-1], (keys, queries, heads, batch))
+    return len(mask) <= 4 and all(size in (1, wanted) for size, wanted in sizes)
 
 
 def _heads(x, heads, shapes):

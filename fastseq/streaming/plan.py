@@ -28,12 +28,13 @@ _MOST_WORK = 1.5e9
 class Memory:
     """What one call of a layer keeps from timestep to timestep, as inputs and outputs of a program: see Builder.states.
 
-    kind: the layer's `memory`, "states" or "inputs"; start: arrays of what is kept before the first timestep; first,
+    kind: the layer's `memory`, "states" or "inputs"; timesteps: how many a stream has at most, None where nobody said;
+    start: arrays of what is kept before the first timestep; first,
     last: slots of what a program starts from and leaves.
     """
 
-    def __init__(self, name, kind):
-        self.name, self.kind = name, kind
+    def __init__(self, name, kind, timesteps=None):
+        self.name, self.kind, self.timesteps = name, kind, timesteps
         self.start = self.first = self.last = None
 
     def begin(self, p, start):
@@ -69,14 +70,15 @@ class Plan:
     give; most_timesteps: how many take well below a second on any machine.
     """
 
-    def __init__(self, model, plans, batch, time):
+    def __init__(self, model, plans, batch, time, timesteps=None):
         builder = Builder(plans)
         builder.use(model)
         for layer in all_layers(model):
             builder.use(layer)  # a layer that is never traced too, as a Sequential in a model
         graph = _graph(model)
         inputs = [_input_slot(builder, graph, i, batch, time) for i in range(len(graph.inputs))]
-        tracer = Tracer(builder)
+        known = [tensor.shape[1] for tensor in graph.inputs if tensor.shape[1] is not None]
+        tracer = Tracer(builder, timesteps or (min(known) if known else None))
         outputs, self.timed = tracer.run(model, inputs, [True] * len(inputs), "")
         first = [slot for memory in tracer.memories for slot in memory.first]
         last = [slot for memory in tracer.memories for slot in memory.last]
@@ -96,9 +98,10 @@ class Plans(KeptPrograms, _stream.Epoch):
     def __init__(self):
         super().__init__(_MOST_PROGRAMS)
 
-    def plan(self, model, batch, time):
-        """(the Plan, the epoch it belongs to)."""
-        return self.find((batch, time, runtime.active_isa()), lambda: Plan(model, self, batch, time))
+    def plan(self, model, batch, time, timesteps=None):
+        """(the Plan, the epoch it belongs to). timesteps: the most of a stream; None is what the input's shape says."""
+        key = batch, time, timesteps, runtime.active_isa()
+        return self.find(key, lambda: Plan(model, self, batch, time, timesteps))
 
 
 def plans_of(model):
@@ -132,11 +135,11 @@ def _input_slot(builder, graph, position, batch, time):
 
 
 class Tracer:
-    """Adds a model's layer calls to a builder. memories: of the layers that have one; masked: whether one that keeps
-    states had a mask."""
+    """Adds a model's layer calls to a builder. timesteps: of the whole stream, at most; memories: of the layers that
+    have one; masked: whether one that keeps states had a mask."""
 
-    def __init__(self, builder):
-        self.builder = builder
+    def __init__(self, builder, timesteps=None):
+        self.builder, self.timesteps = builder, timesteps
         self.memories = []
         self.masked = False
 
@@ -177,7 +180,7 @@ class Tracer:
         name, calls = path + layer.name, sum(memory.name.split("#")[0] == path + layer.name for memory in self.memories)
         if calls and getattr(layer, "stateful", False):
             refuse(layer, "it keeps states and is called again, which goes on from where its whole first call ended")
-        memory = p.states = Memory(f"{name}#{calls + 1}" if calls else name, layer.memory)
+        memory = p.states = Memory(f"{name}#{calls + 1}" if calls else name, layer.memory, self.timesteps)
         self.memories.append(memory)
         # A masked timestep keeps the states and repeats the last output. What is kept of the inputs goes on through it.
         masks = layer.memory == "states" and not node.mask_rules.refuse_mask(node.arguments)

@@ -20,6 +20,7 @@ class StreamPool:
     Args:
         model (Model): Of one input and one output, which a `Stream` takes.
         capacity (int): Most streams that are open at a time.
+        timesteps (int, default None): As of a `Stream`: how many timesteps each has at most.
 
     Raises:
         ValueError: As `Stream`, and a model of several inputs or outputs.
@@ -41,14 +42,14 @@ class StreamPool:
         1
     """
 
-    def __init__(self, model, capacity):
+    def __init__(self, model, capacity, timesteps=None):
         if not isinstance(capacity, (int, np.integer)) or isinstance(capacity, bool) or capacity < 1:
             raise ValueError(f"stream_pool(capacity) is a positive integer, got {capacity!r}.")
         self.model = model
         self.capacity = int(capacity)
         self._lock = threading.Lock()
         self._streams = {}  # batch size -> (a Stream, its input): the work space of such a batch
-        self._one = Stream(model)
+        self._one = Stream(model, timesteps=timesteps)
         plan, _ = self._one._plan(1)
         if len(plan.inputs) != 1 or len(plan.outputs) != 1:
             raise ValueError(
@@ -137,7 +138,10 @@ class StreamPool:
         step = 1 << max(0, count.bit_length() - 4)
         size = min(self.capacity, -(-count // step) * step)
         if size not in self._streams:
-            self._streams[size] = Stream(self.model, size), np.empty((size, *self._row_shape), self._dtype)
+            self._streams[size] = (
+                Stream(self.model, size, self._one.timesteps),
+                np.empty((size, *self._row_shape), self._dtype),
+            )
         return self._streams[size]
 
     def _convert(self, inputs, x):

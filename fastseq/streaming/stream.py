@@ -27,6 +27,8 @@ class Stream(_stream.StreamCore):
     Args:
         model (Model): What runs; its output at a timestep may not need later ones.
         batch_size (int, default 1): Rows that advance together, at least 1.
+        timesteps (int, default None): How many timesteps there are at most from a reset on. Layers of causal attention
+            keep so many; others do not ask. None is the number in the shape of the model's input.
 
     Raises:
         ValueError: Naming the layer, for a model whose output at a timestep needs later ones.
@@ -47,13 +49,18 @@ class Stream(_stream.StreamCore):
         [[[0.0, 0.0, 0.0, 0.0]]]
     """
 
-    def __init__(self, model, batch_size=1):
+    def __init__(self, model, batch_size=1, timesteps=None):
         if not isinstance(batch_size, (int, np.integer)) or isinstance(batch_size, bool) or batch_size < 1:
             raise ValueError(f"stream(batch_size=...) is a positive integer, got {batch_size!r}.")
+        if timesteps is not None and (
+            not isinstance(timesteps, (int, np.integer)) or isinstance(timesteps, bool) or timesteps < 1
+        ):
+            raise ValueError(f"stream(timesteps=...) is a positive integer or None, got {timesteps!r}.")
         self.model = model
         self.batch_size = int(batch_size)
+        self.timesteps = None if timesteps is None else int(timesteps)
         self._plans = plans_of(model)
-        plan, _ = self._plans.plan(model, self.batch_size, 1)
+        plan, _ = self._plans.plan(model, self.batch_size, 1, self.timesteps)
         self._states = plan.states
         self._own([np.array(array, np.float32, order="C") for array in plan.start * 2])
         self._prepare()
@@ -121,7 +128,7 @@ class Stream(_stream.StreamCore):
         self._bind(plan.program, self._plans, epoch, inputs, outputs, plan.most_timesteps < 1000)
 
     def _plan(self, time):
-        plan, epoch = self._plans.plan(self.model, self.batch_size, time)
+        plan, epoch = self._plans.plan(self.model, self.batch_size, time, self.timesteps)
         if plan.states != self._states:
             raise ValueError(
                 f"Model '{self.model.name}' has other layers than its stream was made for: make a new one."
@@ -223,10 +230,10 @@ class Stream(_stream.StreamCore):
 
     def __reduce__(self):
         """A stream of its own where this one is: copy.copy of the same model, pickle and deepcopy of a copy of it."""
-        return _restored, (self.model, self.batch_size, self.state_bytes())
+        return _restored, (self.model, self.batch_size, self.state_bytes(), self.timesteps)
 
 
-def _restored(model, batch_size, saved):
-    stream = Stream(model, batch_size)
+def _restored(model, batch_size, saved, timesteps=None):
+    stream = Stream(model, batch_size, timesteps)
     stream.restore(saved)
     return stream

@@ -11,6 +11,10 @@
 #define FS_PRODUCT_COLUMNS (4 * FS_PANEL)
 #define FS_PRODUCT_ROWS 24
 
+#define FS_ATTENTION_KEYS 64  /* keys of a block, of which a query's scores are there at a time */
+#define FS_ATTENTION_SIZE 256 /* the largest head */
+#define FS_ATTENTION_ROWS 256 /* the most queries for which a block of keys is packed once */
+
 #define FS_FOURIER_GROUPS 16 /* of rows that are transformed, each with scratch of its own */
 #define FS_FOURIER_PRIME 31  /* prime factors of a length that are larger make Bluestein's convolution of it */
 
@@ -55,6 +59,8 @@ enum { FS_CELL_SIZES(FS_CELL_SIZE) };
     X(FS_PANEL)                                                                                                        \
     X(FS_GROUP_PANELS)                                                                                                 \
     X(FS_PRODUCT_COLUMNS)                                                                                              \
+    X(FS_ATTENTION_KEYS)                                                                                               \
+    X(FS_ATTENTION_SIZE)                                                                                               \
     X(FS_FOURIER_GROUPS)                                                                                               \
     X(FS_FOURIER_PRIME)                                                                                                \
     X(FS_CTC_PAD)                                                                                                      \

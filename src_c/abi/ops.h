@@ -9,6 +9,7 @@
 #define FS_OPS_H
 #include "abi/constants.h"
 #include "abi/kinds.h"
+#include "abi/ops_attention.h"
 #include "abi/ops_chains.h"
 #include "abi/ops_convolutions.h"
 #include "abi/ops_ctc.h"
@@ -72,6 +73,7 @@ enum { FS_BYTES_f32 = 4 };
     OP(RANDOM, random, f32, random, PIECES)                                                                            \
     OP(CHOICE, choice, f32, choice, PIECES)                                                                            \
     OP(MATMUL, matmul, f32, matmul, PIECES)                                                                            \
+    OP(ATTENTION, attention, f32, attention, PIECES)                                                                   \
     OP(NORMALIZE, normalize, f32, normalize, PIECES)                                                                   \
     FS_OPS_NORMALIZATION(OP)                                                                                           \
     FS_OPS_UPDATES(OP)                                                                                                 \

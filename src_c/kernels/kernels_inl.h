@@ -34,6 +34,7 @@
 #include "kernels/recurrent_general_backward_inl.h"
 #include "kernels/product_inl.h"
 #include "kernels/matmul_inl.h"
+#include "kernels/attention_inl.h"
 #include "kernels/packing_inl.h"
 #include "kernels/loss_terms_inl.h"
 #include "kernels/loss_short_inl.h"

@@ -25,6 +25,15 @@ FS_EXTENT(matmul)
         extent->row_work = (double)(s.m * (s.k + 16)) * width / pieces;
 }
 
+FS_EXTENT(attention)
+{
+    const int64_t rows = fs_attention_rows(a);
+    extent->rows = a->batch * a->heads * ((a->queries + rows - 1) / rows);
+    /* measured for a score, heads of 64: 180; with causal half of them fall away */
+    const double scores = (double)rows * (double)a->keys * (a->causal && a->queries > 1 ? 0.5 : 1.0);
+    extent->row_work = scores * (double)(a->size + a->value_size + 50);
+}
+
 FS_EXTENT(fourier)
 {
     const int64_t length = a->padded ? a->padded : a->n;

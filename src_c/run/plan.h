@@ -63,6 +63,17 @@ static inline fs_matmul_plan fs_plan_matmul(const fs_matrices *s)
     return p;
 }
 
+/* Queries of one head that go together through all keys: as even as can be, and fewer of very long sequences, so that a
+   piece of work takes well below a second on any machine. */
+static inline int64_t fs_attention_rows(const fs_attention_args *a)
+{
+    const double work = (double)a->keys * (double)(a->size + a->value_size + 32);
+    int64_t most = work > 0.0 ? (int64_t)(3e8 / work) : FS_ATTENTION_ROWS;
+    most = most < 12 ? 12 : most > FS_ATTENTION_ROWS ? FS_ATTENTION_ROWS : most;
+    const int64_t chunks = (a->queries + most - 1) / most;
+    return chunks ? (a->queries + chunks - 1) / chunks : 1;
+}
+
 /* Sums over dimensions: one piece of work gives so many neighbours of the last dimension that stays. */
 #define FS_REDUCE_BLOCK 256
 static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)

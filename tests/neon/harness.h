@@ -42,4 +42,5 @@ void places_cases(void);
 void chain_cases(void);
 void ctc_cases(void);
 void normalization_cases(void);
+void attention_cases(void);
 #endif

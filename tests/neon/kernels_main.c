@@ -163,6 +163,7 @@ int main(int count, char **arguments)
     chain_cases();
     ctc_cases();
     normalization_cases();
+    attention_cases();
     free(memory);
     return 0;
 }

@@ -4,6 +4,7 @@ What is compared with Keras, calls of several inputs and their masks, is in test
 """
 
 ALL = "it attends to all timesteps"
+CAUSAL = f"{ALL}, where use_causal_mask=True takes those up to each one's own"
 
 
 def _pair(name, **options):
@@ -16,11 +17,11 @@ def cases(case):
         "AdditiveAttention": case(_pair("AdditiveAttention", dropout=0.2), ALL),
         "Attention": case(_pair("Attention", use_scale=True, score_mode="concat", dropout=0.2), ALL),
         "GroupQueryAttention": case(
-            lambda k, x: k.GroupQueryAttention(3, 4, 2)(x, x), ALL,
+            lambda k, x: k.GroupQueryAttention(3, 4, 2)(x, x), CAUSAL,
             raises=((lambda k: k.GroupQueryAttention(3, 4, 3), "`num_query_heads` must be divisible"),),
         ),
         "MultiHeadAttention": case(
-            lambda k, x: k.MultiHeadAttention(2, 3, dropout=0.2)(x, x), ALL,
+            lambda k, x: k.MultiHeadAttention(2, 3, dropout=0.2)(x, x), CAUSAL,
             raises=(
                 (lambda k: k.MultiHeadAttention(0, 3), "`num_heads` must be a positive integer, got 0"),
                 (lambda k: k.MultiHeadAttention(2, 2.5), "`key_dim` must be a positive integer, got 2.5"),

@@ -7,10 +7,13 @@ import numpy as np
 from fastseq import constraints, initializers, ops, regularizers
 from fastseq.layers import binding, time_axis
 from fastseq.layers.advanced_activations.softmax import Softmax
+from fastseq.layers.attention import cached
 from fastseq.layers.base import Layer
 from fastseq.layers.core.einsum_dense import EinsumDense
 from fastseq.layers.noise.dropout import Dropout
+from fastseq.native.kinds import ATTENTION_SIZE
 from fastseq.ops.values import Traced, cast
+from fastseq.program.attention import attention_step, is_fused
 from fastseq.tensors.symbolic import KerasTensor
 
 
@@ -87,10 +90,9 @@ class ProjectedAttention(Layer):
 
     # ---- time ----------------------------------------------------------------------------------------------------
 
-    def keeps_time(self, timed, shapes, arguments):
-        if any(timed[1:]):
-            time_axis.refuse(self, "it attends to all timesteps")
-        return timed[0]
+    #: Keys and values of all timesteps, and how many they are: see cached.py.
+    memory = "states"
+    keeps_time = cached.keeps_time
 
     # ---- running -------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,10 @@ class ProjectedAttention(Layer):
             for dense, x in ((self._query_dense, query), (self._key_dense, key), (self._value_dense, value))
         ]
         q, k, v = (Traced(p, slot) for slot in slots)
-        result, scores = self._attend(p, q, k, v, mask, use_causal_mask, training, return_attention_scores)
+        if p.states is None:
+            result, scores = self._attend(p, q, k, v, mask, use_causal_mask, training, return_attention_scores)
+        else:
+            result = self._attend_kept(p, q, k, v, any(m is not None for m in masks))
         if gate is not None:
             result = ops.multiply(result, gate)
         y = self._trace_inside(p, self._output_dense, result.slot)
@@ -148,7 +153,9 @@ class ProjectedAttention(Layer):
 
     def _attend(self, p, q, k, v, mask, causal, training, wants_scores):
         """(sums of values (B, T, N, V), the scores behind the softmax or None) for projected arrays."""
-        if self.dropout == 0 and not wants_scores and q.ndim == 4 and (mask is None or p.mask_rules.softmax_zeros):
+        # Where nothing is hidden from a query as a whole, dropout that is not at work changes nothing.
+        drops = self.dropout > 0 and (training or mask is not None)
+        if not drops and not wants_scores and q.ndim == 4 and (mask is None or p.mask_rules.softmax_zeros):
             mask = None if mask is None else self._over_heads(mask, 4)
             return ops.dot_product_attention(q, k, v, mask=mask, scale=self._scale(), is_causal=causal), None
         if causal:
@@ -165,6 +172,20 @@ class ProjectedAttention(Layer):
             p.use(self._dropout_layer)
             dropped = Traced(p, self._dropout_layer.emit(p, weights.slot, training=True))
         return ops.einsum(equations[1], dropped, v), weights
+
+    def _attend_kept(self, p, q, k, v, masked):
+        """The sums of values for the timesteps of a stream's call."""
+        if masked:
+            time_axis.refuse(self, "its input has a mask")
+        if self.dropout > 0 and self.sliding_window is not None:
+            time_axis.refuse(self, "it has both a sliding_window and dropout")
+        keys, values, place = cached.kept(self, p, k, v)
+        if not is_fused(p, q.shape, keys.shape, values.shape):
+            time_axis.refuse(self, f"its heads are larger than {ATTENTION_SIZE}")
+        window = self.sliding_window
+        mask = None if window is None else cached.near(place, q.shape[1], keys.shape[1], window).slot
+        y = attention_step(p, q.slot, keys.slot, values.slot, self._scale(), True, mask, place.slot)
+        return Traced(p, y)
 
     def _over_heads(self, mask, ndim):
         """A mask of (B, T, S) with axes of 1 where scores have heads, `ndim` axes in all."""
