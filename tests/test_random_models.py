@@ -14,6 +14,7 @@ import pytest
 import random_check
 import random_models
 import random_rules
+import random_surroundings
 
 import fastseq
 
@@ -30,6 +31,19 @@ def _check(module, seed, folder):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         faults = random_check.compare(keras, program, folder, train=seed % 8 == 0, graph=seed % 3 == 0)
+    assert not faults, "\n".join([*map(str, faults), program.source()])
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("module", ["keras", "tf_keras"])
+@pytest.mark.parametrize("seed", range(50))
+def test_layers_around_recurrent_ones(module, seed, tmp_path):
+    """Convolutions, pooling, normalisations, attention."""
+    keras = pytest.importorskip(module)
+    program = random_surroundings.write(seed, legacy=module == "tf_keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        faults = random_check.compare(keras, program, tmp_path, train=seed % 8 == 0, graph=seed % 3 == 0)
     assert not faults, "\n".join([*map(str, faults), program.source()])
 
 
@@ -103,6 +117,16 @@ def test_the_programs_are_of_many_kinds():
         "merge_mode='mul'", "backward_layer=", "L.TimeDistributed(L.Embedding", "keras.Sequential", "L.Dot(axes=1",
         "axis=1)", "axis=-1)", "RepeatVector", "Permute", "Reshape", "Flatten", "dtype='bool'",
         *random_rules.ELEMENTWISE,
+    ]  # fmt: skip
+    assert [word for word in words if word not in sources] == []
+
+
+def test_the_programs_of_layers_around_are_of_many_kinds():
+    sources = "\n".join(random_surroundings.write(seed).source() for seed in range(300))
+    words = [
+        "Conv1D", "SeparableConv1D", "DepthwiseConv1D", "Conv1DTranspose", "padding='causal'", "strides=2", "Attention(",
+        "dilation_rate=3", "MaxPooling1D", "GlobalAveragePooling1D(keepdims", "UpSampling1D", "ZeroPadding1D",
+        "Cropping1D", "axis=[1, 2]", "BatchNormalization", "RMSNormalization", "GroupQueryAttention", "causal_mask",
     ]  # fmt: skip
     assert [word for word in words if word not in sources] == []
 
