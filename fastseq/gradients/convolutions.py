@@ -142,8 +142,8 @@ def _taps_gradient(b, f, dy):
         sizes, time = (batch, end - first, channels), first * window.stride + tap * window.gap - window.before
         product = elementwise.binary(
             b, "multiply", (1, 1, *sizes),
-            (f["x"].at(time * channels), (0, 0, f["x_row"], window.stride * channels, 1)),
-            (dy.at(first * channels), (0, 0, f["timesteps"] * channels, channels, 1)),
+            (f["x"].at(time * channels).reshaped(sizes), (0, 0, f["x_row"], window.stride * channels, 1)),
+            (dy.at(first * channels).reshaped(sizes), (0, 0, f["timesteps"] * channels, channels, 1)),
         )  # fmt: skip
         rows.append(b.sum_over(product, sizes, (False, False, True)).reshaped((1, channels)))
     return b.p.concatenate([row.reshaped((1, channels)) for row in rows], 0)

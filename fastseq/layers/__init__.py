@@ -13,6 +13,9 @@ REGISTRY = Names(__name__, {
     "attention.grouped_query_attention": "GroupQueryAttention",
     "attention.multi_head_attention": "MultiHeadAttention",
     "convolutional.conv1d": "Conv1D",
+    "convolutional.conv1d_transpose": "Conv1DTranspose",
+    "convolutional.depthwise_conv1d": "DepthwiseConv1D",
+    "convolutional.separable_conv1d": "SeparableConv1D",
     "core.activation": "Activation",
     "core.activity_regularization": "ActivityRegularization",
     "core.dense": "Dense",
@@ -62,6 +65,8 @@ NOT_IN_KERAS = "LocallyConnected1D".split()
 _BESIDE = Names(__name__, {
     "base": "Layer",
     "convolutional.conv1d": "Convolution1D",
+    "convolutional.conv1d_transpose": "Convolution1DTranspose",
+    "convolutional.separable_conv1d": "SeparableConvolution1D",
     "core.input_layer": "Input",
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",

@@ -24,6 +24,9 @@ _MEANINGLESS_IN = {
     ), ("rng_type",)),
     "Softmax": ("robust_masking",),
     "MultiHeadAttention": ("softmax_robust_masking",),
+    # Arguments of Conv, from which these were made, that have no meaning in them.
+    **dict.fromkeys(("DepthwiseConv1D", "Conv1DTranspose"), ("groups",)),
+    "SeparableConv1D": ("groups", "kernel_initializer", "kernel_regularizer", "kernel_constraint"),
 }  # fmt: skip
 # Layers that keep integers, of which TensorFlow 1 and Keras 2.0 wrote their input's dtype as theirs.
 _OF_ANY_DTYPE = (

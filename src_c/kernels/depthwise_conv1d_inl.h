@@ -43,7 +43,7 @@ static int fs_depthwise_conv1d(const fs_depthwise_conv1d_args *a, const fs_share
     fs_windows windows;
     for (int64_t first = share->row_lo; first < share->row_hi; first += FS_WINDOWS) {
         const int count = share->row_hi - first < FS_WINDOWS ? (int)(share->row_hi - first) : FS_WINDOWS;
-        FS_TAKE_WINDOWS(&windows, a, first, count)
+        FS_TAKE_WINDOWS(&windows, a, first, count);
         for (int64_t unit = 0; unit < a->units; unit += VLEN) {
             const int lanes = a->units - unit < VLEN ? (int)(a->units - unit) : VLEN;
             int row = 0;

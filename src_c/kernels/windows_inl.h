@@ -13,15 +13,20 @@ typedef struct {
 
 /* Takes outputs [first, first + count) of all sequences in hand; a: fs_conv1d_args or fs_depthwise_conv1d_args. */
 #define FS_TAKE_WINDOWS(windows, a, first, count)                                                                      \
-    for (int i_ = 0; i_ < (count); i_++) {                                                                             \
-        const int64_t row_ = ((first) + i_) / (a)->timesteps, time_ = ((first) + i_) % (a)->timesteps;                 \
-        const int64_t start_ = time_ * (a)->stride - (a)->before;                                                      \
-        (windows)->x[i_] = (a)->x + row_ * (a)->x_row;                                                                 \
-        (windows)->outside[i_] = (a)->outside + row_ * (a)->out_row + (a)->before * (a)->out_time;                     \
-        (windows)->y[i_] = (a)->y + row_ * (a)->y_row + time_ * (a)->y_time;                                           \
-        (windows)->start[i_] = start_;                                                                                 \
-        (windows)->inside[i_] = start_ >= 0 && start_ + ((a)->taps - 1) * (a)->gap < (a)->length;                      \
-    }
+    do {                                                                                                               \
+        int64_t row_ = (first) / (a)->timesteps, time_ = (first) % (a)->timesteps;                                     \
+        const int64_t reach_ = ((a)->taps - 1) * (a)->gap;                                                             \
+        for (int i_ = 0; i_ < (count); i_++) {                                                                         \
+            const int64_t start_ = time_ * (a)->stride - (a)->before;                                                  \
+            (windows)->x[i_] = (a)->x + row_ * (a)->x_row;                                                             \
+            (windows)->outside[i_] = (a)->outside + row_ * (a)->out_row + (a)->before * (a)->out_time;                 \
+            (windows)->y[i_] = (a)->y + row_ * (a)->y_row + time_ * (a)->y_time;                                       \
+            (windows)->start[i_] = start_;                                                                             \
+            (windows)->inside[i_] = start_ >= 0 && start_ + reach_ < (a)->length;                                      \
+            if (++time_ == (a)->timesteps)                                                                             \
+                time_ = 0, row_++;                                                                                     \
+        }                                                                                                              \
+    } while (0)
 
 /* Where timestep `time` of output i's sequence stands; x_time, out_time: from one timestep to the next. */
 FS_INLINE const float *fs_window_at(const fs_windows *w, int i, int64_t time, int64_t length, int64_t x_time,

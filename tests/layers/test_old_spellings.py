@@ -10,7 +10,7 @@ MODULES = {
     "core": "Dense Activation Dropout Flatten Reshape Permute RepeatVector Masking SpatialDropout1D "
     "ActivityRegularization",
     "recurrent": "LSTM GRU SimpleRNN RNN LSTMCell GRUCell SimpleRNNCell StackedRNNCells",
-    "convolutional": "Conv1D Convolution1D",
+    "convolutional": "Conv1D Convolution1D SeparableConv1D DepthwiseConv1D Conv1DTranspose",
     "local": "LocallyConnected1D",
     "embeddings": "Embedding",
     "wrappers": "TimeDistributed Bidirectional",

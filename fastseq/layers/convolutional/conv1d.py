@@ -4,6 +4,7 @@ import numpy as np
 
 from fastseq import activations
 from fastseq.layers.convolutional.convolution import Convolution
+from fastseq.layers.convolutional.depthwise_conv1d import depthwise_steps, weights_apart
 from fastseq.program import convolutions
 
 
@@ -100,33 +101,6 @@ class Conv1D(Convolution):
 
 
 Convolution1D = Conv1D  # Keras's other name
-
-
-def weights_apart(layer, p, kernel):
-    """Of a layer that convolves each channel by itself: (w, bias) of the step, Slots; kernel: its Variable, of any
-    shape whose last axes together are the outputs' channels."""
-    shape = (kernel.shape[0], int(np.prod(kernel.shape[1:])))
-    if p.trains:
-        return p.weight(kernel).reshaped(shape), None if layer.bias is None else p.weight(layer.bias)
-    w = layer.packed("w", lambda: kernel._value.reshape(shape))
-    bias = None if layer.bias is None else layer.packed("bias", lambda: layer.bias._value)
-    return p.constant(w), None if bias is None else p.constant(bias)
-
-
-def depthwise_steps(p, x, y, w, bias, window, outside=None, activation=("linear", ())):
-    """y (B, T', C m) of x (B, T, C): m outputs for each channel by itself."""
-    multiple = y.shape[2] // x.shape[2] if x.shape[2] else 1
-    if multiple > 1:  # so many copies of a channel, side by side
-        x = repeated(p, x, multiple)
-        outside = outside and repeated(p, outside, multiple)
-    convolutions.depthwise(p, x, y, w, bias, window, outside=outside, activation=activation)
-
-
-def repeated(p, x, times):
-    """x (B, T, C) with each value `times` times side by side."""
-    batch, time, channels = x.shape
-    shape, strides = (batch, time, channels, times), (time * channels, channels, 1, 0)
-    return p.contiguous_copy(x, shape, strides).reshaped((batch, time, channels * times))
 
 
 def reference_conv1d(

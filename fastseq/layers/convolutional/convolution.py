@@ -17,11 +17,11 @@ class Convolution(Layer):
     """A layer whose output at a timestep is computed from a window of timesteps.
 
     A subclass has `paddings`, makes the weights in `_add_weights(channels)`, says its output's `_channels(C)`, and adds
-    its steps in `_convolve`. weight_names: those whose initializer, regularizer and constraint are arguments.
+    its steps in `_convolve`. parts: of which weights there are an initializer, a regularizer and a constraint.
     """
 
     paddings = ("valid", "same")
-    weight_names = ("kernel",)
+    parts = ("kernel", "bias")
     strides_or_dilation = False  # whether both may not be above 1
 
     def _set_options(self, kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, options):
@@ -40,15 +40,12 @@ class Convolution(Layer):
             raise ValueError(f"{self._who}: strides={strides!r} and dilation_rate={dilation_rate!r} go with 1 alone.")
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        for name in self._parts():
+        for name in self.parts:
             setattr(self, f"{name}_initializer", initializers.get(options[f"{name}_initializer"]))
             setattr(self, f"{name}_regularizer", regularizers.get(options[f"{name}_regularizer"]))
             setattr(self, f"{name}_constraint", constraints.get(options[f"{name}_constraint"]))
         self.bias = None
         self.input_spec = InputSpec(min_ndim=3)
-
-    def _parts(self):
-        return (*(name.removesuffix("_kernel") for name in self.weight_names), "bias")
 
     @property
     def _who(self):
@@ -127,8 +124,9 @@ class Convolution(Layer):
         self.input_spec = InputSpec(min_ndim=3, axes={1 if self._first else -1: channels})
         self.built = True
 
-    def _add(self, name, shape):
-        part = name.removesuffix("_kernel")
+    def _add(self, name, shape, part=None):
+        """Makes a weight. part: the name of its arguments, where it is another one."""
+        part = part or name
         return self.add_weight(
             shape, getattr(self, f"{part}_initializer"), name=name, regularizer=getattr(self, f"{part}_regularizer"),
             constraint=getattr(self, f"{part}_constraint"),
@@ -163,9 +161,9 @@ class Convolution(Layer):
     def get_config(self):
         serialized = {}
         for part, module in (("initializer", initializers), ("regularizer", regularizers)):
-            serialized |= {f"{n}_{part}": module.serialize(getattr(self, f"{n}_{part}")) for n in self._parts()}
+            serialized |= {f"{n}_{part}": module.serialize(getattr(self, f"{n}_{part}")) for n in self.parts}
         serialized["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        for name in self._parts():
+        for name in self.parts:
             serialized[f"{name}_constraint"] = constraints.serialize(getattr(self, f"{name}_constraint"))
         return {
             **super().get_config(),

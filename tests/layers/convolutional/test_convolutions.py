@@ -11,6 +11,8 @@ from layer_check import isa, random_weights
 
 import fastseq
 from fastseq.layers.convolutional.conv1d import reference_conv1d
+from fastseq.layers.convolutional.conv1d_transpose import reference_conv1d_transpose
+from fastseq.layers.convolutional.depthwise_conv1d import reference_depthwise_conv1d
 from fastseq.native import runtime
 
 
@@ -55,12 +57,88 @@ def test_conv1d_beside_its_twin(drawn):
     np.testing.assert_allclose(y, wanted, rtol=0, atol=1e-5)
 
 
+@given(st.integers(1, 5), st.integers(1, 4), st.booleans(), st.sampled_from(["valid", "same"]), st.integers(1, 12),
+       st.integers(1, 40), st.integers(1, 20))  # fmt: skip
+def test_conv1d_transpose_beside_its_twin(size, rate, strided, padding, length, filters, channels):
+    options = {"padding": padding, ("strides" if strided else "dilation_rate"): rate}
+    x = draw(2, length, channels)
+    layer = built(fastseq.layers.Conv1DTranspose(filters, size, **options), x.shape)
+    y = layer(x)
+    assert y.shape == layer.compute_output_shape(x.shape)
+    np.testing.assert_allclose(
+        y, reference_conv1d_transpose(x.astype("f8"), *in_double(layer), **options), rtol=0, atol=1e-5
+    )
+
+
+@given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4), st.sampled_from(["valid", "same"]), st.integers(1, 3),
+       st.integers(0, 12), st.integers(1, 40))  # fmt: skip
+def test_depthwise_conv1d_beside_its_twin(size, stride, dilation, padding, multiplier, more, channels):
+    """With strides and dilation, which Keras takes together here."""
+    options = {"strides": stride, "dilation_rate": dilation, "padding": padding}
+    x = draw(2, (size - 1) * dilation + 1 + more, channels)
+    layer = built(fastseq.layers.DepthwiseConv1D(size, depth_multiplier=multiplier, **options), x.shape)
+    truth = reference_depthwise_conv1d(x.astype("f8"), *in_double(layer), **options)
+    np.testing.assert_allclose(layer(x), truth, rtol=0, atol=1e-5)
+
+
+GRADIENTS = {
+    "dilation, transposed": lambda k: k.Conv1DTranspose(3, 3, dilation_rate=2),
+    "stride beyond the kernel, transposed": lambda k: k.Conv1DTranspose(3, 2, 4),
+    "stride beyond the kernel": lambda k: k.Conv1D(3, 2, 4),
+    "groups": lambda k: k.Conv1D(6, 3, 2, "same", groups=2),
+    "groups, causal": lambda k: k.Conv1D(4, 3, padding="causal", groups=2, dilation_rate=2),
+    "each channel by itself": lambda k: k.Conv1D(8, 3, padding="same", groups=4, activation="tanh"),
+    "stride and dilation": lambda k: k.DepthwiseConv1D(3, 2, "same", 2, dilation_rate=3),
+    "channels first": lambda k: k.Conv1D(3, 2, padding="causal", data_format="channels_first"),
+}
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_gradients_are_those_of_differences(name):
+    """What TensorFlow's own kernels do not take on CPUs: by x, and by every weight."""
+    x = draw(2, 9, 4) if name != "channels first" else draw(2, 4, 9)
+    layer = built(GRADIENTS[name](fastseq.layers), x.shape)
+    weights = [variable.numpy() for variable in layer.weights]
+    factors = draw(*layer(x).shape, seed=3)
+
+    def loss(x, *values):
+        layer.set_weights(values)
+        return float(np.sum(layer(x).astype("f8") * factors))
+
+    arrays = [x, *weights]
+    found = gradients_of(layer, x, factors)
+    rng = np.random.default_rng(5)
+    for number, gradient in enumerate(found):
+        direction = rng.standard_normal(arrays[number].shape).astype("f")
+        sides = [
+            loss(*[array + step * direction if i == number else array for i, array in enumerate(arrays)])
+            for step in (1e-2, -1e-2)
+        ]
+        layer.set_weights(weights)
+        wanted = (sides[0] - sides[1]) / 2e-2
+        assert abs(np.sum(gradient * direction) - wanted) < 2e-3 * max(1.0, abs(wanted)), number
+
+
+def gradients_of(layer, x, factors):
+    """By x, then by the layer's weights, of the sum of the output times `factors`."""
+
+    def loss(x, weights):
+        return fastseq.ops.sum(layer(x) * factors)
+
+    by_x, by_weights = fastseq.value_and_grad(loss, argnums=(0, 1))(x, layer.trainable_weights)[1]
+    return [by_x, *by_weights]
+
+
 LAYERS = {
     "valid": lambda k: k.Conv1D(70, 3),
     "causal": lambda k: k.Conv1D(33, 3, padding="causal", dilation_rate=4, activation="tanh"),
     "same": lambda k: k.Conv1D(130, 5, 2, "same", activation="softmax"),
     "groups": lambda k: k.Conv1D(36, 4, padding="same", groups=3),
     "each channel by itself": lambda k: k.Conv1D(24, 3, padding="causal", groups=12),
+    "depthwise": lambda k: k.DepthwiseConv1D(5, padding="same", dilation_rate=2, depth_multiplier=3),
+    "separable": lambda k: k.SeparableConv1D(70, 3, 2, "same"),
+    "transposed": lambda k: k.Conv1DTranspose(33, 5, 3, activation="relu"),
+    "much to add up": lambda k: k.Conv1D(80, 60, padding="same"),
 }
 
 
@@ -122,4 +200,6 @@ def test_files_of_keras_1(class_name, more, wanted, early, tmp_path):
 
 
 def test_keras_other_names():
-    assert fastseq.layers.Convolution1D is fastseq.layers.Conv1D
+    layers = fastseq.layers
+    assert layers.Convolution1D is layers.Conv1D and layers.SeparableConvolution1D is layers.SeparableConv1D
+    assert layers.Convolution1DTranspose is layers.Conv1DTranspose
