@@ -124,7 +124,7 @@ def test_the_programs_are_of_many_kinds():
 def test_the_programs_of_layers_around_are_of_many_kinds():
     sources = "\n".join(random_surroundings.write(seed).source() for seed in range(300))
     words = [
-        "Conv1D", "SeparableConv1D", "DepthwiseConv1D", "Conv1DTranspose", "padding='causal'", "strides=2", "Attention(",
+        "Conv1D", "SeparableConv1D", "DepthwiseConv1D", "Conv1DTranspose", "padding='causal'", "strides=2",
         "dilation_rate=3", "MaxPooling1D", "GlobalAveragePooling1D(keepdims", "UpSampling1D", "ZeroPadding1D",
         "Cropping1D", "axis=[1, 2]", "BatchNormalization", "RMSNormalization", "GroupQueryAttention", "causal_mask",
     ]  # fmt: skip
