@@ -14,6 +14,7 @@
 #define FS_WIDE_VECS (4 * FS_LANE_VECS)
 #define FS_WIDE_BLOCK 8192
 #define FS_CHANNELS 1024 /* whose scale and shift stay in the cache */
+#define FS_SHORT_ROW 128 /* four of them at once lie in few enough places of memory to be fetched ahead */
 #define FS_GROUP_ROWS 16
 #define FS_GROUP_ELEMENTS 2048
 
@@ -323,18 +324,42 @@ static void fs_channels(const fs_batch_norm_args *a, int64_t first, int64_t coun
     }
 }
 
+/* `count` channels of `rows` rows, n apart: each scale and shift is loaded once for all of them. */
+FS_INLINE void fs_channel_rows(float *y, const float *x, int64_t n, int rows, int64_t count, const float *scale,
+                               const float *shift)
+{
+    int64_t i = 0;
+    for (; i + VLEN <= count; i += VLEN) {
+        const vf s = v_load(scale + i), b = v_load(shift + i);
+        for (int r = 0; r < rows; r++)
+            v_store(y + r * n + i, v_one_nan(v_fma(v_load(x + r * n + i), s, b)));
+    }
+    if (i < count) {
+        const int left = (int)(count - i);
+        const vf s = v_load(scale + i), b = v_load(shift + i);
+        for (int r = 0; r < rows; r++)
+            v_store_part(y + r * n + i, left, v_one_nan(v_fma(v_load_part(x + r * n + i, left), s, b)));
+    }
+}
+
 static int fs_batch_norm(const fs_batch_norm_args *a, const fs_share *share)
 {
-    float scale[FS_CHANNELS + VLEN], shift[FS_CHANNELS + VLEN];
+    __attribute__((aligned(64))) float scale[FS_CHANNELS + VLEN], shift[FS_CHANNELS + VLEN];
     for (int64_t first = 0; first < a->n; first += FS_CHANNELS) {
         const int64_t count = a->n - first < FS_CHANNELS ? a->n - first : FS_CHANNELS;
         fs_channels(a, first, count, scale, shift);
-        for (int64_t row = share->row_lo; row < share->row_hi; row++) {
+        int64_t row = share->row_lo;
+        for (; a->inner == 1 && row < share->row_hi;) {
+            const int64_t from = row * a->n + first;
+            const int rows = share->row_hi - row < 4 || a->n > FS_SHORT_ROW ? 1 : 4;
+            if (rows == 4)
+                fs_channel_rows(a->y + from, a->x + from, a->n, 4, count, scale, shift);
+            else
+                fs_channel_rows(a->y + from, a->x + from, a->n, 1, count, scale, shift);
+            row += rows;
+        }
+        for (; row < share->row_hi; row++) {
             const int64_t from = (row * a->n + first) * a->inner;
-            if (a->inner == 1) {
-                FS_MAP(a->y + from, a->x + from, count, v_fma(v, v_load(scale + at), v_load(shift + at)));
-                continue;
-            }
             for (int64_t c = 0; c < count; c++) {
                 const vf s = v_bcast(scale + c), b = v_bcast(shift + c);
                 FS_MAP(a->y + from + c * a->inner, a->x + from + c * a->inner, a->inner, v_fma(v, s, b));
