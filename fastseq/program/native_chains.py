@@ -49,7 +49,10 @@ def _activation(fields):
 
 def _same_strides(fields, letters, *slots):
     """Whether the step goes over these arrays as NumPy broadcasts them."""
-    shape, sizes, strides = broadcast_strides(*(slot.shape for slot in slots))
+    try:
+        shape, sizes, strides = broadcast_strides(*(slot.shape for slot in slots))
+    except ValueError:
+        return False  # of a gradient, which goes over memory by strides of its own, whatever the slots' shapes are
     known = {f"n{d}": size for d, size in enumerate(sizes)}
     for letter, own in zip(letters, strides):
         known |= {f"{letter}{d}": stride for d, stride in enumerate(own)}

@@ -42,7 +42,8 @@ enum { FS_BYTES_f32 = 4 };
 #define FS_OPS_NORMALIZATION(OP)                                                                                       \
     OP(LAYER_NORM, layer_norm, f32, layer_norm, PIECES)                                                                \
     OP(LAYER_NORM_BACKWARD, layer_norm_backward, f32, layer_norm_backward, PIECES)                                     \
-    OP(BATCH_NORM, batch_norm, f32, batch_norm, PIECES)
+    OP(BATCH_NORM, batch_norm, f32, batch_norm, PIECES)                                                                \
+    OP(CHANNEL_SUMS, channel_sums, f32, channel_sums, PIECES)
 
 /* All operations, with float32 weights or none. A list FS_OPS_<form> has those that take weights of another form too;
    their arguments and bodies are the same.

@@ -24,4 +24,12 @@
     IN(float, x, "(outer, n, inner)") IN(float, mean, "(n,)") IN(float, variance, "(n,)")                              \
     IN(float, gamma, "(n,) or null") IN(float, beta, "(n,) or null") OUT(float, y, "(outer, n, inner)")                \
     INT(outer) INT(n) INT(inner) NUM(epsilon)
+
+/* Over blocks of FS_LAYER_NORM_ROWS rows the sums of p and of p * q, where p = a - a_centre and q = b - b_centre. */
+#define FS_CHANNEL_SUMS_ARGS(IN, OUT, INT, NUM)                                                                        \
+    IN(float, a, "(rows, n)") IN(float, b, "(rows, n), or null where there is no second")                              \
+    IN(float, a_centre, "(n,) or null for zeros") IN(float, b_centre, "(n,) or null for zeros")                        \
+    OUT(float, sums, "(ceil(rows / FS_LAYER_NORM_ROWS), n)")                                                           \
+    OUT(float, products, "(ceil(rows / FS_LAYER_NORM_ROWS), n) or null")                                               \
+    INT(rows) INT(n)
 #endif

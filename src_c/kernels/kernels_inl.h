@@ -15,6 +15,7 @@
 #include "kernels/elementwise_inl.h"
 #include "kernels/gather_inl.h"
 #include "kernels/normalization_inl.h"
+#include "kernels/channels_inl.h"
 #include "kernels/optimizer_inl.h"
 #include "kernels/random_inl.h"
 #include "kernels/choice_inl.h"

@@ -1,5 +1,4 @@
-/* Rows by their mean and variance (LayerNormalization, RMSNormalization) and channels by given ones
-   (BatchNormalization).
+/* Rows by their mean and variance: LayerNormalization, RMSNormalization.
 
    A row's sums run in 64 lanes on every ISA (element i in lane i % 64, in order of i), by blocks of 8192 elements, and
    then in one fixed tree over the lanes. A row is read from memory once and three times from the cache: for its sum,
@@ -13,7 +12,6 @@
 #define FS_WIDE (4 * FS_LANES)
 #define FS_WIDE_VECS (4 * FS_LANE_VECS)
 #define FS_WIDE_BLOCK 8192
-#define FS_CHANNELS 1024 /* whose scale and shift stay in the cache */
 #define FS_GROUP_ROWS 16
 #define FS_GROUP_ELEMENTS 2048
 
@@ -303,42 +301,6 @@ static int fs_layer_norm_backward(const fs_layer_norm_backward_args *a, const fs
                 fs_norm_back(r, rows, a->gamma, at, VLEN, d_gamma, d_beta, ahead);
             if (at < n)
                 fs_norm_back(r, rows, a->gamma, at, (int)(n - at), d_gamma, d_beta, ahead);
-        }
-    }
-    return 0;
-}
-
-/* scale, shift (count) of the channels from `first` on. */
-static void fs_channels(const fs_batch_norm_args *a, int64_t first, int64_t count, float *scale, float *shift)
-{
-    const vf epsilon = v_set1(a->epsilon), one = v_set1(1.0f);
-    for (int64_t i = 0; i < count; i += VLEN) {
-        const int part = count - i < VLEN ? (int)(count - i) : VLEN;
-        const int64_t at = first + i;
-        const vf root = v_sqrt(v_add(v_load_part(a->variance + at, part), epsilon));
-        const vf s = v_div(a->gamma ? v_load_part(a->gamma + at, part) : one, root);
-        v_store(scale + i, s);
-        const vf beta = a->beta ? v_load_part(a->beta + at, part) : v_zero();
-        v_store(shift + i, v_fnma(v_load_part(a->mean + at, part), s, beta));
-    }
-}
-
-static int fs_batch_norm(const fs_batch_norm_args *a, const fs_share *share)
-{
-    float scale[FS_CHANNELS + VLEN], shift[FS_CHANNELS + VLEN];
-    for (int64_t first = 0; first < a->n; first += FS_CHANNELS) {
-        const int64_t count = a->n - first < FS_CHANNELS ? a->n - first : FS_CHANNELS;
-        fs_channels(a, first, count, scale, shift);
-        for (int64_t row = share->row_lo; row < share->row_hi; row++) {
-            const int64_t from = (row * a->n + first) * a->inner;
-            if (a->inner == 1) {
-                FS_MAP(a->y + from, a->x + from, count, v_fma(v, v_load(scale + at), v_load(shift + at)));
-                continue;
-            }
-            for (int64_t c = 0; c < count; c++) {
-                const vf s = v_bcast(scale + c), b = v_bcast(shift + c);
-                FS_MAP(a->y + from + c * a->inner, a->x + from + c * a->inner, a->inner, v_fma(v, s, b));
-            }
         }
     }
     return 0;

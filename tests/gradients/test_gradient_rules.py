@@ -9,10 +9,10 @@ from fastseq.gradients.backward import _FLAT
 from fastseq.native.kinds import OPERATIONS
 from fastseq.program import gradient_rules
 
-# Steps of training itself, and what stands behind a forward pass.
+# Steps of training itself, what stands behind a forward pass, and sums whose reader knows the gradient as a whole.
 NOT_FORWARD = {
     *("sgd", "rmsprop", "adam", "nadam", "adagrad", "adadelta", "sum_squares", "clip_scale", "product_tn", "pack"),
-    *("embedding_places", "reduce_sum", "loss_weights", "loss", "hits", "column_sums"),
+    *("embedding_places", "reduce_sum", "loss_weights", "loss", "hits", "column_sums", "channel_sums"),
     *(name for name in OPERATIONS if name.endswith("_backward")),
 }
 

@@ -41,6 +41,20 @@ static void batch_norm_case(int64_t outer, int64_t n, int64_t inner, int weights
     finish(FS_OP_BATCH_NORM, &a, threads);
 }
 
+static void channel_sums_case(int64_t rows, int64_t n, int which, int threads)
+{
+    const int64_t blocks = (rows + FS_LAYER_NORM_ROWS - 1) / FS_LAYER_NORM_ROWS;
+    begin("%dx%d-which%d-threads%d", (int)rows, (int)n, which, threads);
+    fs_channel_sums_args a = {.rows = rows, .n = n};
+    a.a = floats_in(rows * n, 3.0f);
+    a.b = which ? floats_in(rows * n, 3.0f) : NULL;
+    a.a_centre = which & 1 ? floats_in(n, 2.0f) : NULL;
+    a.b_centre = which & 2 ? floats_in(n, 2.0f) : NULL;
+    a.sums = floats_out(blocks * n);
+    a.products = which ? floats_out(blocks * n) : NULL;
+    finish(FS_OP_CHANNEL_SUMS, &a, threads);
+}
+
 void normalization_cases(void)
 {
     static const int64_t shapes[][2] = {{1, 1}, {3, 5}, {1, 16}, {7, 33}, {40, 64}, {5, 100}, {2, 8209}, {70, 130}};
@@ -52,6 +66,8 @@ void normalization_cases(void)
                     layer_norm_case(shapes[s][0], shapes[s][1], rms, weights, threads);
                     backward_case(shapes[s][0], shapes[s][1], rms, weights, threads);
                 }
+            for (int64_t s = 0; s < COUNT_OF(shapes); s++)
+                channel_sums_case(shapes[s][0], shapes[s][1], weights, threads);
             for (int64_t s = 0; s < COUNT_OF(channels); s++)
                 batch_norm_case(channels[s][0], channels[s][1], channels[s][2], weights, threads);
         }

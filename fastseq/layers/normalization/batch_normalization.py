@@ -12,7 +12,8 @@ from fastseq.layers.normalization import batch_renormalization, moving_statistic
 from fastseq.layers.normalization.scaled import Scaled, traced_weight
 from fastseq.ops.normalization import batch_normalization
 from fastseq.ops.values import Traced
-from fastseq.program.normalization import batch_norm
+from fastseq.program.normalization import batch_moments, batch_norm
+from fastseq.program.slots import product
 
 
 class BatchNormalization(Scaled):
@@ -112,7 +113,7 @@ class BatchNormalization(Scaled):
         if not (training and self.trainable):
             read = (moving_statistics.read(p, v) for v in (self.moving_mean, self.moving_variance))
             return self._emit_fused(p, x, *read, of_batch=False)
-        mean, variance = moving_statistics.of_batch(Traced(p, x), self.axis, None if mask is None else Traced(p, mask))
+        mean, variance = self._of_batch(p, x, mask)
         if not self.renorm:
             moving_statistics.follow(p, self.moving_mean, mean, self.momentum)
             moving_statistics.follow(p, self.moving_variance, variance, self.momentum)
@@ -123,6 +124,13 @@ class BatchNormalization(Scaled):
             gamma, beta = batch_renormalization.corrected(p, self, mean, variance, gamma, beta)
             batch_renormalization.follow(p, self, mean, variance)
         return batch_normalization(Traced(p, x), mean, variance, self.axis, beta, gamma, self.epsilon).slot
+
+    def _of_batch(self, p, x, mask):
+        """(mean, variance) of the batch, Traced."""
+        if mask is None and not self.renorm and self.axis % len(x.shape) == len(x.shape) - 1:
+            # Their gradient is in that of the step that reads them.
+            return [Traced(p, slot) for slot in batch_moments(p, x.reshaped((product(x.shape[:-1]), x.shape[-1])))]
+        return moving_statistics.of_batch(Traced(p, x), self.axis, None if mask is None else Traced(p, mask))
 
     def _emit_fused(self, p, x, mean, variance, of_batch):
         """One step, whose gradient is known as a whole; of_batch: whether mean and variance are those of all of `x`."""

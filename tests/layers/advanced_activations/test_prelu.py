@@ -51,6 +51,21 @@ def test_twin_on_every_isa(shared, rng):
         np.testing.assert_allclose(found, reference_prelu(x, layer.alpha.numpy()), rtol=1e-6)
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("shared", [[1], [2], [1, 2]], ids=str)
+def test_gradients_among_operations(shared, rng):
+    """The steps of its gradient stand among chains, which they may not become."""
+    pytest.importorskip("keras")
+    from gradient_check import check_gradients
+
+    def make(library, model):
+        x = library.Input((5, 6))
+        return model(x, library.LayerNormalization()(library.PReLU(shared_axes=shared)(library.Dense(6)(x))))
+
+    x, y = rng.standard_normal((2, 3, 5, 6)).astype("f")
+    check_gradients(make, x, y)
+
+
 def test_shared_axis_may_be_unknown(rng):
     layer = fastseq.layers.PReLU("ones", shared_axes=[1])
     assert layer(fastseq.Input((None, 4))).shape == (None, None, 4)

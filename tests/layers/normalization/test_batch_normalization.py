@@ -131,6 +131,16 @@ def test_training_by_the_twin():
     np.testing.assert_allclose(layer.moving_variance.numpy(), 0.5 + 0.5 * variance, rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(1, 3), (31, 5), (32, 64), (33, 70), (7, 100, 130)], ids=str)
+def test_a_large_mean_leaves_the_variance(shape):
+    x = np.random.default_rng(1).standard_normal(shape).astype("f") + 3000
+    layer = layers.BatchNormalization(momentum=0.0)
+    layer(x, training=True)
+    axes = tuple(range(x.ndim - 1))
+    np.testing.assert_allclose(layer.moving_mean.numpy(), x.mean(axes, dtype="f8"), rtol=1e-7)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), x.var(axes, dtype="f8"), rtol=2e-6, atol=1e-9)
+
+
 def test_programs_that_were_made_before_see_the_statistics_move():
     model = fastseq_model("momentum")
     layer, stream = model.layers[1], model.stream(4)
