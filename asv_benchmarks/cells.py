@@ -13,6 +13,7 @@ RECURRENT = [
 # OwnLSTM is a cell that a user writes, for RNN: an LSTM whose gates and whose state are layer-normalized.
 GATES = {"LSTM": 4, "GRU": 3, "GRU_reset_before": 3, "SimpleRNN": 1, "OwnLSTM": 4}
 HEADS, WIDER = 4, 4  # of a transformer block: heads of its attention; how much wider it is between its last two layers
+ATTENTION_HEADS = 8  # of MultiHeadAttention
 EPSILON = 1e-5  # of every normalization
 NORMALIZATIONS = ("LayerNormalization", "BatchNormalization")
 # The process in which fastseq runs the twins of cells.
@@ -24,8 +25,8 @@ class Step:
     """One layer of a cell.
 
     kind: a key of GATES; "Dense"; "LayerNormalization" and "BatchNormalization", over the features; "Embedding" (ids
-    below `vocabulary` -> units); "RepeatVector" (units times); "Last" (the last timestep); "Concatenate"; of layers
-    that users write (user_layers.py; reference.py has the equations) "OwnLSTM", "Attention" (an average over time,
+    below `vocabulary` -> units); "RepeatVector" (units times); "Last" (the last timestep); "Concatenate";
+    "MultiHeadAttention" (of its input to itself, `causal` or not); of layers that users write (user_layers.py; reference.py has the equations) "OwnLSTM", "Attention" (an average over time,
     weighted by learnt weights), "InstantNorm" (each timestep layer-normalized) and "Transformer" (a block of as many
     units as it is given inputs). With hand_made=True fastseq runs steps of a program that are written by hand
     (hand_made.py) in the place of the user's code.
@@ -41,6 +42,7 @@ class Step:
     inputs: tuple = ()
     vocabulary: int = 0
     hand_made: bool = False
+    causal: bool = False
 
     @property
     def recurrent(self):
@@ -113,6 +115,9 @@ class Cell:
                 return rows, width
             if step.kind == "Transformer":
                 total += rows * width * (width * (3 + 1 + 2 * WIDER) + 2 * self.shape[1])
+            if step.kind == "MultiHeadAttention":  # a causal one needs half of its scores
+                total += rows * width * (4 * width + self.shape[1] * (1 if step.causal else 2))
+                return rows, width
             if step.kind == "RepeatVector":
                 return rows * step.units, width
             if step.kind == "Concatenate":
@@ -163,6 +168,11 @@ class Cell:
                 own += [draw(width, step.units), 0.1 * draw(step.units)]
             elif step.kind == "Attention":
                 own.append(draw(width, 1))
+            elif step.kind == "MultiHeadAttention":
+                heads = ATTENTION_HEADS, width // ATTENTION_HEADS
+                for _ in range(3):
+                    own += [draw(width, width).reshape(width, *heads), 0.1 * draw(width).reshape(heads)]
+                own += [draw(width, width).reshape(*heads, width), 0.1 * draw(width)]
             elif step.kind == "Embedding":
                 own.append(rng.standard_normal((step.vocabulary, step.units)).astype(np.float32))
             return step.units if step.kind in ("Dense", "Embedding") else width
@@ -230,6 +240,15 @@ def own_lstm(batch):
     return Cell(f"own cell, layer-normalized LSTM {_label(shape, 64)}", shape, (Step("OwnLSTM", 64),))
 
 
+def attention_cells():
+    """Self-attention of 8 heads of 64, as in a transformer of 512 units."""
+    return [
+        Cell(f"MultiHeadAttention{' causal' * causal} {_label((batch, time), 512)}", (batch, time, 512),
+             (Step("MultiHeadAttention", 512, causal=causal),))
+        for causal in (False, True) for time in (64, 512, 2048) for batch in (1, 8)
+    ]  # fmt: skip
+
+
 def all_cells():
     cells = []
     for kind in ("LSTM", "GRU"):
@@ -262,5 +281,5 @@ def all_cells():
         for side in ("right", "left"):
             name = f"{kind} {side}-padded (32, 100, 128, 128)"
             cells.append(Cell(name, (32, 100, 128), (Step(kind, 128),), side))
-    cells += _normalizations()
+    cells += _normalizations() + attention_cells()
     return [*cells, own_lstm(1), own_lstm(32), _last_timestep(1), _last_timestep(32)]

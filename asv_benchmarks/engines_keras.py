@@ -3,7 +3,7 @@
 import importlib
 
 import numpy as np
-from cells import EPSILON, NORMALIZATIONS
+from cells import ATTENTION_HEADS, EPSILON, NORMALIZATIONS
 from engine_tools import Unsupported, fastest
 from user_layers import USERS, layer_of
 
@@ -32,6 +32,9 @@ def build(library, cell):
             layer = getattr(made, step.kind)(epsilon=EPSILON)
         elif step.kind == "RepeatVector":
             layer = made.RepeatVector(step.units)
+        elif step.kind == "MultiHeadAttention":
+            known.append(made.MultiHeadAttention(ATTENTION_HEADS, values[0].shape[-1] // ATTENTION_HEADS))
+            return known[-1](values[0], values[0], use_causal_mask=step.causal)
         else:
             layer = made.Concatenate()
         known.append(layer)

@@ -3,7 +3,7 @@
 import numpy as np
 from cells import EPSILON
 from engine_tools import Unsupported, fastest
-from users_onnx import USERS
+from users_onnx import USERS, multi_head_attention
 
 ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2), "SimpleRNN": (0,)}  # i o f c; z r h
 
@@ -11,12 +11,13 @@ ORDERS = {"LSTM": (0, 3, 1, 2), "GRU": (0, 1, 2), "SimpleRNN": (0,)}  # i o f c;
 class Graph:
     """Nodes and constants of an ONNX graph; values are names. Time first: (T, B, I)."""
 
-    def __init__(self, masked, batch=1):
-        self.nodes, self.constants, self.masked, self.batch, self._prefix = [], [], masked, batch, "v"
+    def __init__(self, masked, batch=1, time=None):
+        self.nodes, self.constants, self.masked, self._prefix = [], [], masked, "v"
+        self.batch, self.time = batch, time
 
     def inner(self):
         """The graph of a loop's body, with this one's constants."""
-        found = Graph(self.masked, self.batch)
+        found = Graph(self.masked, self.batch, self.time)
         found.constants, found._prefix = self.constants, f"{self._prefix}{len(self.nodes)}_"
         return found
 
@@ -62,6 +63,8 @@ class Graph:
             gamma, beta, mean, variance = weights
             scale = gamma / np.sqrt(variance + np.float32(EPSILON))
             return self.add("Add", self.add("Mul", x, self.constant(scale)), self.constant(beta - mean * scale))
+        if step.kind == "MultiHeadAttention":
+            return multi_head_attention(self, x, step.causal, self.time, *weights)
         if step.kind == "Concatenate":
             return self.add("Concat", *values, axis=-1)
         raise Unsupported
@@ -117,7 +120,7 @@ def onnx_model(cell):
     import onnx
     from onnx import TensorProto, helper
 
-    graph, weights = Graph(bool(cell.masked), cell.shape[0]), cell.weights()
+    graph, weights = Graph(bool(cell.masked), *cell.shape[:2]), cell.weights()
     y = cell.walk("x", lambda n, step, *values: graph.step(step, weights[n], *values))
     batch, time = cell.shape[:2]
     kind = TensorProto.INT32 if cell.ids else TensorProto.FLOAT

@@ -69,6 +69,10 @@ def step_module(torch, step, weights):
         return batch_norm
     if step.kind in ("InstantNorm", "LayerNormalization"):
         return lambda x: torch.nn.functional.layer_norm(x, arrays[0].shape, *arrays, EPSILON)
+    if step.kind == "MultiHeadAttention":
+        import users_torch
+
+        return users_torch.SelfAttention(step.causal, *arrays)
     if step.kind != "Attention":
         raise Unsupported
 

@@ -46,6 +46,17 @@ def transformer(x, *weights):
     return normalized(x + np.maximum(x @ wide + wide_bias, 0) @ narrow + narrow_bias) * gamma2 + beta2
 
 
+def multi_head_attention(x, causal, *weights):
+    """(B, T, C) of (B, T, C); weights as Keras's layer has them."""
+    parts = [np.einsum("btc,cnh->bnth", x, weights[i]) + weights[i + 1][:, None] for i in (0, 2, 4)]
+    scores = parts[0] @ parts[1].swapaxes(-1, -2) / np.sqrt(parts[0].shape[-1])
+    if causal:
+        scores = np.where(np.tri(x.shape[1], dtype=bool), scores, -np.inf)
+    shares = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    heads = shares / shares.sum(axis=-1, keepdims=True) @ parts[2]
+    return np.einsum("bnth,nhc->btc", heads, weights[6]) + weights[7]
+
+
 USERS = {
     "OwnLSTM": own_lstm, "Attention": attention, "Transformer": transformer,
     "InstantNorm": lambda x, gamma, beta: normalized(x) * gamma + beta,
@@ -74,6 +85,8 @@ def float64(cell, inputs=None):
     def apply(n, step, x, *others):
         if step.kind in USERS:
             return USERS[step.kind](x, *weights[n])
+        if step.kind == "MultiHeadAttention":
+            return multi_head_attention(x, step.causal, *weights[n])
         if step.kind == "Last":
             return x[:, -1]
         if step.recurrent:

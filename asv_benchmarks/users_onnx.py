@@ -42,4 +42,27 @@ def own_lstm(graph, x, kernel, recurrent, bias, gamma, state_gamma):
     return graph.add("Scan", first, first, sums, outputs=3, body=timestep, num_scan_inputs=1)
 
 
+def multi_head_attention(graph, x, causal, time, *weights):
+    """(T, B, C) of (T, B, C), with the weights of Keras's layer; scores (B, heads, T, T)."""
+    size, heads, head = weights[0].shape
+
+    def product(kernel, bias, perm):
+        y = graph.add("MatMul", x, graph.constant(kernel.reshape(size, -1)))
+        y = graph.add("Add", y, graph.constant(bias.reshape(-1)))
+        return graph.add("Transpose", graph.add("Reshape", y, graph.axes(0, 0, heads, head)), perm=perm)
+
+    scale = np.float32(1 / np.sqrt(head))
+    query = product(weights[0] * scale, weights[1] * scale, [1, 2, 0, 3])
+    key = product(weights[2], weights[3], [1, 2, 3, 0])
+    value = product(weights[4], weights[5], [1, 2, 0, 3])
+    scores = graph.add("MatMul", query, key)
+    if causal:
+        hidden = np.where(np.tri(time, dtype=bool), 0, -1e30).astype(np.float32)
+        scores = graph.add("Add", scores, graph.constant(hidden))
+    found = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), value)
+    found = graph.add("Reshape", graph.add("Transpose", found, perm=[2, 0, 1, 3]), graph.axes(0, 0, size))
+    found = graph.add("MatMul", found, graph.constant(weights[6].reshape(-1, size)))
+    return graph.add("Add", found, graph.constant(weights[7]))
+
+
 USERS = {"Attention": attention, "InstantNorm": instant_norm, "OwnLSTM": own_lstm}

@@ -30,6 +30,24 @@ class OwnLSTM(torch.nn.Module):
         return torch.stack(outputs)
 
 
+class SelfAttention(torch.nn.Module):
+    """(T, B, C) of (T, B, C), with the weights of Keras's MultiHeadAttention; the three products are one."""
+
+    def __init__(self, causal, *weights):
+        super().__init__()
+        size = weights[0].shape[0]
+        kernels = [w.reshape(size, -1).T for w in weights[0:6:2]]
+        self.heads, self.causal = weights[0].shape[1], causal
+        self.mixed = torch.cat(kernels).contiguous()
+        self.mixed_bias = torch.cat([w.flatten() for w in weights[1:6:2]])
+        self.out, self.out_bias = weights[6].reshape(-1, size).T.contiguous(), weights[7]
+
+    def forward(self, x):
+        parts = linear(x, self.mixed, self.mixed_bias).unflatten(-1, (3, self.heads, -1)).permute(2, 1, 3, 0, 4)
+        heads = scaled_dot_product_attention(parts[0], parts[1], parts[2], is_causal=self.causal)  # (B, heads, T, ...)
+        return linear(heads.permute(2, 0, 1, 3).flatten(-2), self.out, self.out_bias)
+
+
 class Transformer(torch.nn.Module):
     """(B, T, C) of (B, T, C). Its parameters are those of Keras's layer, kernels transposed."""
 

@@ -30,9 +30,9 @@ def scripts():
 
 
 def small(cell):
-    """The same graph with at most 3 rows, 12 steps and 10 inputs; units as they are where they are few."""
+    """The same graph with at most 3 rows, 12 steps and 16 inputs; units as they are where they are few."""
     sentences = tuple(n // 6 for n in cell.sentences[:3])
-    shape = [min(cell.shape[0], 3), cell.shape[1] and min(cell.shape[1], 12), *(min(n, 10) for n in cell.shape[2:])]
+    shape = [min(cell.shape[0], 3), cell.shape[1] and min(cell.shape[1], 12), *(min(n, 16) for n in cell.shape[2:])]
     steps = [
         step if step.kind == "RepeatVector" else dataclasses.replace(step, units=min(step.units, 20))
         for step in cell.steps
@@ -156,6 +156,9 @@ def test_every_cell_of_the_table_builds():
     assert [x.shape for x in sentences.inputs()] == [(1, n, 300) for n in sentences.sentences]
     assert 20 <= min(sentences.sentences) and max(sentences.sentences) <= 40
     assert sentences.flops == 2 * sum(sentences.sentences) * 2 * 4 * 300 * (600 + 900)
+    products = 64 * 512 * 4 * 512
+    assert found["MultiHeadAttention (1, 64, 512)"].flops == 2 * (products + 2 * 64 * 64 * 512)
+    assert found["MultiHeadAttention causal (1, 64, 512)"].flops == 2 * (products + 64 * 64 * 512)
     own = found["own cell, layer-normalized LSTM (32, 100, 64, 64)"]
     assert own.flops == 2 * 32 * 100 * 4 * 64 * 128
     assert [w.shape for [*arrays] in own.weights() for w in arrays] == [(64, 256), (64, 256), (256,), (256,), (64,)]
