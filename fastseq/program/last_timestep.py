@@ -11,7 +11,7 @@ from fastseq.program.steps import ends_of
 
 _RECURRENT = ("lstm", "gru", "gru_reset_before", "simple_rnn", "recurrent_general")
 # Steps whose results are all that they do.
-_PURE = ("elementwise", "reduce", "gather", "scatter", "argsort", "search", "cumulate", "ctc_decode")
+_PURE = ("elementwise", "reduce", "gather", "scatter", "argsort", "search", "cumulate", "ctc_decode", "pool")
 
 
 def drop_unread(steps, wanted):

@@ -40,4 +40,5 @@ void loss_cases(void);
 void places_cases(void);
 void chain_cases(void);
 void ctc_cases(void);
+void pooling_cases(void);
 #endif

@@ -161,6 +161,7 @@ int main(int count, char **arguments)
     places_cases();
     chain_cases();
     ctc_cases();
+    pooling_cases();
     free(memory);
     return 0;
 }
