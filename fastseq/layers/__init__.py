@@ -1,6 +1,7 @@
 """The layers, by Keras's names. REGISTRY is the closed table that model files are looked up in."""
 
 from fastseq.configs.lazy_names import Names, face
+from fastseq.layers.refused import REASONS
 
 REGISTRY = Names(__name__, {
     "advanced_activations.elu": "ELU",
@@ -28,7 +29,7 @@ REGISTRY = Names(__name__, {
     "noise.dropout": "Dropout",
     "noise.gaussian_dropout": "GaussianDropout",
     "noise.gaussian_noise": "GaussianNoise",
-    "noise.spatial_dropout1d": "SpatialDropout1D",
+    "noise.spatial_dropout1d": "SpatialDropout1D SpatialDropout2D SpatialDropout3D",
     "pooling.adaptive_pooling1d": "AdaptiveAveragePooling1D AdaptiveMaxPooling1D",
     "pooling.global_pooling1d": "GlobalAveragePooling1D GlobalMaxPooling1D",
     "pooling.pooling1d": "AveragePooling1D MaxPooling1D",
@@ -49,6 +50,7 @@ NOT_IN_KERAS = "LocallyConnected1D".split()
 # What else the module has: no config may ask for these by name.
 _BESIDE = Names(__name__, {
     "base": "Layer",
+    "wrappers.wrapper": "Wrapper",
     "core.input_layer": "Input",
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",
@@ -59,4 +61,4 @@ _BESIDE = Names(__name__, {
 })  # fmt: skip
 
 __all__ = ["REGISTRY", *_BESIDE, *REGISTRY]
-__getattr__, __dir__ = face(__name__, REGISTRY, _BESIDE)
+__getattr__, __dir__ = face(__name__, REGISTRY, _BESIDE, reasons=REASONS)

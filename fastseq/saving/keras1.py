@@ -38,6 +38,8 @@ RENAMED = {
     "UpSampling1D": {"length": "size"},
     "Dropout": _RATE,
     "SpatialDropout1D": _RATE,
+    "SpatialDropout2D": {**_RATE, "dim_ordering": "data_format"},
+    "SpatialDropout3D": {**_RATE, "dim_ordering": "data_format"},
     "GaussianDropout": _RATE,
     "GaussianNoise": {"sigma": "stddev"},
     "PReLU": {"init": "alpha_initializer"},
@@ -87,6 +89,9 @@ def layer(class_name, config):
     forget = config.pop("forget_bias_init", None)
     if forget is not None:
         config["unit_forget_bias"] = forget in ("one", "ones")
+    orders = {"tf": "channels_last", "th": "channels_first"}
+    if "dim_ordering" in config:
+        config["dim_ordering"] = orders.get(config["dim_ordering"], config["dim_ordering"])
     names = RENAMED[class_name]
     return {names.get(key, key): value for key, value in config.items()}
 

@@ -19,7 +19,8 @@ _MEANINGLESS = ("input_dtype", "input_length", "dynamic")
 # How tf_keras 2.20 draws random numbers, and in which of two forms its Softmax takes masked numbers out.
 _MEANINGLESS_IN = {
     **dict.fromkeys((
-        "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "LSTM", "GRU", "SimpleRNN",
+        "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D",
+        "SpatialDropout3D", "LSTM", "GRU", "SimpleRNN",
         "LSTMCell", "GRUCell", "SimpleRNNCell",
     ), ("rng_type",)),
     "Softmax": ("robust_masking",),

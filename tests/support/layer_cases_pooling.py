@@ -1,7 +1,7 @@
 """The rows of the layers that pool over time, and that add, repeat and leave out timesteps; see layer_cases.py."""
 
 import numpy as np
-from layer_cases import Case, N, T, draw, one, stream_of
+from layer_cases import REFUSED, Case, N, T, draw, one, stream_of
 
 from fastseq.layers.pooling.global_pooling1d import reference_global_average
 from fastseq.layers.pooling.pooling1d import reference_pooling
@@ -9,6 +9,11 @@ from fastseq.layers.pooling.pooling1d import reference_pooling
 SEQUENCES = ((2, 5, N), (3, 33, 17), (1, 100, 1))
 WINDOWS = "its windows reach into later timesteps, or leave some out"
 TOGETHER = "it takes all timesteps together"
+
+
+def planes(k, x):
+    """(B, T, 2, N) of (B, T, N)."""
+    return k.TimeDistributed(k.RepeatVector(2))(x)
 
 
 def pools(name, kind):
@@ -134,6 +139,11 @@ CASES = {
             (lambda k: k.Rescaling(1.0, [1.0, 2.0, 3.0])(draw(2, 4)), "takes as its offset what broadcasts to its"),
             (lambda k: stream_of(k, k.Rescaling(np.ones((T, N)))), r"scale of shape \(4, 6\) has a value for every"),
         ),
+    ),
+    "SpatialDropout2D": Case(lambda k, x: k.SpatialDropout2D(0.3)(planes(k, x))),
+    "SpatialDropout3D": Case(
+        lambda k, x: k.SpatialDropout3D(0.3)(k.TimeDistributed(k.TimeDistributed(k.RepeatVector(2)))(planes(k, x))),
+        mask=REFUSED,
     ),
     "UpSampling1D": Case(
         one("UpSampling1D"), "it makes several timesteps of each one", None, shapes=SEQUENCES,
