@@ -140,7 +140,7 @@ CASES = {
             (lambda k: stream_of(k, k.Rescaling(np.ones((T, N)))), r"scale of shape \(4, 6\) has a value for every"),
         ),
     ),
-    "SpatialDropout2D": Case(lambda k, x: k.SpatialDropout2D(0.3)(planes(k, x))),
+    "SpatialDropout2D": Case(lambda k, x: k.TimeDistributed(k.Flatten())(k.SpatialDropout2D(0.3)(planes(k, x)))),
     "SpatialDropout3D": Case(
         lambda k, x: k.SpatialDropout3D(0.3)(k.TimeDistributed(k.TimeDistributed(k.RepeatVector(2)))(planes(k, x))),
         mask=REFUSED,
