@@ -14,6 +14,7 @@ REGISTRY = Names(__name__, {
     "core.dense": "Dense",
     "core.einsum_dense": "EinsumDense",
     "core.flatten": "Flatten",
+    "core.highway": "Highway MaxoutDense",
     "core.identity": "Identity",
     "core.input_layer": "InputLayer",
     "core.masking": "Masking",
@@ -46,7 +47,7 @@ REGISTRY = Names(__name__, {
     "wrappers.time_distributed": "TimeDistributed",
 })  # fmt: skip
 # Layers of Keras 1 and 2 that Keras 3 does not have.
-NOT_IN_KERAS = "LocallyConnected1D".split()
+NOT_IN_KERAS = "Highway LocallyConnected1D MaxoutDense".split()
 # What else the module has: no config may ask for these by name.
 _BESIDE = Names(__name__, {
     "base": "Layer",

@@ -22,6 +22,8 @@ _POOLING = {"pool_length": "pool_size", "stride": "strides", "border_mode": "pad
 RENAMED = {
     "Dense": _DENSE,
     "TimeDistributedDense": _DENSE,
+    "Highway": _PLAIN,
+    "MaxoutDense": _DENSE,
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "SimpleRNN": _RECURRENT,
@@ -46,7 +48,9 @@ RENAMED = {
 }  # fmt: skip
 # What is known of the input, and how Keras computed.
 _MEANINGLESS = {
-    **dict.fromkeys(("Dense", "TimeDistributedDense", "LocallyConnected1D"), ("input_dim", "input_length")),
+    **dict.fromkeys(
+        ("Dense", "TimeDistributedDense", "LocallyConnected1D", "Highway", "MaxoutDense"), ("input_dim", "input_length")
+    ),
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), ("input_dim", "input_length", "consume_less")),
 }
 # A layer of Keras 1 with the same name and numbers as another one.
@@ -76,7 +80,7 @@ def layer(class_name, config):
         return config
     # The first layer of a model gives its input's shape in one of two ways.
     if "batch_input_shape" not in config and config.get("input_dim") is not None and class_name != "Embedding":
-        flat = class_name == "Dense"
+        flat = class_name in ("Dense", "Highway", "MaxoutDense")
         config["batch_input_shape"] = [None, *([] if flat else [config.get("input_length")]), config["input_dim"]]
     for key in _MEANINGLESS.get(class_name, ()):
         config.pop(key, None)

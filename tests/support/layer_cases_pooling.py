@@ -3,6 +3,7 @@
 import numpy as np
 from layer_cases import REFUSED, Case, N, T, draw, one, stream_of
 
+from fastseq.layers.core.highway import reference_highway, reference_maxout
 from fastseq.layers.pooling.global_pooling1d import reference_global_average
 from fastseq.layers.pooling.pooling1d import reference_pooling
 
@@ -124,6 +125,20 @@ CASES = {
             (lambda k: k.Cropping1D(2)(draw(1, 4, 2)), r"cropping=\(2, 2\) leaves nothing of an input of shape"),
             (lambda k: k.Cropping1D(2)(k.Input((3, 2))), "leaves nothing of an input of shape"),
             (lambda k: stream_of(k, k.Cropping1D((1, 0))), "it leaves timesteps out"),
+        ),
+    ),
+    "Highway": Case(
+        lambda k, x: k.TimeDistributed(k.Highway(activation="tanh"))(x),
+        known=((lambda k: k.Highway(), draw(5), reference_highway),),
+        raises=((lambda k: k.Highway()(draw(2, 3, 4)), "ndim=2"),),
+    ),
+    "MaxoutDense": Case(
+        lambda k, x: k.TimeDistributed(k.MaxoutDense(N, 3))(x),
+        known=((lambda k: k.MaxoutDense(6, 3), draw(5), reference_maxout),),
+        raises=(
+            (lambda k: k.MaxoutDense(0), "`units` must be at least 1, got 0"),
+            (lambda k: k.MaxoutDense(2, 1.5), "`nb_feature` must be an integer or a tuple of one, got 1.5"),
+            (lambda k: k.MaxoutDense(2)(draw(2, 3, 4)), "ndim=2"),
         ),
     ),
     "Rescaling": Case(
