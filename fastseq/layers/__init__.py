@@ -34,6 +34,7 @@ REGISTRY = Names(__name__, {
     "pooling.adaptive_pooling1d": "AdaptiveAveragePooling1D AdaptiveMaxPooling1D",
     "pooling.global_pooling1d": "GlobalAveragePooling1D GlobalMaxPooling1D",
     "pooling.pooling1d": "AveragePooling1D MaxPooling1D",
+    "preprocessing.mel_spectrogram": "MelSpectrogram",
     "preprocessing.rescaling": "Rescaling",
     "recurrent.gru": "GRU GRUCell",
     "recurrent.lstm": "LSTM LSTMCell",

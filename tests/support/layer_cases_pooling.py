@@ -1,8 +1,9 @@
 """The rows of the layers that pool over time, and that add, repeat and leave out timesteps; see layer_cases.py."""
 
 import numpy as np
-from layer_cases import REFUSED, Case, N, T, draw, one, stream_of
+from layer_cases import LAST, REFUSED, Case, N, T, draw, last, one, stream_of
 
+import fastseq
 from fastseq.layers.core.highway import reference_highway, reference_maxout
 from fastseq.layers.pooling.global_pooling1d import reference_global_average
 from fastseq.layers.pooling.pooling1d import reference_pooling
@@ -139,6 +140,18 @@ CASES = {
             (lambda k: k.MaxoutDense(0), "`units` must be at least 1, got 0"),
             (lambda k: k.MaxoutDense(2, 1.5), "`nb_feature` must be an integer or a tuple of one, got 1.5"),
             (lambda k: k.MaxoutDense(2)(draw(2, 3, 4)), "ndim=2"),
+        ),
+    ),
+    "MelSpectrogram": Case(
+        lambda k, x: k.MelSpectrogram(8, 4, num_mel_bins=3)(last(k, x, 24)), LAST, None,
+        raises=(
+            (lambda k: k.MelSpectrogram(8, sequence_length=9), "`fft_length` must be at least `sequence_length`"),
+            (lambda k: k.MelSpectrogram(8)(draw(2, 3, 40)), r"takes signals \(batch, samples\) or \(samples,\)"),
+            (lambda k: k.MelSpectrogram(8)(draw(2, 3)), "needs more than fft_length // 2"),
+            (
+                lambda k: fastseq.Sequential([k.Input((40,)), k.MelSpectrogram(8)]).stream(),
+                "it transforms all timesteps together",
+            ),
         ),
     ),
     "Rescaling": Case(

@@ -3,6 +3,7 @@
 from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names("fastseq.layers", {
+    "preprocessing.mel_spectrogram": "MelSpectrogram",
     "preprocessing.rescaling": "Rescaling",
 })  # fmt: skip
 
