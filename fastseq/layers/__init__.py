@@ -36,6 +36,7 @@ REGISTRY = Names(__name__, {
     "pooling.pooling1d": "AveragePooling1D MaxPooling1D",
     "preprocessing.mel_spectrogram": "MelSpectrogram",
     "preprocessing.rescaling": "Rescaling",
+    "preprocessing.stft_spectrogram": "STFTSpectrogram",
     "recurrent.gru": "GRU GRUCell",
     "recurrent.lstm": "LSTM LSTMCell",
     "recurrent.rnn": "RNN",

@@ -30,7 +30,6 @@ _NAMES = {
     "call the layers one after the other, or in a Sequential model": "Pipeline",
     "use Embedding, and ops.matmul with its transposed table in a layer of your own for the way back":
         "ReversibleEmbedding",
-    "use ops.stft in a layer of your own": "STFTSpectrogram",
     "give a function to a layer of your own; a file's Lambda takes one by custom_objects": "Lambda",
     "use `get_config`, `from_config` and fastseq.saving": "deserialize serialize",
 }  # fmt: skip

@@ -173,6 +173,18 @@ CASES = {
         lambda k, x: k.SpatialDropout3D(0.3)(k.TimeDistributed(k.TimeDistributed(k.RepeatVector(2)))(planes(k, x))),
         mask=REFUSED,
     ),
+    "STFTSpectrogram": Case(
+        one("STFTSpectrogram", frame_length=4, padding="same"), "its frames reach into later timesteps", None,
+        raises=(
+            (lambda k: k.STFTSpectrogram("power"), "`mode` must be one of 'log', 'magnitude'"),
+            (lambda k: k.STFTSpectrogram(frame_step=300), "`frame_step` must be from 1 to frame_length=256, got 300"),
+            (lambda k: k.STFTSpectrogram(fft_length=100), "`fft_length` must be at least frame_length=256, got 100"),
+            (lambda k: k.STFTSpectrogram(scaling="no"), "`scaling` must be one of None, 'density', 'spectrum'"),
+            (lambda k: k.STFTSpectrogram(padding="causal"), "`padding` must be one of 'valid', 'same'"),
+            (lambda k: k.STFTSpectrogram(window=[1.0, 2.0])(draw(1, 300, 1)), "takes a window of frame_length=256"),
+            (lambda k: k.STFTSpectrogram()(draw(1, 40, 1)), "has no frame in an input of shape"),
+        ),
+    ),
     "UpSampling1D": Case(
         one("UpSampling1D"), "it makes several timesteps of each one", None, shapes=SEQUENCES,
         options=(lambda k: k.UpSampling1D(), lambda k: k.UpSampling1D(1), lambda k: k.UpSampling1D(size=5)),
