@@ -26,8 +26,9 @@ class Step:
 
     kind: a key of GATES; "Dense"; "LayerNormalization" and "BatchNormalization", over the features; "Embedding" (ids
     below `vocabulary` -> units); "RepeatVector" (units times); "Last" (the last timestep); "Concatenate";
-    "MultiHeadAttention" (of its input to itself, `causal` or not); of layers that users write (user_layers.py; reference.py has the equations) "OwnLSTM", "Attention" (an average over time,
-    weighted by learnt weights), "InstantNorm" (each timestep layer-normalized) and "Transformer" (a block of as many
+    "MultiHeadAttention" (of its input to itself, `causal` or not); of layers that users write (user_layers.py;
+    reference.py has the equations) "OwnLSTM", "Attention" (an average over time, weighted by learnt weights),
+    "InstantNorm" (each timestep layer-normalized) and "Transformer" (a block of as many
     units as it is given inputs). With hand_made=True fastseq runs steps of a program that are written by hand
     (hand_made.py) in the place of the user's code.
     sequences: whether a recurrent layer returns every step or the last one.

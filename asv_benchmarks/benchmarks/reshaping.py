@@ -1,4 +1,4 @@
-"""Layers that add timesteps, leave some out or repeat them, and Rescaling."""
+"""Layers that add timesteps, leave some out or repeat them, Rescaling, and dropout of channels."""
 
 import fastseq
 
@@ -25,3 +25,19 @@ class Cropping1D(LayerBenchmark):
 class Rescaling(LayerBenchmark):
     def make(self, *shape):
         return fastseq.layers.Rescaling(1 / 255, -0.5)
+
+
+class SpatialDropout2D(LayerBenchmark):
+    params = [[(1, 1, 4, 64), (32, 25, 4, 256)], LayerBenchmark.params[1]]
+    arguments = {"training": True}
+
+    def make(self, *shape):
+        return fastseq.layers.SpatialDropout2D(0.3)
+
+
+class SpatialDropout3D(LayerBenchmark):
+    params = [[(1, 1, 2, 2, 64), (32, 25, 2, 2, 256)], LayerBenchmark.params[1]]
+    arguments = {"training": True}
+
+    def make(self, *shape):
+        return fastseq.layers.SpatialDropout3D(0.3)

@@ -130,6 +130,16 @@ def check_registered_name(config, name):
         )
 
 
+def why_refused(names):
+    """What is said of layers of Keras that fastseq does not have on purpose; empty where there are none among them."""
+    reasons = importlib.import_module("fastseq.layers").REASONS
+    found = {}
+    for name in dict.fromkeys(names):
+        if name in reasons and name != "Lambda":  # of which `lambda_layer_advice` says more
+            found.setdefault(reasons[name], []).append(str(name))
+    return "".join(f" {', '.join(names)}: {reason}." for reason, names in found.items())
+
+
 def not_found(what, name, config, count=1):
     """The error that there is no class or function of this name, and how to bring one of one's own.
 
@@ -138,11 +148,13 @@ def not_found(what, name, config, count=1):
     origin = f" of module '{config['module']}'" if config.get("module") else ""
     missing = "is not one fastseq has" if is_builtin_module(config.get("module")) else "is not known here"
     words = str(config.get("module")).split(".")
+    layer = what == "class" and ("layers" in words or config.get("module") is None)
+    why = why_refused([name]) if layer else ""
     base = next((base for kind, base in _BASES.items() if kind in words), "layers.Layer")
     base = f" as a subclass of fastseq.{base}" if what == "class" else ""
     origin = origin if count == 1 else f" ({count} layers){origin}"
     return NotFound(
-        f"The {what} '{name}'{origin} {missing}. Write it{base} and either decorate it with "
+        f"The {what} '{name}'{origin} {missing}.{why} Write it{base} and either decorate it with "
         f"@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
         f"custom_objects={{{_key(name, config)!r}: ...}}.",
         what,
@@ -152,9 +164,9 @@ def not_found(what, name, config, count=1):
 def advice(missing):
     """How to bring layers of one's own for those missing: (class's name, its entry, names of the layers) of each."""
     keys = ", ".join(f"{_key(name, config)!r}: ..." for name, config, _ in missing if name != "Lambda")
-    text = ""
+    text = why_refused(name for name, _, _ in missing)
     if keys:
-        text = (
+        text += (
             " Write each layer as a subclass of fastseq.layers.Layer and either decorate it with "
             "@fastseq.saving.register_keras_serializable() before the model is read, or pass it in "
             f"custom_objects={{{keys}}}."

@@ -1,6 +1,7 @@
 """The layers, by Keras's names. REGISTRY is the closed table that model files are looked up in."""
 
 from fastseq.configs.lazy_names import Names, face
+from fastseq.layers.refused import REASONS
 
 REGISTRY = Names(__name__, {
     "advanced_activations.elu": "ELU",
@@ -21,6 +22,7 @@ REGISTRY = Names(__name__, {
     "core.dense": "Dense",
     "core.einsum_dense": "EinsumDense",
     "core.flatten": "Flatten",
+    "core.highway": "Highway MaxoutDense",
     "core.identity": "Identity",
     "core.input_layer": "InputLayer",
     "core.masking": "Masking",
@@ -36,10 +38,11 @@ REGISTRY = Names(__name__, {
     "noise.dropout": "Dropout",
     "noise.gaussian_dropout": "GaussianDropout",
     "noise.gaussian_noise": "GaussianNoise",
-    "noise.spatial_dropout1d": "SpatialDropout1D",
+    "noise.spatial_dropout1d": "SpatialDropout1D SpatialDropout2D SpatialDropout3D",
     "pooling.adaptive_pooling1d": "AdaptiveAveragePooling1D AdaptiveMaxPooling1D",
     "pooling.global_pooling1d": "GlobalAveragePooling1D GlobalMaxPooling1D",
     "pooling.pooling1d": "AveragePooling1D MaxPooling1D",
+    "preprocessing.mel_spectrogram": "MelSpectrogram",
     "preprocessing.rescaling": "Rescaling",
     "normalization.batch_normalization": "BatchNormalization",
     "normalization.group_normalization": "GroupNormalization",
@@ -47,6 +50,7 @@ REGISTRY = Names(__name__, {
     "normalization.normalization": "Normalization",
     "normalization.rms_normalization": "RMSNormalization",
     "normalization.unit_normalization": "UnitNormalization",
+    "preprocessing.stft_spectrogram": "STFTSpectrogram",
     "recurrent.gru": "GRU GRUCell",
     "recurrent.lstm": "LSTM LSTMCell",
     "recurrent.rnn": "RNN",
@@ -60,13 +64,14 @@ REGISTRY = Names(__name__, {
     "wrappers.time_distributed": "TimeDistributed",
 })  # fmt: skip
 # Layers of Keras 1 and 2 that Keras 3 does not have.
-NOT_IN_KERAS = "LocallyConnected1D".split()
+NOT_IN_KERAS = "Highway LocallyConnected1D MaxoutDense".split()
 # What else the module has: no config may ask for these by name.
 _BESIDE = Names(__name__, {
     "base": "Layer",
     "convolutional.conv1d": "Convolution1D",
     "convolutional.conv1d_transpose": "Convolution1DTranspose",
     "convolutional.separable_conv1d": "SeparableConvolution1D",
+    "wrappers.wrapper": "Wrapper",
     "core.input_layer": "Input",
     "input_spec": "InputSpec",
     "merge.concatenate": "concatenate",
@@ -77,4 +82,4 @@ _BESIDE = Names(__name__, {
 })  # fmt: skip
 
 __all__ = ["REGISTRY", *_BESIDE, *REGISTRY]
-__getattr__, __dir__ = face(__name__, REGISTRY, _BESIDE)
+__getattr__, __dir__ = face(__name__, REGISTRY, _BESIDE, reasons=REASONS)

@@ -18,7 +18,7 @@ LOSS_REDUCTIONS = _KINDS["reduction"]
 HITS_KINDS = _KINDS["hits"]
 CELL_KINDS = _KINDS["cell"]
 CHAIN_KINDS, REDUCE_KINDS = _KINDS["chain"], _KINDS["reduce"]
-PUT_KINDS, CUMULATIONS = _KINDS["put"], _KINDS["cumulation"]
+PUT_KINDS, CUMULATIONS, POOL_KINDS = _KINDS["put"], _KINDS["cumulation"], _KINDS["pool"]
 CTC_FAILURES = {number: name for name, number in _KINDS["ctc_failure"].items()}
 CASTS = {tuple(name.split("_to_")): number for name, number in _KINDS["cast"].items()}  # (from, to) -> number
 

@@ -1,4 +1,4 @@
-"""Convolutions and pools over sequences: products and sums over shifted views. https://keras.io/api/ops/nn/"""
+"""Convolutions and pools over sequences: products over shifted views, and a step of their own. https://keras.io/api/ops/nn/"""
 
 import numpy as np
 
@@ -8,8 +8,9 @@ from fastseq.ops.contraction import contract
 from fastseq.ops.documented import documented
 from fastseq.ops.operation import operation
 from fastseq.ops.shapes import reshape
-from fastseq.ops.values import MixesTimesteps, Traced, cast, lift, reordered, view
+from fastseq.ops.values import MixesTimesteps, Traced, cast, reordered, view
 from fastseq.ops.windows import cut, padded, windows
+from fastseq.program.pooling import pool
 from fastseq.program.slots import strides_of
 
 _SEQUENCES = "(array): (B, T, C), or (B, C, T) with data_format='channels_first'."
@@ -45,14 +46,14 @@ class _Sequences:
         if self.padding not in ("valid", "same"):
             raise ValueError(f"ops.{name}: padding={padding!r} is neither 'valid' nor 'same'.")
         self.name, self.first = name, data_format == "channels_first"
-        x = cast(x, "float32")
-        x = reordered(x, [0, 2, 1]) if self.first else x
+        self.given = cast(x, "float32")
+        x = reordered(self.given, [0, 2, 1]) if self.first else self.given
         self.timed = x.time is not None
         self.x, self.unknown = Traced(x.p, x.slot), getattr(x.p, "unknown", ())
         self.time = x.time
 
-    def windows(self, size, stride, dilation, value=0.0):
-        """(B, count, size, C), and how many elements stand before the first one, for `same`."""
+    def places(self, size, stride, dilation):
+        """(number of windows, elements that `same` adds before the first one, those behind the last one)."""
         if self.timed and (self.time != 1 or size > 1 or stride > 1):
             raise MixesTimesteps("it takes timesteps together")
         length, reach = self.x.shape[1], (size - 1) * dilation + 1
@@ -65,7 +66,12 @@ class _Sequences:
             count = max((length - reach) // stride + 1, 0)
         if not count and length not in self.unknown and self.x.size:
             raise ValueError(f"ops.{self.name}: windows of {reach} in shape {self.x.shape} leave no result.")
-        return windows(padded(self.x, 1, before, after, value), count, size, stride, dilation), before
+        return count, before, after
+
+    def windows(self, size, stride, dilation):
+        """(B, count, size, C)."""
+        count, before, after = self.places(size, stride, dilation)
+        return windows(padded(self.x, 1, before, after), count, size, stride, dilation)
 
     def back(self, y):
         y = Traced(y.p, y.slot, 1 if self.timed else None)
@@ -109,7 +115,7 @@ def _conv(name, inputs, kernel, strides, padding, data_format, dilation_rate):
     kernel = _kernel(kernel, name)
     size, channels, filters = kernel.shape
     x.check_channels(channels, groups_allowed=True)
-    found, _ = x.windows(size, _one(strides, name, "strides"), _one(dilation_rate, name, "dilation_rate"))
+    found = x.windows(size, _one(strides, name, "strides"), _one(dilation_rate, name, "dilation_rate"))
     groups = x.x.shape[2] // channels if channels and x.x.shape[2] not in x.unknown else 1
     if groups == 1:
         return x.back(contract(found, kernel, "btkc", "kco", "bto", name))
@@ -148,7 +154,7 @@ def _depthwise(name, inputs, kernel, strides, padding, data_format, dilation_rat
     kernel = _kernel(kernel, name)
     size, channels, multiplier = kernel.shape
     x.check_channels(channels)
-    found, _ = x.windows(size, _one(strides, name, "strides"), _one(dilation_rate, name, "dilation_rate"))
+    found = x.windows(size, _one(strides, name, "strides"), _one(dilation_rate, name, "dilation_rate"))
     batch, count = found.shape[:2]
     products = e.multiply(reshape(found, (batch, count, size, channels, 1)), kernel)
     return x.back(reshape(reductions.sum(products, 2), (batch, count, channels * multiplier)))
@@ -235,6 +241,15 @@ _POOL = {
 _OPTIONS = ("pool_size", "strides", "padding", "data_format")
 
 
+def _pool(name, kind, inputs, pool_size, strides, padding, data_format):
+    x = _Sequences(inputs, name, padding, data_format)
+    size = _one(pool_size, name, "pool_size")
+    stride = size if strides is None else _one(strides, name, "strides")
+    count, before, _ = x.places(size, stride, 1)
+    p, axis = x.given.p, 2 if x.first else 1
+    return Traced(p, pool(p, x.given.slot, kind, axis, size, stride, before, count), x.given.time)
+
+
 @operation("MaxPool", "nn", options=_OPTIONS)
 @documented(
     "The largest element of each window of sequences.", _POOL, "float32 array (B, windows, C), or channels first.",
@@ -242,17 +257,8 @@ _OPTIONS = ("pool_size", "strides", "padding", "data_format")
     "(1, 2, 2)", _CONVOLVES,
 )  # fmt: skip
 def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    x = _Sequences(inputs, "max_pool", padding, data_format)
-    size = _one(pool_size, "max_pool", "pool_size")
-    stride = size if strides is None else _one(strides, "max_pool", "strides")
-    found, _ = x.windows(size, stride, 1, -np.inf)
-    batch, count, _, channels = found.shape
-    # One after the other: the gradient of equal elements goes to the first one, as TensorFlow's does.
-    y = None
-    for place in range(size):
-        piece = reshape(cut(found, 2, place, 1), (batch, count, channels))
-        y = piece if y is None else e.maximum(y, piece)
-    return x.back(y)
+    # The gradient of equal elements goes to the first one, as TensorFlow's does.
+    return _pool("max_pool", "max", inputs, pool_size, strides, padding, data_format)
 
 
 @operation("AveragePool", "nn", options=_OPTIONS)
@@ -263,11 +269,4 @@ def max_pool(inputs, pool_size, strides=None, padding="valid", data_format=None)
     _CONVOLVES,
 )  # fmt: skip
 def average_pool(inputs, pool_size, strides=None, padding="valid", data_format=None):
-    x = _Sequences(inputs, "average_pool", padding, data_format)
-    size = _one(pool_size, "average_pool", "pool_size")
-    stride = size if strides is None else _one(strides, "average_pool", "strides")
-    found, before = x.windows(size, stride, 1)
-    first = np.arange(found.shape[1]) * stride - before
-    counts = np.minimum(first + size, x.x.shape[1]) - np.maximum(first, 0)
-    counts = lift(x.x.p, counts.astype(np.float32).reshape(-1, 1))
-    return x.back(e.divide(reductions.sum(found, 2), counts))
+    return _pool("average_pool", "mean", inputs, pool_size, strides, padding, data_format)

@@ -13,7 +13,7 @@ _RECURRENT = ("lstm", "gru", "gru_reset_before", "simple_rnn", "recurrent_genera
 # Steps whose results are all that they do.
 _PURE = (
     "elementwise", "reduce", "gather", "scatter", "argsort", "search", "cumulate", "ctc_decode", "layer_norm",
-    "batch_norm", "channel_sums", "attention",
+    "batch_norm", "channel_sums", "attention", "pool",
 )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ _CONVOLUTION = {
 RENAMED = {
     "Dense": _DENSE,
     "TimeDistributedDense": _DENSE,
+    "Highway": _PLAIN,
+    "MaxoutDense": _DENSE,
     "LSTM": _RECURRENT,
     "GRU": _RECURRENT,
     "SimpleRNN": _RECURRENT,
@@ -41,6 +43,8 @@ RENAMED = {
     "AtrousConvolution1D": {**_CONVOLUTION, "atrous_rate": "dilation_rate"},
     "Dropout": _RATE,
     "SpatialDropout1D": _RATE,
+    "SpatialDropout2D": {**_RATE, "dim_ordering": "data_format"},
+    "SpatialDropout3D": {**_RATE, "dim_ordering": "data_format"},
     "GaussianDropout": _RATE,
     "GaussianNoise": {"sigma": "stddev"},
     "PReLU": {"init": "alpha_initializer"},
@@ -49,7 +53,10 @@ RENAMED = {
 # What is known of the input, and how Keras computed.
 _MEANINGLESS = {
     **dict.fromkeys(
-        ("Dense", "TimeDistributedDense", "LocallyConnected1D", "Convolution1D", "AtrousConvolution1D"),
+        (
+            "Dense", "TimeDistributedDense", "LocallyConnected1D", "Convolution1D", "AtrousConvolution1D", "Highway",
+            "MaxoutDense",
+        ),
         ("input_dim", "input_length"),
     ),
     **dict.fromkeys(("LSTM", "GRU", "SimpleRNN"), ("input_dim", "input_length", "consume_less")),
@@ -83,7 +90,7 @@ def layer(class_name, config):
         return config
     # The first layer of a model gives its input's shape in one of two ways.
     if "batch_input_shape" not in config and config.get("input_dim") is not None and class_name != "Embedding":
-        flat = class_name == "Dense"
+        flat = class_name in ("Dense", "Highway", "MaxoutDense")
         config["batch_input_shape"] = [None, *([] if flat else [config.get("input_length")]), config["input_dim"]]
     for key in _MEANINGLESS.get(class_name, ()):
         config.pop(key, None)
@@ -101,6 +108,9 @@ def layer(class_name, config):
     forget = config.pop("forget_bias_init", None)
     if forget is not None:
         config["unit_forget_bias"] = forget in ("one", "ones")
+    orders = {"tf": "channels_last", "th": "channels_first"}
+    if "dim_ordering" in config:
+        config["dim_ordering"] = orders.get(config["dim_ordering"], config["dim_ordering"])
     names = RENAMED[class_name]
     return {names.get(key, key): value for key, value in config.items()}
 

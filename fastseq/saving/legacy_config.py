@@ -19,7 +19,8 @@ _MEANINGLESS = ("input_dtype", "input_length", "dynamic")
 # How tf_keras 2.20 draws random numbers, and in which of two forms its Softmax takes masked numbers out.
 _MEANINGLESS_IN = {
     **dict.fromkeys((
-        "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "LSTM", "GRU", "SimpleRNN",
+        "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D",
+        "SpatialDropout3D", "LSTM", "GRU", "SimpleRNN",
         "LSTMCell", "GRUCell", "SimpleRNNCell",
     ), ("rng_type",)),
     "Softmax": ("robust_masking",),
@@ -37,7 +38,15 @@ _OF_ANY_DTYPE = (
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool")
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 # Keras 1's Merge(mode=...), which early Keras 2 still wrote.
-_MERGE = {"sum": "Add", "mul": "Multiply", "ave": "Average", "max": "Maximum", "concat": "Concatenate", "dot": "Dot"}
+_MERGE = {
+    "sum": "Add",
+    "mul": "Multiply",
+    "ave": "Average",
+    "max": "Maximum",
+    "concat": "Concatenate",
+    "dot": "Dot",
+    "cos": "Dot",
+}
 
 
 def to_keras3(config, keras3=False, path=None):
@@ -215,8 +224,8 @@ class _Converter:
         options = {"name": config.get("name"), "trainable": config.get("trainable", True)}
         if mode == "concat":
             options["axis"] = config.get("concat_axis", -1)
-        elif mode == "dot":
-            options["axes"] = config.get("dot_axes", -1)
+        elif mode in ("dot", "cos"):
+            options |= {"axes": config.get("dot_axes", -1), "normalize": mode == "cos"}
         return options
 
     def model(self, name, config):

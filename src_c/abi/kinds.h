@@ -92,6 +92,11 @@
     X(FS_CTC_NO_LABEL, no_label)                                                                                       \
     X(FS_CTC_FEW_PATHS, few_paths)
 
+#define FS_POOLS(X)                                                                                                    \
+    X(FS_POOL_MAX, max)                                                                                                \
+    X(FS_POOL_MAX_SHARED, max_shared)                                                                                  \
+    X(FS_POOL_MEAN, mean)
+
 /* All families, by the name that Python asks for. */
 #define FS_KIND_FAMILIES(F)                                                                                            \
     F(activation, FS_ACTIVATIONS)                                                                                      \
@@ -108,7 +113,8 @@
     F(reduce, FS_REDUCE_KINDS)                                                                                         \
     F(put, FS_PUT_KINDS)                                                                                               \
     F(cumulation, FS_CUMULATIONS)                                                                                      \
-    F(ctc_failure, FS_CTC_FAILURES)
+    F(ctc_failure, FS_CTC_FAILURES)                                                                                    \
+    F(pool, FS_POOLS)
 
 #define FS_FAMILY_NUMBER(family, LIST) FS_FAMILY_##family,
 enum fs_kind_family { FS_KIND_FAMILIES(FS_FAMILY_NUMBER) };
@@ -128,6 +134,7 @@ enum fs_chain_kind { FS_CHAIN_KINDS(FS_KIND_NUMBER) };
 enum fs_reduce_kind { FS_REDUCE_KINDS(FS_KIND_NUMBER) };
 enum fs_put_kind { FS_PUT_KINDS(FS_KIND_NUMBER) };
 enum fs_cumulation { FS_CUMULATIONS(FS_KIND_NUMBER) };
+enum fs_pool_kind { FS_POOLS(FS_KIND_NUMBER) };
 enum fs_ctc_failure { FS_CTC_FAILURES(FS_KIND_NUMBER) };
 #undef FS_KIND_NUMBER
 #endif

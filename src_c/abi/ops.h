@@ -16,6 +16,7 @@
 #include "abi/ops_elementwise.h"
 #include "abi/ops_normalization.h"
 #include "abi/ops_places.h"
+#include "abi/ops_pooling.h"
 #include "abi/ops_products.h"
 #include "abi/ops_recurrent.h"
 #include "abi/ops_training.h"
@@ -104,7 +105,9 @@ enum { FS_BYTES_f32 = 4 };
     OP(CUMULATE, cumulate, f32, cumulate, PIECES)                                                                      \
     OP(FOURIER, fourier, f32, fourier, PIECES)                                                                         \
     OP(CTC_LOSS, ctc_loss, f32, ctc_loss, PIECES)                                                                      \
-    OP(CTC_DECODE, ctc_decode, f32, ctc_decode, PIECES)
+    OP(CTC_DECODE, ctc_decode, f32, ctc_decode, PIECES)                                                                \
+    OP(POOL, pool, f32, pool, PIECES)                                                                                  \
+    OP(POOL_BACKWARD, pool_backward, f32, pool_backward, PIECES)
 
 #define FS_STRUCT_IN(type, name, shape) const type *name;
 #define FS_STRUCT_OUT(type, name, shape) type *name;

@@ -45,6 +45,7 @@
 #include "kernels/chain_inl.h"
 #include "kernels/reduce_inl.h"
 #include "kernels/places_inl.h"
+#include "kernels/pool_inl.h"
 #include "kernels/fourier_inl.h"
 #include "kernels/ctc_loss_inl.h"
 #include "kernels/ctc_decode_inl.h"

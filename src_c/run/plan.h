@@ -74,6 +74,13 @@ static inline int64_t fs_attention_rows(const fs_attention_args *a)
     return chunks ? (a->queries + chunks - 1) / chunks : 1;
 }
 
+/* A pool's gradient: one piece of work is so many columns of an outer row. */
+#define FS_POOL_COLUMNS 64
+static inline int64_t fs_pool_blocks(const fs_pool_backward_args *a)
+{
+    return (a->inner + FS_POOL_COLUMNS - 1) / FS_POOL_COLUMNS;
+}
+
 /* Sums over dimensions: one piece of work gives so many neighbours of the last dimension that stays. */
 #define FS_REDUCE_BLOCK 256
 static inline int64_t fs_reduce_blocks(const fs_reduce_sum_args *a)

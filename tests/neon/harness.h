@@ -43,4 +43,5 @@ void chain_cases(void);
 void ctc_cases(void);
 void normalization_cases(void);
 void attention_cases(void);
+void pooling_cases(void);
 #endif

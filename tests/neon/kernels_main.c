@@ -164,6 +164,7 @@ int main(int count, char **arguments)
     ctc_cases();
     normalization_cases();
     attention_cases();
+    pooling_cases();
     free(memory);
     return 0;
 }

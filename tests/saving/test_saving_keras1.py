@@ -252,7 +252,7 @@ def test_words_left_out_warn(tmp_path):
 
 @pytest.mark.parametrize(("layer", "match"), [
     (dense(2, 3, shape=(3,), W_regularizer={"name": "EigenvalueRegularizer", "k": 1.0}), "EigenvalueRegularizer"),
-    ({"class_name": "MaxoutDense", "config": {**base("m", (3,)), "output_dim": 2, "nb_feature": 4}}, "MaxoutDense"),
+    ({"class_name": "ParametricSoftplus", "config": {**base("m", (3,)), "alpha_init": 0.2}}, "ParametricSoftplus"),
     ({"class_name": "Merge", "config": {"name": "m", "mode": "concat", "layers": [
         {"class_name": "Model", "config": {}}]}}, "Merge of functional models"),
 ])  # fmt: skip

@@ -1,14 +1,21 @@
 """The rows of the layers that pool over time, and that add, repeat and leave out timesteps; see layer_cases.py."""
 
 import numpy as np
-from layer_cases import Case, N, T, draw, one, stream_of
+from layer_cases import LAST, REFUSED, Case, N, T, draw, last, one, stream_of
 
+import fastseq
+from fastseq.layers.core.highway import reference_highway, reference_maxout
 from fastseq.layers.pooling.global_pooling1d import reference_global_average
 from fastseq.layers.pooling.pooling1d import reference_pooling
 
 SEQUENCES = ((2, 5, N), (3, 33, 17), (1, 100, 1))
 WINDOWS = "its windows reach into later timesteps, or leave some out"
 TOGETHER = "it takes all timesteps together"
+
+
+def planes(k, x):
+    """(B, T, 2, N) of (B, T, N)."""
+    return k.TimeDistributed(k.RepeatVector(2))(x)
 
 
 def pools(name, kind):
@@ -121,6 +128,32 @@ CASES = {
             (lambda k: stream_of(k, k.Cropping1D((1, 0))), "it leaves timesteps out"),
         ),
     ),
+    "Highway": Case(
+        lambda k, x: k.TimeDistributed(k.Highway(activation="tanh"))(x),
+        known=((lambda k: k.Highway(), draw(5), reference_highway),),
+        raises=((lambda k: k.Highway()(draw(2, 3, 4)), "ndim=2"),),
+    ),
+    "MaxoutDense": Case(
+        lambda k, x: k.TimeDistributed(k.MaxoutDense(N, 3))(x),
+        known=((lambda k: k.MaxoutDense(6, 3), draw(5), reference_maxout),),
+        raises=(
+            (lambda k: k.MaxoutDense(0), "`units` must be at least 1, got 0"),
+            (lambda k: k.MaxoutDense(2, 1.5), "`nb_feature` must be an integer or a tuple of one, got 1.5"),
+            (lambda k: k.MaxoutDense(2)(draw(2, 3, 4)), "ndim=2"),
+        ),
+    ),
+    "MelSpectrogram": Case(
+        lambda k, x: k.MelSpectrogram(8, 4, num_mel_bins=3)(last(k, x, 24)), LAST, None,
+        raises=(
+            (lambda k: k.MelSpectrogram(8, sequence_length=9), "`fft_length` must be at least `sequence_length`"),
+            (lambda k: k.MelSpectrogram(8)(draw(2, 3, 40)), r"takes signals \(batch, samples\) or \(samples,\)"),
+            (lambda k: k.MelSpectrogram(8)(draw(2, 3)), "needs more than fft_length // 2"),
+            (
+                lambda k: fastseq.Sequential([k.Input((40,)), k.MelSpectrogram(8)]).stream(),
+                "it transforms all timesteps together",
+            ),
+        ),
+    ),
     "Rescaling": Case(
         one("Rescaling", np.linspace(0.5, 2, N), [-1.0] * N),
         options=(
@@ -133,6 +166,23 @@ CASES = {
             (lambda k: k.Rescaling("much"), "takes a number or an array of numbers as its scale, got 'much'"),
             (lambda k: k.Rescaling(1.0, [1.0, 2.0, 3.0])(draw(2, 4)), "takes as its offset what broadcasts to its"),
             (lambda k: stream_of(k, k.Rescaling(np.ones((T, N)))), r"scale of shape \(4, 6\) has a value for every"),
+        ),
+    ),
+    "SpatialDropout2D": Case(lambda k, x: k.TimeDistributed(k.Flatten())(k.SpatialDropout2D(0.3)(planes(k, x)))),
+    "SpatialDropout3D": Case(
+        lambda k, x: k.SpatialDropout3D(0.3)(k.TimeDistributed(k.TimeDistributed(k.RepeatVector(2)))(planes(k, x))),
+        mask=REFUSED,
+    ),
+    "STFTSpectrogram": Case(
+        one("STFTSpectrogram", frame_length=4, padding="same"), "its frames reach into later timesteps", None,
+        raises=(
+            (lambda k: k.STFTSpectrogram("power"), "`mode` must be one of 'log', 'magnitude'"),
+            (lambda k: k.STFTSpectrogram(frame_step=300), "`frame_step` must be from 1 to frame_length=256, got 300"),
+            (lambda k: k.STFTSpectrogram(fft_length=100), "`fft_length` must be at least frame_length=256, got 100"),
+            (lambda k: k.STFTSpectrogram(scaling="no"), "`scaling` must be one of None, 'density', 'spectrum'"),
+            (lambda k: k.STFTSpectrogram(padding="causal"), "`padding` must be one of 'valid', 'same'"),
+            (lambda k: k.STFTSpectrogram(window=[1.0, 2.0])(draw(1, 300, 1)), "takes a window of frame_length=256"),
+            (lambda k: k.STFTSpectrogram()(draw(1, 40, 1)), "has no frame in an input of shape"),
         ),
     ),
     "UpSampling1D": Case(

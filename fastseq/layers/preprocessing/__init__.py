@@ -3,7 +3,9 @@
 from fastseq.configs.lazy_names import Names, face
 
 _NAMES = Names("fastseq.layers", {
+    "preprocessing.mel_spectrogram": "MelSpectrogram",
     "preprocessing.rescaling": "Rescaling",
+    "preprocessing.stft_spectrogram": "STFTSpectrogram",
 })  # fmt: skip
 
 __all__ = list(_NAMES)

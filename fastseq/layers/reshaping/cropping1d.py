@@ -4,7 +4,6 @@ from fastseq.layers import time_axis
 from fastseq.layers.base import Layer
 from fastseq.layers.input_spec import InputSpec
 from fastseq.layers.options import ends_of
-from fastseq.ops.values import Traced
 
 
 class Cropping1D(Layer):
@@ -47,8 +46,9 @@ class Cropping1D(Layer):
 
     def emit(self, p, inputs):
         self.compute_output_shape(inputs.shape)
-        first, last = self.cropping
-        return Traced(p, inputs.with_mask(None))[:, first : inputs.shape[1] - last].slot
+        (batch, time, features), (first, last) = inputs.shape, self.cropping
+        shape = (batch, time - first - last, features)
+        return p.contiguous_copy(inputs.at(first * features), shape, (time * features, features, 1))
 
     def get_config(self):
         return {**super().get_config(), "cropping": self.cropping}

@@ -5,6 +5,7 @@ from fastseq.configs.lazy_names import Names, face
 _NAMES = Names("fastseq.layers", {
     "wrappers.bidirectional": "Bidirectional",
     "wrappers.time_distributed": "TimeDistributed",
+    "wrappers.wrapper": "Wrapper",
 })  # fmt: skip
 
 __all__ = list(_NAMES)

@@ -2,17 +2,16 @@
 
 import numpy as np
 
-from fastseq.configs.serialization import deserialize_keras_object, serialize_keras_object
 from fastseq.layers import time_axis
-from fastseq.layers.base import Layer
 from fastseq.layers.walk import all_layers
+from fastseq.layers.wrappers.wrapper import Wrapper
 from fastseq.program.builder import Builder
 from fastseq.program.mask_steps import any_of_last
 from fastseq.tensors import nest
 from fastseq.tensors.catch_alls import first_argument
 
 
-class TimeDistributed(Layer):
+class TimeDistributed(Wrapper):
     """Applies a layer or a model to every timestep of (B, T, ...).
 
     The timesteps become rows of one batch, (B T, ...), without a copy, so TimeDistributed(Dense(n)) and Dense(n) run
@@ -33,10 +32,7 @@ class TimeDistributed(Layer):
     supports_masking = True
 
     def __init__(self, layer, **kwargs):
-        if not isinstance(layer, Layer):
-            raise ValueError(f"TimeDistributed takes a layer, got {layer!r}.")
-        super().__init__(**kwargs)
-        self.layer = layer
+        super().__init__(layer, **kwargs)
 
     def keeps_time(self, timed, shapes, arguments):
         time_axis.needs_time(self, timed, shapes)
@@ -157,14 +153,6 @@ class TimeDistributed(Layer):
                 p.copy(slot, y.at(t * width), (batch, width), (width, 1), (time * width, 1))
             stacked.append(y)
         return nest.pack_like(found[0], stacked)
-
-    def get_config(self):
-        return {**super().get_config(), "layer": serialize_keras_object(self.layer)}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        config = dict(config)
-        return cls(deserialize_keras_object(config.pop("layer"), custom_objects=custom_objects), **config)
 
 
 def _row_size(shape):
