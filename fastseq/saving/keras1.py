@@ -54,7 +54,12 @@ RENAMED = {
 _MEANINGLESS = {
     **dict.fromkeys(
         (
-            "Dense", "TimeDistributedDense", "LocallyConnected1D", "Convolution1D", "AtrousConvolution1D", "Highway",
+            "Dense",
+            "TimeDistributedDense",
+            "LocallyConnected1D",
+            "Convolution1D",
+            "AtrousConvolution1D",
+            "Highway",
             "MaxoutDense",
         ),
         ("input_dim", "input_length"),

@@ -9,29 +9,17 @@ from places import ROOT
 import fastseq
 from fastseq import layers
 
-# Of Keras's convolutions, normalisations and attention, whose layers come by themselves: delete this set then.
-TO_COME = set(
-    "Conv1D Convolution1D DepthwiseConv1D SeparableConv1D SeparableConvolution1D Conv1DTranspose "
-    "Convolution1DTranspose BatchNormalization LayerNormalization GroupNormalization RMSNormalization "
-    "UnitNormalization Normalization SpectralNormalization Attention AdditiveAttention MultiHeadAttention "
-    "GroupQueryAttention".split()
-)
-
 
 def test_nothing_is_refused_that_is_there():
     there = set(layers.__all__) & set(layers.REASONS)
     assert there == set(), f"{sorted(there)} are layers: take them out of fastseq/layers/refused.py and the README."
 
 
-def test_nothing_waits_that_is_there():
-    assert TO_COME & set(layers.REASONS) == set()
-
-
 @pytest.mark.tensorflow
 def test_every_name_of_keras_is_there_or_refused():
     keras = pytest.importorskip("keras")
     names = {name for name in dir(keras.layers) if not name.startswith("_")}
-    unnamed = names - set(layers.__all__) - set(layers.REASONS) - TO_COME
+    unnamed = names - set(layers.__all__) - set(layers.REASONS)
     assert unnamed == set(), f"fastseq/layers/refused.py names neither {sorted(unnamed)} nor a reason."
     gone = set(layers.REASONS) - names
     assert gone == set(), f"keras.layers has no {sorted(gone)}: take them out of fastseq/layers/refused.py."
