@@ -272,8 +272,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     {"UnsupportedError": "sparse or ragged.", **NO_DTYPE},
 )  # fmt: skip
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
-    if sparse or ragged:
-        raise UnsupportedError("ops.convert_to_tensor: fastseq has neither sparse nor ragged arrays.")
+    _check_dense(sparse, ragged)
     if isinstance(x, KerasTensor):
         return _conversion.node_class(dtype=dtype)(x)
     if isinstance(x, Traced):
@@ -282,15 +281,21 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     return x if dtype is None else e.cast(x, dtype)
 
 
-def _converted(x, dtype=None):
+def _check_dense(sparse, ragged):
+    if sparse or ragged:
+        raise UnsupportedError("ops.convert_to_tensor: fastseq has neither sparse nor ragged arrays.")
+
+
+def _converted(x, dtype=None, sparse=None, ragged=None):
+    _check_dense(sparse, ragged)
     return x if dtype is None else e.cast(x, dtype)
 
 
 _converted.__name__ = "convert_to_tensor"
 # In a graph it is an operation, as in Keras, whose Attention hands on its mask by it.
-_conversion = convert_to_tensor.definition = operation("ConvertToTensor", "core", options=("dtype",))(
-    _converted
-).definition
+_conversion = convert_to_tensor.definition = operation(
+    "ConvertToTensor", "core", options=("dtype", "sparse", "ragged")
+)(_converted).definition
 
 
 @operation("Array", options=("dtype",))

@@ -107,6 +107,8 @@ _TEST_OF = {name: test for test, names in _TESTS.items() for name in names}
 # The same word means another thing in these classes.
 _TEST_OF_CLASS = {
     ("Normalize", "order"): _is_number,
+    ("ConvertToTensor", "sparse"): _or_none(_is_bool),
+    ("ConvertToTensor", "ragged"): _or_none(_is_bool),
     ("Norm", "ord"): _or_none(lambda value: _is_text(value) or _is_number(value)),
     ("RFFT", "fft_length"): _or_none(_is_whole),
     ("IRFFT", "fft_length"): _or_none(_is_whole),

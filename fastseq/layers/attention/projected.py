@@ -79,7 +79,7 @@ class ProjectedAttention(Layer):
 
     def _build_softmax(self, axes):
         self._softmax = Softmax(axis=axes, dtype=self.dtype_policy)
-        self._dropout_layer = Dropout(rate=self.dropout, dtype=self.dtype_policy, seed=self.seed)
+        self._dropout_layer = Dropout(rate=self.dropout, dtype=self.dtype_policy, seed=self.seed, name="dropout")
 
     def compute_output_spec(self, *args, **kwargs):
         output = super().compute_output_spec(*args, **kwargs)

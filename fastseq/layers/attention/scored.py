@@ -30,7 +30,7 @@ class ScoredAttention(Layer):
         self.seed = seed
         self.causal = bool(causal)  # of Keras 2, before `use_causal_mask` was an argument of the call
         self.scale = None
-        self._dropout_layer = Dropout(dropout, seed=seed) if dropout > 0 else None
+        self._dropout_layer = Dropout(dropout, seed=seed, name="dropout") if dropout > 0 else None
 
     # ---- what it is called with ------------------------------------------------------------------------------------
 
