@@ -273,15 +273,17 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     return x if dtype is None else e.cast(x, dtype)
 
 
-def _converted(x, dtype=None):
+def _converted(x, dtype=None, sparse=None, ragged=None):
+    if sparse or ragged:
+        raise UnsupportedError("ops.convert_to_tensor: fastseq has neither sparse nor ragged arrays.")
     return x if dtype is None else e.cast(x, dtype)
 
 
 _converted.__name__ = "convert_to_tensor"
 # In a graph it is an operation, as in Keras, whose Attention hands on its mask by it.
-_conversion = convert_to_tensor.definition = operation("ConvertToTensor", "core", options=("dtype",))(
-    _converted
-).definition
+_conversion = convert_to_tensor.definition = operation(
+    "ConvertToTensor", "core", options=("dtype", "sparse", "ragged")
+)(_converted).definition  # fmt: skip
 
 
 @operation("Array", options=("dtype",))
