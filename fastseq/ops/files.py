@@ -22,10 +22,7 @@ _FUNCTIONS = {"CDist": "cdist", "CTCDecode": "ctc_decode",
               "searchsorted", "PSNR": "psnr", "SVD": "svd", "BatchNorm": "batch_normalization", "LayerNorm":
               "layer_normalization", "RMSNorm": "rms_normalization"}  # fmt: skip
 # Options of Keras that change nothing in what fastseq computes: each with the values that it may have.
-_MEANINGLESS = {
-    "dtype": (None,), "sparse": (None, False), "ragged": (None, False), "synchronized": (False,),
-    "flash_attention": (None, False),
-}  # fmt: skip
+_MEANINGLESS = {"dtype": (None,), "sparse": (False,), "synchronized": (False,), "flash_attention": (None, False)}
 
 
 def definition_of(class_name, module=None):

@@ -24,6 +24,7 @@ _NOW = {
     "given": "it hands on a mask that is given to a call",
     "none_given": "it fills in the mask of the input where a call says mask=None",
     "softmax_zeros": "its Softmax gives zeros where the mask does not hold",
+    "heads_take_masks": "its MultiHeadAttention takes the masks off its inputs for all that come later",
     "words": "it does not make the mask of TimeDistributed's outputs from the layer inside",
     "identity": "it hands masks on through Identity",
     "masking_zeros": "its Masking gives zeros for masked timesteps, not NaN",

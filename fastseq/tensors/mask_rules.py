@@ -30,6 +30,8 @@ class MaskRules:
     none_given: a call with mask=None says that there is no mask; else the input's own is filled in.
     softmax_zeros: Softmax gives zeros where the mask does not hold; before, a row that is masked as a whole gives what
         a softmax of x - 1e9 gives.
+    heads_take_masks: MultiHeadAttention takes the masks off its inputs, so that what they are handed to later in the
+        same model finds none; and of a query's masks its own counts, not one that is given.
     words: TimeDistributed hands on what the layer inside makes of its mask, and of its input; where that makes none,
         the mask of the timesteps.
     identity: Identity hands on its mask.
@@ -48,6 +50,7 @@ class MaskRules:
     given: bool = True
     none_given: bool = False
     softmax_zeros: bool = True
+    heads_take_masks: bool = True
     words: bool = False
     identity: bool = True
     masking_zeros: bool = True
@@ -70,14 +73,15 @@ class MaskRules:
 NEWEST = MaskRules("3.15")
 _3_11 = dataclasses.replace(NEWEST, since="3.11", masking_zeros=False, pools_leave_out=False)
 _3_10 = dataclasses.replace(_3_11, since="3.10", given=False)
-_3_4 = dataclasses.replace(_3_10, since="3.4", softmax_zeros=False)
+_3_8 = dataclasses.replace(_3_10, since="3.8", softmax_zeros=False)
+_3_4 = dataclasses.replace(_3_8, since="3.4", heads_take_masks=False)
 _3_0 = dataclasses.replace(_3_4, since="3.0", merged=None, masked_values=False)
 _2 = MaskRules(
     "2", explicit=False, with_states=True, merged="and", masked_values=False, none_given=True, softmax_zeros=False,
-    words=True, identity=False, masking_zeros=False, pools_leave_out=False,
-    kept_states_first=True,
+    words=True, identity=False, masking_zeros=False, pools_leave_out=False, kept_states_first=True,
+    heads_take_masks=False,
 )  # fmt: skip
-_TABLE = [_2, _3_0, _3_4, _3_10, _3_11, NEWEST]
+_TABLE = [_2, _3_0, _3_4, _3_8, _3_10, _3_11, NEWEST]
 _BY_NAME = {rules.since: rules for rules in _TABLE}
 
 _current = contextvars.ContextVar("fastseq_mask_rules", default=NEWEST)

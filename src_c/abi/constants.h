@@ -13,7 +13,7 @@
 
 #define FS_ATTENTION_KEYS 64  /* keys of a block, of which a query's scores are there at a time */
 #define FS_ATTENTION_SIZE 256 /* the largest head */
-#define FS_ATTENTION_ROWS 256 /* the most queries for which a block of keys is packed once */
+#define FS_ATTENTION_ROWS 512 /* the most queries for which a block of keys is packed once */
 
 #define FS_FOURIER_GROUPS 16 /* of rows that are transformed, each with scratch of its own */
 #define FS_FOURIER_PRIME 31  /* prime factors of a length that are larger make Bluestein's convolution of it */

@@ -63,13 +63,15 @@ static inline fs_matmul_plan fs_plan_matmul(const fs_matrices *s)
     return p;
 }
 
-/* Queries of one head that go together through all keys: as even as can be, and fewer of very long sequences, so that a
-   piece of work takes well below a second on any machine. */
+/* Queries of one head that go together through all keys: as even as can be; half as many where threads would find
+   little to share; and fewer of very long sequences, so that a piece of work takes well below a second anywhere. */
 static inline int64_t fs_attention_rows(const fs_attention_args *a)
 {
     const double work = (double)a->keys * (double)(a->size + a->value_size + 32);
-    int64_t most = work > 0.0 ? (int64_t)(3e8 / work) : FS_ATTENTION_ROWS;
-    most = most < 12 ? 12 : most > FS_ATTENTION_ROWS ? FS_ATTENTION_ROWS : most;
+    const int64_t few = a->batch * a->heads * a->queries < 32 * FS_ATTENTION_ROWS;
+    const int64_t all = few ? FS_ATTENTION_ROWS / 2 : FS_ATTENTION_ROWS;
+    int64_t most = work > 0.0 ? (int64_t)(6e8 / work) : all;
+    most = most < 12 ? 12 : most > all ? all : most;
     const int64_t chunks = (a->queries + most - 1) / most;
     return chunks ? (a->queries + chunks - 1) / chunks : 1;
 }

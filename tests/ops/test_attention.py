@@ -7,6 +7,7 @@ import pytest
 from layer_check import EPS, isa
 
 from fastseq import ops
+from fastseq.layers.attention.projected import reference_heads
 from fastseq.native import runtime
 
 # B, T, S, heads, heads of keys, their size, that of the values: below, at and above blocks of 64 keys and panels of 16.
@@ -20,10 +21,7 @@ def reference_attention(q, k, v, seen=None):
     """The naive twin in float64: q (B, T, N, H), k (B, S, K, H), v (B, S, K, V), seen bool (B, N, T, S) or None."""
     q, k, v = (array.astype("f8") for array in (q, k, v))
     k, v = (np.repeat(array, q.shape[2] // k.shape[2], axis=2) for array in (k, v))
-    scores = np.einsum("btnh,bsnh->bnts", q, k) / math.sqrt(q.shape[3])
-    scores = scores if seen is None else np.where(seen, scores, -1e30)
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.einsum("bnts,bsnh->btnh", powers / powers.sum(axis=-1, keepdims=True), v)
+    return reference_heads(q, k, v, None if seen is None else ~seen)
 
 
 def drawn(shape):

@@ -141,8 +141,8 @@ class MultiHeadAttention(ProjectedAttention):
     def _take_masks(self, p, inputs, masks):
         if not p.mask_rules.explicit:
             return [slot.mask for slot in inputs]  # Keras 2's layer looks for itself
-        # Keras 3.15 takes the query's own mask, and deletes those of all three: who gets them later in the same model
-        # finds none.
+        if not p.mask_rules.heads_take_masks:
+            return masks
         masks = [inputs[0].mask, *masks[1:]]
         for slot in inputs:
             slot.mask = None
