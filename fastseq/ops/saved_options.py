@@ -116,8 +116,6 @@ _TEST_OF_CLASS = {
     ("Tile", "repeats"): _several(lambda value: _is_whole(value) and abs(value) <= MOST_PIECES),
     ("Vander", "N"): _or_none(_is_whole),
     ("Fold", "padding"): _several(_is_whole),
-    ("ConvertToTensor", "sparse"): _or_none(_is_bool),
-    ("ConvertToTensor", "ragged"): _or_none(_is_bool),
     ("Unfold", "padding"): _several(_is_whole),
     ("Unstack", "num"): _or_none(_is_pieces),
 }
