@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from layer_cases import B, N, T, case_of, draw, inputs_of, rows_of, start_of
+from layer_cases import case_of, inputs_of, rows_of, start_of
+from layer_rows import B, N, T, draw
 
 import fastseq
 from fastseq import layers

@@ -10,8 +10,9 @@ import warnings
 
 import numpy as np
 import pytest
-from layer_cases import CASES, EACH, KEPT, LAST, REFUSED, B, N, T, case_of, draw, inputs_of, rows_of, start_of
+from layer_cases import CASES, case_of, inputs_of, rows_of, start_of
 from layer_check import check_layer, weights_for
+from layer_rows import EACH, KEPT, LAST, REFUSED, B, N, T, draw
 from mask_check import check_masked
 from places import BENCHMARKS, ROOT
 

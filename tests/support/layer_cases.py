@@ -1,94 +1,19 @@
 """The table of layers: a row says all that the tests know of one, and no layer may be without a row.
 
 test_every_layer.py and test_every_layer_trains.py go over the names of `layers.REGISTRY` and take the row by `case_of`.
-A row is written once for both libraries: `k` is `fastseq.layers` or `keras.layers`.
+A row is written once for both libraries: `k` is `fastseq.layers` or `keras.layers`. Some families have their rows in
+files of their own.
 """
 
-import importlib
-from collections.abc import Callable
-from typing import NamedTuple
-
 import layer_cases_attention
+import layer_cases_convolutional
 import layer_cases_normalization
+import layer_cases_pooling
 import numpy as np
 import pytest
+from layer_rows import LAST, RATES, REFUSED, B, Case, N, T, cell, draw, last, one, states, stream_of, two
 
-import fastseq
 from fastseq.layers.core.dense import reference_dense
-
-B, T, N = 3, 4, 6
-RATES = {"dropout": 0.2, "recurrent_dropout": 0.2}
-# What a stream gives: each timestep of the whole sequence's result, or at the last timestep the whole result.
-EACH, LAST = "each timestep", "the last timestep"
-# Of the mask (B, T) of an input (B, T, N): it comes out as it went in; or the call raises, in Keras too.
-KEPT, REFUSED = "kept", "refused"
-
-
-class Case(NamedTuple):
-    """A layer in the tests that go over all layers.
-
-    make(k, x): what the layer makes of x, a Dense layer's output (B, T, N), or ids (B, T) where `ids` is true.
-    stream: EACH, LAST, or the reason with which a stream refuses the layer, a pattern.
-    mask: KEPT, REFUSED, or None where no mask comes out.
-    benchmark: the class in asv_benchmarks/benchmarks that measures it, by default the one of its name; None where it
-        computes nothing.
-    options: functions of k that make the layer, each to be compared with Keras: on arrays of `shapes`, on a masked one
-        within `ulps` of the largest value, and its gradients.
-    streams: functions of k that make the layer, each of which streams every timestep of (B, any number, N).
-    known: (function of k, input, output) that need no Keras; the output, or what makes it of the input and the layer's
-        weights in float64, its naive twin.
-    raises: (function of k, pattern of the ValueError's message).
-    """
-
-    make: Callable
-    stream: str = EACH
-    mask: str | None = KEPT
-    benchmark: str | None = ""
-    ids: bool = False
-    options: tuple = ()
-    shapes: tuple = ((3, N), (2, 5, N), (3, 7, 33, N))
-    ulps: int = 1
-    streams: tuple = ()
-    known: tuple = ()
-    raises: tuple = ()
-
-
-def case_of(name):
-    """The row of a layer; where there is none the test fails and says what to do."""
-    if name not in CASES:
-        pytest.fail(f"Layer {name} has no row in CASES of tests/support/layer_cases.py: add one.", pytrace=False)
-    return CASES[name]
-
-
-def last(k, x, units=N):
-    """(B, units) of x (B, T, N): what may stand behind it in a stream."""
-    return k.GRU(units)(x)
-
-
-def states(k, x, units, count):
-    return [last(k, x, units) for _ in range(count)]
-
-
-def two(name, **options):
-    return lambda k, x: getattr(k, name)(**options)([x, k.Dense(N)(x)])
-
-
-def one(name, *arguments, **options):
-    return lambda k, x: getattr(k, name)(*arguments, **options)(x)
-
-
-def cell(make, stream="what it does with the timesteps is not known"):
-    """A cell that is called beside its layer, on what has no time axis."""
-    return Case(make, stream, None, "RNN")
-
-
-def draw(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape).astype("f")
-
-
-def stream_of(k, layer):
-    return fastseq.Sequential([k.Input((None, N)), layer]).stream()
-
 
 CASES = {
     "Activation": Case(one("Activation", "mish")),
@@ -166,11 +91,19 @@ CASES = {
     "TimeDistributed": Case(
         lambda k, x: k.TimeDistributed(k.GRU(3, **RATES))(k.TimeDistributed(k.RepeatVector(2))(x)), mask=REFUSED
     ),
-    **{name: Case(**row) for name, row in layer_cases_normalization.CASES.items()},
-    **layer_cases_attention.cases(Case),
     **{name: Case(two(name)) for name in ("Add", "Average", "Maximum", "Minimum", "Multiply", "Subtract")},
+    **layer_cases_attention.CASES,
+    **layer_cases_convolutional.CASES,
+    **layer_cases_normalization.CASES,
+    **layer_cases_pooling.CASES,
 }  # fmt: skip
-CASES.update(importlib.import_module("layer_cases_pooling").CASES)  # which takes Case from here
+
+
+def case_of(name):
+    """The row of a layer; where there is none the test fails and says what to do."""
+    if name not in CASES:
+        pytest.fail(f"Layer {name} has no row in CASES of tests/support/layer_cases.py: add one.", pytrace=False)
+    return CASES[name]
 
 
 def rows_of(field):
@@ -193,6 +126,3 @@ def start_of(k, ids):
 
 def inputs_of(ids):
     return np.arange(B * T, dtype="i4").reshape(B, T) % 9 if ids else draw(B, T, N)
-
-
-CASES |= importlib.import_module("layer_cases_convolutional").CASES

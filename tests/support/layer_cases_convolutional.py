@@ -1,6 +1,6 @@
 """The rows of `CASES` in layer_cases.py of the convolutions over time."""
 
-from layer_cases import B, Case, N, T, draw, one, stream_of
+from layer_rows import B, Case, N, T, draw, one, stream_of
 
 import fastseq
 from fastseq.layers.convolutional.conv1d import reference_conv1d

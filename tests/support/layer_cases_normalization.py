@@ -1,8 +1,9 @@
-"""The rows of the layers that normalize: by name the fields of a Case in layer_cases.py."""
+"""The rows of the layers that normalize: see layer_cases.py."""
 
 import re
 
 import numpy as np
+from layer_rows import B, Case, N, T, draw, one
 
 import fastseq
 from fastseq.layers.normalization.batch_normalization import reference_batch_normalization
@@ -12,17 +13,8 @@ from fastseq.layers.normalization.normalization import reference_normalization
 from fastseq.layers.normalization.rms_normalization import reference_rms_normalization
 from fastseq.layers.normalization.unit_normalization import reference_unit_normalization
 
-B, T, N = 3, 4, 6
 MEAN, VARIANCE = np.linspace(-1, 1, N).tolist(), np.linspace(0.5, 2, N).tolist()
 WHOLE = "it normalizes over the timesteps"
-
-
-def draw(*shape):
-    return np.random.default_rng(0).standard_normal(shape).astype("f")
-
-
-def on(name, *arguments, **options):
-    return lambda k, x: getattr(k, name)(*arguments, **options)(x)
 
 
 def layer(name, *arguments, **options):
@@ -42,8 +34,8 @@ def stream(name, *arguments, **options):
 
 
 CASES = {
-    "BatchNormalization": dict(
-        make=on("BatchNormalization", momentum=0.7), ulps=4,
+    "BatchNormalization": Case(
+        make=one("BatchNormalization", momentum=0.7), ulps=4,
         options=(
             layer("BatchNormalization", moving_mean_initializer="uniform", gamma_initializer="uniform"),
             layer("BatchNormalization", 1, epsilon=1e-5, gamma_initializer="uniform", beta_constraint="non_neg"),
@@ -64,8 +56,8 @@ CASES = {
             (stream("BatchNormalization", 1), r"a mean and a variance for every timestep \(axis=1\)"),
         ),
     ),
-    "GroupNormalization": dict(
-        make=on("GroupNormalization", 3), stream=WHOLE, ulps=4,
+    "GroupNormalization": Case(
+        make=one("GroupNormalization", 3), stream=WHOLE, ulps=4,
         options=(
             layer("GroupNormalization", 3), layer("GroupNormalization", -1, epsilon=0.1),
             layer("GroupNormalization", 1, center=False), layer("GroupNormalization", 2, scale=False),
@@ -78,8 +70,8 @@ CASES = {
             (lambda k: k.GroupNormalization(1)(k.Input((4, None))), "whose size is not known"),
         ),
     ),
-    "LayerNormalization": dict(
-        make=on("LayerNormalization"), ulps=8,
+    "LayerNormalization": Case(
+        make=one("LayerNormalization"), ulps=8,
         options=(
             layer("LayerNormalization", gamma_initializer="uniform", beta_initializer="uniform"),
             layer("LayerNormalization", 1, epsilon=1e-5, gamma_constraint="non_neg", beta_initializer="uniform"),
@@ -94,7 +86,7 @@ CASES = {
             (stream("LayerNormalization", (2, 1)), re.escape(f"{WHOLE} (axis=[1, 2])")),
         ),
     ),
-    "Normalization": dict(
+    "Normalization": Case(
         make=lambda k, x: fixed(k)(x),
         options=(fixed, lambda k: fixed(k, invert=True), layer("Normalization", None, 2.0, 3.0)),
         shapes=((3, N), (2, 5, N), (2, 3, 5, N)),
@@ -112,8 +104,8 @@ CASES = {
             (stream("Normalization", (1, 2)), "it has a mean for every timestep"),
         ),
     ),
-    "RMSNormalization": dict(
-        make=on("RMSNormalization"), mask=None, ulps=4,
+    "RMSNormalization": Case(
+        make=one("RMSNormalization"), mask=None, ulps=4,
         options=(layer("RMSNormalization"), layer("RMSNormalization", [-1], 0.1)),
         streams=(layer("RMSNormalization"),),
         known=((layer("RMSNormalization"), draw(7, 21), reference_rms_normalization),),
@@ -122,7 +114,7 @@ CASES = {
             (stream("RMSNormalization", (1, 2)), re.escape(f"{WHOLE} (axis=[1, 2])")),
         ),
     ),
-    "SpectralNormalization": dict(
+    "SpectralNormalization": Case(
         make=lambda k, x: k.SpectralNormalization(k.Dense(4))(x),
         streams=(lambda k: k.SpectralNormalization(k.Dense(4)),),
         raises=(
@@ -131,8 +123,8 @@ CASES = {
             (lambda k: k.SpectralNormalization(k.ReLU())(draw(B, N)), "has neither a kernel nor embeddings"),
         ),
     ),
-    "UnitNormalization": dict(
-        make=on("UnitNormalization"), ulps=4,
+    "UnitNormalization": Case(
+        make=one("UnitNormalization"), ulps=4,
         options=(layer("UnitNormalization"), layer("UnitNormalization", 1)),
         streams=(layer("UnitNormalization"),),
         known=((layer("UnitNormalization"), draw(7, 21), reference_unit_normalization),),

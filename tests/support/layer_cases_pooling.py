@@ -1,7 +1,7 @@
 """The rows of the layers that pool over time, and that add, repeat and leave out timesteps; see layer_cases.py."""
 
 import numpy as np
-from layer_cases import LAST, REFUSED, Case, N, T, draw, last, one, stream_of
+from layer_rows import LAST, REFUSED, Case, N, T, draw, last, one, stream_of
 
 import fastseq
 from fastseq.layers.core.highway import reference_highway, reference_maxout
