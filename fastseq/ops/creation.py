@@ -9,10 +9,11 @@ import numpy as np
 
 from fastseq.errors import UnsupportedError
 from fastseq.ops import elementwise as e
+from fastseq.ops.call_errors import names_its_errors
 from fastseq.ops.documented import ARRAY, NO_DTYPE, documented
 from fastseq.ops.operation import operation
 from fastseq.ops.places import known
-from fastseq.ops.shapes import expand_dims, moveaxis
+from fastseq.ops.shapes import expand_dims, moveaxis, whole_axis
 from fastseq.ops.values import MixesTimesteps, Traced, broadcast, cast, lift, together, working_dtype
 from fastseq.tensors import arrays
 from fastseq.tensors.symbolic import KerasTensor
@@ -38,6 +39,7 @@ def _sizes(shape, name):
 # ---- of a shape ------------------------------------------------------------------------------------------------------
 
 
+@names_its_errors
 @documented("Zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.zeros((2, 3))\n"
             "array([[0., 0., 0.],\n"
             "       [0., 0., 0.]], dtype=float32)",
@@ -46,6 +48,7 @@ def zeros(shape, dtype=None):
     return np.zeros(_sizes(shape, "zeros"), _dtype(dtype))
 
 
+@names_its_errors
 @documented("Ones.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.", "ops.ones((2, 3))\n"
             "array([[1., 1., 1.],\n"
             "       [1., 1., 1.]], dtype=float32)",
@@ -54,6 +57,7 @@ def ones(shape, dtype=None):
     return np.ones(_sizes(shape, "ones"), _dtype(dtype))
 
 
+@names_its_errors
 @documented("An array whose values do not matter: zeros.", {"shape": _SHAPE, "dtype": _DTYPE}, "An array.",
             "ops.empty((2, 3))\n"
             "array([[0., 0., 0.],\n"
@@ -137,6 +141,7 @@ def full_like(x, fill_value, dtype=None):
 # ---- matrices --------------------------------------------------------------------------------------------------------
 
 
+@names_its_errors
 @documented(
     "A matrix with ones on a diagonal, zeros else.",
     {"N": "(int): Rows.", "M": "(int, default None): Columns; None is N.", "k": "(int, default 0): Which diagonal.",
@@ -148,9 +153,10 @@ def full_like(x, fill_value, dtype=None):
     _NO_SIZE,
 )  # fmt: skip
 def eye(N, M=None, k=0, dtype=None):
-    return np.eye(*_sizes((N, N if M is None else M), "eye"), int(k), dtype=_dtype(dtype))
+    return np.eye(*_sizes((N, N if M is None else M), "eye"), whole_axis(k, "eye", "k"), dtype=_dtype(dtype))
 
 
+@names_its_errors
 @documented("The matrix with ones on its diagonal, zeros else.", {"n": "(int): Rows and columns.", "dtype": _DTYPE},
             "An array (n, n).", "ops.identity(2)\n"
             "array([[1., 0.],\n"
@@ -159,6 +165,7 @@ def identity(n, dtype=None):
     return eye(n, dtype=dtype)
 
 
+@names_its_errors
 @documented(
     "A matrix with ones on a diagonal and below it, zeros else.",
     {"N": "(int): Rows.", "M": "(int, default None): Columns; None is N.", "k": "(int, default 0): Which diagonal.",
@@ -170,7 +177,7 @@ def identity(n, dtype=None):
     _NO_SIZE,
 )  # fmt: skip
 def tri(N, M=None, k=0, dtype=None):
-    return np.tri(*_sizes((N, N if M is None else M), "tri"), int(k), dtype=_dtype(dtype))
+    return np.tri(*_sizes((N, N if M is None else M), "tri"), whole_axis(k, "tri", "k"), dtype=_dtype(dtype))
 
 
 # ---- ranges ----------------------------------------------------------------------------------------------------------
@@ -185,6 +192,7 @@ def _number(value, what, name):
     return value.item() if isinstance(value, (np.ndarray, np.generic)) else value
 
 
+@names_its_errors
 @documented(
     "Numbers at equal distances.",
     {"start": "(int or float): The first; without `stop`, the end.", "stop": "(int or float): The end, left out.",
@@ -254,6 +262,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
 # ---- conversions -----------------------------------------------------------------------------------------------------
 
 
+@names_its_errors
 @documented(
     "What it is given, as an array.",
     {"x": ARRAY, "dtype": "(str, default None): None is that of `x`.", "sparse": "(bool): True is not supported.",
@@ -263,8 +272,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     {"UnsupportedError": "sparse or ragged.", **NO_DTYPE},
 )  # fmt: skip
 def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
-    if sparse or ragged:
-        raise UnsupportedError("ops.convert_to_tensor: fastseq has neither sparse nor ragged arrays.")
+    _check_dense(sparse, ragged)
     if isinstance(x, KerasTensor):
         return _conversion.node_class(dtype=dtype)(x)
     if isinstance(x, Traced):
@@ -273,9 +281,13 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     return x if dtype is None else e.cast(x, dtype)
 
 
-def _converted(x, dtype=None, sparse=None, ragged=None):
+def _check_dense(sparse, ragged):
     if sparse or ragged:
         raise UnsupportedError("ops.convert_to_tensor: fastseq has neither sparse nor ragged arrays.")
+
+
+def _converted(x, dtype=None, sparse=None, ragged=None):
+    _check_dense(sparse, ragged)
     return x if dtype is None else e.cast(x, dtype)
 
 
@@ -283,7 +295,7 @@ _converted.__name__ = "convert_to_tensor"
 # In a graph it is an operation, as in Keras, whose Attention hands on its mask by it.
 _conversion = convert_to_tensor.definition = operation(
     "ConvertToTensor", "core", options=("dtype", "sparse", "ragged")
-)(_converted).definition  # fmt: skip
+)(_converted).definition
 
 
 @operation("Array", options=("dtype",))
