@@ -198,6 +198,14 @@ static void fs_attention_end(fs_attention_run *s, int64_t row)
     }
 }
 
+/* How many queries go together: there is a product of so many rows for the block's panels of keys, and for those of the
+   values. That of three panels takes 4 rows where vectors have 8 lanes. */
+FS_INLINE int fs_attention_most(const fs_attention_run *s)
+{
+    const int three = fs_panels(s->count) == 3 || fs_panels(s->a->value_size % FS_PRODUCT_COLUMNS) == 3;
+    return three && FS_ROWS_3 < FS_ROWS_4 ? FS_ROWS_3 : FS_ROWS_4;
+}
+
 static int fs_attention(const fs_attention_args *a, const fs_share *share)
 {
     const int64_t rows = fs_attention_rows(a), chunks = (a->queries + rows - 1) / rows;
@@ -219,8 +227,9 @@ static int fs_attention(const fs_attention_args *a, const fs_share *share)
         for (s.block = 0; s.block < keys; s.block += FS_ATTENTION_KEYS) {
             s.count = fs_smaller(FS_ATTENTION_KEYS, a->keys - s.block);
             fs_attention_pack(&s);
+            const int most = fs_attention_most(&s);
             for (int64_t row = 0; row < count;) {
-                const int n = fs_block_rows((int)(count - row), FS_ROWS_4);
+                const int n = fs_block_rows((int)(count - row), most);
                 if (fs_attention_seen(&s, row + n - 1))
                     fs_attention_tile(&s, row, n);
                 row += n;

@@ -26,7 +26,8 @@ static void run_attention(int64_t queries, int64_t keys, int64_t size, int causa
 
 void attention_cases(void)
 {
-    static const int64_t shapes[][3] = {{1, 1, 1}, {5, 7, 3}, {70, 130, 16}, {1, 200, 64}, {33, 64, 70}};
+    static const int64_t shapes[][3] = {{1, 1, 1}, {5, 7, 3}, {70, 130, 16}, {1, 200, 64}, {33, 64, 70},
+                                        {19, 44, 45}, {20, 112, 8}};
     for (int64_t s = 0; s < COUNT_OF(shapes); s++)
         for (int kind = 0; kind < 4; kind++) {
             begin("%dx%dx%d-%d", (int)shapes[s][0], (int)shapes[s][1], (int)shapes[s][2], kind);
