@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import convolutions
 import numpy as np
 
 RECURRENT = [
@@ -32,6 +33,7 @@ class Step:
     units as it is given inputs). With hand_made=True fastseq runs steps of a program that are written by hand
     (hand_made.py) in the place of the user's code.
     sequences: whether a recurrent layer returns every step or the last one.
+    size, dilation, padding: of a "Conv1D" or "DepthwiseConv1D" (convolutions.py).
     inputs: the values it takes: 0 is the cell's input, n the output of step n. Empty: the value before it.
     """
 
@@ -44,6 +46,9 @@ class Step:
     vocabulary: int = 0
     hand_made: bool = False
     causal: bool = False
+    size: int = 1
+    dilation: int = 1
+    padding: str = "same"
 
     @property
     def recurrent(self):
@@ -76,6 +81,11 @@ class Cell:
         return self.steps[0].kind == "Embedding"
 
     @property
+    def channels_first(self):
+        """Whether engines that want channels first get the input so, in the place of time first."""
+        return all(step.kind in convolutions.KINDS for step in self.steps)
+
+    @property
     def recurrent(self):
         return any(step.recurrent for step in self.steps)
 
@@ -104,8 +114,11 @@ class Cell:
                 directions = 1 + step.bidirectional
                 total += rows * directions * GATES[step.kind] * step.units * (width + step.units)
                 return rows if step.sequences else batch, directions * step.units
-            if step.kind == "Dense":
-                total += rows * width * step.units
+            if step.kind in ("Dense", "Conv1D"):
+                total += rows * step.size * width * step.units
+            if step.kind == "DepthwiseConv1D":
+                total += rows * step.size * width
+                return rows, width
             if step.kind == "Attention":  # x . W and the sum weighted by it
                 total += 2 * rows * width
             if step.kind in ("Attention", "Last"):
@@ -165,6 +178,10 @@ class Cell:
                     bias = (2, gates) if step.kind == "GRU" else (gates,)
                     own += [draw(width, gates), draw(step.units, gates), 0.1 * draw(*bias)]
                 return step.units * (1 + step.bidirectional)
+            if step.kind in convolutions.KINDS:
+                kernel, bias = convolutions.shapes(step, width)
+                own += [draw(kernel[0] * width, 1, kernel[2]).reshape(kernel), 0.1 * draw(*bias)]
+                return bias[0]
             if step.kind == "Dense":
                 own += [draw(width, step.units), 0.1 * draw(step.units)]
             elif step.kind == "Attention":
@@ -283,4 +300,5 @@ def all_cells():
             name = f"{kind} {side}-padded (32, 100, 128, 128)"
             cells.append(Cell(name, (32, 100, 128), (Step(kind, 128),), side))
     cells += _normalizations() + attention_cells()
+    cells += convolutions.cells(Cell, Step, _label)
     return [*cells, own_lstm(1), own_lstm(32), _last_timestep(1), _last_timestep(32)]

@@ -2,6 +2,7 @@
 
 import importlib
 
+import convolutions
 import numpy as np
 from cells import ATTENTION_HEADS, EPSILON, NORMALIZATIONS
 from engine_tools import Unsupported, fastest
@@ -24,6 +25,8 @@ def build(library, cell):
             options = {"reset_after": False} if step.kind == "GRU_reset_before" else {}
             layer = getattr(made, step.kind.split("_")[0])(step.units, return_sequences=step.sequences, **options)
             layer = made.Bidirectional(layer) if step.bidirectional else layer
+        elif step.kind in convolutions.KINDS:
+            layer = convolutions.layer(library, step)
         elif step.kind == "Dense":
             layer = made.Dense(step.units, activation=step.activation)
         elif step.kind == "Embedding":

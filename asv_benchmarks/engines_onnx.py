@@ -1,5 +1,6 @@
 """ONNX Runtime and OpenVINO, from one ONNX graph of the cell."""
 
+import convolutions
 import numpy as np
 from cells import EPSILON
 from engine_tools import Unsupported, fastest
@@ -53,6 +54,8 @@ class Graph:
         if step.kind == "Dense":
             y = self.add("Add", self.add("MatMul", x, self.constant(weights[0])), self.constant(weights[1]))
             return y if step.activation == "linear" else self.activated(step.activation, y)
+        if step.kind in convolutions.KINDS:
+            return convolutions.onnx_step(self, step, x, *weights)
         if step.kind == "Embedding":
             return self.add("Gather", self.constant(weights[0]), x, axis=0)
         if step.kind == "RepeatVector":
@@ -116,7 +119,10 @@ def _rank(n, step, rank, *others):
 
 
 def onnx_model(cell):
-    """The cell as the bytes of an ONNX model: x (T, B, I) or (T, B) ids, `lengths` (B,) where it is masked -> y."""
+    """The cell as the bytes of an ONNX model: x -> y, and `lengths` (B,) where it is masked.
+
+    x: (T, B, I), of a convolution (B, I, T), or (T, B) ids.
+    """
     import onnx
     from onnx import TensorProto, helper
 
@@ -124,7 +130,10 @@ def onnx_model(cell):
     y = cell.walk("x", lambda n, step, *values: graph.step(step, weights[n], *values))
     batch, time = cell.shape[:2]
     kind = TensorProto.INT32 if cell.ids else TensorProto.FLOAT
-    info = [helper.make_tensor_value_info("x", kind, [time or "time", batch, *cell.shape[2:]])]
+    shape = [time or "time", batch, *cell.shape[2:]]
+    if cell.channels_first:
+        shape = [batch, cell.shape[2], time]
+    info = [helper.make_tensor_value_info("x", kind, shape)]
     if cell.masked:
         info.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, [batch]))
     result = helper.make_tensor_value_info(y, TensorProto.FLOAT, [None] * cell.walk(3, _rank))
@@ -135,6 +144,13 @@ def onnx_model(cell):
     model.ir_version = 8
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def _layout(cell):
+    """What makes the graph's input of the cell's, and what brings its output back."""
+    if cell.channels_first:
+        return convolutions.channels_first, lambda y: np.array(y).swapaxes(1, 2)
+    return _time_first, _batch_first
 
 
 def _time_first(x):
@@ -158,10 +174,11 @@ def onnxruntime_engine(threads):
         if cell.masked == "left":
             raise Unsupported
         session = onnxruntime.InferenceSession(onnx_model(cell), options, providers=["CPUExecutionProvider"])
-        inputs = [_time_first(x) for x in cell.inputs()]
+        given, brought = _layout(cell)
+        inputs = [given(x) for x in cell.inputs()]
         extra = {"lengths": cell.lengths().astype(np.int32)} if cell.masked else {}
         if len(inputs) > 1:
-            return (lambda x: session.run(None, {"x": x})[0]), inputs, _batch_first
+            return (lambda x: session.run(None, {"x": x})[0]), inputs, brought
 
         feed = {"x": inputs[0], **extra}
         bound = session.io_binding()
@@ -178,7 +195,7 @@ def onnxruntime_engine(threads):
             return result
 
         way = fastest([lambda _: session.run(None, feed)[0], run_bound], inputs[0])
-        return way, inputs, lambda y: _batch_first(y.numpy() if hasattr(y, "numpy") else y)
+        return way, inputs, lambda y: brought(y.numpy() if hasattr(y, "numpy") else y)
 
     return prepare
 
@@ -192,7 +209,8 @@ def openvino_engine(threads):
     def prepare(cell):
         if cell.masked == "left":
             raise Unsupported
-        inputs = [_time_first(x) for x in cell.inputs()]
+        given, brought = _layout(cell)
+        inputs = [given(x) for x in cell.inputs()]
 
         def request(shape=None):
             model = core.read_model(onnx_model(cell))
@@ -209,7 +227,7 @@ def openvino_engine(threads):
                 lambda x: fixed[x.shape].infer([x], share_inputs=True)[0],
             ]
             whole = [lambda xs, way=way: [way(x) for x in xs] for way in ways]
-            return ways[whole.index(fastest(whole, inputs))], inputs, _batch_first
+            return ways[whole.index(fastest(whole, inputs))], inputs, brought
         bound = request()
         lengths = [cell.lengths().astype(np.int32)] if cell.masked else []
         for i, array in enumerate([inputs[0], *lengths]):
@@ -221,6 +239,6 @@ def openvino_engine(threads):
             return bound.get_output_tensor().data
 
         ways = [lambda x: one.infer([x, *lengths], share_inputs=True, share_outputs=True)[0], run_bound]
-        return fastest(ways, inputs[0]), inputs, _batch_first
+        return fastest(ways, inputs[0]), inputs, brought
 
     return prepare

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import convolutions
 import numpy as np
 from cells import EPSILON
 from engine_tools import Unsupported, fastest
@@ -52,6 +53,8 @@ def step_module(torch, step, weights):
         linear.weight.data, linear.bias.data = arrays[0].T.contiguous(), arrays[1]
         activation = {"softmax": partial(torch.softmax, dim=-1), "sigmoid": torch.sigmoid}.get(step.activation)
         return (lambda x: activation(linear(x))) if activation else linear
+    if step.kind in convolutions.KINDS:
+        return convolutions.torch_step(torch, step, *weights)
     if step.kind == "Embedding":
         return lambda x: torch.nn.functional.embedding(x, arrays[0])
     if step.kind == "RepeatVector":
@@ -106,7 +109,10 @@ def torch_engine(threads):
                 way = fastest(users_torch.ways(cell), x)
             return torch.inference_mode()(way), [x], lambda y: y.numpy().swapaxes(0, 1)
         modules = [step_module(torch, step, weights) for step, weights in zip(cell.steps, cell.weights())]
-        inputs = [torch.tensor(_time_first(x)) for x in cell.inputs()]
+        inputs = [
+            torch.tensor(convolutions.channels_first(x) if cell.channels_first else _time_first(x))
+            for x in cell.inputs()
+        ]
         lengths = torch.tensor(cell.lengths()) if cell.masked else None
 
         def run(x):
@@ -115,6 +121,8 @@ def torch_engine(threads):
                     return unpack(modules[0](pack(x, lengths, enforce_sorted=False)), total_length=cell.shape[1])[0]
                 return cell.walk(x, lambda n, step, *values: modules[n](*values))
 
+        if cell.channels_first:
+            return run, inputs, convolutions.swapped
         return run, inputs, lambda y: y.numpy().swapaxes(0, 1) if y.ndim == 3 else y.numpy()
 
     return prepare

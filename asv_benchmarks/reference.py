@@ -1,5 +1,6 @@
 """Cells in NumPy float64: what every engine's output is held against."""
 
+import convolutions
 import numpy as np
 from cells import EPSILON, HEADS
 
@@ -87,6 +88,8 @@ def float64(cell, inputs=None):
             return USERS[step.kind](x, *weights[n])
         if step.kind == "MultiHeadAttention":
             return multi_head_attention(x, step.causal, *weights[n])
+        if step.kind in convolutions.KINDS:
+            return convolutions.reference(step, x, *weights[n])
         if step.kind == "Last":
             return x[:, -1]
         if step.recurrent:
