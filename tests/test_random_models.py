@@ -23,6 +23,8 @@ SEEDS = {
     "keras": sorted({*range(57)} - {1, 2, 11, 46, 47}),
     "tf_keras": sorted({*range(58)} - {1, 2, 9, 11, 20, 31, 36, 46, 49, 55}),
 }
+# Of random_surroundings.py.
+AROUND = {"keras": sorted({*range(51)} - {38}), "tf_keras": sorted({*range(53)} - {29, 32, 38})}
 
 
 def _check(module, seed, folder):
@@ -35,8 +37,7 @@ def _check(module, seed, folder):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("module", ["keras", "tf_keras"])
-@pytest.mark.parametrize("seed", range(50))
+@pytest.mark.parametrize(("module", "seed"), [(module, seed) for module in AROUND for seed in AROUND[module]])
 def test_layers_around_recurrent_ones(module, seed, tmp_path):
     """Convolutions, pooling, normalisations, attention."""
     keras = pytest.importorskip(module)
