@@ -123,7 +123,7 @@ FORMS = [(options, masked, False) for options in OPTIONS for masked in (False, T
 FORMS += [(options, masked, True) for options in OPTIONS[:2] for masked in (False, True)]
 
 
-@pytest.mark.parametrize("cell", [Normalized, Layered])
+@pytest.mark.parametrize("cell", [Normalized, pytest.param(Layered, marks=pytest.mark.slow("12 s of small loops"))])
 @pytest.mark.parametrize(("options", "masked", "twice"), FORMS, ids=str)
 def test_as_every_timestep_by_itself(monkeypatch, options, masked, twice, cell):
     for batch, time in ((1, 4), (3, 7)):
