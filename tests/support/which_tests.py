@@ -31,7 +31,8 @@ MOST_CASES = {
     "test_fit_passes_keras": 1, "test_functional": 2, "test_layers_in_models": 3, "test_logits_keras": 3,
     "test_losses_of_layers": 2, "test_mask_rules_keras": 2, "test_memory_tasks": 1, "test_saving_keras": 1,
     "test_normalization_files": 2, "test_attention_keras": 4, "test_catch_alls_keras": 1, "test_ctc_loss_keras": 2,
-    "test_gradients_dropout": 2, "test_gradients": 3, "test_rnn": 6, "test_gru": 8,
+    "test_every_layer": 40, "test_every_layer_trains": 40, "test_gradients_dropout": 2,
+    "test_gradients": 3, "test_rnn": 6, "test_gru": 8,
     # Calls of functions, one after the other in the order of their tables.
     "test_ctc_keras": 6, "test_numerical_keras": 8,
     "test_segments_keras": 8, "test_spaces_keras": 8,
